@@ -1,0 +1,172 @@
+"""Logins that are under way: kept in this browser's signed session, taken out once.
+
+The session is the visitor's own cookie, so what it holds is bound to the browser, and an anonymous
+login leaves nothing on the server (RFC 9700 §2.1 and §4.7.1).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any, Final
+
+from flask import current_app, session
+from flask.sessions import SecureCookieSessionInterface
+
+from .client.pkce import create_code_verifier
+from .errors import StateMismatchError
+from .services import Services
+
+logger = logging.getLogger("flask_openrouter")
+
+SESSION_KEY: Final = "_openrouter"
+#: Logins that one browser may have open at once, in as many tabs.
+MAX_PENDING: Final = 8
+#: How far the clocks of several machines may disagree, in seconds.
+MAX_CLOCK_SKEW: Final = 60
+#: Browsers drop a cookie whose name and value are longer, in bytes (RFC 6265 §6.1).
+_MAX_COOKIE: Final = 4093
+_STATE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class AuthorizationRequest:
+    """One login under way (RFC 6749 §4.1.1)."""
+
+    state: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+    #: Unix time in seconds.
+    issued_at: int
+    #: Ties the login to the app's user and the base URL at its start.
+    binding: str
+    #: Where to go afterwards, or None.
+    next_url: str | None
+    #: Whether another site sent the visitor here. Such logins make room first.
+    is_cross_site: bool
+
+    @classmethod
+    def from_session(cls, value: Any) -> AuthorizationRequest | None:
+        """Read one entry of the session; None for what this version did not write."""
+        try:
+            request = cls(*value)
+        except TypeError:
+            return None
+        types = (str, str, int, str, str | None, bool)
+        if not all(isinstance(*pair) for pair in zip(astuple(request), types, strict=True)):
+            return None
+        return request
+
+
+def start_authorization(
+    services: Services, *, next_url: str | None, is_cross_site: bool
+) -> AuthorizationRequest:
+    """Put a new login into this browser's session and return it."""
+    request = AuthorizationRequest(
+        state=secrets.token_urlsafe(32),
+        code_verifier=create_code_verifier(),
+        issued_at=int(services.clock()),
+        binding=_binding(services),
+        next_url=next_url,
+        is_cross_site=is_cross_site,
+    )
+    pending = [entry for entry in _pending() if _age(services, entry) <= _max_age(services)]
+    pending.append(request)
+    while len(pending) > MAX_PENDING:
+        pending.remove(_least_wanted(pending))
+    _store(pending)
+    while _session_is_too_big():
+        if len(pending) > 1:
+            pending.remove(_least_wanted(pending))
+        elif pending[0].next_url is not None:
+            pending = [replace(pending[0], next_url=None)]
+        else:
+            logger.warning(
+                "The session cookie is too big for browsers even without this login: they will drop"
+                " it, and the login cannot be finished. Keep less in flask.session."
+            )
+            break
+        _store(pending)
+    return request
+
+
+def find_authorization(services: Services, state: str) -> AuthorizationRequest:
+    """Return the login of this browser with this state, without taking it out.
+
+    Raises :class:`StateMismatchError` if there is none, it is too old, or it was started by another
+    user of the app or against another base URL.
+    """
+    found = None
+    if _STATE.fullmatch(state):
+        for entry in _pending():
+            if hmac.compare_digest(entry.state.encode(), state.encode()):
+                found = entry
+    if found is None:
+        raise StateMismatchError("No login of this browser waits for this.", reason="unknown")
+    if not -MAX_CLOCK_SKEW <= _age(services, found) <= _max_age(services):
+        raise StateMismatchError("This login took too long.", reason="expired")
+    if not hmac.compare_digest(found.binding.encode(), _binding(services).encode()):
+        raise StateMismatchError("Somebody else started this login.", reason="foreign")
+    return found
+
+
+def take_authorization(services: Services, request: AuthorizationRequest) -> None:
+    """Take the login out of the session, before its code is used.
+
+    Raises :class:`StateMismatchError` when another request took it already.
+    """
+    _store([entry for entry in _pending() if entry.state != request.state])
+    if not services.spent_states.claim(request.state, services.clock()):
+        raise StateMismatchError("This login has been finished already.", reason="unknown")
+
+
+def _pending() -> list[AuthorizationRequest]:
+    values = session.get(SESSION_KEY)
+    if not isinstance(values, list):
+        return []
+    return [entry for value in values if (entry := AuthorizationRequest.from_session(value))]
+
+
+def _store(pending: list[AuthorizationRequest]) -> None:
+    if pending:
+        session[SESSION_KEY] = [list(astuple(entry)) for entry in pending]
+    else:
+        session.pop(SESSION_KEY, None)
+
+
+def _least_wanted(pending: list[AuthorizationRequest]) -> AuthorizationRequest:
+    # The oldest, but first those that another site may have forced on the visitor. Never the newest.
+    return next((entry for entry in pending[:-1] if entry.is_cross_site), pending[0])
+
+
+def _age(services: Services, request: AuthorizationRequest) -> float:
+    return services.clock() - request.issued_at
+
+
+def _max_age(services: Services) -> int:
+    return services.settings.login_max_age
+
+
+def _binding(services: Services) -> str:
+    user_id = services.owners.app_user()
+    owner = "nobody" if user_id is None else f"user {user_id}"
+    digest = hashlib.sha256(f"{services.settings.base_url} {owner}".encode(errors="replace"))
+    return base64.urlsafe_b64encode(digest.digest()[:12]).decode()
+
+
+def _session_is_too_big() -> bool:
+    interface = current_app.session_interface
+    if not isinstance(interface, SecureCookieSessionInterface):
+        return False
+    attributes = (interface.get_cookie_domain(current_app), interface.get_cookie_path(current_app))
+    name = interface.get_cookie_name(current_app)
+    room = _MAX_COOKIE - len(name) - sum(len(text or "") for text in attributes) - 160
+    # Cheap and never too low: signing the session twice for every login would cost more.
+    if len(ascii(dict(session))) * 4 // 3 + 100 < room:
+        return False
+    serializer = interface.get_signing_serializer(current_app)
+    return serializer is not None and len(serializer.dumps(dict(session))) > room

@@ -1,0 +1,47 @@
+"""The address to which OpenRouter sends visitors back."""
+
+from __future__ import annotations
+
+import logging
+from urllib.parse import urlsplit
+
+from flask import current_app, request, url_for
+
+from .client.base_url import is_loopback_host
+from .config import is_callback_url
+from .errors import LoginError
+from .services import Services
+
+logger = logging.getLogger("flask_openrouter")
+
+
+def callback_url_for(services: Services) -> str:
+    """Return the callback address for this request.
+
+    ``OPENROUTER_CALLBACK_URL``, or else the callback route on this request's host. Raises
+    :class:`LoginError` with reason ``insecure_address`` when OpenRouter would not send anybody there.
+    """
+    if services.settings.callback_url is not None:
+        return services.settings.callback_url
+    url = url_for("openrouter.callback", _external=True)
+    if not is_callback_url(url):
+        raise LoginError(
+            "OpenRouter sends visitors back to https addresses or localhost only. Behind a proxy add"
+            " werkzeug's ProxyFix, or set OPENROUTER_CALLBACK_URL.",
+            reason="insecure_address",
+        )
+    _warn_of_open_host(services, url)
+    return url
+
+
+def _warn_of_open_host(services: Services, url: str) -> None:
+    is_fixed = current_app.config["SERVER_NAME"] or current_app.config["TRUSTED_HOSTS"]
+    host = urlsplit(url).hostname or ""
+    if is_fixed or is_loopback_host(host) or host == "::1" or "host" in services.warned:
+        return
+    services.warned.add("host")
+    logger.warning(
+        "The callback address is taken from the request's Host header (%s), which a visitor may"
+        " forge. Set OPENROUTER_CALLBACK_URL, or Flask's TRUSTED_HOSTS or SERVER_NAME.",
+        request.host,
+    )

@@ -1,0 +1,264 @@
+"""OpenRouter's OAuth and the calls around it, without Flask.
+
+A person logs in from a script, with no web server (headless)::
+
+    client = OpenRouterClient()
+    code_verifier = client.create_code_verifier()
+    code_challenge = client.create_code_challenge(code_verifier)
+    print("Open", client.authorization_url(code_challenge=code_challenge))
+    issued = client.exchange_code(input("Paste the code: ").strip(), code_verifier)
+    print(client.get_key_info(issued.api_key))
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from ..errors import ConfigurationError
+from . import calls, pkce
+from .attribution import attribution_headers
+from .authorization import build_auth_code_request, build_authorization_url
+from .base_url import OPENROUTER, normalize_base_url
+from .environment import Environment
+from .models import AuthCode, IssuedKey, KeyInfo, is_api_key
+from .outcome import outcome_of
+
+if TYPE_CHECKING:
+    from .session import APISession, Timeout
+    from .transport import Transport
+
+__all__ = ["AuthCode", "IssuedKey", "KeyInfo", "OpenRouterClient"]
+
+
+class OpenRouterClient:
+    """OpenRouter's OAuth, and the calls that go with it. Thread-safe; safe to use after a fork.
+
+    :param base_url: OpenRouter, or an emulator on loopback, or a gateway of your own.
+    :param timeout: seconds for one whole call by the wall clock, retries included.
+    :param app_url: the app's address, sent as attribution with calls that carry a key.
+    :param app_title: the app's name, likewise.
+    :param app_categories: at most two of OpenRouter's categories, likewise.
+    :param retries: how often a call that changes nothing is tried again after a 5xx or a lost
+        connection. An exchange is never tried again.
+    :param sleep: waits that many seconds between two tries.
+    :raises ConfigurationError: if a value breaks its rules, or the environment names a certificate
+        bundle that does not exist or a proxy that cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str = OPENROUTER,
+        *,
+        timeout: float = 15.0,
+        app_url: str | None = None,
+        app_title: str | None = None,
+        app_categories: Sequence[str] = (),
+        retries: int = 2,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.base_url = normalize_base_url(base_url)
+        self._timeout = _checked_timeout(timeout)
+        self._attribution = attribution_headers(app_url, app_title, app_categories)
+        self._retries = _checked_retries(retries)
+        self._sleep = sleep
+        self._environment = Environment.read(self.base_url)
+
+    def __repr__(self) -> str:
+        return f"<OpenRouterClient {self.base_url}>"
+
+    create_code_verifier = staticmethod(pkce.create_code_verifier)
+    create_code_challenge = staticmethod(pkce.create_code_challenge)
+
+    def authorization_url(
+        self,
+        callback_url: str | None = None,
+        code_challenge: str | None = None,
+        code_challenge_method: str | None = None,
+        *,
+        limit: float | None = None,
+        key_label: str | None = None,
+        state: str | None = None,
+    ) -> str:
+        """Return the address of OpenRouter's consent page (``GET /auth``).
+
+        :param callback_url: where the browser comes back, with ``code`` added to the query: https,
+            or http on loopback. Without one (headless) the page shows the code.
+        :param code_challenge: from :meth:`create_code_challenge`; required without a callback.
+        :param code_challenge_method: ``"S256"``, which is meant when there is a challenge, or
+            ``"plain"``.
+        :param limit: what the key may spend, in USD; 0 is a limit too.
+        :param key_label: the key's name on the person's page, 1 to 100 characters.
+        :param state: put into the query of ``callback_url``, which comes back whole: OpenRouter's
+            page has no dependable ``state`` of its own.
+        :raises ValueError: if an argument breaks these rules.
+        """
+        result = outcome_of(
+            build_authorization_url,
+            self.base_url,
+            callback_url,
+            code_challenge,
+            code_challenge_method,
+            limit=limit,
+            key_label=key_label,
+            state=state,
+        )
+        # An error raised here must not carry them in its frame: a plain challenge is the verifier.
+        del callback_url, code_challenge, state
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def exchange_code(
+        self,
+        code: str,
+        code_verifier: str | None = None,
+        code_challenge_method: str | None = None,
+    ) -> IssuedKey:
+        """Exchange a code for a key (``POST /api/v1/auth/keys``): one request, never repeated.
+
+        :param code: 1 to 1024 printable ASCII characters; good once, for ten minutes.
+        :param code_verifier: that of the challenge which was sent to ``/auth``, if one was.
+        :param code_challenge_method: ``"S256"``, which is meant when there is a verifier, or
+            ``"plain"``.
+        :raises ValueError: if an argument is malformed; nothing was sent then.
+        :raises CodeRefusedError: the code, or the verifier for it, is wrong, spent or too old.
+        :raises APIError: another error status.
+        :raises InvalidAnswerError: an answer without a well-formed key.
+        :raises TransportError: no answer. If ``was_sent``, a key may exist that nobody received.
+        """
+        result = calls.exchange_code(
+            self._transport, self._timeout, code, code_verifier, code_challenge_method
+        )
+        del code, code_verifier
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def create_auth_code(
+        self,
+        api_key: str,
+        callback_url: str,
+        *,
+        code_challenge: str | None = None,
+        code_challenge_method: str | None = None,
+        expires_at: datetime | None = None,
+        key_label: str | None = None,
+        limit: float | None = None,
+        usage_limit_type: str | None = None,
+        workspace_id: str | UUID | None = None,
+    ) -> AuthCode:
+        """Create a code in the name of the key's owner (``POST /api/v1/auth/keys/code``).
+
+        :param expires_at: when the new key is to expire, with a time zone.
+        :param usage_limit_type: when ``limit`` starts anew: ``"daily"``, ``"weekly"`` or
+            ``"monthly"``.
+        :param workspace_id: the UUID of the workspace that the new key is to belong to.
+        :raises ValueError: if an argument is malformed; nothing was sent then.
+        :raises APIError: 400, 401 (KeyRejectedError), 403, 409, 500, each as its own class.
+        :raises InvalidAnswerError: an answer without a well-formed code.
+        :raises TransportError: no answer.
+        """
+        body = outcome_of(
+            build_auth_code_request,
+            callback_url,
+            code_challenge,
+            code_challenge_method,
+            expires_at=expires_at,
+            key_label=key_label,
+            limit=limit,
+            usage_limit_type=usage_limit_type,
+            workspace_id=workspace_id,
+        )
+        result = (
+            body
+            if isinstance(body, BaseException)
+            else calls.create_auth_code(
+                self._transport, self._timeout, self._attribution, api_key, body
+            )
+        )
+        del api_key, callback_url, code_challenge, body
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def get_key_info(self, api_key: str) -> KeyInfo:
+        """Return what OpenRouter says about a key (``GET /api/v1/key``).
+
+        :raises ValueError: if the key is malformed.
+        :raises KeyRejectedError: the key was deleted, disabled or has expired.
+        :raises APIError: another error status.
+        :raises InvalidAnswerError: an answer that says nothing about a key.
+        :raises TransportError: no answer.
+        """
+        result = calls.get_key_info(
+            self._transport,
+            self._timeout,
+            self._attribution,
+            api_key,
+            retries=self._retries,
+            sleep=self._sleep,
+        )
+        del api_key
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def api_session(
+        self,
+        api_key: str,
+        *,
+        on_rejected: Callable[[], None] | None = None,
+        timeout: Timeout | None = None,
+    ) -> APISession:
+        """Return a ``requests.Session`` for OpenRouter's API with this key; see ``APISession``.
+
+        All sessions of a client use the same kept connections, and share nothing else.
+
+        :param on_rejected: called once, when OpenRouter answers that the key is dead.
+        :param timeout: seconds to wait for the next bytes, or to connect and to read; (5, 60) if
+            not given.
+        :raises ValueError: if the key is malformed.
+        """
+        if not is_api_key(api_key):
+            del api_key
+            raise ValueError(calls.MALFORMED_KEY)
+        from .session import APISession
+
+        return APISession(
+            self._transport,
+            api_key,
+            headers=self._attribution,
+            on_rejected=on_rejected,
+            timeout=timeout,
+        )
+
+    def preload(self) -> None:
+        """Import and prepare now what the first call needs: before a server forks its workers."""
+        from . import session  # noqa: F401
+
+        self._transport.preload()
+
+    @cached_property
+    def _transport(self) -> Transport:
+        from .transport import Transport
+
+        return Transport(self.base_url, self._environment)
+
+
+def _checked_timeout(timeout: float) -> float:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and math.isfinite(timeout) and timeout > 0):
+        raise ConfigurationError("timeout must be a number of seconds greater than 0")
+    return timeout
+
+
+def _checked_retries(retries: int) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= 10:
+        raise ConfigurationError("retries must be a whole number from 0 to 10")
+    return retries

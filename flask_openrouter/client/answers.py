@@ -1,0 +1,218 @@
+"""Reading an answer: its bytes, its JSON, and what an error status means.
+
+Nothing here raises because of what OpenRouter sent: an answer may hold a key, and an exception
+would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of its frames.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from ..errors import (
+    APIError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    InvalidAnswerError,
+    KeyRejectedError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OpenRouterError,
+    OutOfCreditError,
+    PayloadTooLargeError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    UnprocessableError,
+)
+
+#: Largest answer that is read, in bytes, both as sent and decoded.
+MAX_ANSWER_BYTES = 65_536
+MAX_MESSAGE_LENGTH = 200
+#: Where an id of the request may stand: the common name, and that of Cloudflare, which is in front.
+REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
+
+_ERRORS: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: KeyRejectedError,
+    402: OutOfCreditError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    408: RequestTimeoutError,
+    409: ConflictError,
+    413: PayloadTooLargeError,
+    422: UnprocessableError,
+    429: RateLimitError,
+}
+#: OpenRouter's words for a key whose own budget is spent, which it answers as 403. Observed: "Key
+#: limit exceeded. Manage it using https://openrouter.ai/keys".
+_LIMIT_SPENT = re.compile(
+    r"\bkey limit\b|\binsufficient (?:credits|funds|balance)\b"
+    r"|\b(?:credit|spending|budget)s?\b.{0,40}\b(?:exceeded|exhausted|reached|spent)\b",
+    re.IGNORECASE,
+)
+_ANY_KEY = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
+_WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer. ``body`` is None if it was too large or in an encoding nobody asked for."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+def decode_body(body: bytes, content_encoding: str) -> bytes | None:
+    """Undo one gzip or deflate layer; None for any other encoding, or more than 64 KiB.
+
+    The client asks for ``identity``; some proxies compress all the same.
+    """
+    encoding = content_encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        return body
+    if encoding in {"gzip", "x-gzip"}:
+        return _inflate(body, _WBITS_GZIP)
+    if encoding == "deflate":
+        # RFC 9110 §8.4.1.2: zlib format; some servers leave its wrapping out.
+        decoded = _inflate(body, _WBITS_ZLIB)
+        return _inflate(body, _WBITS_RAW) if decoded is None else decoded
+    return None
+
+
+def _inflate(body: bytes, wbits: int) -> bytes | None:
+    decompressor = zlib.decompressobj(wbits)
+    try:
+        decoded = decompressor.decompress(body, MAX_ANSWER_BYTES + 1)
+    except zlib.error:
+        return None
+    if len(decoded) > MAX_ANSWER_BYTES or not decompressor.eof or decompressor.unused_data:
+        return None
+    return decoded
+
+
+def parse_object(body: bytes | None) -> dict[str, Any] | None:
+    """Read a JSON object strictly (RFC 8259); None for anything else.
+
+    Refused: other encodings than UTF-8, a BOM, duplicate names, NaN and Infinity, data after the
+    end, and whatever Python will not parse (nesting too deep, integers too long).
+    """
+    if body is None:
+        return None
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate name")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError("not a JSON number")
+
+
+def error_from(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    secrets: Iterable[str | None] = (),
+    meanings: Mapping[int, type[APIError]] | None = None,
+) -> OpenRouterError:
+    """Return, not raise, the error that an answer other than a success means.
+
+    :param headers: with lower-case names, or case-insensitive.
+    :param secrets: what was sent; OpenRouter's message might repeat it, and must not show it.
+    :param meanings: what a status means for this call, where that differs from the usual.
+    """
+    if status < 400 or status > 599:
+        return InvalidAnswerError(
+            f"OpenRouter gave an unexpected answer (HTTP {status})", status=status
+        )
+    error = _error_object(body)
+    message = error.get("message")
+    text = clean_message(message if isinstance(message, str) else "", secrets)
+    cls = (meanings or {}).get(status) or _ERRORS.get(status)
+    if cls is None:
+        cls = ServerError if status >= 500 else APIError
+    if cls is ForbiddenError and is_limit_spent(error):
+        cls = OutOfCreditError
+    return cls(
+        status,
+        text,
+        request_id=_request_id(headers, secrets),
+        retry_after=parse_retry_after(headers.get("retry-after")),
+    )
+
+
+def is_limit_spent(error: Mapping[str, Any]) -> bool:
+    """Whether OpenRouter's error object for a 403 says that the key's own limit is spent."""
+    metadata = error.get("metadata")
+    source = metadata.get("limit_source") if isinstance(metadata, Mapping) else None
+    if isinstance(source, str) and re.search(r"credit|key|budget", source):
+        return True
+    message = error.get("message")
+    return isinstance(message, str) and _LIMIT_SPENT.search(message) is not None
+
+
+def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
+    """Return foreign text as one printable line of at most 200 characters, without ``secrets``."""
+    for secret in secrets:
+        if secret:
+            for form in {secret, quote(secret, safe="")}:
+                message = message.replace(form, "[removed]")
+    message = _ANY_KEY.sub("[removed]", message)
+    printable = "".join(c if c.isprintable() else " " for c in message)
+    return " ".join(printable.split())[:MAX_MESSAGE_LENGTH].rstrip()
+
+
+def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Read ``Retry-After`` (RFC 9110 §10.2.3) as seconds from ``now``; None if there is none."""
+    if value is None or len(value) > 64:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
+        return max(0.0, seconds)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _error_object(body: bytes | None) -> Mapping[str, Any]:
+    error = (parse_object(body) or {}).get("error")
+    if isinstance(error, str):
+        return {"message": error}
+    return error if isinstance(error, Mapping) else {}
+
+
+def _request_id(headers: Mapping[str, str], secrets: Iterable[str | None]) -> str | None:
+    for name in REQUEST_ID_HEADERS:
+        value = headers.get(name)
+        if value and re.fullmatch(r"[!-~]{1,128}", value):
+            return clean_message(value, secrets)
+    return None

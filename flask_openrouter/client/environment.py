@@ -1,0 +1,69 @@
+"""What the machine's environment says about the network, read once.
+
+Only what an operator sets on purpose counts: proxies and the certificate bundle. ``.netrc`` and
+cookies never do.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from urllib.request import getproxies
+
+from ..errors import ConfigurationError
+from .base_url import is_loopback_url
+
+#: In this order, the first that is set. requests reads the first two, OpenSSL the third.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``proxy``: URL of the proxy for the base URL, which may hold a password, or None.
+
+    ``ca_bundle``: path of a file or directory of trusted certificates; None for certifi's.
+    """
+
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+
+    @classmethod
+    def read(cls, base_url: str) -> Environment:
+        """Read the environment for requests to ``base_url``.
+
+        :raises ConfigurationError: if the bundle does not exist, or the proxy is a SOCKS proxy,
+            over which the time limit could not be kept.
+        """
+        return cls(_proxy_for(base_url), _ca_bundle())
+
+
+def _proxy_for(base_url: str) -> str | None:
+    if is_loopback_url(base_url) or not getproxies():
+        return None
+    # Its rules for NO_PROXY are the ones that Python programmers know. Imported only where proxies
+    # are in use: requests is otherwise not needed before the first call.
+    from requests.utils import get_environ_proxies, select_proxy
+
+    proxy: str | None = select_proxy(base_url, get_environ_proxies(base_url))
+    if not proxy:
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if not proxy.lower().startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "The environment names a proxy that is neither http nor https; set HTTPS_PROXY to one "
+            "that is, or add the host of the base URL to NO_PROXY"
+        )
+    return proxy
+
+
+def _ca_bundle() -> str | None:
+    for name in CA_VARIABLES:
+        path = os.environ.get(name)
+        if path:
+            if not os.path.exists(path):
+                raise ConfigurationError(
+                    f"{name} names a file that does not exist; correct or unset it"
+                )
+            return path
+    return None

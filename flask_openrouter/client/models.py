@@ -1,0 +1,161 @@
+"""What OpenRouter hands out, parsed once. A secret shows in no ``repr`` and cannot be pickled."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, NoReturn
+
+#: Keys are opaque; this is what can stand in a header, and nothing that could split one.
+_API_KEY = re.compile(r"[!-~]{8,512}")
+#: RFC 6749 §A.11, without the blank, which OpenRouter does not use.
+_CODE = re.compile(r"[!-~]{1,1024}")
+
+
+def is_api_key(value: object) -> bool:
+    """Whether ``value`` can be a key: 8 to 512 printable ASCII characters without blanks."""
+    return isinstance(value, str) and _API_KEY.fullmatch(value) is not None
+
+
+def is_code(value: object) -> bool:
+    """Whether ``value`` can be a code: 1 to 1024 printable ASCII characters without blanks."""
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+
+
+class _Secret:
+    """Base of what must not be written anywhere by accident."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled or copied")
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey(_Secret):
+    """A new key (``POST /api/v1/auth/keys``).
+
+    ``openrouter_user_id`` is None when OpenRouter does not say who approved.
+    """
+
+    api_key: str = field(repr=False)
+    openrouter_user_id: str | None = None
+
+    # The dataclass decorator gives slotted frozen classes a way to be pickled. Take it back.
+    __reduce__ = _Secret.__reduce__
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> IssuedKey | None:
+        """Read OpenRouter's answer; None if it holds no well-formed key."""
+        if not is_api_key(data.get("key")):
+            return None
+        return cls(data["key"], _text(data.get("user_id"), 255))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthCode(_Secret):
+    """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes."""
+
+    code: str = field(repr=False)
+    app_id: int | None = None
+    created_at: datetime | None = None
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, Any]) -> AuthCode | None:
+        """Read OpenRouter's answer; None if it holds no well-formed code."""
+        data = answer.get("data")
+        if not isinstance(data, Mapping) or not is_code(data.get("id")):
+            return None
+        app_id = data.get("app_id")
+        return cls(
+            data["id"],
+            app_id if isinstance(app_id, int) and not isinstance(app_id, bool) else None,
+            _moment(data.get("created_at")),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyInfo:
+    """What OpenRouter says about a key (``GET /api/v1/key``). Amounts are US dollars.
+
+    A field that OpenRouter leaves out, or sends as another type, is None; new ones are ignored.
+    ``label`` is the masked key. ``limit`` is None for a key without a limit of its own, and
+    ``limit_remaining`` is what is left of it, not the balance of the account. ``limit_reset`` is
+    ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``byok_`` means spending on the person's own
+    provider keys.
+    """
+
+    label: str | None = None
+    limit: float | None = None
+    limit_remaining: float | None = None
+    limit_reset: str | None = None
+    include_byok_in_limit: bool | None = None
+    usage: float | None = None
+    usage_daily: float | None = None
+    usage_weekly: float | None = None
+    usage_monthly: float | None = None
+    byok_usage: float | None = None
+    byok_usage_daily: float | None = None
+    byok_usage_weekly: float | None = None
+    byok_usage_monthly: float | None = None
+    is_free_tier: bool | None = None
+    is_management_key: bool | None = None
+    creator_user_id: str | None = None
+    organization_id: str | None = None
+    workspace_id: str | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def spent_this_period(self) -> float | None:
+        """USD spent of the limit since it was last reset; None for a key without a limit."""
+        if self.limit is None or self.limit_remaining is None:
+            return None
+        return self.limit - self.limit_remaining
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, Any]) -> KeyInfo | None:
+        """Read OpenRouter's answer; None if it holds no ``data`` object."""
+        data = answer.get("data")
+        if not isinstance(data, Mapping):
+            return None
+        return cls(**{f.name: _READERS[f.type](data.get(f.name)) for f in fields(cls)})
+
+
+def _text(value: object, longest: int = 512) -> str | None:
+    is_text = isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
+    return str(value) if is_text else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # An integer beyond every float.
+        return None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        # Python 3.10 does not know the Z.
+        return datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
+    except ValueError:
+        return None
+
+
+#: How to read a field of :class:`KeyInfo`, by its annotation.
+_READERS: dict[Any, Any] = {
+    "str | None": _text,
+    "float | None": _number,
+    "bool | None": _flag,
+    "datetime | None": _moment,
+}

@@ -1,0 +1,206 @@
+"""A ``requests.Session`` that talks to OpenRouter's API with one person's key, and to nobody else.
+
+``requests`` is imported with this module, so import it only where a session is made.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from ..errors import (
+    KeyRejectedError,
+    OpenRouterError,
+    OutOfCreditError,
+    TransportError,
+    TransportTimeoutError,
+)
+from .answers import MAX_ANSWER_BYTES, decode_body, error_from
+from .connections import Adapter
+from .deadline import CONNECT_SECONDS, Deadline, limited_by
+from .outcome import without_trace
+from .transport import Transport, failure_of, is_network_error, is_timeout
+
+#: Seconds to wait for the next bytes: a model may think for a while.
+READ_SECONDS = 60.0
+
+Timeout: TypeAlias = "float | tuple[float, float]"
+
+
+class SessionConnectionError(TransportError, requests.ConnectionError):
+    """No answer to a request of a session. Caught as our error, and as that of ``requests``."""
+
+
+class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
+    """No bytes within the session's time limit. Caught as ours, and as that of ``requests``."""
+
+
+class APISession(requests.Session):
+    """A session rooted at ``<base_url>/api/v1/``: ``session.post("chat/completions", json=...)``.
+
+    Relative addresses are below the root, with or without a leading slash. An absolute one must be
+    below it too, otherwise ``ValueError``: the key is for OpenRouter only. The bearer header is set
+    on every request and cannot be overridden. Redirects are never followed; there are no cookies
+    and no ``.netrc``; certificates are always verified; proxies come from the environment.
+
+    ``timeout`` (seconds, or seconds to connect and to read) limits the wait for the *next* bytes,
+    (5, 60) by default, and can be given with each call. ``stream=True`` works. An answer may be of
+    any size.
+
+    Every answer is returned as it is, except these, which are raised:
+
+    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once.
+    :raises OutOfCreditError: 402, or 403 because the key's limit is spent; the key is fine.
+    :raises TransportError: no answer; also a ``requests.ConnectionError`` or ``requests.Timeout``.
+    :raises InvalidAnswerError: an answer that is not well-formed HTTP.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        api_key: str,
+        *,
+        headers: Mapping[str, str],
+        on_rejected: Callable[[], None] | None = None,
+        timeout: Timeout | None = None,
+    ) -> None:
+        super().__init__()
+        self._transport = transport
+        self._root = f"{transport.base_url}/api/v1/"
+        self._authorize = _authorizer(api_key)
+        self._on_rejected = on_rejected
+        self._timeout = (CONNECT_SECONDS, READ_SECONDS) if timeout is None else timeout
+        self.trust_env = False
+        self.headers.update({"Accept-Encoding": "gzip, deflate", **headers})
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def __repr__(self) -> str:
+        return f"<APISession {self._root}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("APISession holds a key and is not pickled or copied")
+
+    def close(self) -> None:
+        """Do nothing: the connections belong to the client and serve its other sessions too."""
+
+    def get_adapter(self, url: str | bytes) -> Adapter:
+        """Return the client's kept connections, those of this process."""
+        return self._transport.adapter
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None: a redirect is an answer like any other."""
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request with its address resolved below the root.
+
+        :raises ValueError: if the address is not below the root.
+        """
+        url = str(request.url)
+        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url):
+            url = self._root + url.lstrip("/")
+        self._check_address(url)
+        request.url = url
+        return super().prepare_request(request)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request with the key, as described for the class.
+
+        :raises ValueError: if the address is not below the root.
+        """
+        self._check_address(request.url)
+        result = self._outcome(request, **kwargs)
+        if isinstance(result, KeyRejectedError):
+            on_rejected, self._on_rejected = self._on_rejected, None
+            if on_rejected is not None:
+                on_rejected()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _outcome(
+        self, request: requests.PreparedRequest, **kwargs: Any
+    ) -> requests.Response | BaseException:
+        """Return the answer, or the error to raise: the frames below hold the key."""
+        is_streamed = kwargs.pop("stream", False)
+        kwargs |= {"stream": True, "allow_redirects": False}
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._timeout
+        deadline = Deadline()
+        self._authorize(request)
+        try:
+            with limited_by(deadline):
+                response = super().send(request, **kwargs)
+                error = _error_in(response)
+                if error is not None:
+                    return error
+                if not is_streamed:
+                    _ = response.content  # Reads it while the error handling below is in force.
+                return response
+        except Exception as error:
+            # Otherwise a setting that is wrong, or a hook or a body of the caller's own.
+            if isinstance(error, OpenRouterError) or not is_network_error(error):
+                return without_trace(error)
+            return _known_to_requests(failure_of(error, deadline), error)
+        except BaseException as error:
+            return without_trace(error)
+        finally:
+            # Neither the answer's nor an error's ``request`` carries the key around.
+            del request.headers["Authorization"]
+
+    def _check_address(self, url: str | None) -> None:
+        if url is None or not url.startswith(self._root) or ".." in urlsplit(url).path.split("/"):
+            raise ValueError(f"This session sends its key to addresses below {self._root} only")
+
+
+def _authorizer(api_key: str) -> Callable[[requests.PreparedRequest], None]:
+    """Return what puts the key on a request. A closure: no dump of attributes shows the key."""
+
+    def authorize(request: requests.PreparedRequest) -> None:
+        request.headers.pop("Cookie", None)
+        request.headers["Authorization"] = f"Bearer {api_key}"
+
+    return authorize
+
+
+def _error_in(response: requests.Response) -> OpenRouterError | None:
+    """Return the error that an answer stands for, if it is one of those that are raised."""
+    if response.status_code not in (401, 402, 403):
+        return None
+    raw: urllib3.HTTPResponse = response.raw
+    body = raw.read(MAX_ANSWER_BYTES, decode_content=False)
+    response.close()
+    error = error_from(
+        response.status_code,
+        response.headers,
+        decode_body(body, raw.headers.get("content-encoding", "")),
+        secrets=(response.request.headers["Authorization"].removeprefix("Bearer "),),
+    )
+    if isinstance(error, KeyRejectedError | OutOfCreditError):
+        return error
+    # Another 403 is for the caller to read, so what was read of it is put back.
+    response.raw = urllib3.HTTPResponse(
+        io.BytesIO(body),
+        headers=raw.headers,
+        status=raw.status,
+        version=raw.version,
+        reason=raw.reason,
+        preload_content=False,
+        enforce_content_length=False,
+    )
+    return None
+
+
+def _known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
+    """Return a transport failure as one that code written for ``requests`` catches too."""
+    if not isinstance(failure, TransportError):
+        return failure
+    if failure.was_sent and is_timeout(error):
+        return SessionTimeoutError("OpenRouter sent nothing for too long", was_sent=True)
+    return SessionConnectionError(str(failure), was_sent=failure.was_sent)

@@ -1,0 +1,192 @@
+"""One HTTP request to OpenRouter, bounded in time and size, and silent about what was in it.
+
+``requests`` is imported with this module, so import it only where a request is made.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import ssl
+import traceback
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from time import monotonic
+
+import requests
+import urllib3
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.util.ssl_ import create_urllib3_context
+
+from ..errors import (
+    ConfigurationError,
+    InvalidAnswerError,
+    OpenRouterError,
+    TransportError,
+    TransportTimeoutError,
+)
+from .answers import MAX_ANSWER_BYTES, Answer, decode_body
+from .connections import Adapter
+from .deadline import Deadline, LimitedSSLSocket, limited_by
+from .environment import CA_VARIABLES, Environment
+from .outcome import without_trace
+
+logger = logging.getLogger("flask_openrouter")
+
+
+class Transport:
+    """Sends requests to one base URL. Thread-safe, and safe to use on both sides of a fork."""
+
+    def __init__(self, base_url: str, environment: Environment) -> None:
+        self.base_url = base_url
+        self._environment = environment
+        self._adapters: dict[int, Adapter] = {}
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter of this process: a socket shared over a fork would mix up two answers."""
+        pid = os.getpid()
+        adapter = self._adapters.get(pid)
+        if adapter is None:
+            adapter = Adapter(self._environment, self._tls)
+            # A new dict: what the parent process had is dropped, and its sockets closed here.
+            self._adapters = {pid: self._adapters.get(pid, adapter)}
+            adapter = self._adapters[pid]
+        return adapter
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        context = create_urllib3_context()
+        bundle = self._environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
+        try:
+            if os.path.isdir(bundle):
+                context.load_verify_locations(capath=bundle)
+            else:
+                context.load_verify_locations(cafile=bundle)
+        except OSError:
+            raise ConfigurationError(
+                f"The certificate bundle of the environment ({', '.join(CA_VARIABLES)}) cannot be "
+                "read; correct or unset it"
+            ) from None
+        context.sslsocket_class = LimitedSSLSocket
+        return context
+
+    def preload(self) -> None:
+        """Do now what the first request would: certificates and connection pool."""
+        _ = self.adapter
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+    ) -> Answer | BaseException:
+        """Send one request, once, and return the answer, or the error for the caller to raise.
+
+        Nothing is raised here, since the frames below hold the secrets that were sent.
+        """
+        failure: BaseException
+        try:
+            with limited_by(deadline):
+                answer = self._round_trip(method, path, headers, body, deadline)
+        except ConfigurationError as error:
+            failure = without_trace(error)
+        except Exception as error:
+            failure = failure_of(error, deadline)
+        except BaseException as error:
+            failure = without_trace(error)
+        else:
+            logger.debug("%s %s: HTTP %d", method, path, answer.status)
+            return answer
+        logger.debug("%s %s: %s", method, path, type(failure).__name__)
+        return failure
+
+    def _round_trip(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: Deadline,
+    ) -> Answer:
+        request = requests.Request(
+            method,
+            self.base_url + path,
+            # identity: an answer of 64 KiB needs no compression, and cannot be a bomb.
+            headers={"Accept-Encoding": "identity", "User-Agent": "Flask-OpenRouter", **headers},
+            data=body,
+        ).prepare()
+        response = self.adapter.send(request, stream=True, timeout=deadline.finish_by - monotonic())
+        try:
+            return Answer(response.status_code, response.headers, read_body(response))
+        finally:
+            # Back to the pool if the answer was read to its end, otherwise closed.
+            response.close()
+
+
+def read_body(response: requests.Response) -> bytes | None:
+    """Read and decode at most 64 KiB; None if there is more, or an unknown encoding."""
+    raw: urllib3.HTTPResponse = response.raw
+    if (raw.length_remaining or 0) > MAX_ANSWER_BYTES:
+        return None
+    body = raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+    if len(body) > MAX_ANSWER_BYTES:
+        return None
+    return decode_body(body, raw.headers.get("content-encoding", ""))
+
+
+def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
+    """Return the error of ours for a failed request: a fixed sentence, and no cause attached."""
+    causes = list(causes_of(error))
+    was_sent = deadline.was_sent
+    if deadline.is_over():
+        return TransportTimeoutError(
+            "OpenRouter did not answer within the time limit", was_sent=was_sent
+        )
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return TransportError(
+            "OpenRouter's certificate could not be verified, so nothing was sent",
+            was_sent=was_sent,
+        )
+    if was_sent and any(_means_malformed_answer(cause) for cause in causes):
+        return InvalidAnswerError("OpenRouter's answer is not well-formed HTTP")
+    if not is_network_error(error):
+        # Not the network. Say where, since the traceback must not leave this place.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        logger.error("unexpected %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+    if was_sent:
+        return TransportError(
+            "The connection to OpenRouter broke before its answer was complete", was_sent=True
+        )
+    return TransportError("OpenRouter cannot be reached")
+
+
+def is_network_error(error: BaseException) -> bool:
+    """Whether an exception comes from the network or the answer, not from a mistake in code."""
+    return any(isinstance(cause, OSError | http.client.HTTPException) for cause in causes_of(error))
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether an exception means that the other side was too slow."""
+    return any(isinstance(cause, TimeoutError) for cause in causes_of(error))
+
+
+def _means_malformed_answer(error: BaseException) -> bool:
+    if isinstance(error, urllib3.exceptions.InvalidHeader | urllib3.exceptions.DecodeError):
+        return True
+    # Both of these mean that the connection broke, although they say that HTTP did.
+    return isinstance(error, http.client.HTTPException) and not isinstance(
+        error, http.client.RemoteDisconnected | http.client.IncompleteRead
+    )
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that it wraps, in the ways of Python, urllib3 and requests."""
+    found: list[BaseException] = [error]
+    for one in found:
+        yield one
+        wrapped = [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        found += [w for w in wrapped if isinstance(w, BaseException) and w not in found]

@@ -1,0 +1,271 @@
+"""The settings: read from ``app.config`` once, checked, frozen."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from .client.attribution import attribution_headers
+from .client.authorization import callback_with_state
+from .client.base_url import is_loopback_url, is_openrouter, normalize_base_url
+from .errors import ConfigurationError
+
+logger = logging.getLogger("flask_openrouter")
+
+MIN_SECRET_BYTES: Final = 16
+# Values that people copy from documentation and forget.
+_SAMPLE_SECRETS: Final = {
+    b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+    b"change-me-in-production",
+    b"changemechangeme",
+    b"replace-with-a-random-value",
+    b"secretsecretsecret",
+    b"super-secret-key",
+    b"supersecretkey123",
+    b"this-is-not-secret",
+    b"your-secret-key-here",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator of one app decided. Each field is documented with its setting."""
+
+    base_url: str
+    callback_url: str | None
+    storage_uri: str | None
+    #: Key material, newest first: the first encrypts and signs, all decrypt and verify.
+    encryption_keys: tuple[bytes, ...] = field(repr=False)
+    secret_keys: tuple[bytes, ...] = field(repr=False)
+    login_max_age: int
+    key_max_age: int
+    request_timeout: float
+    key_label: str | None
+    key_limit: float | None
+    app_url: str | None
+    app_title: str | None
+    app_categories: tuple[str, ...]
+    login_redirect_url: str | None
+    disconnect_redirect_url: str | None
+    emulator: bool
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Read and check every ``OPENROUTER_*`` setting of a Flask config, and ``SECRET_KEY``.
+
+        Raises :class:`ConfigurationError` naming the setting and the remedy.
+        """
+        development = bool(config.get("DEBUG") or config.get("TESTING"))
+        emulator = _boolean(config, "OPENROUTER_EMULATOR")
+        secret_keys = _secret_keys(config, development=development)
+        app_url, app_title, app_categories = _attribution(config)
+        return cls(
+            base_url=_base_url(config, loopback_allowed=development or emulator),
+            callback_url=_callback_url(config),
+            storage_uri=_text(config, "OPENROUTER_STORAGE_URI"),
+            encryption_keys=_encryption_keys(config) or secret_keys,
+            secret_keys=secret_keys,
+            login_max_age=_seconds(config, "OPENROUTER_LOGIN_MAX_AGE", 600, most=600),
+            key_max_age=_seconds(config, "OPENROUTER_KEY_MAX_AGE", 31 * 86400),
+            request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
+            key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
+            key_limit=_limit(config),
+            app_url=app_url,
+            app_title=app_title,
+            app_categories=app_categories,
+            login_redirect_url=_landing(config, "OPENROUTER_LOGIN_REDIRECT_URL"),
+            disconnect_redirect_url=_landing(config, "OPENROUTER_DISCONNECT_REDIRECT_URL"),
+            emulator=emulator,
+        )
+
+
+def _boolean(config: Mapping[str, Any], name: str) -> bool:
+    value = config.get(name, False)
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False.")
+    return value
+
+
+def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str | None:
+    value = config.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ConfigurationError(f"{name} must be a non-empty text on one line, or left out.")
+    if len(value) > longest:
+        raise ConfigurationError(f"{name} must have at most {longest} characters.")
+    return value
+
+
+def _number(config: Mapping[str, Any], name: str, default: float) -> float:
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{name} must be a number.")
+    return value
+
+
+def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
+    value = _number(config, name, default)
+    if value <= 0:
+        raise ConfigurationError(f"{name} must be more than 0 seconds.")
+    return value
+
+
+def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float = math.inf) -> int:
+    value = _positive(config, name, default)
+    if value != int(value):
+        raise ConfigurationError(f"{name} must be a whole number of seconds.")
+    if value > most:
+        raise ConfigurationError(
+            f"{name} must be at most {most} seconds: OpenRouter's codes live no longer."
+        )
+    return int(value)
+
+
+def _limit(config: Mapping[str, Any]) -> float | None:
+    if config.get("OPENROUTER_KEY_LIMIT") is None:
+        return None
+    limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
+    if limit < 0:
+        raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or left out.")
+    return limit
+
+
+def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
+    url = config.get("OPENROUTER_BASE_URL", "https://openrouter.ai")
+    if not isinstance(url, str):
+        raise ConfigurationError("OPENROUTER_BASE_URL must be a text.")
+    base_url = normalize_base_url(url)
+    if base_url.startswith("http://") and not loopback_allowed:
+        raise ConfigurationError(
+            "OPENROUTER_BASE_URL is an http address on this machine, which is only right for"
+            " development: run the app in debug or testing mode, set OPENROUTER_EMULATOR = True,"
+            " or use https://openrouter.ai."
+        )
+    if not is_openrouter(base_url) and not is_loopback_url(base_url):
+        logger.warning(
+            "OPENROUTER_BASE_URL is %s, not OpenRouter: visitors will be sent there to connect,"
+            " and their keys come from there.",
+            base_url,
+        )
+    return base_url
+
+
+def is_callback_url(url: str) -> bool:
+    """Whether OpenRouter accepts this callback address: https, or http on loopback."""
+    try:
+        callback_with_state(url, "state")
+    except ValueError:
+        return False
+    return True
+
+
+def _callback_url(config: Mapping[str, Any]) -> str | None:
+    url = _text(config, "OPENROUTER_CALLBACK_URL")
+    if url is not None and not is_callback_url(url):
+        raise ConfigurationError(
+            "OPENROUTER_CALLBACK_URL must be the full https address of the callback route, such as"
+            " https://app.example/openrouter/callback (http only on localhost), without fragment."
+        )
+    return url
+
+
+def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[str, ...]]:
+    app_url = _text(config, "OPENROUTER_APP_URL")
+    app_title = _text(config, "OPENROUTER_APP_TITLE")
+    categories = config.get("OPENROUTER_APP_CATEGORIES") or ()
+    if isinstance(categories, str):
+        # As the header has it, and as an environment variable can hold it.
+        categories = [name.strip() for name in categories.split(",")]
+    try:
+        attribution_headers(app_url, app_title, categories)
+    except ConfigurationError as error:
+        name, _, problem = str(error).partition(" ")
+        raise ConfigurationError(f"OPENROUTER_{name.upper()} {problem}") from None
+    return app_url, app_title, tuple(categories)
+
+
+def _http_url(config: Mapping[str, Any], name: str) -> str | None:
+    url = _text(config, name)
+    if url is not None and (
+        urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname
+    ):
+        raise ConfigurationError(f"{name} must be a full http or https address.")
+    return url
+
+
+def _landing(config: Mapping[str, Any], name: str) -> str | None:
+    url = _text(config, name)
+    if url is not None and (not url.startswith("/") or url.startswith(("//", "/\\"))):
+        return _http_url(config, name)
+    return url
+
+
+def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes, ...]:
+    secret = config.get("SECRET_KEY")
+    remedy = 'Make one with: python -c "import secrets; print(secrets.token_hex())"'
+    if not secret:
+        raise ConfigurationError(f"SECRET_KEY is not set. {remedy}")
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
+    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):
+        raise ConfigurationError(
+            "SECRET_KEY_FALLBACKS must be a list of keys, not one key:"
+            " a single string would make each of its letters a valid key."
+        )
+    keys = []
+    for name, value in [("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", k) for k in fallbacks)]:
+        if not isinstance(value, str | bytes):
+            raise ConfigurationError(f"{name} must hold text or bytes.")
+        key = value.encode() if isinstance(value, str) else value
+        if len(key.strip()) < MIN_SECRET_BYTES or key.lower() in _SAMPLE_SECRETS:
+            message = (
+                f"{name} is too easy to guess: whoever guesses it can read every stored key."
+                f" Use at least {MIN_SECRET_BYTES} random bytes. {remedy}"
+            )
+            if not development or not key.strip():
+                raise ConfigurationError(message)
+            logger.warning("%s This is accepted in debug and testing mode only.", message)
+        keys.append(key)
+    return tuple(keys)
+
+
+def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:
+    newest = config.get("OPENROUTER_ENCRYPTION_KEY")
+    fallbacks = config.get("OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ()
+    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):
+        raise ConfigurationError("OPENROUTER_ENCRYPTION_KEY_FALLBACKS must be a list of keys.")
+    if newest is None:
+        if fallbacks:
+            raise ConfigurationError(
+                "OPENROUTER_ENCRYPTION_KEY_FALLBACKS is set without OPENROUTER_ENCRYPTION_KEY."
+                " Set the new key; the fallbacks only decrypt."
+            )
+        return ()
+    return (
+        _encryption_key("OPENROUTER_ENCRYPTION_KEY", newest),
+        *(_encryption_key("OPENROUTER_ENCRYPTION_KEY_FALLBACKS", key) for key in fallbacks),
+    )
+
+
+def _encryption_key(name: str, value: object) -> bytes:
+    # The value stays out of the traceback: whatever is wrong with it, it may be a real key.
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
+    key = b""
+    if isinstance(value, str):
+        try:
+            key = base64.b64decode(value.strip(), altchars=b"-_", validate=True)
+        except ValueError:  # binascii.Error is one
+            key = b""
+    del value
+    if len(key) != 32:
+        raise ConfigurationError(
+            f"{name} must be 32 bytes in URL-safe base64 (44 characters)."
+            " Make one with: flask openrouter generate-key"
+        )
+    return key

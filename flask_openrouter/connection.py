@@ -1,0 +1,180 @@
+"""``current_openrouter``: a visitor's connection to OpenRouter, and what can be done with it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from flask import Flask, current_app, has_request_context, request
+from werkzeug.local import LocalProxy
+
+from .errors import KeyRejectedError, NotConnectedError
+from .services import EXTENSION_KEY, Services, get_services
+from .signals import key_disconnected
+from .storage.record import KeyRecord
+
+if TYPE_CHECKING:
+    from blinker import NamedSignal
+
+    from .client.models import KeyInfo
+    from .client.session import APISession
+
+logger = logging.getLogger("flask_openrouter")
+
+_ENVIRON_KEY: Final = "flask_openrouter.connection"
+
+
+class Connection:
+    """One owner's connection. True when a key is stored; the key is read on first use, and once.
+
+    Attributes that need a key raise :class:`NotConnectedError` without one. Everything here raises
+    :class:`KeyStorageError` when the storage fails.
+    """
+
+    def __init__(self, app: Flask, owner_id: str | None) -> None:
+        self._app = app
+        self._services: Services = app.extensions[EXTENSION_KEY]
+        #: Whose connection this is, or None for a browser that never connected.
+        self.owner_id = owner_id
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.owner_id!r}>"
+
+    def __bool__(self) -> bool:
+        return self._record is not None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "A connection holds a key and cannot be pickled. Pass its owner_id instead."
+        )
+
+    @cached_property
+    def _record(self) -> KeyRecord | None:
+        return None if self.owner_id is None else self._services.vault.load(self.owner_id)
+
+    def _connected(self) -> KeyRecord:
+        if self._record is None:
+            raise NotConnectedError("No OpenRouter key is stored for this visitor.")
+        return self._record
+
+    @property
+    def api_key(self) -> str:
+        """The visitor's OpenRouter key. It spends their money: never show, log or send it."""
+        return self._connected().api_key
+
+    @property
+    def openrouter_user_id(self) -> str | None:
+        """The account at OpenRouter, or None when OpenRouter did not name it."""
+        return self._connected().openrouter_user_id
+
+    @property
+    def connected_at(self) -> datetime:
+        """When the key was connected, in UTC."""
+        return datetime.fromtimestamp(self._connected().connected_at, timezone.utc)
+
+    @property
+    def masked_key(self) -> str:
+        """The key as it may be shown: ``sk-or-v1-…`` and its last four characters."""
+        api_key = self.api_key
+        start = "sk-or-v1-" if api_key.startswith("sk-or-v1-") else ""
+        return f"{start}…{api_key[-4:]}" if len(api_key) >= len(start) + 16 else f"{start}…"
+
+    @property
+    def settings_url(self) -> str:
+        """Where the owner of the key can limit or delete it (OpenRouter docs, "OAuth PKCE")."""
+        return f"{self._services.settings.base_url}/keys/{self._key_hash}"
+
+    @property
+    def logs_url(self) -> str:
+        """Where the owner of the key can see what was spent with it."""
+        return f"{self._services.settings.base_url}/logs?api_key_hash={self._key_hash}"
+
+    @property
+    def _key_hash(self) -> str:
+        return hashlib.sha256(self.api_key.encode()).hexdigest()
+
+    @cached_property
+    def session(self) -> APISession:
+        """A ``requests.Session`` rooted at OpenRouter's API that sends this visitor's key.
+
+        ``session.post("chat/completions", json=…)``. It keeps no cookies, follows no redirects and
+        has time-outs. 401 forgets the key and raises :class:`KeyRejectedError`; 402 and a spent key
+        limit raise :class:`OutOfCreditError`; any other answer is returned as it is.
+        """
+        return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
+
+    def key_info(self) -> KeyInfo:
+        """Ask OpenRouter for the key's limit and usage in USD (``GET /api/v1/key``).
+
+        Raises :class:`KeyRejectedError` for a dead key, which is forgotten, and what
+        :meth:`OpenRouterClient.get_key_info` raises.
+        """
+        try:
+            return self._services.client.get_key_info(self.api_key)
+        except KeyRejectedError:
+            self.forget_rejected()
+            raise
+
+    def disconnect(self) -> None:
+        """Forget the key. It lives on at OpenRouter until its owner deletes it there."""
+        self._forget("visitor")
+
+    def forget_rejected(self) -> None:
+        """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile."""
+        if self.owner_id is not None and self._services.vault.load(self.owner_id) == self._record:
+            self._forget("rejected")
+
+    def _forget(self, reason: str) -> None:
+        if self.owner_id is None:
+            return
+        was_connected = bool(self)
+        self._services.vault.forget(self.owner_id)
+        self.__dict__.pop("session", None)
+        self._record = None
+        if has_request_context():
+            self._services.owners.remember(None)
+        if was_connected:
+            logger.info("A key was forgotten (%s).", reason)
+            send(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
+
+
+def get_connection() -> Connection:
+    """Return the connection of this request's visitor."""
+    if not has_request_context():
+        raise RuntimeError(
+            "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
+            " auth.for_owner(owner_id)."
+        )
+    owner_id = get_services().owners.current()
+    # Kept with the request, not on g: g lives as long as the app context, which may be longer. And
+    # looked at with the owner, who changes when the app signs somebody in or out.
+    connection: Connection | None = request.environ.get(_ENVIRON_KEY)
+    if connection is None or connection.owner_id != owner_id:
+        connection = request.environ[_ENVIRON_KEY] = Connection(real_app(), owner_id)
+    return connection
+
+
+def drop_connection() -> None:
+    """Let this request read the key anew: another one has been stored."""
+    request.environ.pop(_ENVIRON_KEY, None)
+
+
+def real_app() -> Flask:
+    """Return the current app itself, not the proxy: for signals, and to be kept."""
+    return cast(LocalProxy[Flask], current_app)._get_current_object()
+
+
+#: The connection of this request's visitor; false when they have not connected.
+current_openrouter: Connection = cast(Connection, LocalProxy(get_connection))
+
+
+def send(signal: NamedSignal, app: Flask, **payload: object) -> None:
+    """Send a signal from the real app. What receivers raise is logged and goes no further."""
+    for receiver in signal.receivers_for(app):
+        try:
+            app.ensure_sync(receiver)(app, **payload)
+        except Exception:
+            logger.exception("A receiver of the signal %s failed.", signal.name)

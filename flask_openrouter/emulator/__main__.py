@@ -1,0 +1,115 @@
+"""``python -m flask_openrouter.emulator``: an emulator on a port of this machine."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import click
+
+from .config import DEFAULT_USER_ID, EmulatorConfig
+from .server import run_in_thread
+
+DEFAULT_PORT = 18080
+
+
+# No option takes its value from the environment: many platforms set HOST and PORT.
+@click.command("emulator")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    allow_from_autoenv=False,
+    help="Loopback address to listen on.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    allow_from_autoenv=False,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--user-id",
+    "openrouter_user_id",
+    default=DEFAULT_USER_ID,
+    show_default=True,
+    allow_from_autoenv=False,
+    help="The account that approves.",
+)
+@click.option(
+    "--deny-style",
+    type=click.Choice(["bare", "error"]),
+    default="bare",
+    show_default=True,
+    allow_from_autoenv=False,
+    help="What a denial adds to the callback.",
+)
+@click.option(
+    "--bad-code-style",
+    type=click.Choice(["live", "documented"]),
+    default="live",
+    show_default=True,
+    allow_from_autoenv=False,
+    help="Unknown codes: 400 as seen live, or 403 as documented.",
+)
+@click.option(
+    "--code-max-age",
+    type=click.FloatRange(0),
+    default=600.0,
+    show_default=True,
+    allow_from_autoenv=False,
+    help="Lifetime of a code in seconds.",
+)
+@click.option(
+    "--word-delay",
+    type=click.FloatRange(0),
+    default=0.02,
+    show_default=True,
+    allow_from_autoenv=False,
+    help="Seconds between the words of a streamed answer.",
+)
+@click.option(
+    "--echo-state", is_flag=True, allow_from_autoenv=False, help="Give a top-level state back."
+)
+@click.option(
+    "--lenient-pkce",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Accept any code_verifier for a code without code_challenge.",
+)
+def emulator_command(host: str, port: int, **settings: Any) -> None:
+    """Run a local OpenRouter for development: fake keys, made-up answers, loopback only."""
+    try:
+        with run_in_thread(EmulatorConfig(**settings), host=host, port=port) as emulator:
+            click.echo("OpenRouter emulator, for development and tests. Its keys are fake, and")
+            click.echo("nothing leaves this machine. Point an app at it with this setting:")
+            click.echo(f"\n    OPENROUTER_BASE_URL={emulator.url}\n")
+            click.echo("Press Ctrl+C to stop.")
+            _wait()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--host") from None
+    except OSError as error:
+        raise click.ClickException(
+            f"Cannot listen on port {port}: {error.strerror}. Choose another with --port."
+        ) from None
+
+
+def _wait() -> None:
+    """Wait for Ctrl+C."""
+    never = threading.Event()
+    try:
+        while True:
+            never.wait(1)
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+
+
+def main() -> None:
+    """Run :func:`emulator_command` with the arguments of the process."""
+    emulator_command(prog_name="python -m flask_openrouter.emulator")
+
+
+if __name__ == "__main__":
+    main()

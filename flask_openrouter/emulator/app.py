@@ -1,0 +1,84 @@
+"""The emulator as a Flask app: what every request and every answer go through."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from . import account, chat, consent, control, oauth
+from .bodies import MAX_BODY_LENGTH
+from .config import EmulatorConfig
+from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
+from .errors import APIError
+from .loopback import is_loopback_host_header
+from .misbehaviour import misbehave, misbehave_afterwards
+
+
+def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
+    """Return a WSGI app that behaves as OpenRouter does, for development and tests.
+
+    Its handle is ``app.extensions["openrouter_emulator"]``. Serve it on loopback only, as
+    :func:`flask_openrouter.emulator.run_in_thread` does.
+    """
+    app = Flask(__name__, static_url_path=f"{CONTROL_PREFIX}static")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_LENGTH
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
+    emulator.wsgi_app = app.wsgi_app
+    for room in (consent, oauth, account, chat, control):
+        app.register_blueprint(room.bp)
+    app.before_request(_refuse_foreign_host)
+    app.before_request(_record)
+    app.before_request(misbehave)
+    # The last one registered runs first.
+    app.after_request(_finish)
+    app.after_request(misbehave_afterwards)
+    app.register_error_handler(APIError, _answer_api_error)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    return app
+
+
+def _refuse_foreign_host() -> ResponseReturnValue | None:
+    """Refuse names that were made to point here: DNS rebinding."""
+    if is_loopback_host_header(request.environ.get("HTTP_HOST", "")):
+        return None
+    return _answer_api_error(APIError(400, "The emulator answers to loopback host names only"))
+
+
+def _record() -> None:
+    if not request.path.startswith(CONTROL_PREFIX):
+        emulator = get_emulator()
+        g.record = emulator.journal.record(request, account.bearer_key(), emulator.now())
+    # Too much is refused here, once, whether or not the view would have looked.
+    request.get_data()
+
+
+def _finish(response: Response) -> Response:
+    if "record" in g:
+        get_emulator().journal.finish(g.record, response.status_code)
+    response.headers["X-OpenRouter-Emulator"] = "1"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Content-Security-Policy", consent.content_security_policy())
+    response.headers["X-Frame-Options"] = "DENY"
+    # "no-referrer" would turn the Origin of the consent form into "null".
+    response.headers["Referrer-Policy"] = "same-origin"
+    if request.path == oauth.EXCHANGE_PATH:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _answer_api_error(error: APIError) -> ResponseReturnValue:
+    return jsonify(error.as_json()), error.status
+
+
+def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if not request.path.startswith(("/api/", CONTROL_PREFIX)):
+        return consent.message_page(status, error.name, error.description or "")
+    response = jsonify(APIError(status).as_json())
+    response.status_code = status
+    if status == 405:
+        response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+    return response

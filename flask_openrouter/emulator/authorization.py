@@ -1,0 +1,224 @@
+"""What an app asks for, on ``GET /auth`` or in ``POST /api/v1/auth/keys/code``, checked."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from werkzeug.datastructures import MultiDict
+
+from .amounts import is_amount
+from .loopback import is_loopback_host
+from .pkce import CODE_CHALLENGE_METHODS, is_code_challenge
+
+MAX_CALLBACK_URL_LENGTH = 2048
+MAX_KEY_LABEL_LENGTH = 100
+LIMIT_RESETS = ("daily", "weekly", "monthly")
+
+_DECIMAL = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+# Visible ASCII without the backslash, which browsers read as a slash.
+_URL_CHARACTERS = re.compile(r"[!-\[\]-~]+", re.ASCII)
+# RFC 3339 section 5.6. Minute precision and a missing zone are refused, as OpenRouter does.
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+
+
+class InvalidAuthorization(ValueError):
+    """What the app asks for cannot be granted. The message says why, for its developer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizationRequest:
+    """One checked request for a key. ``limit`` is in USD, ``expires_at`` in epoch seconds."""
+
+    callback_url: str | None = None
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
+    limit: float | None = None
+    key_label: str | None = None
+    limit_reset: str | None = None
+    expires_at: float | None = None
+    workspace_id: str | None = None
+    state: str | None = None
+
+    @property
+    def app_name(self) -> str:
+        """What the asking app is called: OpenRouter knows it by the host of its callback."""
+        if self.callback_url is None:
+            return "An app without a callback URL"
+        return urlsplit(self.callback_url).netloc
+
+    @property
+    def callback_origin(self) -> str:
+        """Scheme, host and port of the callback, or an empty string in headless mode."""
+        if self.callback_url is None:
+            return ""
+        parts = urlsplit(self.callback_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def limit_in_usd(self) -> str:
+        """The limit for people, such as ``$5.00``; an empty string without one."""
+        if self.limit is None:
+            return ""
+        cents = round(self.limit, 2)
+        return f"${cents:,.2f}" if cents == self.limit else f"${self.limit:,.10g}"
+
+    def callback_with(self, parameters: Mapping[str, str]) -> str:
+        """Return the callback URL with these parameters after whatever query it has.
+
+        :raises InvalidAuthorization: in headless mode, where there is no callback URL.
+        """
+        if self.callback_url is None:
+            raise InvalidAuthorization("this request has no callback_url")
+        parts = urlsplit(self.callback_url)
+        query = "&".join(filter(None, (parts.query, urlencode(parameters))))
+        return parts._replace(query=query).geturl()
+
+
+def read_query(arguments: MultiDict[str, str]) -> AuthorizationRequest:
+    """Check the query of ``/auth``. Unknown parameters are ignored.
+
+    :raises InvalidAuthorization: if it cannot be granted, or a parameter occurs twice.
+    """
+    for name, values in arguments.lists():
+        if len(values) > 1:
+            raise InvalidAuthorization(f"{name[:40]} is given more than once")
+    callback_url = arguments.get("callback_url")
+    limit = arguments.get("limit")
+    if limit is not None and not _DECIMAL.fullmatch(limit):
+        raise InvalidAuthorization("limit must be a number of US dollars, zero or more")
+    code_challenge = arguments.get("code_challenge")
+    if callback_url is None and code_challenge is None:
+        raise InvalidAuthorization(
+            "without a callback_url the code is shown on this page, and then a code_challenge is "
+            "required"
+        )
+    return AuthorizationRequest(
+        callback_url=None if callback_url is None else _check_callback_url(callback_url),
+        code_challenge=code_challenge,
+        code_challenge_method=_check_challenge(
+            code_challenge, arguments.get("code_challenge_method")
+        ),
+        limit=None if limit is None else _check_limit(float(limit)),
+        key_label=_check_key_label(arguments.get("key_label")),
+        state=arguments.get("state"),
+    )
+
+
+def read_json(body: Mapping[str, Any]) -> AuthorizationRequest:
+    """Check the body of ``POST /api/v1/auth/keys/code``. Unknown fields are ignored.
+
+    :raises InvalidAuthorization: if it cannot be granted.
+    """
+    for name in ("callback_url", "code_challenge", "code_challenge_method", "key_label"):
+        if name in body and not isinstance(body[name], str):
+            raise InvalidAuthorization(f"{name} must be a string")
+    if "callback_url" not in body:
+        raise InvalidAuthorization("callback_url is required")
+    limit_reset = body.get("usage_limit_type")
+    if "usage_limit_type" in body and limit_reset not in LIMIT_RESETS:
+        raise InvalidAuthorization(f"usage_limit_type must be one of {', '.join(LIMIT_RESETS)}")
+    code_challenge = body.get("code_challenge")
+    return AuthorizationRequest(
+        callback_url=_check_callback_url(body["callback_url"]),
+        code_challenge=code_challenge,
+        code_challenge_method=_check_challenge(code_challenge, body.get("code_challenge_method")),
+        limit=_check_limit(body["limit"]) if "limit" in body else None,
+        key_label=_check_key_label(body.get("key_label")),
+        limit_reset=limit_reset,
+        expires_at=_check_expires_at(body.get("expires_at")),
+        workspace_id=_check_workspace_id(body["workspace_id"]) if "workspace_id" in body else None,
+    )
+
+
+def _check_callback_url(url: str) -> str:
+    if len(url) > MAX_CALLBACK_URL_LENGTH:
+        raise InvalidAuthorization(
+            f"callback_url is longer than {MAX_CALLBACK_URL_LENGTH} characters"
+        )
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidAuthorization("callback_url must be an absolute http or https URL")
+    if "@" in parts.netloc:
+        raise InvalidAuthorization("callback_url must not contain a user name")
+    if "#" in url:  # RFC 6749 section 3.1.2
+        raise InvalidAuthorization("callback_url must not have a fragment")
+    if not is_loopback_host(parts.hostname):
+        raise InvalidAuthorization(
+            "the emulator sends visitors back to this machine only: callback_url must be on "
+            "localhost, 127.0.0.1 or [::1]"
+        )
+    return url
+
+
+def _split(url: str) -> SplitResult | None:
+    if not _URL_CHARACTERS.fullmatch(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _check_challenge(code_challenge: str | None, method: str | None) -> str | None:
+    if method is not None and method not in CODE_CHALLENGE_METHODS:
+        raise InvalidAuthorization("code_challenge_method must be S256 or plain")
+    if code_challenge is None:
+        if method is not None:
+            raise InvalidAuthorization("code_challenge_method is given without a code_challenge")
+        return None
+    method = method or "plain"  # RFC 7636 section 4.3
+    if not is_code_challenge(code_challenge, method):
+        raise InvalidAuthorization(f"code_challenge is not one of the method {method}")
+    return method
+
+
+def _check_limit(limit: object) -> float:
+    if not is_amount(limit):
+        raise InvalidAuthorization("limit must be a number of US dollars, zero or more")
+    return float(limit)
+
+
+def _check_key_label(key_label: str | None) -> str | None:
+    if key_label is not None and len(key_label) > MAX_KEY_LABEL_LENGTH:
+        raise InvalidAuthorization(f"key_label is longer than {MAX_KEY_LABEL_LENGTH} characters")
+    return key_label or None
+
+
+def _check_expires_at(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _DATE_TIME.fullmatch(value):
+        try:
+            return _parse_date_time(value.upper()).timestamp()
+        except (ValueError, OverflowError):
+            pass
+    raise InvalidAuthorization(
+        "expires_at must be a date and time with seconds and zone, such as 2027-12-31T23:59:59Z"
+    )
+
+
+def _parse_date_time(value: str) -> datetime:
+    # Python 3.10 reads neither "Z" nor fractions of any length.
+    return datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value).replace("Z", "+00:00"))
+
+
+def _check_workspace_id(value: object) -> str:
+    try:
+        return str(uuid.UUID(value)) if isinstance(value, str) else _refuse_workspace_id()
+    except ValueError:
+        return _refuse_workspace_id()
+
+
+def _refuse_workspace_id() -> str:
+    raise InvalidAuthorization("workspace_id must be a UUID")

@@ -1,0 +1,215 @@
+"""``POST /api/v1/chat/completions``, plain and streamed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from .account import require_key
+from .answers import compose_answer, count_tokens, split_into_words, text_of
+from .bodies import read_json_object
+from .config import EmulatorConfig
+from .emulator import Emulator, get_emulator
+from .errors import APIError, error_type
+from .faults import Fault
+from .misbehaviour import drop_connection, mid_stream_fault
+from .models import DEFAULT_MODEL, Model, find_model
+
+PROVIDER = "Emulator"
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+
+bp = Blueprint("chat", __name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """One answer under way."""
+
+    id: str
+    created: int
+    model: Model
+    prompt_tokens: int
+    words: list[str]
+    finish_reason: str
+
+    def header(self, kind: str) -> dict[str, Any]:
+        """Return the members that every part of the answer begins with."""
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model.id,
+            "provider": PROVIDER,
+        }
+
+    def usage(self, words: int) -> dict[str, Any]:
+        """Return what it costs if this many words were said."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": words,
+            "total_tokens": self.prompt_tokens + words,
+            "cost": self.model.cost(self.prompt_tokens, words),
+            "is_byok": False,
+        }
+
+
+@bp.post("/api/v1/chat/completions")
+def complete() -> ResponseReturnValue:
+    """Answer a conversation and book its price on the key."""
+    key_hash = require_key()
+    body = read_json_object()
+    emulator = get_emulator()
+    completion = _begin(body, emulator)
+    remaining = emulator.ledger.remaining(key_hash, emulator.now())
+    if remaining is not None and remaining <= 0:
+        raise _spent(emulator.config)
+
+    def book(words: int) -> dict[str, Any]:
+        usage = completion.usage(words)
+        emulator.ledger.spend(key_hash, usage["cost"], emulator.now())
+        return usage
+
+    fault = mid_stream_fault()
+    if body.get("stream"):
+        parts = _stream(completion, book, emulator, fault, request.environ)
+        response = Response(parts, mimetype="text/event-stream")
+    elif fault is not None:
+        # Without a stream there is no middle to break in.
+        raise APIError(fault.status or 502)
+    else:
+        response = jsonify(_whole(completion, book(len(completion.words))))
+    response.headers["X-Generation-Id"] = completion.id
+    return response
+
+
+def _begin(body: dict[str, Any], emulator: Emulator) -> Completion:
+    model = _choose_model(body)
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages or not all(map(_is_message, messages)):
+        raise APIError(400, "Input required: specify messages")
+    if not isinstance(body.get("stream", False), (bool, type(None))):
+        raise APIError(400)
+    words = split_into_words(compose_answer(model, messages))
+    most = _most_tokens(body)
+    return Completion(
+        id=f"gen-{secrets.token_hex(12)}",
+        created=int(emulator.now()),
+        model=model,
+        prompt_tokens=sum(count_tokens(text_of(message)) for message in messages),
+        words=words[:most],
+        finish_reason="stop" if most is None or len(words) <= most else "length",
+    )
+
+
+def _choose_model(body: dict[str, Any]) -> Model:
+    fallbacks = body.get("models")
+    wanted = [body["model"]] if body.get("model") is not None else []
+    wanted += fallbacks if isinstance(fallbacks, list) else []
+    if not wanted:
+        return DEFAULT_MODEL
+    known = (find_model(model_id) for model_id in wanted)
+    model = next((model for model in known if model is not None), None)
+    if model is None:
+        raise APIError(400, f"{str(wanted[0])[:200]} is not a valid model ID")
+    return model
+
+
+def _is_message(message: object) -> bool:
+    if not isinstance(message, dict) or message.get("role") not in ROLES:
+        return False
+    return isinstance(message.get("content"), (str, list, type(None)))
+
+
+def _most_tokens(body: dict[str, Any]) -> int | None:
+    for name in ("max_completion_tokens", "max_tokens"):
+        most = body.get(name)
+        if most is not None:
+            if type(most) is not int or most < 1:
+                raise APIError(400)
+            return most
+    return None
+
+
+def _spent(config: EmulatorConfig) -> APIError:
+    if config.spent_limit_status == 403:
+        return APIError(403, "Key limit exceeded. Manage it using https://openrouter.ai/keys")
+    return APIError(402, metadata={"limit_source": "openrouter_credits"})
+
+
+def _whole(completion: Completion, usage: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **completion.header("chat.completion"),
+        "system_fingerprint": None,
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": completion.finish_reason,
+                "native_finish_reason": completion.finish_reason,
+                "message": {"role": "assistant", "content": "".join(completion.words)},
+            }
+        ],
+        "usage": usage,
+    }
+
+
+def _stream(
+    completion: Completion,
+    book: Callable[[int], dict[str, Any]],
+    emulator: Emulator,
+    fault: Fault | None,
+    environ: dict[str, Any],
+) -> Iterator[bytes]:
+    """Yield the answer as server-sent events. Whoever leaves early pays for what was said."""
+    said = 0
+    booked = False
+    break_after = len(completion.words) // 2 if fault is not None else None
+    header = completion.header("chat.completion.chunk")
+    try:
+        yield b": OPENROUTER PROCESSING\n\n"
+        yield _event({**header, "choices": [_choice({"role": "assistant", "content": ""})]})
+        for word in completion.words:
+            if fault is not None and said == break_after:
+                yield from _break_off(header, fault, emulator, environ)
+                return
+            emulator.pause(emulator.config.word_delay)
+            said += 1
+            yield _event({**header, "choices": [_choice({"content": word})]})
+            if said == 1:
+                yield b": OPENROUTER PROCESSING\n\n"
+        yield _event({**header, "choices": [_choice({"content": ""}, completion.finish_reason)]})
+        booked = True
+        yield _event({**header, "choices": [], "usage": book(said)})
+        yield b"data: [DONE]\n\n"
+    finally:
+        if not booked:
+            book(said)
+
+
+def _break_off(
+    header: dict[str, Any], fault: Fault, emulator: Emulator, environ: dict[str, Any]
+) -> Iterator[bytes]:
+    emulator.pause(fault.delay)
+    if fault.status is None:
+        yield from drop_connection(environ)
+        return
+    error = {
+        "code": fault.status,
+        "message": "Provider disconnected",
+        "metadata": {"error_type": error_type(fault.status)},
+    }
+    yield _event({**header, "error": error, "choices": [_choice({"content": ""}, "error")]})
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return choice if finish_reason is None else {**choice, "native_finish_reason": finish_reason}
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode("utf-8", "replace")

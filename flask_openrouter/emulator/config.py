@@ -1,0 +1,87 @@
+"""How the emulator behaves: one frozen object, the same behind every door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from .amounts import is_amount
+
+DenyStyle = Literal["bare", "error"]
+BadCodeStyle = Literal["live", "documented"]
+
+#: The account that is signed in at the emulator unless told otherwise.
+DEFAULT_USER_ID = "user_emulated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorConfig:
+    """Settings of one emulator. The defaults are what the real OpenRouter is known to do.
+
+    :param openrouter_user_id: the account that approves; ``None`` makes the exchange answer
+        ``"user_id": null``, which OpenRouter documents as possible.
+    :param deny_style: ``"bare"`` sends the browser back to the bare callback URL (seen live),
+        ``"error"`` adds ``error=access_denied``.
+    :param echo_state: give a top-level ``state`` of ``/auth`` back on approval. Undocumented at
+        OpenRouter, so off.
+    :param bad_code_style: an unknown or spent code is ``"live"`` 400 ``Invalid code`` or
+        ``"documented"`` 403 ``Invalid code or code_verifier``.
+    :param code_max_age: lifetime of an authorization code, in seconds.
+    :param lenient_pkce: accept any ``code_verifier`` for a code that was issued without a
+        ``code_challenge`` (a PKCE downgrade, RFC 9700 section 4.8.2). Refused by default.
+    :param create_code_conflict: creating a code fails with 409, on the emulator's own page.
+    :param management_keys_only: ``POST /auth/keys/code`` refuses ordinary keys with 403.
+    :param spent_limit_status: a key whose limit is spent is answered 402, or 403 as older reports
+        have it.
+    :param word_delay: seconds between the streamed words of a chat answer.
+    :param clock: where the time comes from, in seconds since the epoch.
+    :raises ValueError: if a value is not one of those above.
+    """
+
+    openrouter_user_id: str | None = DEFAULT_USER_ID
+    deny_style: DenyStyle = "bare"
+    echo_state: bool = False
+    bad_code_style: BadCodeStyle = "live"
+    code_max_age: float = 600.0
+    lenient_pkce: bool = False
+    create_code_conflict: bool = False
+    management_keys_only: bool = False
+    spent_limit_status: Literal[402, 403] = 402
+    word_delay: float = 0.0
+    clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(EmulatorConfig).items():
+            _check(name, getattr(self, name), hint)
+
+    def changed(self, changes: Mapping[str, Any]) -> EmulatorConfig:
+        """Return a copy with these settings changed.
+
+        :raises ValueError: if a name or a value is not a setting.
+        """
+        unknown = set(changes) - {field.name for field in fields(self)}
+        if unknown:
+            raise ValueError(f"the emulator has no setting {', '.join(sorted(unknown))}")
+        return replace(self, **changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return every setting that JSON can carry, which is all but the clock."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clock"}
+
+
+def _check(name: str, value: object, hint: object) -> None:
+    choices = get_args(hint)
+    if hint is float:
+        valid, wanted = is_amount(value), "a number of seconds, zero or more"
+    elif hint is bool:
+        valid, wanted = isinstance(value, bool), "True or False"
+    elif name == "openrouter_user_id":
+        valid, wanted = value is None or isinstance(value, str), "a string or None"
+    elif name == "clock":
+        valid, wanted = callable(value), "a callable that returns seconds"
+    else:
+        valid, wanted = value in choices, " or ".join(repr(choice) for choice in choices)
+    if not valid:
+        raise ValueError(f"{name} must be {wanted}")

@@ -1,0 +1,162 @@
+"""The control API under ``/_emulator/``: what a test in another process may do.
+
+It calls the methods of :class:`~flask_openrouter.emulator.Emulator` and answers JSON:
+
+=============================== ===============================================================
+``GET /_emulator/requests``     the recorded requests, secrets redacted; ``DELETE`` forgets them
+``POST /_emulator/faults``      a fault: the members of ``Fault`` and ``times``; ``GET`` lists what
+                                is waiting, ``DELETE`` drops it
+``POST /_emulator/keys``        a key without login: ``openrouter_user_id``, ``limit``, ``usage``;
+                                ``GET`` lists the keys issued, by hash
+``PATCH /_emulator/keys/<hash>``  ``limit`` and ``usage`` of a key; ``DELETE`` revokes it
+``POST /_emulator/clock``       ``{"advance": seconds}``; ``GET`` tells the time
+``PATCH /_emulator/config``     settings of ``EmulatorConfig``; ``GET`` lists them
+``POST /_emulator/reset``       back to the start
+=============================== ===============================================================
+
+``<hash>`` is the key's SHA-256 in hexadecimal. Bodies are JSON with that content type, and requests
+of other origins are refused, so that no web page can drive an emulator through a browser.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from .bodies import read_json_object
+from .emulator import CONTROL_PREFIX, get_emulator
+from .errors import APIError
+
+bp = Blueprint("control", __name__, url_prefix=CONTROL_PREFIX.rstrip("/"))
+
+
+@bp.before_request
+def refuse_other_origins() -> None:
+    """Refuse what a browser sends on behalf of another page.
+
+    :raises APIError: 403.
+    """
+    origin = request.headers.get("Origin", request.host_url.rstrip("/"))
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if origin != request.host_url.rstrip("/") or site not in ("none", "same-origin"):
+        raise APIError(403, "The control API is not for web pages of other origins")
+
+
+@bp.errorhandler(ValueError)
+def answer_bad_value(error: ValueError) -> ResponseReturnValue:
+    """Answer 400 and say what is wrong."""
+    return jsonify(APIError(400, str(error)).as_json()), 400
+
+
+@bp.errorhandler(LookupError)
+def answer_unknown(error: LookupError) -> ResponseReturnValue:
+    """Answer 404 and say what is missing."""
+    return jsonify(APIError(404, str(error)).as_json()), 404
+
+
+@bp.get("/requests")
+def list_requests() -> ResponseReturnValue:
+    """List what arrived."""
+    return jsonify({"data": [record.as_json() for record in get_emulator().requests]})
+
+
+@bp.delete("/requests")
+def forget_requests() -> ResponseReturnValue:
+    """Forget what arrived."""
+    get_emulator().journal.clear()
+    return _done()
+
+
+@bp.get("/faults")
+def list_faults() -> ResponseReturnValue:
+    """List the faults to come."""
+    return jsonify({"data": [f.as_json() for f in get_emulator().fault_queue.faults()]})
+
+
+@bp.post("/faults")
+def add_fault() -> ResponseReturnValue:
+    """Queue a fault."""
+    get_emulator().add_fault(**read_json_object())
+    return _done()
+
+
+@bp.delete("/faults")
+def drop_faults() -> ResponseReturnValue:
+    """Drop the faults to come."""
+    get_emulator().fault_queue.clear()
+    return _done()
+
+
+@bp.get("/keys")
+def list_keys() -> ResponseReturnValue:
+    """List the keys issued."""
+    emulator = get_emulator()
+    return jsonify({"data": emulator.ledger.keys(emulator.now())})
+
+
+@bp.post("/keys")
+def issue_key() -> ResponseReturnValue:
+    """Issue a key without any login."""
+    wanted = _members("openrouter_user_id", "limit", "usage", "key_label")
+    return jsonify({"key": get_emulator().issue_key(**wanted)})
+
+
+@bp.patch("/keys/<key_hash>")
+def set_key(key_hash: str) -> ResponseReturnValue:
+    """Set a key's limit and usage."""
+    get_emulator().set_key_by_hash(key_hash, **_members("limit", "usage"))
+    return _done()
+
+
+@bp.delete("/keys/<key_hash>")
+def revoke_key(key_hash: str) -> ResponseReturnValue:
+    """Revoke a key."""
+    get_emulator().ledger.revoke(key_hash)
+    return _done()
+
+
+@bp.get("/clock")
+def tell_time() -> ResponseReturnValue:
+    """Tell the emulator's time."""
+    return jsonify({"now": get_emulator().now()})
+
+
+@bp.post("/clock")
+def advance_clock() -> ResponseReturnValue:
+    """Move the emulator's time."""
+    get_emulator().advance_clock(_members("advance").get("advance", 0))
+    return tell_time()
+
+
+@bp.get("/config")
+def list_settings() -> ResponseReturnValue:
+    """List the settings."""
+    return jsonify(get_emulator().config.as_json())
+
+
+@bp.patch("/config")
+def change_settings() -> ResponseReturnValue:
+    """Change settings."""
+    get_emulator().configure(**_members(*get_emulator().config.as_json()))
+    return list_settings()
+
+
+@bp.post("/reset")
+def reset() -> ResponseReturnValue:
+    """Go back to the start."""
+    get_emulator().reset()
+    return _done()
+
+
+def _members(*names: str) -> dict[str, Any]:
+    body = read_json_object()
+    unknown = set(body) - set(names)
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(names)}")
+    return body
+
+
+def _done() -> ResponseReturnValue:
+    return jsonify({"ok": True})

@@ -1,0 +1,143 @@
+"""What arrived at the emulator, kept for tests, with every secret replaced by its SHA-256."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from .bodies import parse_json
+from .keys import KEY_PREFIX, fingerprint
+
+MAX_RECORDS = 2_000
+
+_SECRET_NAMES = frozenset({"code", "code_verifier", "key", "api_key", "consent"})
+_API_KEY = re.compile(re.escape(KEY_PREFIX) + r"[0-9A-Za-z]+")
+_HEADERS = (
+    "accept",
+    "content-type",
+    "http-referer",
+    "origin",
+    "referer",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "user-agent",
+    "x-openrouter-categories",
+    "x-openrouter-title",
+    "x-title",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRequest:
+    """One request as it arrived, secrets redacted.
+
+    ``headers`` has the headers of interest by lower-case name; of ``authorization`` and ``cookie``
+    only that they were there. ``body`` is the parsed JSON or form, or ``None``. ``status`` is
+    ``None`` while the answer is under way and for an answer that was never given. ``api_key_hash``
+    is the SHA-256 of the bearer key. A redacted value reads ``sha256:<hex>``, so that tests can
+    compare without seeing it.
+    """
+
+    number: int
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+    api_key_hash: str | None
+    at: float
+    status: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record for the control API."""
+        return asdict(self)
+
+
+class Journal:
+    """The last requests, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: OrderedDict[int, RecordedRequest] = OrderedDict()
+        self._arrived = 0
+
+    def record(self, request: Request, api_key: str | None, now: float) -> int:
+        """Record a request on arrival and return its number."""
+        query = request.args.to_dict()
+        record = RecordedRequest(
+            number=0,
+            method=request.method,
+            path=_redact_text(request.path),
+            query=_redact(query),
+            headers=_headers_of(request),
+            body=_redact(_body_of(request)),
+            api_key_hash=None if api_key is None else fingerprint(api_key),
+            at=now,
+        )
+        with self._lock:
+            self._arrived += 1
+            self._records[self._arrived] = replace(record, number=self._arrived)
+            while len(self._records) > MAX_RECORDS:
+                self._records.popitem(last=False)
+            return self._arrived
+
+    def finish(self, number: int, status: int) -> None:
+        """Note the status that a recorded request was answered with."""
+        with self._lock:
+            if number in self._records:
+                self._records[number] = replace(self._records[number], status=status)
+
+    def records(self) -> list[RecordedRequest]:
+        """Return what arrived, oldest first."""
+        with self._lock:
+            return list(self._records.values())
+
+    def clear(self) -> None:
+        """Forget every record; numbers go on counting."""
+        with self._lock:
+            self._records.clear()
+
+
+def _headers_of(request: Request) -> dict[str, str]:
+    headers = {
+        name: _redact_text(request.headers[name]) for name in _HEADERS if name in request.headers
+    }
+    for name in ("authorization", "cookie"):
+        if name in request.headers:
+            headers[name] = "[redacted]"
+    return headers
+
+
+def _body_of(request: Request) -> Any:
+    try:
+        if request.is_json:
+            return parse_json(request.get_data())
+        return request.form.to_dict() or None
+    except RequestEntityTooLarge:
+        return None
+
+
+def _redact(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        plain = value.get("code_challenge_method", "plain") != "S256"
+        # The challenge of the method "plain" is the code_verifier itself.
+        return {
+            key: _redact(item, "code_verifier" if key == "code_challenge" and plain else key)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_redact(item) for item in value]
+    if isinstance(value, str):
+        return f"sha256:{fingerprint(value)}" if name in _SECRET_NAMES else _redact_text(value)
+    return value
+
+
+def _redact_text(text: str) -> str:
+    return _API_KEY.sub("[redacted]", text)

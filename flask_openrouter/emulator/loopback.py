@@ -1,0 +1,44 @@
+"""What counts as this machine. The emulator talks to nobody else."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+_HOST_HEADER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether ``host`` is ``localhost``, a literal of 127.0.0.0/8, or ``::1``.
+
+    Names are never resolved: ``127.0.0.1.nip.io`` and its like would pass a lookup.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_loopback
+    return address == ipaddress.IPv6Address("::1") and "%" not in host
+
+
+def is_loopback_host_header(value: str) -> bool:
+    """Whether a ``Host`` header names this machine, whatever the port."""
+    match = _HOST_HEADER.fullmatch(value)
+    return match is not None and is_loopback_host(match["host"].strip("[]"))
+
+
+def loopback_address(host: str) -> str:
+    """Return the literal address to listen on for ``host``.
+
+    :raises ValueError: if ``host`` is not loopback.
+    """
+    if not is_loopback_host(host):
+        raise ValueError(
+            f"The emulator listens on loopback only, and {host!r} is not. "
+            "Use 127.0.0.1, ::1 or localhost."
+        )
+    # A hosts file may send the name anywhere; the literal cannot be redirected.
+    return "127.0.0.1" if host.lower() == "localhost" else host

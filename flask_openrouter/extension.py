@@ -1,0 +1,164 @@
+"""The extension: three lines in an app, and everything else behind them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask
+
+from . import guard
+from .cli import create_commands
+from .client import OpenRouterClient
+from .config import Settings
+from .connection import Connection, real_app
+from .errors import ConfigurationError
+from .owner import Callbacks, Owners, check_app_user
+from .services import EXTENSION_KEY, Services, SpentStates, get_services
+from .storage import KeyStorage
+from .storage.cipher import KeyCipher
+from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
+from .storage.uri import storage_from_uri
+from .storage.vault import KeyVault
+from .templating import add_template_names
+from .views import create_blueprint
+
+logger = logging.getLogger("flask_openrouter")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OpenRouterAuth:
+    """Lets the visitors of a Flask app connect their OpenRouter accounts.
+
+    ``app``: the app, or None to call :meth:`init_app` later; one instance serves any number of apps.
+    ``storage``: where keys live, any object with ``get``, ``set`` and ``delete`` (see
+    :class:`~flask_openrouter.storage.KeyStorage`); by default ``OPENROUTER_STORAGE_URI``, or else an
+    encrypted cookie. ``encrypt``: False hands records to ``storage`` in the clear, which is right only
+    for a secrets manager. ``url_prefix``: where the routes live. ``clock``: returns Unix time in
+    seconds, for tests.
+
+    Raises :class:`ConfigurationError` for anything that is set wrong.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        storage: KeyStorage | None = None,
+        encrypt: bool = True,
+        url_prefix: str = "/openrouter",
+        clock: Callable[[], float] = lambda: time.time(),
+    ) -> None:
+        if storage is not None and not isinstance(storage, KeyStorage):
+            raise ConfigurationError(
+                f"storage is a {type(storage).__name__}, which lacks get(owner_id),"
+                " set(owner_id, ciphertext) or delete(owner_id)."
+            )
+        if not encrypt and storage is None:
+            raise ConfigurationError(
+                "encrypt=False needs a storage of your own that keeps secrets safe: pass storage=…"
+            )
+        if not url_prefix.startswith("/") or url_prefix.endswith("/"):
+            raise ConfigurationError("url_prefix must begin with / and not end with it.")
+        self._storage = storage
+        self._encrypt = encrypt
+        self._url_prefix = url_prefix
+        self._clock = clock
+        self._callbacks = Callbacks()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the ``OPENROUTER_*`` settings of this app and register routes, commands and names.
+
+        Raises :class:`ConfigurationError` when a setting is wrong, or the app has the extension
+        already.
+        """
+        if EXTENSION_KEY in app.extensions:
+            raise ConfigurationError(
+                "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
+                " and either pass the app or call init_app."
+            )
+        settings = Settings.from_config(app.config)
+        _warn_of_session_cookie(app)
+        cookie = ExtensionCookie(settings.key_max_age)
+        storage = self._storage
+        cookie_storage = None
+        if storage is None and settings.storage_uri is not None:
+            storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
+        elif storage is None:
+            storage = cookie_storage = CookieStorage(cookie)
+        app.extensions[EXTENSION_KEY] = Services(
+            settings=settings,
+            client=OpenRouterClient(
+                settings.base_url,
+                timeout=settings.request_timeout,
+                app_url=settings.app_url,
+                app_title=settings.app_title,
+                app_categories=settings.app_categories,
+            ),
+            vault=KeyVault(
+                storage,
+                KeyCipher(settings.encryption_keys) if self._encrypt else None,
+                base_url=settings.base_url,
+                # A browser can keep a cookie for longer than it was told to.
+                max_age=settings.key_max_age if cookie_storage is not None else None,
+                clock=self._clock,
+            ),
+            owners=Owners(cookie, settings.secret_keys, self._callbacks, cookie_storage),
+            callbacks=self._callbacks,
+            spent_states=SpentStates(settings.login_max_age),
+            clock=self._clock,
+        )
+        app.register_blueprint(create_blueprint(self._url_prefix))
+        app.cli.add_command(create_commands())
+        add_template_names(app)
+
+    def owner_loader(self, function: F) -> F:
+        """Register the function that returns the id of the app's signed-in user, or None.
+
+        The id is a number or a text of 1 to 255 characters. Without this function Flask-Login is
+        asked, where the app uses it; else each browser is its own owner.
+        """
+        self._callbacks.owner_loader = function
+        return function
+
+    def unauthorized_handler(self, function: F) -> F:
+        """Register the function that answers visitors without a key, instead of the default."""
+        self._callbacks.unauthorized_handler = function
+        return function
+
+    def protect(self, blueprint: Blueprint) -> None:
+        """Guard every view of a blueprint, as :func:`requires_openrouter_key` guards one.
+
+        Call it before the blueprint is registered.
+        """
+        guard.protect(blueprint)
+
+    def for_owner(self, owner_id: str | int) -> Connection:
+        """Return the connection of this owner outside of a request: in a task queue, a thread.
+
+        Needs an app context, and a storage other than the cookie. ``owner_id`` is the id of the app's
+        user, or what the signals call ``owner_id``. Raises :class:`ConfigurationError` when keys live
+        in the visitors' browsers, and :class:`KeyStorageError` for an id that no key can have.
+        """
+        services = get_services()
+        if isinstance(services.vault.storage, CookieStorage):
+            raise ConfigurationError(
+                "Keys live in the visitors' browsers, so there is none outside of a request. Set"
+                " OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
+            )
+        if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
+            owner_id = check_app_user(owner_id)
+        return Connection(real_app(), owner_id)
+
+
+def _warn_of_session_cookie(app: Flask) -> None:
+    if str(app.config["SESSION_COOKIE_SAMESITE"]).lower() == "strict":
+        logger.warning(
+            "SESSION_COOKIE_SAMESITE is 'Strict': browsers will not send the session when a visitor"
+            " comes back from OpenRouter, and no login can be finished. Use 'Lax'."
+        )

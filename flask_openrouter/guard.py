@@ -1,0 +1,172 @@
+"""``requires_openrouter_key``: a view that runs with a usable key, or not at all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar, overload
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Response,
+    after_this_request,
+    current_app,
+    jsonify,
+    request,
+    url_for,
+)
+
+from .connection import get_connection
+from .errors import KeyRejectedError, NotConnectedError, OpenRouterError
+from .pages import is_htmx, is_script, own_path, protect_page, see_other
+from .problems import PROBLEMS, Problem
+from .redirects import safe_next
+from .services import get_services
+
+P = ParamSpec("P")
+R = TypeVar("R")
+OnMissing = str | Callable[[], Any]
+
+_MARK: Final = "_openrouter_is_guarded_elsewhere"
+
+
+@overload
+def requires_openrouter_key(view: Callable[P, R], /) -> Callable[P, R | Response]: ...
+@overload
+def requires_openrouter_key(
+    *, on_missing: OnMissing | None = None, next: str | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R | Response]]: ...
+
+
+def requires_openrouter_key(
+    view: Callable[..., Any] | None = None,
+    /,
+    *,
+    on_missing: OnMissing | None = None,
+    next: str | None = None,
+) -> Any:
+    """Run the view only for visitors who have connected OpenRouter.
+
+    Goes below the route decorator. Others are asked to connect: a browser is redirected to the login
+    and comes back to this page; a script gets 401 with JSON ``{error, message, login_url}``; htmx
+    gets ``HX-Redirect``. ``OPTIONS`` passes. A key that OpenRouter rejects meanwhile
+    (:class:`KeyRejectedError`) counts as none.
+
+    ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the answer; by default the
+    request decides. ``next``: a path to come back to instead of this page. Works for plain and async
+    functions; for class-based views use ``decorators = [requires_openrouter_key]``.
+
+    Raises TypeError and ValueError for wrong arguments, when the view is decorated.
+    """
+    if isinstance(on_missing, str) and on_missing not in ("redirect", "json"):
+        raise ValueError('on_missing must be "redirect", "json" or a callable.')
+    if next is not None and safe_next(next, own_path="//") is None:
+        raise ValueError("next must be a path on this host, such as /chat.")
+    if view is None:
+        return lambda view: _guard(view, on_missing, next)
+    return _guard(view, on_missing, next)
+
+
+def _guard(
+    view: Callable[..., Any], on_missing: OnMissing | None, next_url: str | None
+) -> Callable[..., Any]:
+    if inspect.isclass(view) or not callable(view):
+        raise TypeError(
+            "requires_openrouter_key guards functions. In a class-based view write"
+            " decorators = [requires_openrouter_key]."
+        )
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        answer = refuse(on_missing, next_url)
+        if answer is not None:
+            return answer
+        run = current_app.ensure_sync(view)
+        try:
+            return run(*args, **kwargs)
+        except (KeyRejectedError, NotConnectedError) as error:
+            rejected = error
+        return heal(rejected, on_missing, next_url)
+
+    # See refuse_open_view: a route that was given the bare view must not serve it.
+    guarded.__dict__.pop(_MARK, None)
+    if inspect.isfunction(view):
+        view.__dict__[_MARK] = True
+    return guarded
+
+
+def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> Any:
+    """Return the answer for a visitor without a key, or None when the view may run."""
+    if request.method == "OPTIONS":
+        return None
+    after_this_request(_keep_private)
+    if get_connection():
+        return None
+    return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
+
+
+def heal(
+    error: OpenRouterError, on_missing: OnMissing | None = None, next_url: str | None = None
+) -> Any:
+    """Forget a key that OpenRouter rejects, and ask the visitor to connect again."""
+    if isinstance(error, NotConnectedError):
+        return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
+    get_connection().forget_rejected()
+    return ask_to_connect(PROBLEMS["key_rejected"], on_missing, next_url)
+
+
+def ask_to_connect(
+    problem: Problem, on_missing: OnMissing | None = None, next_url: str | None = None
+) -> Any:
+    """Return the answer that asks this visitor to connect, in the words of their client."""
+    if callable(on_missing):
+        return current_app.ensure_sync(on_missing)()
+    if on_missing is None:
+        handler = get_services().callbacks.unauthorized_handler
+        if handler is not None:
+            return current_app.ensure_sync(handler)()
+    next_url = next_url or _page_of_visitor()
+    login_url = url_for("openrouter.login", next=next_url)
+    if on_missing == "json" or (on_missing is None and is_script()):
+        response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
+        response.status_code = 401
+        if is_htmx():
+            response.headers["HX-Redirect"] = login_url
+    else:
+        response = see_other(login_url)
+    return protect_page(response)
+
+
+def refuse_open_view() -> None:
+    """Stop a view whose guard was put above its route: the route knows the bare function only."""
+    endpoint = request.endpoint
+    if endpoint is not None and hasattr(current_app.view_functions.get(endpoint), _MARK):
+        raise RuntimeError(
+            f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
+            " decorator. Put it below, next to the function."
+        )
+
+
+def protect(blueprint: Blueprint) -> None:
+    """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one."""
+    blueprint.before_request(refuse)
+
+
+def _page_of_visitor() -> str | None:
+    # A request with a body is never replayed, and a script's address is not a page: both go back to
+    # the page they were made from.
+    page = urlsplit(request.url)
+    if request.method not in ("GET", "HEAD") or is_script():
+        page = urlsplit(request.referrer or "")
+        if f"{page.scheme}://{page.netloc}/" != request.host_url:
+            return None
+    return safe_next(page._replace(scheme="", netloc="").geturl(), own_path=own_path())
+
+
+def _keep_private(response: Response) -> Response:
+    response.vary.add("Cookie")
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "no-store"
+    return response

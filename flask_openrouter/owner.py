@@ -1,0 +1,121 @@
+"""Whose key it is: the app's own user, or else this browser."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flask import current_app
+from itsdangerous import BadSignature, Signer
+
+from .errors import KeyStorageError
+from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
+from .storage.owner_id import check_owner_id
+
+_SALT: Final = b"flask_openrouter browser id v1"
+
+
+@dataclass
+class Callbacks:
+    """What the app registered on the extension by decorator. Code, not state: shared by all apps."""
+
+    owner_loader: Callable[[], Any] | None = None
+    unauthorized_handler: Callable[[], Any] | None = None
+
+
+class Owners:
+    """Tells whose key a request may use. One per app, without state of its own."""
+
+    def __init__(
+        self,
+        cookie: ExtensionCookie,
+        secret_keys: tuple[bytes, ...],
+        callbacks: Callbacks,
+        cookie_storage: CookieStorage | None,
+    ) -> None:
+        self._cookie = cookie
+        # itsdangerous signs with the last key; our settings have the newest first.
+        self._signer = Signer(
+            [*reversed(secret_keys)],
+            salt=_SALT,
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+        self._callbacks = callbacks
+        self._cookie_storage = cookie_storage
+
+    def current(self) -> str | None:
+        """Return the owner id of this request, or None for a browser that never connected."""
+        user_id = self.app_user()
+        if user_id is not None:
+            return user_id
+        browser_id = self._browser_id()
+        return None if browser_id is None else BROWSER + browser_id
+
+    def app_user(self) -> str | None:
+        """Return the id of the app's signed-in user, or None.
+
+        Asks ``@auth.owner_loader`` or, without one, Flask-Login. Raises :class:`KeyStorageError`
+        for an id that no storage can keep apart from others.
+        """
+        if self._callbacks.owner_loader is not None:
+            user_id = current_app.ensure_sync(self._callbacks.owner_loader)()
+        elif hasattr(current_app, "login_manager"):
+            from flask_login import current_user
+
+            user_id = current_user.get_id() if current_user.is_authenticated else None
+        else:
+            return None
+        return None if user_id is None else check_app_user(user_id)
+
+    def renew(self) -> str:
+        """Return the owner id that a key connected now belongs to.
+
+        A browser gets a new id each time: who planted or copied an older one gains nothing.
+        """
+        return self.app_user() or BROWSER + secrets.token_urlsafe(16)
+
+    def remember(self, owner_id: str | None) -> None:
+        """Let this browser prove in later requests that it is ``owner_id``; None lets it forget.
+
+        Users of the app prove that to the app, and the default storage's cookie is its own proof.
+        """
+        if self._cookie_storage is not None:
+            return
+        if owner_id is not None and owner_id.startswith(BROWSER):
+            browser_id = owner_id[len(BROWSER) :].encode()
+            self._cookie.write(self._signer.sign(browser_id).decode())
+        elif owner_id is None and self._cookie.read() is not None:
+            self._cookie.write("")
+
+    def _browser_id(self) -> str | None:
+        if self._cookie_storage is not None:
+            return self._cookie_storage.browser_id()
+        try:
+            return self._signer.unsign(self._cookie.read() or "").decode()
+        except BadSignature:
+            return None
+
+
+def check_app_user(user_id: object) -> str:
+    """Return an id of the app's user as the text that owns keys.
+
+    Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without NUL.
+    Texts that begin with ``browser:`` are taken: they name visitors whom the app does not know.
+    """
+    if isinstance(user_id, int) and not isinstance(user_id, bool):
+        user_id = str(user_id)
+    try:
+        owner_id = check_owner_id(user_id)
+    except ValueError:
+        owner_id = BROWSER
+    if owner_id.startswith(BROWSER):
+        raise KeyStorageError(
+            "The id of the app's user must be a number or a text of 1 to 255 characters that does"
+            f" not begin with {BROWSER!r}. Return such an id from owner_loader, or None when nobody"
+            " is signed in."
+        )
+    return owner_id

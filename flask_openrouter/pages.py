@@ -1,0 +1,95 @@
+"""Our own answers: pages for people, JSON for scripts, and the headers that all of them carry."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Final
+
+from flask import Response, jsonify, make_response, render_template, request, url_for
+
+from .problems import Problem
+from .services import get_services
+
+logger = logging.getLogger("flask_openrouter")
+
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none';"
+        " base-uri 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+def protect_page(response: Response) -> Response:
+    """Add the headers of our pages: not cached, not framed, no referrer, no scripts."""
+    response.headers.update(_HEADERS)
+    response.vary.add("Cookie")
+    return response
+
+
+def own_path() -> str:
+    """Return the path that all routes of the extension begin with, such as ``/openrouter``."""
+    return url_for("openrouter.login").removesuffix("/login")
+
+
+def see_other(url: str) -> Response:
+    """Redirect with 303 to an address that is already checked, unchanged."""
+    response = Response(status=303, content_type="text/plain; charset=utf-8")
+    response.headers["Location"] = url
+    return response
+
+
+def is_script() -> bool:
+    """Whether a script made this request, so that a redirect to a page would help nobody.
+
+    (Fetch Metadata: ``Sec-Fetch-Mode``, ``Sec-Fetch-Dest``.)
+    """
+    headers = request.headers
+    if is_htmx() or headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
+        return True
+    if headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        return True
+    if headers.get("Sec-Fetch-Dest", "document") == "empty":
+        return True
+    if request.is_json:
+        return True
+    accept = request.accept_mimetypes
+    return bool(accept) and accept["application/json"] > accept["text/html"]
+
+
+def is_htmx() -> bool:
+    """Whether htmx made this request (htmx documentation, "Request Headers")."""
+    return request.headers.get("HX-Request", "").lower() == "true"
+
+
+def show_problem(problem: Problem, *, next_url: str | None = None) -> Response:
+    """Answer with the problem: a page that links to a new login, or JSON for scripts.
+
+    ``next_url``: where that login shall end; already checked.
+    """
+    reference = secrets.token_hex(4)
+    logger.warning("%s (%s): shown with reference %s.", problem.title, problem.code, reference)
+    settings = get_services().settings
+    login_url = url_for("openrouter.login", next=next_url)
+    if is_script():
+        response = jsonify(
+            error=problem.code, message=problem.title, login_url=login_url, reference=reference
+        )
+    else:
+        response = make_response(
+            render_template(
+                "openrouter/error.html",
+                problem=problem,
+                login_url=login_url,
+                keys_url=f"{settings.base_url}/settings/keys",
+                credits_url=f"{settings.base_url}/settings/credits",
+                reference=reference,
+            )
+        )
+    response.status_code = problem.status
+    return protect_page(response)

@@ -1,0 +1,40 @@
+"""Where a visitor may be sent after a login: a path on this host, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urlsplit
+
+from werkzeug.urls import iri_to_uri
+
+#: Longer addresses are dropped: they would fill the session cookie.
+MAX_NEXT_LENGTH = 1024
+
+# One slash, then neither a second one nor a backslash (browsers read both as "other host"), and
+# nowhere a control character (browsers delete tabs and newlines before they look) or a backslash.
+_LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*", re.A)
+# The same, seen through one layer of percent-encoding, which servers and frameworks may remove.
+_HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
+
+
+def safe_next(value: object, *, own_path: str) -> str | None:
+    """Return ``value`` as an address that is safe to redirect to, or None.
+
+    Safe is an absolute path on this host, with query and fragment, of at most 1,024 characters,
+    in ASCII (RFC 3986; other characters are percent-encoded). ``own_path`` is where the extension's
+    routes live, such as ``"/openrouter"``: they are no place to land on.
+    """
+    if not isinstance(value, str) or len(value) > MAX_NEXT_LENGTH:
+        return None
+    if not _LOCAL_PATH.fullmatch(value):
+        return None
+    try:
+        url = iri_to_uri(value)
+        path = unquote(urlsplit(url).path, errors="strict")
+    except ValueError:
+        return None
+    if not _LOCAL_PATH.fullmatch(url) or _HIDDEN.search(path) or len(url) > MAX_NEXT_LENGTH:
+        return None
+    if f"{path.lower()}/".startswith(f"{own_path.lower()}/"):
+        return None
+    return url

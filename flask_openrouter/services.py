@@ -1,0 +1,72 @@
+"""What the extension keeps for one app, and how to reach it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from flask import current_app
+
+from .client import OpenRouterClient
+from .config import Settings
+from .owner import Callbacks, Owners
+from .storage.vault import KeyVault
+
+EXTENSION_KEY: Final = "openrouter"
+
+
+class SpentStates:
+    """The states whose code has been sent, so that no code is ever sent twice by this process.
+
+    Needed because a signed cookie can be put back. Holds nothing of a visitor but 43 random
+    characters, for as long as a login may last; bounded.
+    """
+
+    def __init__(self, max_age: int, *, most: int = 100_000) -> None:
+        self._max_age = max_age
+        self._most = most
+        self._expiries: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def claim(self, state: str, now: float) -> bool:
+        """Return whether this is the first claim. ``now``: Unix time in seconds."""
+        with self._lock:
+            while self._expiries:
+                oldest = next(iter(self._expiries))
+                if self._expiries[oldest] > now and len(self._expiries) < self._most:
+                    break
+                del self._expiries[oldest]
+            if state in self._expiries:
+                return False
+            self._expiries[state] = now + self._max_age
+            return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything that one app owns. Frozen: what belongs to a request is never here."""
+
+    settings: Settings
+    client: OpenRouterClient
+    vault: KeyVault
+    owners: Owners
+    callbacks: Callbacks
+    spent_states: SpentStates
+    #: Unix time in seconds.
+    clock: Callable[[], float]
+    #: Which warnings were given already: each is worth saying once.
+    warned: set[str] = field(default_factory=set)
+
+
+def get_services() -> Services:
+    """Return the services of the current app. Raises RuntimeError without ``init_app``."""
+    try:
+        services: Services = current_app.extensions[EXTENSION_KEY]
+    except KeyError:
+        raise RuntimeError(
+            "This app has no OpenRouter extension. Did you forget OpenRouterAuth(app),"
+            " or auth.init_app(app) in the app factory?"
+        ) from None
+    return services

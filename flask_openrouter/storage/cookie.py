@@ -1,0 +1,93 @@
+"""The extension's own cookie, and the default back end that keeps the ciphertext in it.
+
+Not Flask's session: a slow request that saves the session late would erase a key that was stored
+meanwhile, or bring back one that was deleted. This cookie is written on connect and disconnect only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from flask import Response, after_this_request, has_request_context, request
+
+#: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
+BROWSER: Final = "browser:"
+_ENVIRON_KEY: Final = "flask_openrouter.cookie"
+
+
+class ExtensionCookie:
+    """One small cookie: HttpOnly, SameSite=Lax, host-only, and ``__Host-`` with Secure on https.
+
+    ``max_age`` in seconds.
+    """
+
+    def __init__(self, max_age: int) -> None:
+        self._max_age = max_age
+
+    @property
+    def name(self) -> str:
+        """The name for this request's scheme (RFC 6265bis §4.1.3.2 for the prefix)."""
+        return "__Host-openrouter" if request.is_secure else "openrouter"
+
+    def read(self) -> str | None:
+        """Return the value, as this request has set it or else as the browser sent it."""
+        if not has_request_context():
+            return None
+        value: str | None = request.environ.get(_ENVIRON_KEY, request.cookies.get(self.name))
+        return value or None
+
+    def write(self, value: str) -> None:
+        """Send this value with the response; ``""`` deletes the cookie."""
+        if _ENVIRON_KEY not in request.environ:
+            after_this_request(self._send)
+        request.environ[_ENVIRON_KEY] = value
+
+    def _send(self, response: Response) -> Response:
+        value = request.environ[_ENVIRON_KEY]
+        response.set_cookie(
+            self.name,
+            value,
+            max_age=self._max_age if value else 0,
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        response.vary.add("Cookie")
+        return response
+
+
+class CookieStorage:
+    """Keeps the ciphertext in the visitor's browser. The default: nothing to set up.
+
+    Works inside a request only, for the visitor of that request: nobody else's key is there.
+    """
+
+    def __init__(self, cookie: ExtensionCookie) -> None:
+        self._cookie = cookie
+
+    def get(self, owner_id: str) -> str | None:
+        """Return the ciphertext if this browser holds one for this owner."""
+        tag, _, ciphertext = (self._cookie.read() or "").partition(".")
+        return ciphertext if tag == _tag(owner_id) else None
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        """Put the ciphertext into the cookie. Raises RuntimeError outside a request."""
+        self._cookie.write(f"{_tag(owner_id)}.{ciphertext}")
+
+    def delete(self, owner_id: str) -> None:
+        """Delete the cookie if it is this owner's."""
+        if self.get(owner_id) is not None:
+            self._cookie.write("")
+
+    def browser_id(self) -> str | None:
+        """Return the id of an unknown visitor's browser. Only what opens with it proves it."""
+        tag = (self._cookie.read() or "").partition(".")[0]
+        return tag if len(tag) > 1 and not tag.startswith("~") else None
+
+
+def _tag(owner_id: str) -> str:
+    # Tells whose the cookie is without telling the name: users of the app share browsers.
+    if owner_id.startswith(BROWSER):
+        return owner_id[len(BROWSER) :]
+    return "~" + hashlib.sha256(owner_id.encode(errors="replace")).hexdigest()[:12]

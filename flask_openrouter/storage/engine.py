@@ -1,0 +1,188 @@
+"""SQLAlchemy engines for web workers: time-outs, reconnects, forks, and nothing of ours in logs."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Dialect, Engine
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+#: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
+TIMEOUT: Final = 5
+#: Seconds after which a pooled connection is replaced: load balancers drop idle ones at 300 or so.
+RECYCLE: Final = 280
+
+# A server that vanishes without a word is noticed by TCP alone, after 15 minutes unless told.
+_LIBPQ: Final = {
+    "connect_timeout": TIMEOUT,
+    "tcp_user_timeout": TIMEOUT * 1000,
+    "options": f"-c statement_timeout={TIMEOUT * 1000}",
+}
+_MYSQL: Final = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
+_CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
+    "psycopg": _LIBPQ,
+    "psycopg2": _LIBPQ,
+    "pg8000": {"timeout": TIMEOUT},
+    "pymysql": _MYSQL,
+    "mysqldb": _MYSQL,
+    "mysqlconnector": {"connection_timeout": TIMEOUT},
+    "pysqlite": {"timeout": TIMEOUT},
+}
+
+
+def require_sqlalchemy() -> None:
+    """Raise ConfigurationError, naming the remedy, when SQLAlchemy is not installed."""
+    try:
+        import sqlalchemy  # noqa: F401
+    except ImportError:
+        missing = True
+    else:
+        missing = False
+    if missing:
+        raise ConfigurationError(
+            "Keeping keys in a database needs SQLAlchemy:"
+            ' pip install "Flask-OpenRouter[sqlalchemy]"'
+        )
+
+
+def create_storage_engine(url: str | URL) -> Engine:
+    """Return an engine for this URL, in autocommit, that connects on first use.
+
+    What the URL's query sets, such as ``?connect_timeout=2``, wins over our time-outs.
+    Raises ConfigurationError for a malformed URL, an unknown dialect, a driver that is missing or
+    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password:
+    no error shows it, which is why none has a cause.
+    """
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    problem = ""
+    try:
+        return _create_engine(url)
+    except ImportError as exc:
+        problem = (
+            f"The database driver cannot be imported ({exc}). Install it, or name another in the"
+            " URL, as in postgresql+psycopg://…"
+        )
+    except NoSuchModuleError:
+        problem = (
+            f"SQLAlchemy knows no database called {str(url).partition('://')[0]!r}. Write, for"
+            " example, sqlite:///keys.db, postgresql+psycopg://… or mysql+pymysql://…"
+        )
+    except ConfigurationError as exc:
+        problem = str(exc)
+    except (ArgumentError, TypeError, ValueError):
+        problem = (
+            "SQLAlchemy does not take this database URL. Write sqlite:///keys.db (three slashes)"
+            " or dialect+driver://user:password@host/database, with special characters of the"
+            " password percent-encoded."
+        )
+    raise ConfigurationError(problem)
+
+
+def check_engine(engine: object) -> Engine:
+    """Return the app's engine if a storage can use it. Raises ConfigurationError if not."""
+    from sqlalchemy import Engine
+    from sqlalchemy.pool import SingletonThreadPool, StaticPool
+
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            "Expected an SQLAlchemy Engine, a URL, or a function that returns an Engine; got"
+            f" {type(engine).__name__}."
+        )
+    _check_dialect(engine.dialect)
+    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
+        raise ConfigurationError(
+            f"This engine shares one connection ({type(engine.pool).__name__}), so storing a key"
+            " would end the app's own transaction. Use a database file or server, or memory:// for"
+            " tests."
+        )
+    return engine
+
+
+def _create_engine(url: str | URL) -> Engine:
+    from sqlalchemy import create_engine, event, make_url
+    from sqlalchemy.pool import QueuePool
+
+    url = make_url(url)
+    dialect = url.get_dialect()
+    _check_dialect(dialect)
+    is_sqlite = dialect.name == "sqlite"
+    is_memory = is_sqlite and _is_memory(url)
+    if is_sqlite and not is_memory:
+        _check_folder(url.database or "")
+    defaults = _CONNECT_ARGS.get(dialect.driver, {})
+    connect_args = {name: value for name, value in defaults.items() if name not in url.query}
+    if is_memory:
+        # The one connection is the database: it is handed from thread to thread, never replaced.
+        connect_args["check_same_thread"] = False
+    engine = create_engine(
+        url,
+        connect_args=connect_args,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        poolclass=QueuePool,
+        pool_size=1 if is_memory else 5,
+        max_overflow=0 if is_memory else 5,
+        pool_timeout=TIMEOUT,
+        pool_recycle=-1 if is_memory else RECYCLE,
+    )
+    # In autocommit nothing is ever left to roll back, so nothing is sent for it. (Also a parameter
+    # of create_engine, since SQLAlchemy 2.0.43; older ones send a ROLLBACK to MySQL.)
+    engine.dialect.skip_autocommit_rollback = True
+    if is_sqlite and not is_memory:
+        event.listen(engine, "connect", _use_write_ahead_log)
+    if not is_memory:
+        _renew_after_fork(engine)
+    return engine
+
+
+def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
+    if dialect.is_async:
+        raise ConfigurationError(
+            f"The database driver {dialect.driver!r} is asynchronous. Use a synchronous one, as in"
+            " postgresql+psycopg://…"
+        )
+
+
+def _is_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+
+
+def _check_folder(database: str) -> None:
+    folder = Path(database).parent.absolute()
+    if not database.startswith("file:") and not folder.is_dir():
+        raise ConfigurationError(
+            f"The folder {str(folder)!r} of the SQLite database does not exist. Create it, or name"
+            " another file."
+        )
+
+
+def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # Readers then never wait for a writer, not even for one that holds its lock for long.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _renew_after_fork(engine: Engine) -> None:
+    if not hasattr(os, "register_at_fork"):  # pragma: no cover (Windows does not fork)
+        return
+    reference = weakref.ref(engine)
+    inherited: list[Pool] = []
+
+    def renew() -> None:
+        own = reference()
+        if own is not None:
+            # The parent goes on using these connections. Holding on to our copies keeps the
+            # garbage collector from closing them under it.
+            inherited.append(own.pool)
+            own.dispose(close=False)
+
+    os.register_at_fork(after_in_child=renew)

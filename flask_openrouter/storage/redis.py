@@ -1,0 +1,143 @@
+"""Redis: entries that expire by themselves, shared by many machines."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
+
+from ..errors import ConfigurationError
+from .owner_id import check_owner_id
+
+if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+
+__all__ = ["RedisStorage"]
+
+#: Seconds to wait for a connection or an answer: a visitor waits behind each of them.
+TIMEOUT: Final = 5
+#: Connections of one process at most; the next thread waits for one.
+MAX_CONNECTIONS: Final = 20
+#: Seconds of idleness after which a connection is tried before it is used.
+HEALTH_CHECK_INTERVAL: Final = 30
+# Keys that the server looks at in one step of a listing.
+_SCAN_COUNT: Final = 500
+
+
+class RedisStorage:
+    """Keeps each ciphertext under ``prefix`` and the percent-encoded owner id.
+
+    ``url_or_client``: ``redis://`` or ``rediss://`` (TLS); or a client of redis-py, also one for
+    Sentinel (``sentinel.master_for(...)``) or Cluster (``RedisCluster``), with or without
+    ``decode_responses``. A client of the app keeps its own time-outs and retries. With a URL,
+    everything takes 5 seconds at most and a lost connection is opened once more; the URL's query
+    (``?socket_timeout=2``) wins.
+
+    ``prefix``: two apps that share one database need different prefixes.
+
+    ``max_age``: seconds after which an entry expires, counted from the last set.
+
+    The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
+    be used. Every method raises ValueError for an owner id that no back end of ours takes, and the
+    errors of redis-py for the rest.
+    """
+
+    def __init__(
+        self,
+        url_or_client: str | Redis | RedisCluster,
+        *,
+        prefix: str = "openrouter:key:",
+        max_age: int = 31 * 24 * 3600,
+    ) -> None:
+        if max_age < 1:
+            raise ConfigurationError("max_age of RedisStorage must be 1 second or more.")
+        self._is_own = isinstance(url_or_client, str)
+        # redis-py types every answer as "awaitable or not", so its types help nobody here.
+        self._client: Any = (
+            _create_client(url_or_client) if isinstance(url_or_client, str) else url_or_client
+        )
+        if inspect.iscoroutinefunction(getattr(self._client, "execute_command", None)):
+            raise ConfigurationError("RedisStorage needs a client of redis, not of redis.asyncio.")
+        self._prefix = prefix
+        self._max_age = max_age
+
+    def get(self, owner_id: str) -> str | None:
+        """Return the ciphertext that was set last for this owner, or None."""
+        ciphertext = self._client.get(self._key(owner_id))
+        return None if ciphertext is None else _text(ciphertext)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        """Store this ciphertext for this owner, replacing any other, and start its time anew."""
+        self._client.set(self._key(owner_id), ciphertext, ex=self._max_age)
+
+    def delete(self, owner_id: str) -> None:
+        """Forget this owner's ciphertext. No error if there is none."""
+        self._client.delete(self._key(owner_id))
+
+    def owner_ids(self, after: str | None = None) -> Iterator[str]:
+        """Yield the owners in no order, some perhaps twice. Redis begins again whatever ``after``.
+
+        Reads the whole database in small steps: other commands are served in between.
+        """
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", self._prefix) + "*"
+        for key in self._client.scan_iter(match=pattern, count=_SCAN_COUNT):
+            yield unquote(_text(key)[len(self._prefix) :])
+
+    def count_owners(self) -> int:
+        """Return about how many owners there are, by a walk over all of them."""
+        return sum(1 for _ in self.owner_ids())
+
+    def close(self) -> None:
+        """Close the pooled connections, unless the client is the app's. They open again on use."""
+        if self._is_own:
+            self._client.connection_pool.disconnect()
+
+    def _key(self, owner_id: str) -> str:
+        # Reversible, one key per owner, and free of separators, patterns and line ends.
+        return self._prefix + quote(check_owner_id(owner_id), safe="")
+
+
+def _text(answer: bytes | str) -> str:
+    # What is not UTF-8 was not written by us: it shall fail to decrypt, not to decode.
+    return answer if isinstance(answer, str) else answer.decode(errors="replace")
+
+
+def _create_client(url: str) -> Redis:
+    try:
+        from redis import BlockingConnectionPool, Redis, RedisError
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as RedisConnectionError
+        from redis.retry import Retry
+    except ImportError:
+        is_missing = True
+    else:
+        is_missing = False
+    if is_missing:
+        raise ConfigurationError(
+            'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
+        )
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=TIMEOUT,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            socket_keepalive=True,
+            health_check_interval=HEALTH_CHECK_INTERVAL,
+            # Get, set and delete may be repeated harmlessly.
+            retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
+            retry_on_error=[RedisConnectionError],
+        )
+        # Not connected, only made: unknown options show now and not at the first visitor's login.
+        pool.connection_class(**pool.connection_kwargs)
+        return Redis(connection_pool=pool)
+    except (RedisError, TypeError, ValueError):
+        # The URL may hold a password, and the cause may quote it.
+        pass
+    raise ConfigurationError(
+        "This is no Redis URL that redis-py takes. Write it as redis://user:password@host:6379/0"
+        " (rediss:// for TLS), with special characters of the password percent-encoded."
+    )

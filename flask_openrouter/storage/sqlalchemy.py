@@ -1,0 +1,278 @@
+"""One table in any database that SQLAlchemy speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from .engine import check_engine, create_storage_engine, require_sqlalchemy
+from .owner_id import MAX_LENGTH, check_owner_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine, Insert, Table
+
+__all__ = ["SQLAlchemyStorage"]
+
+#: Owners read by one statement of a listing.
+PAGE: Final = 500
+# Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
+_BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
+
+Result = TypeVar("Result")
+
+
+class SQLAlchemyStorage:
+    """Keeps ciphertexts in a table ``openrouter_keys``, with SQLAlchemy Core.
+
+    ``url_or_engine``: a database URL; or the app's engine; or a function that returns it, such as
+    ``lambda: db.engine`` with Flask-SQLAlchemy, whose engine needs an app context. An engine of the
+    app is used with connections of our own in autocommit: never its session or transaction.
+
+    ``table_name``: two apps that share one database need different names.
+
+    The table is created on first use if it is missing, or by :meth:`create_table`. For Alembic, add
+    :attr:`table` to what it watches: ``target_metadata = [db.metadata, storage.table.metadata]``.
+
+    Each of get, set and delete is one statement in one round trip. As each may be repeated
+    harmlessly, it is tried once more when the connection turns out to be dead.
+
+    The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when the
+    URL or engine cannot be used. Every method raises ValueError for an owner id that no back end of
+    ours takes, and the errors of SQLAlchemy for the rest.
+    """
+
+    def __init__(
+        self,
+        url_or_engine: str | URL | Engine | Callable[[], Engine],
+        *,
+        table_name: str = "openrouter_keys",
+    ) -> None:
+        require_sqlalchemy()
+        from sqlalchemy import URL, bindparam, delete, select
+
+        self._own_engine: Engine | None = None
+        if isinstance(url_or_engine, str | URL):
+            own_engine = self._own_engine = create_storage_engine(url_or_engine)
+            self._load_engine: Callable[[], Engine] = lambda: own_engine
+        elif callable(url_or_engine):
+            self._load_engine = url_or_engine
+        else:
+            engine = check_engine(url_or_engine)
+            self._load_engine = lambda: engine
+        self._binding: _Binding | None = None
+        #: The table's definition.
+        self.table: Table = _create_table(table_name)
+        columns = self.table.c
+        self._select = select(columns.ciphertext).where(columns.owner_id == bindparam("owner_id"))
+        self._delete = delete(self.table).where(columns.owner_id == bindparam("owner_id"))
+        self._select_page = (
+            select(columns.owner_id)
+            .where(columns.owner_id > bindparam("after"))
+            .order_by(columns.owner_id)
+            .limit(PAGE)
+        )
+
+    def get(self, owner_id: str) -> str | None:
+        """Return the ciphertext that was set last for this owner, or None."""
+        check_owner_id(owner_id)
+
+        def read(connection: Connection, binding: _Binding) -> str | None:
+            parameters = {"owner_id": binding.encode(owner_id)}
+            ciphertext: str | None = connection.execute(self._select, parameters).scalar()
+            return ciphertext
+
+        return self._run(read)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        """Store this ciphertext for this owner, replacing any other."""
+        check_owner_id(owner_id)
+        now = datetime.now(timezone.utc)
+
+        def write(connection: Connection, binding: _Binding) -> None:
+            row = {
+                "owner_id": binding.encode(owner_id),
+                "ciphertext": ciphertext,
+                "created_at": now,
+                "updated_at": now,
+            }
+            if binding.upsert is None:
+                self._update_or_insert(connection, row)
+            else:
+                connection.execute(binding.upsert, row)
+
+        self._run(write)
+
+    def delete(self, owner_id: str) -> None:
+        """Forget this owner's ciphertext. No error if there is none."""
+        check_owner_id(owner_id)
+
+        def remove(connection: Connection, binding: _Binding) -> None:
+            connection.execute(self._delete, {"owner_id": binding.encode(owner_id)})
+
+        self._run(remove)
+
+    def owner_ids(self, after: str | None = None) -> Iterator[str]:
+        """Yield the owners in the database's order, those behind ``after`` only if it is given."""
+        last = after or ""
+        while True:
+            page = self._read_page(last)
+            yield from page
+            if len(page) < PAGE:
+                return
+            last = page[-1]
+
+    def count_owners(self) -> int:
+        """Return how many owners there are."""
+        from sqlalchemy import func, select
+
+        statement = select(func.count()).select_from(self.table)
+        return self._run(lambda connection, _: connection.execute(statement).scalar_one())
+
+    def create_table(self) -> None:
+        """Create the table unless it exists. Several processes may do so at the same time."""
+        self._create_table(self._bind())
+
+    def close(self) -> None:
+        """Close the pooled connections, unless the engine is the app's. They open again on use."""
+        self._binding = None
+        if self._own_engine is not None:
+            self._own_engine.dispose()
+
+    def _read_page(self, after: str) -> Sequence[str]:
+        def read(connection: Connection, binding: _Binding) -> Sequence[str]:
+            parameters = {"after": binding.encode(after)}
+            owners = connection.execute(self._select_page, parameters).scalars()
+            return [binding.decode(owner) for owner in owners]
+
+        return self._run(read)
+
+    def _run(self, work: Callable[[Connection, _Binding], Result]) -> Result:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            return self._run_once(work)
+        except DBAPIError as exc:
+            # The first to meet a dead connection empties the pool; the second try opens a new one.
+            if not exc.connection_invalidated:
+                raise
+        return self._run_once(work)
+
+    def _run_once(self, work: Callable[[Connection, _Binding], Result]) -> Result:
+        from sqlalchemy.exc import DBAPIError
+
+        binding = self._bind()
+        if not binding.has_table:
+            self._create_table(binding)
+        try:
+            with binding.engine.connect() as connection:
+                return work(connection, binding)
+        except DBAPIError:
+            # The table may have been dropped: look for it before the next statement.
+            binding.has_table = False
+            raise
+
+    def _bind(self) -> _Binding:
+        # The app's function is asked each time: one storage may serve two apps with an engine each.
+        source = self._load_engine()
+        binding = self._binding
+        if binding is None or binding.source is not source:
+            binding = self._binding = self._create_binding(source)
+        return binding
+
+    def _create_binding(self, source: Engine) -> _Binding:
+        engine = source
+        if source is not self._own_engine:
+            engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
+            engine.hide_parameters = True
+        return _Binding(source, engine, _create_upsert(self.table, engine.dialect.name))
+
+    def _create_table(self, binding: _Binding) -> None:
+        from sqlalchemy import inspect
+        from sqlalchemy.exc import DBAPIError
+
+        with binding.engine.connect() as connection:
+            if not inspect(connection).has_table(self.table.name):
+                try:
+                    self.table.create(connection, checkfirst=False)
+                except DBAPIError:
+                    # Another process may have been faster; IF NOT EXISTS fails then as well.
+                    if not inspect(connection).has_table(self.table.name):
+                        raise
+        binding.has_table = True
+
+    def _update_or_insert(self, connection: Connection, row: dict[str, Any]) -> None:
+        from sqlalchemy import bindparam, insert, update
+        from sqlalchemy.exc import IntegrityError
+
+        columns = self.table.c
+        change = (
+            update(self.table)
+            .where(columns.owner_id == bindparam("owner"))
+            .values(ciphertext=row["ciphertext"], updated_at=row["updated_at"])
+        )
+        owner = {"owner": row["owner_id"]}
+        if connection.execute(change, owner).rowcount:
+            return
+        try:
+            connection.execute(insert(self.table), row)
+        except IntegrityError:
+            # Another thread has inserted this owner in between: ours is the later one.
+            connection.execute(change, owner)
+
+
+@dataclass
+class _Binding:
+    """What depends on the engine in use."""
+
+    source: Engine
+    engine: Engine
+    upsert: Insert | None
+    has_table: bool = False
+
+    def encode(self, owner_id: str) -> str | bytes:
+        return owner_id.encode() if self.engine.dialect.name in _BYTES_DIALECTS else owner_id
+
+    def decode(self, owner_id: str | bytes) -> str:
+        return owner_id.decode() if isinstance(owner_id, bytes) else owner_id
+
+
+def _create_table(table_name: str) -> Table:
+    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
+
+    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
+    owner_type = (
+        String(MAX_LENGTH)
+        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
+        .with_variant(VARBINARY(MAX_LENGTH * 4), *_BYTES_DIALECTS)
+    )
+    return Table(
+        table_name,
+        MetaData(),
+        Column("owner_id", owner_type, primary_key=True),
+        Column("ciphertext", Text, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("updated_at", DateTime(timezone=True), nullable=False),
+    )
+
+
+def _create_upsert(table: Table, dialect_name: str) -> Insert | None:
+    """Return INSERT ... ON CONFLICT in this dialect, or None if it has none that we know."""
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+    if dialect_name in ("mysql", "mariadb"):
+        into = mysql.insert(table)
+        new = into.inserted
+        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
+    if dialect_name == "postgresql":
+        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
+    elif dialect_name == "sqlite":
+        upsert = sqlite.insert(table)
+    else:
+        return None
+    changes = {
+        "ciphertext": upsert.excluded.ciphertext,
+        "updated_at": upsert.excluded.updated_at,
+    }
+    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)

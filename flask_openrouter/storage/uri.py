@@ -1,0 +1,48 @@
+"""From one setting to a back end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import ConfigurationError
+from . import KeyStorage
+
+__all__ = ["storage_from_uri"]
+
+SETTING: Final = "OPENROUTER_STORAGE_URI"
+
+
+def storage_from_uri(uri: str, *, max_age: int) -> KeyStorage:
+    """Return the back end that a URI names; it connects on first use.
+
+    ``memory://``; ``redis://`` and ``rediss://``; everything else is a database URL of SQLAlchemy.
+    ``max_age``: seconds an entry is kept by back ends that can let it expire (Redis).
+    Raises ConfigurationError, naming the setting and the remedy but never the URI's password.
+    """
+    try:
+        return _create_storage(uri, max_age)
+    except ConfigurationError as exc:
+        problem = str(exc)
+    raise ConfigurationError(f"{SETTING}: {problem}")
+
+
+def _create_storage(uri: str, max_age: int) -> KeyStorage:
+    if not isinstance(uri, str) or "://" not in uri:
+        raise ConfigurationError(
+            "this is no URI. Write, for example, sqlite:///keys.db, postgresql+psycopg://…,"
+            " redis://… or memory://"
+        )
+    scheme, _, rest = uri.partition("://")
+    if scheme == "memory":
+        if rest:
+            raise ConfigurationError("memory:// takes nothing behind the slashes.")
+        from .memory import MemoryStorage
+
+        return MemoryStorage()
+    if scheme in ("redis", "rediss"):
+        from .redis import RedisStorage
+
+        return RedisStorage(uri, max_age=max_age)
+    from .sqlalchemy import SQLAlchemyStorage
+
+    return SQLAlchemyStorage(uri)

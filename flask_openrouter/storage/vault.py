@@ -1,0 +1,107 @@
+"""The one door to stored keys: encrypts above any back end and binds each key to its owner."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from ..errors import KeyStorageError
+from . import KeyStorage
+from .cipher import KeyCipher
+from .record import KeyRecord
+
+logger = logging.getLogger("flask_openrouter")
+
+
+class KeyVault:
+    """Loads, saves and forgets the keys of owners.
+
+    ``cipher``: None hands records to the back end in the clear, for secrets managers.
+    ``base_url``: keys of another provider or emulator do not open.
+    ``max_age``: seconds after which a record counts as gone, or None.
+    ``clock``: returns Unix time in seconds.
+
+    Every method raises :class:`KeyStorageError` when the back end fails.
+    """
+
+    def __init__(
+        self,
+        storage: KeyStorage,
+        cipher: KeyCipher | None,
+        *,
+        base_url: str,
+        max_age: int | None = None,
+        clock: Callable[[], float] = lambda: time.time(),
+    ) -> None:
+        self.storage = storage
+        self._cipher = cipher
+        self._base_url = base_url
+        self._max_age = max_age
+        self._clock = clock
+
+    def load(self, owner_id: str) -> KeyRecord | None:
+        """Return the record of this owner, or None. What does not open is None, and is kept."""
+        stored = self._run("Reading", lambda: self.storage.get(owner_id))
+        if stored is None:
+            return None
+        record = self._open(stored, owner_id)
+        if record is None:
+            logger.warning("What is stored for this owner does not open; treated as not connected.")
+        elif self._max_age is not None and self._clock() - record.connected_at > self._max_age:
+            return None
+        return record
+
+    def save(self, owner_id: str, record: KeyRecord) -> None:
+        """Store the record, and read it back: only what can be read counts as stored."""
+        # Sealed inside, so that no frame above the back end holds a record in the clear.
+        self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
+        if self.load(owner_id) != record:
+            raise KeyStorageError("The storage did not give back the key that was saved.")
+
+    def forget(self, owner_id: str) -> None:
+        """Delete what is stored for this owner. No error if there is nothing."""
+        self._run("Deleting", lambda: self.storage.delete(owner_id))
+
+    def probe(self, owner_id: str) -> None:
+        """Make one cheap read, to notice a storage that is down before a code is spent."""
+        self._run("Reading", lambda: self.storage.get(owner_id))
+
+    def needs_reencryption(self, owner_id: str) -> bool:
+        """Whether this owner's record opens with a fallback key only."""
+        stored = self._run("Reading", lambda: self.storage.get(owner_id))
+        return (
+            self._cipher is not None
+            and isinstance(stored, str)
+            and not self._cipher.is_current(stored, self._context(owner_id))
+            and self._open(stored, owner_id) is not None
+        )
+
+    def _run(self, action: str, operation: Callable[[], object]) -> object:
+        failure: Exception | None = None
+        try:
+            return operation()
+        except Exception as exc:
+            failure = exc
+        message = f"{action} the key failed: the storage raised {type(failure).__name__}."
+        if self._cipher is None:
+            # The back end's frames hold the record in the clear: they go no further.
+            failure = None
+        raise KeyStorageError(message) from failure
+
+    def _seal(self, record: KeyRecord, owner_id: str) -> str:
+        if self._cipher is None:
+            return record.to_json()
+        return self._cipher.encrypt(record.to_bytes(), self._context(owner_id))
+
+    def _open(self, stored: object, owner_id: str) -> KeyRecord | None:
+        if not isinstance(stored, str):
+            return None
+        if self._cipher is None:
+            return KeyRecord.from_json(stored)
+        plaintext = self._cipher.decrypt(stored, self._context(owner_id))
+        return None if plaintext is None else KeyRecord.from_bytes(plaintext)
+
+    def _context(self, owner_id: str) -> bytes:
+        # Neither part can hold a NUL that moves the border: base_url is a checked address.
+        return b"\0".join((b"api_key", self._base_url.encode(), owner_id.encode(errors="replace")))

@@ -1,0 +1,213 @@
+"""Tests for what others build on this package: the promises of a key storage, ready to run."""
+
+# Tests assert.
+# ruff: noqa: S101
+
+from __future__ import annotations
+
+import unittest
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from .storage import KeyStorage
+from .storage.listing import ListableStorage
+
+__all__ = ["KeyStorageContract"]
+
+_THREADS: Final = 8
+
+# Each has stood for another owner, a pattern, a command or nothing at all in some back end.
+_AWKWARD_OWNER_IDS: Final = (
+    *("a", "A", "a ", " a", "a\t", "a\n", "á", "a\u0301", "Á", "\ufeffa", "a\u200b"),
+    *("0", "00", "-1", "1e0", "None", "null", "true", "[]", "{}", "ss", "ß", "\u0131", "i", "İ"),
+    *("a:b", "a%3Ab", "a%3ab", "a/b", "a\\b", "a|b", "a,b", "a=b", "a+b", "a%20b", "a b", "a.b"),
+    *("*", "?", "%", "_", "[a-z]", ".*", "..", "../../etc/passwd", "~", "#", "$HOME", "{0}", "%s"),
+    *("' OR 1=1 --", '" OR ""="', "'; DROP TABLE openrouter_keys; --", ":owner_id", "\r\nFLUSHALL"),
+    *("<script>", "user@example.com", "用户", "😀", "مستخدم", "\x01", "\x7f", "\x85", "\u2028"),
+    *("x" * 255, "x" * 254 + "y", "x" * 254, "😀" * 255, "%" * 255),
+)
+
+
+class KeyStorageContract:
+    """Every promise of :class:`~flask_openrouter.KeyStorage`, as tests for your back end.
+
+    Derive a class whose name begins with ``Test``, and make the storage::
+
+        class TestMyStorage(KeyStorageContract):
+            def make_storage(self):
+                return MyStorage("https://vault.example")
+
+    The data may outlive a test: each uses owners of its own. A storage that has the methods of
+    :class:`~flask_openrouter.storage.listing.ListableStorage` must keep its promises too.
+    """
+
+    def make_storage(self) -> KeyStorage:
+        """Return a storage."""
+        raise NotImplementedError("Override make_storage and return your storage.")
+
+    def make_second_storage(self) -> KeyStorage | None:
+        """Return another object over the same data, as a second worker has, or None."""
+        return None
+
+    def test_has_the_three_methods(self) -> None:
+        assert isinstance(self.make_storage(), KeyStorage)
+
+    def test_unknown_owner_has_nothing(self) -> None:
+        assert self.make_storage().get(_new_owner_id()) is None
+
+    def test_what_was_set_is_read_back_exactly(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        ciphertext = "Az09-_.~+/=:\"'%\\ {}"
+        storage.set(owner_id, ciphertext)
+        assert storage.get(owner_id) == ciphertext
+        assert storage.get(owner_id) == ciphertext, "reading must not use it up"
+
+    def test_last_set_wins(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        for ciphertext in ("first, and longer than the second", "second", "third"):
+            storage.set(owner_id, ciphertext)
+            assert storage.get(owner_id) == ciphertext
+
+    def test_setting_the_same_again_is_no_error(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        storage.set(owner_id, "same")
+        storage.set(owner_id, "same")
+        assert storage.get(owner_id) == "same"
+
+    def test_deleted_is_gone(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        storage.set(owner_id, "ciphertext")
+        storage.delete(owner_id)
+        assert storage.get(owner_id) is None
+
+    def test_delete_is_idempotent(self) -> None:
+        """Disconnecting twice is not an error: the visitor wanted the key gone, and it is."""
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        storage.delete(owner_id)
+        storage.set(owner_id, "ciphertext")
+        storage.delete(owner_id)
+        storage.delete(owner_id)
+        assert storage.get(owner_id) is None
+
+    def test_set_works_after_delete(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        storage.set(owner_id, "old")
+        storage.delete(owner_id)
+        storage.set(owner_id, "new")
+        assert storage.get(owner_id) == "new"
+
+    def test_owners_never_share_an_entry(self) -> None:
+        """Case, accents, spaces, patterns and escapes all tell owners apart."""
+        storage = self.make_storage()
+        expected = {
+            owner_id: f"ciphertext {number}" for number, owner_id in enumerate(_AWKWARD_OWNER_IDS)
+        }
+        for owner_id in expected:
+            storage.delete(owner_id)
+        for owner_id, ciphertext in expected.items():
+            assert storage.get(owner_id) is None, f"{owner_id!r} has the entry of another owner"
+            storage.set(owner_id, ciphertext)
+        assert {owner_id: storage.get(owner_id) for owner_id in expected} == expected
+        for owner_id in expected:
+            storage.delete(owner_id)
+            assert storage.get(owner_id) is None
+
+    def test_delete_touches_one_owner_only(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        others = [owner_id + "x", owner_id[:-1], owner_id.upper(), owner_id + " "]
+        for other in others:
+            storage.set(other, "of the other")
+        storage.set(owner_id, "ciphertext")
+        storage.delete(owner_id)
+        assert [storage.get(other) for other in others] == ["of the other"] * len(others)
+
+    def test_large_ciphertext_is_kept_whole(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        ciphertext = "0123456789abcdef" * 512
+        storage.set(owner_id, ciphertext)
+        assert storage.get(owner_id) == ciphertext
+
+    def test_threads_never_get_the_entry_of_another(self) -> None:
+        storage, prefix = self.make_storage(), _new_owner_id()
+
+        def connect_and_disconnect(number: int) -> list[str | None]:
+            owner_id = f"{prefix}{number}"
+            storage.set(owner_id, f"old {number}")
+            storage.set(owner_id, f"ciphertext {number}")
+            found = storage.get(owner_id)
+            storage.delete(owner_id)
+            return [found, storage.get(owner_id)]
+
+        assert _run_in_threads(connect_and_disconnect, 5 * _THREADS) == [
+            [f"ciphertext {number}", None] for number in range(5 * _THREADS)
+        ]
+
+    def test_threads_that_set_one_owner_leave_one_whole_entry(self) -> None:
+        storage, owner_id = self.make_storage(), _new_owner_id()
+        ciphertexts = [str(number) * 1000 for number in range(_THREADS)]
+        _run_in_threads(lambda number: storage.set(owner_id, ciphertexts[number]), _THREADS)
+        assert storage.get(owner_id) in ciphertexts
+        storage.delete(owner_id)
+        assert storage.get(owner_id) is None
+
+    def test_another_worker_sees_every_change(self) -> None:
+        storage, second = self.make_storage(), self.make_second_storage()
+        if second is None:
+            raise unittest.SkipTest("this storage does not share its data")
+        owner_id = _new_owner_id()
+        assert second.get(owner_id) is None
+        storage.set(owner_id, "of the first")
+        assert second.get(owner_id) == "of the first"
+        second.set(owner_id, "of the second")
+        assert storage.get(owner_id) == "of the second"
+        storage.delete(owner_id)
+        assert second.get(owner_id) is None
+
+    def test_listing_finds_every_owner(self) -> None:
+        storage, prefix = self._make_listable_storage(), _new_owner_id()
+        owner_ids = {f"{prefix}{awkward}"[:255] for awkward in _AWKWARD_OWNER_IDS}
+        before = storage.count_owners()
+        for owner_id in owner_ids:
+            storage.set(owner_id, "ciphertext")
+        listed = list(storage.owner_ids())
+        assert owner_ids <= set(listed)
+        assert storage.count_owners() == before + len(owner_ids)
+        for owner_id in owner_ids:
+            storage.delete(owner_id)
+        assert not owner_ids & set(storage.owner_ids())
+
+    def test_listing_goes_on_where_it_ended(self) -> None:
+        """An interrupted rotation may do some owners twice, and none not at all."""
+        storage, prefix = self._make_listable_storage(), _new_owner_id()
+        for number in range(20):
+            storage.set(f"{prefix}{'aA'[number % 2]}{number}", "ciphertext")
+        listed = list(storage.owner_ids())
+        for place in (0, len(listed) // 2, len(listed) - 1):
+            assert set(listed[place + 1 :]) <= set(storage.owner_ids(after=listed[place]))
+
+    def test_listing_allows_changes_meanwhile(self) -> None:
+        storage, prefix = self._make_listable_storage(), _new_owner_id()
+        owner_ids = {f"{prefix}{number}" for number in range(20)}
+        for owner_id in owner_ids:
+            storage.set(owner_id, "old")
+        for owner_id in storage.owner_ids():
+            if owner_id in owner_ids:
+                storage.set(owner_id, "new")
+        assert {storage.get(owner_id) for owner_id in owner_ids} == {"new"}
+
+    def _make_listable_storage(self) -> ListableStorage:
+        storage = self.make_storage()
+        if not isinstance(storage, ListableStorage):
+            raise unittest.SkipTest("this storage does not list its owners")
+        return storage
+
+
+def _new_owner_id() -> str:
+    return f"owner-{uuid.uuid4().hex}"
+
+
+def _run_in_threads(work: Callable[[int], object], times: int) -> list[object]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(work, range(times)))

@@ -1,0 +1,84 @@
+"""The app under test, its emulator, and its visitors."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from visitor import Visitor, fingerprint
+
+from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
+from flask_openrouter.emulator import Emulator, run_in_thread
+
+MakeApp = Callable[..., Flask]
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def running_emulator() -> Iterator[Emulator]:
+    with run_in_thread() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(running_emulator: Emulator) -> Emulator:
+    """A local OpenRouter without any memory of other tests."""
+    running_emulator.reset()
+    return running_emulator
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_app(emulator: Emulator, clock: Clock) -> MakeApp:
+    """Build an app with a guarded view: settings by keyword, ``extension`` for OpenRouterAuth."""
+
+    def make(extension: dict[str, Any] | None = None, **config: Any) -> Flask:
+        app = Flask("tested")
+        app.config.update(
+            {
+                "TESTING": True,
+                "SECRET_KEY": secrets.token_hex(),
+                "OPENROUTER_BASE_URL": emulator.url,
+                **config,
+            }
+        )
+        OpenRouterAuth(app, **{"clock": clock, **(extension or {})})
+
+        @app.get("/guarded")
+        @requires_openrouter_key
+        def guarded() -> str:
+            return fingerprint(current_openrouter.api_key)
+
+        @app.get("/")
+        def home() -> str:
+            return "home"
+
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Visitor:
+    return Visitor(app)

@@ -1,0 +1,307 @@
+"""Real PostgreSQL and Redis servers on free loopback ports, to be killed and started again.
+
+::
+
+    with running_redis() as server:
+        server.url       # "redis://127.0.0.1:40001/0"
+        server.kill()    # SIGKILL, as a crash
+        server.start()   # on the same port, with the same data folder
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import redis
+from components import require
+
+START_SECONDS = 30.0
+
+
+class Server:
+    """One server process with a data folder of its own. Started, stopped, killed, frozen."""
+
+    def __init__(self, folder: Path, *, account: str | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._account = account
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """Everything that the server has written to its log."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it unless it runs, and wait until it answers."""
+        if self.is_running:
+            return
+        deadline = time.monotonic() + START_SECONDS
+        while not self._start_once(deadline):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{type(self).__name__} did not start:\n{self.log[-2000:]}")
+
+    def stop(self) -> None:
+        """Stop it in an orderly way, cutting off its clients."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it at once, as a crash or the kernel would."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Keep its sockets open and answer nothing."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def command(self) -> list[str]:
+        """Return the command line."""
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        raise NotImplementedError
+
+    def run(self, *command: str) -> None:
+        """Run a program of the server's to its end, as the server's account."""
+        with (self.folder / "server.log").open("ab") as log:
+            subprocess.run(command, stdout=log, stderr=log, check=True, **self._identity())
+
+    def _start_once(self, deadline: float) -> bool:
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, **self._identity()
+            )
+        while self.is_running and time.monotonic() < deadline:
+            if self.is_ready():
+                return True
+            time.sleep(0.02)
+        # Right after a crash, leftovers may still hold the port or the data folder: try again.
+        self.kill()
+        time.sleep(0.05)
+        return False
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        children = self._pids()[1:]
+        self._process.send_signal(number)
+        self._process.wait()
+        self._process = None
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _pids(self) -> list[int]:
+        if self._process is None or not self.is_running:
+            return []
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [pid, *map(int, children.read_text().split() if children.exists() else [])]
+
+    def _identity(self) -> dict[str, object]:
+        if self._account is None:
+            return {"cwd": self.folder}
+        environment = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C"}
+        return {
+            "cwd": self.folder,
+            "user": self._account,
+            "group": pwd.getpwnam(self._account).pw_gid,
+            "extra_groups": [],
+            "env": environment,
+        }
+
+
+class PostgreSQLServer(Server):
+    """PostgreSQL with a superuser ``tester``, whose password is ``url``'s, and no durability."""
+
+    password = "p@ss:wörd/%41"
+    _encoded_password = "p%40ss%3Aw%C3%B6rd%2F%2541"
+
+    def __init__(self, folder: Path, programs: Path, *, account: str | None = None) -> None:
+        super().__init__(folder, account=account)
+        self._programs = programs
+        self._data = folder / "data"
+        self._databases = 0
+        self.options: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of the database ``postgres``."""
+        return self.database_url("postgres")
+
+    def database_url(self, name: str) -> str:
+        """Return the SQLAlchemy URL of a database of this server."""
+        address = f"127.0.0.1:{self.port}"
+        return f"postgresql+psycopg://tester:{self._encoded_password}@{address}/{name}"
+
+    def create_database(self) -> str:
+        """Create an empty database and return its SQLAlchemy URL."""
+        self._databases += 1
+        name = f"test{self._databases}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.database_url(name)
+
+    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Run one statement of the test's own, past the code under test, and return its rows."""
+        with psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="tester",
+            password=self.password,
+            dbname=database,
+            connect_timeout=5,
+            autocommit=True,
+        ) as connection:
+            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def initialize(self) -> None:
+        """Make the data folder."""
+        password_file = self.folder / "password"
+        password_file.write_text(self.password, encoding="utf-8")
+        options = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "tester"]
+        self.run(*initdb, *options, f"--pwfile={password_file}")
+
+    def command(self) -> list[str]:
+        options = {
+            "port": str(self.port),
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "max_connections": "30",
+            **self.options,
+        }
+        settings = [part for item in options.items() for part in ("-c", "=".join(item))]
+        return [str(self._programs / "postgres"), "-D", str(self._data), *settings]
+
+    def is_ready(self) -> bool:
+        with suppress(psycopg.OperationalError):
+            return self.execute("SELECT 1") == [(1,)]
+        return False
+
+
+class RedisServer(Server):
+    """Redis without persistence, unless ``options`` say otherwise."""
+
+    def __init__(self, folder: Path, program: str) -> None:
+        super().__init__(folder)
+        self._program = program
+        self.options: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        """The URL of database 0."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def execute(self, *command: str) -> object:
+        """Run one command of the test's own, past the code under test, and return its answer."""
+        with redis.Redis(port=self.port, socket_timeout=5, decode_responses=True) as client:
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def command(self) -> list[str]:
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "save": "",
+            "appendonly": "no",
+            "dir": str(self.folder),
+            **self.options,
+        }
+        settings = [part for name, value in options.items() for part in (f"--{name}", value)]
+        return [self._program, *settings]
+
+    def is_ready(self) -> bool:
+        with suppress(redis.RedisError):
+            return self.execute("PING") is True
+        return False
+
+
+@contextmanager
+def running_postgresql() -> Iterator[PostgreSQLServer]:
+    """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one."""
+    programs = _find_postgresql()
+    # As root it refuses to run, and the folder must be one that its account can reach.
+    account = None if os.getuid() else "postgres"
+    with _folder(account) as folder:
+        server = PostgreSQLServer(folder, programs, account=account)
+        server.initialize()
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def running_redis(**options: str) -> Iterator[RedisServer]:
+    """Start a new Redis server and end it afterwards. Skips (in CI: fails) without one.
+
+    ``options``: of redis.conf, with ``_`` for ``-``, such as ``maxmemory="1mb"``.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        require("redis-server", "not on PATH")
+    with _folder(None) as folder:
+        server = RedisServer(folder, program)
+        server.options = {name.replace("_", "-"): value for name, value in options.items()}
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+def free_port() -> int:
+    """Return a TCP port that was free on loopback a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _find_postgresql() -> Path:
+    folders = [Path(found) for found in sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1]]
+    config = shutil.which("pg_config")
+    if config is not None:
+        answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)
+        folders.insert(0, Path(answer.stdout.strip()))
+    complete = [folder for folder in folders if (folder / "initdb").exists()]
+    if not complete:
+        require("postgresql", "no initdb beside pg_config or in /usr/lib/postgresql")
+    return complete[0]
+
+
+@contextmanager
+def _folder(account: str | None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="openrouter-"))
+    if account is not None:
+        shutil.chown(folder, account)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

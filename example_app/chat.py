@@ -46,6 +46,7 @@ def index() -> str:
     return render_template(
         "chat.html" if current_openrouter else "welcome.html",
         is_emulated=current_app.config.get("OPENROUTER_EMULATOR", False),
+        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         login_url=url_for("openrouter.login", next=url_for(".index")),
         max_prompt=MAX_PROMPT,
         max_total=MAX_TOTAL,

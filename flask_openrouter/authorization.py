@@ -139,7 +139,8 @@ def _store(pending: list[AuthorizationRequest]) -> None:
 
 
 def _least_wanted(pending: list[AuthorizationRequest]) -> AuthorizationRequest:
-    # The oldest, but first those that another site may have forced on the visitor. Never the newest.
+    # The oldest, but first those that another site may have forced on the visitor. Never the
+    # newest.
     return next((entry for entry in pending[:-1] if entry.is_cross_site), pending[0])
 
 

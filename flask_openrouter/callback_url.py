@@ -19,15 +19,16 @@ def callback_url_for(services: Services) -> str:
     """Return the callback address for this request.
 
     ``OPENROUTER_CALLBACK_URL``, or else the callback route on this request's host. Raises
-    :class:`LoginError` with reason ``insecure_address`` when OpenRouter would not send anybody there.
+    :class:`LoginError` with reason ``insecure_address`` when OpenRouter would not send anybody
+    there.
     """
     if services.settings.callback_url is not None:
         return services.settings.callback_url
     url = url_for("openrouter.callback", _external=True)
     if not is_callback_url(url):
         raise LoginError(
-            "OpenRouter sends visitors back to https addresses or localhost only. Behind a proxy add"
-            " werkzeug's ProxyFix, or set OPENROUTER_CALLBACK_URL.",
+            "OpenRouter sends visitors back to https addresses or localhost only. Behind a proxy"
+            " add werkzeug's ProxyFix, or set OPENROUTER_CALLBACK_URL.",
             reason="insecure_address",
         )
     _warn_of_open_host(services, url)

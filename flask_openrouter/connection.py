@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from flask import Flask, current_app, has_request_context, request
 from werkzeug.local import LocalProxy
 
+from .client.attribution import attribution_headers
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services
 from .signals import key_disconnected
 from .storage.record import KeyRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinker import NamedSignal
+    from openai import OpenAI
+    from openrouter import OpenRouter
 
     from .client.models import KeyInfo
     from .client.session import APISession
@@ -85,15 +90,16 @@ class Connection:
     @property
     def settings_url(self) -> str:
         """Where the owner of the key can limit or delete it (OpenRouter docs, "OAuth PKCE")."""
-        return f"{self._services.settings.base_url}/keys/{self._key_hash}"
+        return f"{self._services.settings.base_url}/keys/{self.key_hash}"
 
     @property
     def logs_url(self) -> str:
         """Where the owner of the key can see what was spent with it."""
-        return f"{self._services.settings.base_url}/logs?api_key_hash={self._key_hash}"
+        return f"{self._services.settings.base_url}/logs?api_key_hash={self.key_hash}"
 
     @property
-    def _key_hash(self) -> str:
+    def key_hash(self) -> str:
+        """The SHA-256 of the key in hexadecimal, by which OpenRouter's pages know it."""
         return hashlib.sha256(self.api_key.encode()).hexdigest()
 
     @cached_property
@@ -105,6 +111,41 @@ class Connection:
         limit raise :class:`OutOfCreditError`; any other answer is returned as it is.
         """
         return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
+
+    def openai(self, **options: Any) -> OpenAI:
+        """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
+
+        Errors as with :attr:`session`, and they are the package's own as well. Raises
+        :class:`ConfigurationError` when the package is not installed.
+        """
+        from .client.sdks import openai_client
+
+        return openai_client(*self._for_sdk(), options)
+
+    def sdk(self, **options: Any) -> OpenRouter:
+        """Return OpenRouter's own client (``openrouter`` package); ``options`` go to its
+        constructor.
+
+        Errors as with :attr:`session`. Raises :class:`ConfigurationError` when the package is not
+        installed.
+        """
+        from .client.sdks import openrouter_client
+
+        return openrouter_client(*self._for_sdk(), options)
+
+    def _for_sdk(self) -> tuple[str, str, dict[str, str], Callable[[], None]]:
+        settings = self._services.settings
+        headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
+        return settings.base_url, self.api_key, headers, self.forget_rejected
+
+    def detach(self) -> Connection:
+        """Return this connection for use after the request, in a thread or a streamed answer.
+
+        It keeps the key it has. A key in the visitor's cookie cannot be forgotten without a
+        request. """
+        connection = Connection(self._app, self.owner_id)
+        connection._record = self._record
+        return connection
 
     def key_info(self) -> KeyInfo:
         """Ask OpenRouter for the key's limit and usage in USD (``GET /api/v1/key``).

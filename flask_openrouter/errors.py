@@ -111,8 +111,8 @@ class APIError(OpenRouterError):
 
     ``status``: the HTTP status. ``upstream_message``: OpenRouter's own words, cut to 200 characters
     and free of control characters, or ``""``; foreign text, so escape it before showing it.
-    ``request_id``: OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, or None.
-    ``is_retryable``: whether the same idempotent call may work a little later.
+    ``request_id``: OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, or
+    None. ``is_retryable``: whether the same idempotent call may work a little later.
     """
 
     is_retryable: bool = False
@@ -218,7 +218,8 @@ class UnprocessableError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. ``retry_after`` says how many seconds to wait, when OpenRouter does."""
+    """429: too many requests. ``retry_after`` says how many seconds to wait, when OpenRouter
+    does."""
 
     summary = "OpenRouter's rate limit is reached"
     is_retryable = True

@@ -33,12 +33,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 class OpenRouterAuth:
     """Lets the visitors of a Flask app connect their OpenRouter accounts.
 
-    ``app``: the app, or None to call :meth:`init_app` later; one instance serves any number of apps.
-    ``storage``: where keys live, any object with ``get``, ``set`` and ``delete`` (see
-    :class:`~flask_openrouter.storage.KeyStorage`); by default ``OPENROUTER_STORAGE_URI``, or else an
-    encrypted cookie. ``encrypt``: False hands records to ``storage`` in the clear, which is right only
-    for a secrets manager. ``url_prefix``: where the routes live. ``clock``: returns Unix time in
-    seconds, for tests.
+    ``app``: the app, or None to call :meth:`init_app` later; one instance serves any number of
+    apps. ``storage``: where keys live, any object with ``get``, ``set`` and ``delete`` (see
+    :class:`~flask_openrouter.storage.KeyStorage`); by default ``OPENROUTER_STORAGE_URI``, or else
+    an encrypted cookie. ``encrypt``: False hands records to ``storage`` in the clear, which is
+    right only for a secrets manager. ``url_prefix``: where the routes live. ``clock``: returns
+    Unix time in seconds, for tests.
 
     Raises :class:`ConfigurationError` for anything that is set wrong.
     """
@@ -91,6 +91,7 @@ class OpenRouterAuth:
             storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
+        cipher = KeyCipher(settings.encryption_keys)
         app.extensions[EXTENSION_KEY] = Services(
             settings=settings,
             client=OpenRouterClient(
@@ -100,9 +101,10 @@ class OpenRouterAuth:
                 app_title=settings.app_title,
                 app_categories=settings.app_categories,
             ),
+            cipher=cipher,
             vault=KeyVault(
                 storage,
-                KeyCipher(settings.encryption_keys) if self._encrypt else None,
+                cipher if self._encrypt else None,
                 base_url=settings.base_url,
                 # A browser can keep a cookie for longer than it was told to.
                 max_age=settings.key_max_age if cookie_storage is not None else None,
@@ -141,9 +143,10 @@ class OpenRouterAuth:
     def for_owner(self, owner_id: str | int) -> Connection:
         """Return the connection of this owner outside of a request: in a task queue, a thread.
 
-        Needs an app context, and a storage other than the cookie. ``owner_id`` is the id of the app's
-        user, or what the signals call ``owner_id``. Raises :class:`ConfigurationError` when keys live
-        in the visitors' browsers, and :class:`KeyStorageError` for an id that no key can have.
+        Needs an app context, and a storage other than the cookie. ``owner_id`` is the id of the
+        app's user, or what the signals call ``owner_id``. Raises :class:`ConfigurationError` when
+        keys live in the visitors' browsers, and :class:`KeyStorageError` for an id that no key can
+        have.
         """
         services = get_services()
         if isinstance(services.vault.storage, CookieStorage):

@@ -19,8 +19,8 @@ from flask import (
 )
 
 from .connection import get_connection
-from .errors import KeyRejectedError, NotConnectedError, OpenRouterError
-from .pages import is_htmx, is_script, own_path, protect_page, see_other
+from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OpenRouterError
+from .pages import is_htmx, is_script, own_path, protect_page, see_other, show_problem
 from .problems import PROBLEMS, Problem
 from .redirects import safe_next
 from .services import get_services
@@ -49,18 +49,18 @@ def requires_openrouter_key(
 ) -> Any:
     """Run the view only for visitors who have connected OpenRouter.
 
-    Goes below the route decorator. Others are asked to connect: a browser is redirected to the login
-    and comes back to this page; a script gets 401 with JSON ``{error, message, login_url}``; htmx
-    gets ``HX-Redirect``. ``OPTIONS`` passes. A key that OpenRouter rejects meanwhile
+    Goes below the route decorator. Others are asked to connect: a browser is redirected to the
+    login and comes back to this page; a script gets 401 with JSON ``{error, message, login_url}``;
+    htmx gets ``HX-Redirect``. ``OPTIONS`` passes. A key that OpenRouter rejects meanwhile
     (:class:`KeyRejectedError`) counts as none.
 
-    ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the answer; by default the
-    request decides. ``next``: a path to come back to instead of this page. Works for plain and async
-    functions; for class-based views use ``decorators = [requires_openrouter_key]``.
+    ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the answer; by default
+    the request decides. ``next``: a path to come back to instead of this page. Works for plain and
+    async functions; for class-based views use ``decorators = [requires_openrouter_key]``.
 
     Raises TypeError and ValueError for wrong arguments, when the view is decorated.
     """
-    if isinstance(on_missing, str) and on_missing not in ("redirect", "json"):
+    if not (on_missing is None or callable(on_missing) or on_missing in ("redirect", "json")):
         raise ValueError('on_missing must be "redirect", "json" or a callable.')
     if next is not None and safe_next(next, own_path="//") is None:
         raise ValueError("next must be a path on this host, such as /chat.")
@@ -113,7 +113,11 @@ def heal(
     """Forget a key that OpenRouter rejects, and ask the visitor to connect again."""
     if isinstance(error, NotConnectedError):
         return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
-    get_connection().forget_rejected()
+    try:
+        get_connection().forget_rejected()
+    except KeyStorageError:
+        # Answered here: as an error handler, this function must not fail.
+        return show_problem(PROBLEMS["storage_unavailable"])
     return ask_to_connect(PROBLEMS["key_rejected"], on_missing, next_url)
 
 
@@ -121,12 +125,9 @@ def ask_to_connect(
     problem: Problem, on_missing: OnMissing | None = None, next_url: str | None = None
 ) -> Any:
     """Return the answer that asks this visitor to connect, in the words of their client."""
-    if callable(on_missing):
-        return current_app.ensure_sync(on_missing)()
-    if on_missing is None:
-        handler = get_services().callbacks.unauthorized_handler
-        if handler is not None:
-            return current_app.ensure_sync(handler)()
+    handler = get_services().callbacks.unauthorized_handler if on_missing is None else on_missing
+    if callable(handler):
+        return _answer_of(handler)
     next_url = next_url or _page_of_visitor()
     login_url = url_for("openrouter.login", next=next_url)
     if on_missing == "json" or (on_missing is None and is_script()):
@@ -137,6 +138,16 @@ def ask_to_connect(
     else:
         response = see_other(login_url)
     return protect_page(response)
+
+
+def _answer_of(handler: Callable[[], Any]) -> Any:
+    answer = current_app.ensure_sync(handler)()
+    if answer is None:
+        # Flask would take None as leave to run the view.
+        raise TypeError(
+            f"{handler!r} returned no answer for a visitor without a key. Is a return missing?"
+        )
+    return answer
 
 
 def refuse_open_view() -> None:
@@ -157,11 +168,13 @@ def protect(blueprint: Blueprint) -> None:
 def _page_of_visitor() -> str | None:
     # A request with a body is never replayed, and a script's address is not a page: both go back to
     # the page they were made from.
-    page = urlsplit(request.url)
-    if request.method not in ("GET", "HEAD") or is_script():
-        page = urlsplit(request.referrer or "")
-        if f"{page.scheme}://{page.netloc}/" != request.host_url:
-            return None
+    is_page = request.method in ("GET", "HEAD") and not is_script()
+    try:
+        page = urlsplit(request.url if is_page else request.referrer or "")
+    except ValueError:
+        return None
+    if not is_page and page.netloc != request.host:
+        return None
     return safe_next(page._replace(scheme="", netloc="").geturl(), own_path=own_path())
 
 

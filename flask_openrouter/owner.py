@@ -20,7 +20,8 @@ _SALT: Final = b"flask_openrouter browser id v1"
 
 @dataclass
 class Callbacks:
-    """What the app registered on the extension by decorator. Code, not state: shared by all apps."""
+    """What the app registered on the extension by decorator. Code, not state: shared by all
+    apps."""
 
     owner_loader: Callable[[], Any] | None = None
     unauthorized_handler: Callable[[], Any] | None = None
@@ -103,8 +104,9 @@ class Owners:
 def check_app_user(user_id: object) -> str:
     """Return an id of the app's user as the text that owns keys.
 
-    Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without NUL.
-    Texts that begin with ``browser:`` are taken: they name visitors whom the app does not know.
+    Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without
+    NUL. Texts that begin with ``browser:`` are taken: they name visitors whom the app does not
+    know.
     """
     if isinstance(user_id, int) and not isinstance(user_id, bool):
         user_id = str(user_id)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import Final
+from urllib.parse import unquote
 
 from flask import Response, jsonify, make_response, render_template, request, url_for
 
 from .problems import Problem
+from .redirects import safe_next
 from .services import get_services
 
 logger = logging.getLogger("flask_openrouter")
@@ -33,8 +35,18 @@ def protect_page(response: Response) -> Response:
 
 
 def own_path() -> str:
-    """Return the path that all routes of the extension begin with, such as ``/openrouter``."""
-    return url_for("openrouter.login").removesuffix("/login")
+    """Return the path, decoded, that all our routes begin with, such as ``/openrouter``."""
+    return unquote(url_for("openrouter.login").removesuffix("/login"))
+
+
+def home_url() -> str:
+    """Return the app's front page: where to go when nothing better is known."""
+    return f"{request.script_root}/"
+
+
+def next_of_request() -> str | None:
+    """Return the ``next`` parameter of this request's query or form, if it is safe."""
+    return safe_next(request.values.get("next"), own_path=own_path())
 
 
 def see_other(url: str) -> Response:
@@ -86,6 +98,8 @@ def show_problem(problem: Problem, *, next_url: str | None = None) -> Response:
                 "openrouter/error.html",
                 problem=problem,
                 login_url=login_url,
+                save_url=url_for("openrouter.save", next=next_url),
+                home_url=home_url(),
                 keys_url=f"{settings.base_url}/settings/keys",
                 credits_url=f"{settings.base_url}/settings/credits",
                 reference=reference,

@@ -108,10 +108,14 @@ _ALL: Final = (
         "This site's storage does not answer. Please try again in a few minutes.",
     ),
     Problem(
-        "not_saved", 503, "Your key could not be saved",
-        "OpenRouter made a key for this site, but the storage refused it, and it is lost here. You"
-        " may delete it at OpenRouter; then please try again.",
+        "not_saved", 503, "Your key is not saved yet",
+        "OpenRouter made a key for this site, but the storage of this site does not take it. It"
+        " waits in your browser, encrypted, for ten minutes.",
         key_may_exist=True,
+    ),
+    Problem(
+        "nothing_to_save", 400, "No key waits to be saved",
+        "It was saved already, or ten minutes have passed.",
     ),
     Problem(
         "not_forgotten", 503, "Still connected",

@@ -12,6 +12,7 @@ from flask import current_app
 from .client import OpenRouterClient
 from .config import Settings
 from .owner import Callbacks, Owners
+from .storage.cipher import KeyCipher
 from .storage.vault import KeyVault
 
 EXTENSION_KEY: Final = "openrouter"
@@ -50,6 +51,7 @@ class Services:
 
     settings: Settings
     client: OpenRouterClient
+    cipher: KeyCipher
     vault: KeyVault
     owners: Owners
     callbacks: Callbacks

@@ -1,7 +1,7 @@
 """What happened, for those who want to know. Senders are the real app, never a proxy.
 
-Receivers cannot change what happens, may be ``async def``, and an exception in one of them is logged
-and goes no further. No signal ever carries a key, a code or a code_verifier.
+Receivers cannot change what happens, may be ``async def``, and an exception in one of them is
+logged and goes no further. No signal ever carries a key, a code or a code_verifier.
 """
 
 from __future__ import annotations

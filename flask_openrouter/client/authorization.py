@@ -20,7 +20,7 @@ from .pkce import check_code_challenge, check_method
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
     # Printable ASCII without what programs disagree on: blank, quote, <, >, backslash, ^, `, {|}.
-    r"(?P<path>/[!$-;=?-\[\]_a-z~]*)?(?P<query>\?[!$-;=?-\[\]_a-z~]*)?",
+    r"(?P<path>/[!$-;=@-\[\]_a-z~]*)?(?P<query>\?[!$-;=?-\[\]_a-z~]*)?",
     re.IGNORECASE | re.ASCII,
 )
 _STATE = re.compile(r"[ -~]{1,1024}")

@@ -76,7 +76,8 @@ def create_auth_code(
     if isinstance(answer, BaseException):
         return answer
     if answer.status not in _SUCCESSES:
-        return _refusal(answer, api_key)
+        # A plain code_challenge is the code_verifier.
+        return _refusal(answer, api_key, body.get("code_challenge"), body["callback_url"])
     created = AuthCode.from_json(parse_object(answer.body) or {})
     return created or InvalidAnswerError(
         "OpenRouter's answer holds no well-formed code", status=answer.status

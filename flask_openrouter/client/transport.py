@@ -132,7 +132,12 @@ def read_body(response: requests.Response) -> bytes | None:
     raw: urllib3.HTTPResponse = response.raw
     if (raw.length_remaining or 0) > MAX_ANSWER_BYTES:
         return None
-    body = raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+    body = b""
+    # Until nothing comes: only then does urllib3 say that an answer was cut short.
+    while len(body) <= MAX_ANSWER_BYTES and (
+        block := raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=False)
+    ):
+        body += block
     if len(body) > MAX_ANSWER_BYTES:
         return None
     return decode_body(body, raw.headers.get("content-encoding", ""))

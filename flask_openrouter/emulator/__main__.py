@@ -111,5 +111,5 @@ def main() -> None:
     emulator_command(prog_name="python -m flask_openrouter.emulator")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - tests run it in a process of its own
     main()

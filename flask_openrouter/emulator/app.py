@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from . import account, chat, consent, control, oauth
 from .bodies import MAX_BODY_LENGTH
@@ -47,11 +47,24 @@ def _refuse_foreign_host() -> ResponseReturnValue | None:
 
 
 def _record() -> None:
-    if not request.path.startswith(CONTROL_PREFIX):
-        emulator = get_emulator()
-        g.record = emulator.journal.record(request, account.bearer_key(), emulator.now())
-    # Too much is refused here, once, whether or not the view would have looked.
-    request.get_data()
+    if request.path.startswith(CONTROL_PREFIX):
+        return
+    emulator = get_emulator()
+    too_large = None
+    try:
+        request.get_data()
+        # A body without length is cut off at the limit, and only reading on says so.
+        request.stream.read(1)
+    except RequestEntityTooLarge as error:
+        too_large = error
+    g.record = emulator.journal.record(
+        request,
+        api_key=account.bearer_key(),
+        now=emulator.now(),
+        with_body=too_large is None,
+    )
+    if too_large is not None:
+        raise too_large
 
 
 def _finish(response: Response) -> Response:

@@ -56,32 +56,18 @@ class AuthorizationRequest:
             return "An app without a callback URL"
         return urlsplit(self.callback_url).netloc
 
-    @property
-    def callback_origin(self) -> str:
-        """Scheme, host and port of the callback, or an empty string in headless mode."""
-        if self.callback_url is None:
-            return ""
-        parts = urlsplit(self.callback_url)
-        return f"{parts.scheme}://{parts.netloc}"
 
-    @property
-    def limit_in_usd(self) -> str:
-        """The limit for people, such as ``$5.00``; an empty string without one."""
-        if self.limit is None:
-            return ""
-        cents = round(self.limit, 2)
-        return f"${cents:,.2f}" if cents == self.limit else f"${self.limit:,.10g}"
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
-    def callback_with(self, parameters: Mapping[str, str]) -> str:
-        """Return the callback URL with these parameters after whatever query it has.
 
-        :raises InvalidAuthorization: in headless mode, where there is no callback URL.
-        """
-        if self.callback_url is None:
-            raise InvalidAuthorization("this request has no callback_url")
-        parts = urlsplit(self.callback_url)
-        query = "&".join(filter(None, (parts.query, urlencode(parameters))))
-        return parts._replace(query=query).geturl()
+def add_parameters(url: str, parameters: Mapping[str, str]) -> str:
+    """Return the URL with these parameters after whatever query it has."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, (parts.query, urlencode(parameters))))
+    return parts._replace(query=query).geturl()
 
 
 def read_query(arguments: MultiDict[str, str]) -> AuthorizationRequest:

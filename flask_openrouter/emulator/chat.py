@@ -18,7 +18,7 @@ from .config import EmulatorConfig
 from .emulator import Emulator, get_emulator
 from .errors import APIError, error_type
 from .faults import Fault
-from .misbehaviour import drop_connection, mid_stream_fault
+from .misbehaviour import break_off, mid_stream_fault
 from .models import DEFAULT_MODEL, Model, find_model
 
 PROVIDER = "Emulator"
@@ -175,7 +175,7 @@ def _stream(
         yield _event({**header, "choices": [_choice({"role": "assistant", "content": ""})]})
         for word in completion.words:
             if fault is not None and said == break_after:
-                yield from _break_off(header, fault, emulator, environ)
+                yield from _fail(header, fault, emulator, environ)
                 return
             emulator.pause(emulator.config.word_delay)
             said += 1
@@ -191,13 +191,12 @@ def _stream(
             book(said)
 
 
-def _break_off(
+def _fail(
     header: dict[str, Any], fault: Fault, emulator: Emulator, environ: dict[str, Any]
 ) -> Iterator[bytes]:
     emulator.pause(fault.delay)
-    if fault.status is None:
-        yield from drop_connection(environ)
-        return
+    if fault.status is None or fault.reset:
+        break_off(environ)
     error = {
         "code": fault.status,
         "message": "Provider disconnected",

@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from .authorization import AuthorizationRequest, InvalidAuthorization, read_query
+from .amounts import in_usd
+from .authorization import (
+    AuthorizationRequest,
+    InvalidAuthorization,
+    add_parameters,
+    origin_of,
+    read_query,
+)
 from .emulator import Emulator, get_emulator
 from .errors import APIError
 
@@ -37,6 +44,8 @@ def ask() -> ResponseReturnValue:
     page = _page(
         "consent.html",
         asked=asked,
+        origin=asked.callback_url and origin_of(asked.callback_url),
+        limit="none asked for" if asked.limit is None else in_usd(asked.limit),
         consent=emulator.ledger.add_consent(asked),
         openrouter_user_id=emulator.config.openrouter_user_id,
         code_minutes=f"{emulator.config.code_max_age / 60:.3g}",
@@ -79,7 +88,7 @@ def _approve(emulator: Emulator, asked: AuthorizationRequest) -> ResponseReturnV
     parameters = {"code": code}
     if config.echo_state and asked.state is not None:
         parameters["state"] = asked.state
-    return redirect(asked.callback_with(parameters), code=303)
+    return redirect(add_parameters(asked.callback_url, parameters), code=303)
 
 
 def _deny(emulator: Emulator, asked: AuthorizationRequest) -> ResponseReturnValue:
@@ -91,7 +100,7 @@ def _deny(emulator: Emulator, asked: AuthorizationRequest) -> ResponseReturnValu
         "error": "access_denied",
         "error_description": "The user denied the authorization request",
     }
-    return redirect(asked.callback_with(parameters), code=303)
+    return redirect(add_parameters(asked.callback_url, parameters), code=303)
 
 
 def message_page(status: int, title: str, message: str) -> Response:
@@ -115,7 +124,7 @@ def _form_targets(asked: AuthorizationRequest) -> str:
         return "'self'"
     parts = urlsplit(asked.callback_url)
     if parts.hostname in ("localhost", "127.0.0.1"):
-        return f"'self' {asked.callback_origin}"
+        return f"'self' {origin_of(asked.callback_url)}"
     # CSP level 3 section 2.3.1 cannot name any other address, IPv6 least of all.
     return f"'self' {parts.scheme}:"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import html
-import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import current_app
-from werkzeug.test import Client, TestResponse
 
+from . import visitor
 from .amounts import is_amount
 from .authorization import AuthorizationRequest
 from .config import EmulatorConfig
@@ -25,9 +22,6 @@ from .ledger import Ledger
 EXTENSION_KEY = "openrouter_emulator"
 #: Where the control API and the pages' style live; neither recorded nor hit by faults.
 CONTROL_PREFIX = "/_emulator/"
-
-_HIDDEN_CONSENT = re.compile(r'name="consent" value="([^"]+)"')
-_SHOWN_CODE = re.compile(r'id="code"[^>]*>([^<]+)<')
 
 
 class Emulator:
@@ -42,7 +36,7 @@ class Emulator:
         self.journal = Journal()
         self.fault_queue = FaultQueue()
         self.closing = threading.Event()
-        self.wsgi_app: Callable[..., Any] | None = None
+        self.wsgi_app: visitor.WSGIApp | None = None
         self._first_config = config or EmulatorConfig()
         self._config = self._first_config
         self._lock = threading.Lock()
@@ -221,44 +215,26 @@ class Emulator:
 
         :raises ValueError: if the emulator shows a page instead of sending the browser back.
         """
-        return self._decide(authorization_url, "approve").headers["Location"]
+        return visitor.follow(self._visited_app(), authorization_url, "approve")
 
     def deny(self, authorization_url: str) -> str:
         """Act as a visitor who denies. Return where the browser is sent.
 
         :raises ValueError: if the emulator shows a page instead of sending the browser back.
         """
-        return self._decide(authorization_url, "deny").headers["Location"]
+        return visitor.follow(self._visited_app(), authorization_url, "deny")
 
     def approve_headless(self, authorization_url: str) -> str:
         """Act as a visitor who approves a request without callback. Return the code shown.
 
         :raises ValueError: if the emulator shows no code.
         """
-        answer = self._decide(authorization_url, "approve", sent_back=False)
-        code = _SHOWN_CODE.search(answer.get_data(as_text=True))
-        if answer.status_code != 200 or code is None:
-            raise ValueError(_refusal(answer))
-        return html.unescape(code[1])
+        return visitor.read_code(self._visited_app(), authorization_url)
 
-    def _decide(
-        self, authorization_url: str, decision: str, *, sent_back: bool = True
-    ) -> TestResponse:
-        parts = urlsplit(authorization_url)
-        base_url = f"{parts.scheme}://{parts.netloc}"
+    def _visited_app(self) -> visitor.WSGIApp:
         if self.wsgi_app is None:
             raise RuntimeError("This emulator has no app. Use create_emulator_app().")
-        visitor = Client(self.wsgi_app)
-        page = visitor.get(parts.path, base_url=base_url, query_string=parts.query)
-        consent = _HIDDEN_CONSENT.search(page.get_data(as_text=True))
-        if page.status_code != 200 or consent is None:
-            raise ValueError(_refusal(page))
-        answer = visitor.post(
-            "/auth", base_url=base_url, data={"consent": consent[1], "decision": decision}
-        )
-        if sent_back and answer.status_code != 303:
-            raise ValueError(_refusal(answer))
-        return answer
+        return self.wsgi_app
 
 
 def get_emulator() -> Emulator:
@@ -284,9 +260,3 @@ def _check_amounts(limit: float | EllipsisType | None, usage: float | EllipsisTy
         raise ValueError("limit must be an amount in USD, zero or more, or None")
     if usage is not ... and not is_amount(usage):
         raise ValueError("usage must be an amount in USD, zero or more")
-
-
-def _refusal(answer: TestResponse) -> str:
-    text = re.sub(r"<style.*?</style>|<[^>]+>", " ", answer.get_data(as_text=True), flags=re.S)
-    shown = " ".join(html.unescape(text).split())
-    return f"The emulator answered {answer.status_code} instead: {shown[:500]}"

@@ -56,6 +56,8 @@ class Fault:
             raise ValueError("headers must map names to strings")
         if self.status is None and not self.reset and (self.mid_stream or not self.delay):
             raise ValueError("a fault needs a status, a delay or a reset")
+        if self.processed and self.mid_stream:
+            raise ValueError("processed and mid_stream exclude each other")
 
     def matches(self, method: str, path: str) -> bool:
         """Whether this fault is meant for such a request."""

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from .bodies import parse_json
 from .keys import KEY_PREFIX, fingerprint
@@ -68,7 +67,7 @@ class Journal:
         self._records: OrderedDict[int, RecordedRequest] = OrderedDict()
         self._arrived = 0
 
-    def record(self, request: Request, api_key: str | None, now: float) -> int:
+    def record(self, request: Request, *, api_key: str | None, now: float, with_body: bool) -> int:
         """Record a request on arrival and return its number."""
         query = request.args.to_dict()
         record = RecordedRequest(
@@ -77,7 +76,7 @@ class Journal:
             path=_redact_text(request.path),
             query=_redact(query),
             headers=_headers_of(request),
-            body=_redact(_body_of(request)),
+            body=_redact(_body_of(request)) if with_body else None,
             api_key_hash=None if api_key is None else fingerprint(api_key),
             at=now,
         )
@@ -116,12 +115,9 @@ def _headers_of(request: Request) -> dict[str, str]:
 
 
 def _body_of(request: Request) -> Any:
-    try:
-        if request.is_json:
-            return parse_json(request.get_data())
-        return request.form.to_dict() or None
-    except RequestEntityTooLarge:
-        return None
+    if request.is_json:
+        return parse_json(request.get_data())
+    return request.form.to_dict() or None
 
 
 def _redact(value: Any, name: str = "") -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Response, g, jsonify, request
 
@@ -48,7 +47,7 @@ def mid_stream_fault() -> Fault | None:
     return fault if fault is not None and fault.mid_stream else None
 
 
-def drop_connection(environ: dict[str, Any]) -> Iterator[bytes]:
+def break_off(environ: dict[str, Any]) -> NoReturn:
     """Break the connection off where the body should go on.
 
     :raises ConnectionResetError: always; the server takes it for the client's leaving.
@@ -58,13 +57,14 @@ def drop_connection(environ: dict[str, Any]) -> Iterator[bytes]:
         # Lingering for zero seconds turns the close into a reset.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionResetError("a fault asked for it")
-    yield b""
 
 
 def _answer_of(fault: Fault) -> Response | None:
     if fault.reset:
         g.pop("record", None)  # An answer that never comes has no status.
-        return Response(drop_connection(request.environ))
+        environ = request.environ
+        # The break comes when the server asks for the first piece, outside of Flask.
+        return Response(iter(lambda: break_off(environ), b""))
     if fault.status is None:
         return None
     if fault.body is None:

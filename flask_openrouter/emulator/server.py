@@ -58,6 +58,12 @@ def _make_handler(connections: _Connections) -> type[WSGIRequestHandler]:
             connections.discard(self.connection)
             super().finish()
 
+        def connection_dropped(
+            self, error: BaseException, environ: dict[str, Any] | None = None
+        ) -> None:
+            # Without an answer there is no "Connection: close" that would end it.
+            self.close_connection = True
+
         def version_string(self) -> str:
             return "OpenRouter-Emulator"
 

@@ -13,8 +13,8 @@ class KeyStorage(Protocol):
 
     A back end never sees a key in the clear: encryption sits above it. Owners are strings of up to
     255 characters, compared exactly (``"a"`` is not ``"A"``), and never share an entry. Raise any
-    exception on failure: the caller reports it as :class:`~flask_openrouter.errors.KeyStorageError`.
-    Methods are called from many threads at once.
+    exception on failure: the caller reports it as
+    :class:`~flask_openrouter.errors.KeyStorageError`. Methods are called from many threads at once.
     """
 
     def get(self, owner_id: str) -> str | None:

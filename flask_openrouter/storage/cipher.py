@@ -21,9 +21,9 @@ _TAG_BYTES: Final = 16
 class KeyCipher:
     """Encrypts with the newest key and decrypts with all.
 
-    ``key_material``: secrets of at least 16 bytes, newest first. None of them is used as it is: each
-    yields its own AES key by HKDF-SHA-256 (RFC 5869), so signing with ``SECRET_KEY`` and encrypting
-    never share a key.
+    ``key_material``: secrets of at least 16 bytes, newest first. None of them is used as it is:
+    each yields its own AES key by HKDF-SHA-256 (RFC 5869), so signing with ``SECRET_KEY`` and
+    encrypting never share a key.
     """
 
     def __init__(self, key_material: Iterable[bytes]) -> None:
@@ -69,3 +69,10 @@ class KeyCipher:
 
 def _derive_key(material: bytes) -> bytes:
     return HKDF(SHA256(), length=32, salt=None, info=b"flask_openrouter key v1").derive(material)
+
+
+def bound_to(purpose: str, base_url: str, owner_id: str) -> bytes:
+    """Return the context that ties a ciphertext to what it is for, to a provider, and to an
+    owner."""
+    # No NUL can move the borders: the purpose is ours, and the base URL is a checked address.
+    return "\0".join((purpose, base_url, owner_id)).encode(errors="replace")

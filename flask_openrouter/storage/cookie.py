@@ -1,7 +1,8 @@
 """The extension's own cookie, and the default back end that keeps the ciphertext in it.
 
 Not Flask's session: a slow request that saves the session late would erase a key that was stored
-meanwhile, or bring back one that was deleted. This cookie is written on connect and disconnect only.
+meanwhile, or bring back one that was deleted. This cookie is written on connect and disconnect
+only.
 """
 
 from __future__ import annotations
@@ -13,38 +14,39 @@ from flask import Response, after_this_request, has_request_context, request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
 BROWSER: Final = "browser:"
-_ENVIRON_KEY: Final = "flask_openrouter.cookie"
 
 
 class ExtensionCookie:
     """One small cookie: HttpOnly, SameSite=Lax, host-only, and ``__Host-`` with Secure on https.
 
-    ``max_age`` in seconds.
+    ``max_age`` in seconds; ``suffix`` tells one cookie of the extension from another.
     """
 
-    def __init__(self, max_age: int) -> None:
+    def __init__(self, max_age: int, *, suffix: str = "") -> None:
         self._max_age = max_age
+        self._suffix = suffix
+        self._environ_key = f"flask_openrouter.cookie{suffix}"
 
     @property
     def name(self) -> str:
         """The name for this request's scheme (RFC 6265bis §4.1.3.2 for the prefix)."""
-        return "__Host-openrouter" if request.is_secure else "openrouter"
+        return f"{'__Host-' if request.is_secure else ''}openrouter{self._suffix}"
 
     def read(self) -> str | None:
         """Return the value, as this request has set it or else as the browser sent it."""
         if not has_request_context():
             return None
-        value: str | None = request.environ.get(_ENVIRON_KEY, request.cookies.get(self.name))
+        value: str | None = request.environ.get(self._environ_key, request.cookies.get(self.name))
         return value or None
 
     def write(self, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        if _ENVIRON_KEY not in request.environ:
+        if self._environ_key not in request.environ:
             after_this_request(self._send)
-        request.environ[_ENVIRON_KEY] = value
+        request.environ[self._environ_key] = value
 
     def _send(self, response: Response) -> Response:
-        value = request.environ[_ENVIRON_KEY]
+        value = request.environ[self._environ_key]
         response.set_cookie(
             self.name,
             value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -172,17 +173,14 @@ def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
 
 
 def _renew_after_fork(engine: Engine) -> None:
-    if not hasattr(os, "register_at_fork"):  # pragma: no cover (Windows does not fork)
-        return
-    reference = weakref.ref(engine)
-    inherited: list[Pool] = []
+    if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
+        os.register_at_fork(after_in_child=partial(_renew, weakref.ref(engine), []))
 
-    def renew() -> None:
-        own = reference()
-        if own is not None:
-            # The parent goes on using these connections. Holding on to our copies keeps the
-            # garbage collector from closing them under it.
-            inherited.append(own.pool)
-            own.dispose(close=False)
 
-    os.register_at_fork(after_in_child=renew)
+def _renew(reference: weakref.ref[Engine], inherited: list[Pool]) -> None:
+    engine = reference()
+    if engine is not None:
+        # The parent goes on using these connections. Holding on to our copies keeps the garbage
+        # collector from closing them under it.
+        inherited.append(engine.pool)
+        engine.dispose(close=False)

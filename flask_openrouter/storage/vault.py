@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ..errors import KeyStorageError
 from . import KeyStorage
-from .cipher import KeyCipher
+from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
 
 logger = logging.getLogger("flask_openrouter")
@@ -103,5 +103,4 @@ class KeyVault:
         return None if plaintext is None else KeyRecord.from_bytes(plaintext)
 
     def _context(self, owner_id: str) -> bytes:
-        # Neither part can hold a NUL that moves the border: base_url is a checked address.
-        return b"\0".join((b"api_key", self._base_url.encode(), owner_id.encode(errors="replace")))
+        return bound_to("api_key", self._base_url, owner_id)

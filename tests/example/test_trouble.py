@@ -14,7 +14,7 @@ import pytest
 import requests
 from chat_visitor import ChatVisitor, example_at, parts_of, served, text_of
 
-from flask_openrouter.emulator import create_emulator_app
+from flask_openrouter.emulator import create_emulator_app, run_in_thread
 
 CHAT = "/api/v1/chat/completions"
 RAW = {"error": {"message": "RAW upstream words <b>", "code": 1}}
@@ -74,15 +74,21 @@ def test_a_revoked_key_asks_to_connect_again(connected: ChatVisitor) -> None:
     assert parts_of(connected.ask())[-1]["done"] is True
 
 
-@pytest.mark.parametrize("fault", [{"reset": True}, {"status": 200, "body": "not events"}])
-def test_no_usable_answer_is_told_in_plain_words(
-    connected: ChatVisitor, fault: dict[str, Any]
-) -> None:
-    with connected.emulator.faults(path=CHAT, times=None, **fault):
+def test_an_answer_that_is_no_stream_is_model_trouble(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(status=200, body="not events", path=CHAT):
         answer = connected.ask()
     assert answer.status_code == 502
-    assert answer.get_json()["error"] in ("network", "model")
-    assert answer.get_json()["retry"] is True
+    assert answer.get_json()["error"] == "model"
+
+
+def test_openrouter_out_of_reach_is_a_network_problem() -> None:
+    with run_in_thread() as emulator:
+        visitor = ChatVisitor(example_at(emulator.url), emulator)
+        visitor.connect()
+    for answer in (visitor.ask(), visitor.fetch("/models")):
+        assert answer.status_code == 502
+        assert answer.get_json()["error"] == "network"
+        assert answer.get_json()["retry"] is True
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_an_answer_that_breaks_off_keeps_what_was_said(
 
 def test_models_say_what_is_wrong(connected: ChatVisitor) -> None:
     path = "/api/v1/models"
-    for fault in ({"status": 500}, {"reset": True}, {"status": 200, "body": {"data": [None]}}):
+    for fault in ({"status": 500}, {"status": 200, "body": {"data": [None]}}):
         with connected.emulator.faults(path=path, times=None, **fault):
             answer = connected.fetch("/models")
         assert answer.status_code == 502

@@ -1,0 +1,103 @@
+"""The end of a login: one exchange, and a key that is stored or waits to be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from flask import Response
+
+from . import parking
+from .authorization import find_authorization, take_authorization
+from .callback import Callback
+from .connection import drop_connection, get_connection, real_app, send
+from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
+from .pages import home_url, own_path, protect_page, see_other, show_problem
+from .problems import PROBLEMS, Problem, problem_of
+from .redirects import safe_next
+from .services import Services
+from .signals import key_connected, login_failed
+from .storage.record import KeyRecord
+
+logger = logging.getLogger("flask_openrouter")
+
+
+def finish(services: Services, read: Callable[[], Callback]) -> Response:
+    """Finish the login that a callback belongs to. ``read`` returns it, or raises LoginError."""
+    next_url = None
+    try:
+        callback = read()
+        pending = find_authorization(services, callback.state)
+        next_url = pending.next_url and safe_next(pending.next_url, own_path=own_path())
+        if callback.code is None:
+            take_authorization(services, pending)
+            raise AccessDeniedError("The visitor declined.", reason="declined")
+        # Notices a storage that is down before the code is spent: the key that this visitor has
+        # now, if any, and the place of the new one.
+        bool(get_connection())
+        services.vault.probe(services.owners.renew())
+        take_authorization(services, pending)
+        key = services.client.exchange_code(callback.code, pending.code_verifier, "S256")
+    except OpenRouterError as error:
+        failure = error
+    else:
+        record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
+        return store(services, record, next_url)
+    return fail(problem_of(failure), next_url)
+
+
+def store(services: Services, record: KeyRecord, next_url: str | None) -> Response:
+    """Store a new key and send the visitor on; or park it and say so."""
+    previous = get_connection()
+    owner_id = services.owners.renew()
+    try:
+        previous_user_id = previous.openrouter_user_id if previous else None
+        _save(services, owner_id, record)
+    except KeyStorageError:
+        is_saved = False
+    else:
+        is_saved = True
+    if not is_saved:
+        parking.park(services, record)
+        return fail(PROBLEMS["not_saved"], next_url)
+    parking.clear()
+    services.owners.remember(owner_id)
+    drop_connection()
+    _forget_previous(services, previous.owner_id, owner_id)
+    logger.info("A key was connected.")
+    send(
+        key_connected,
+        real_app(),
+        owner_id=owner_id,
+        openrouter_user_id=record.openrouter_user_id,
+        previous_openrouter_user_id=previous_user_id,
+    )
+    landing = next_url or services.settings.login_redirect_url or home_url()
+    return protect_page(see_other(landing))
+
+
+def fail(problem: Problem, next_url: str | None) -> Response:
+    """Tell the visitor, and those who listen, that a login ended without a key."""
+    send(login_failed, real_app(), reason=problem.code)
+    return show_problem(problem, next_url=next_url)
+
+
+def _save(services: Services, owner_id: str, record: KeyRecord) -> None:
+    # The key exists at OpenRouter, and its code is spent: a second try costs little.
+    try:
+        services.vault.save(owner_id, record)
+    except KeyStorageError:
+        logger.warning("Saving a new key failed; trying once more.")
+    else:
+        return
+    services.vault.save(owner_id, record)
+
+
+def _forget_previous(services: Services, previous_id: str | None, owner_id: str) -> None:
+    # Only browsers get a new id on connect. The cookie storage has replaced the old one already.
+    if previous_id is None or previous_id == owner_id:
+        return
+    try:
+        services.vault.forget(previous_id)
+    except KeyStorageError:
+        logger.warning("The key that was replaced could not be deleted from the storage.")

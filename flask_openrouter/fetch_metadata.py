@@ -1,0 +1,53 @@
+"""What the browser says about a request: who made it, and whether anybody meant it.
+
+(W3C Fetch Metadata Request Headers; HTML Standard, "speculative loading".)
+"""
+
+from __future__ import annotations
+
+from flask import Response, request
+
+from .pages import protect_page, show_problem
+from .problems import PROBLEMS
+
+
+def refuse_background_load() -> Response | None:
+    """Return the answer to a load that nobody asked for, or None for a visit.
+
+    HEAD, prefetch and sub-resources neither start nor finish anything.
+    """
+    headers = request.headers
+    if request.method == "HEAD":
+        return protect_page(Response(status=204))
+    purposes = [headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz")]
+    if any("prefetch" in purpose.lower() or "preview" in purpose.lower() for purpose in purposes):
+        return protect_page(Response(status=503))
+    if (
+        headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
+        or headers.get("Sec-Fetch-Dest", "document") != "document"
+    ):
+        return show_problem(PROBLEMS["not_a_visit"])
+    return None
+
+
+def is_cross_site() -> bool:
+    """Whether another site sent the visitor here."""
+    return request.headers.get("Sec-Fetch-Site") == "cross-site"
+
+
+def is_same_origin() -> bool:
+    """Whether a page of this origin made the request, as far as the browser tells.
+
+    Browsers of today send at least one of the two headers with every form. Programs send neither.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site not in (None, "same-origin", "none"):
+        return False
+    if origin is None:
+        return True
+    here = request.host_url.removesuffix("/")
+    if site == "same-origin":
+        # A proxy that speaks https for us hides the scheme, never the browser's own verdict.
+        return origin.partition("://")[2] == here.partition("://")[2]
+    return origin == here

@@ -1,0 +1,266 @@
+"""Reading bytes, JSON and errors, without a socket."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_openrouter.client.answers import (
+    MAX_ANSWER_BYTES,
+    Answer,
+    clean_message,
+    decode_body,
+    error_from,
+    parse_object,
+    parse_retry_after,
+)
+from flask_openrouter.errors import (
+    APIError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    InvalidAnswerError,
+    KeyRejectedError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OutOfCreditError,
+    PayloadTooLargeError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    UnprocessableError,
+)
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
+
+
+def error_body(message, **more):
+    return json.dumps({"error": {"code": 1, "message": message, **more}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class", "is_retryable"),
+    [
+        (400, BadRequestError, False),
+        (401, KeyRejectedError, False),
+        (402, OutOfCreditError, False),
+        (403, ForbiddenError, False),
+        (404, NotFoundError, False),
+        (405, MethodNotAllowedError, False),
+        (408, RequestTimeoutError, True),
+        (409, ConflictError, True),
+        (413, PayloadTooLargeError, False),
+        (418, APIError, False),
+        (422, UnprocessableError, False),
+        (429, RateLimitError, True),
+        (500, ServerError, True),
+        (524, ServerError, True),
+        (599, ServerError, True),
+    ],
+)
+def test_every_documented_status_has_a_class(status, error_class, is_retryable):
+    error = error_from(status, {}, error_body("Why"))
+    assert type(error) is error_class
+    assert (error.status, error.upstream_message, error.is_retryable) == (
+        status,
+        "Why",
+        is_retryable,
+    )
+    assert (error.request_id, error.retry_after) == (None, None)
+
+
+@pytest.mark.parametrize("status", [100, 199, 204, 302, 399, 600, 999])
+def test_what_is_no_error_status_is_an_invalid_answer(status):
+    error = error_from(status, {}, b"")
+    assert isinstance(error, InvalidAnswerError)
+    assert error.status == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        error_body("Key limit exceeded. Manage it using https://openrouter.ai/keys"),
+        error_body("KEY LIMIT EXCEEDED (monthly limit)"),
+        error_body("Insufficient credits. Add more"),
+        error_body("The workspace budget for today is exhausted"),
+        error_body("Your credits were spent"),
+        error_body("Forbidden", metadata={"limit_source": "openrouter_credits"}),
+        error_body("Forbidden", metadata={"limit_source": "openrouter_key_limit"}),
+    ],
+)
+def test_403_for_a_spent_limit_is_out_of_credit(body):
+    error = error_from(403, {}, body)
+    assert type(error) is OutOfCreditError
+    assert error.status == 403
+    assert error.settings_url == "https://openrouter.ai/settings/credits"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        error_body("Your chosen model requires moderation and your input was flagged"),
+        error_body("Only management keys can perform this operation"),
+        error_body("Forbidden", metadata={"limit_source": "upstream_provider_shared_pool"}),
+        error_body("Forbidden", metadata={"limit_source": 7}),
+        error_body("Forbidden", metadata=["key limit"]),
+        error_body(None),
+        error_body(["key limit"]),
+        b"key limit exceeded",
+        None,
+    ],
+)
+def test_another_403_is_forbidden(body):
+    assert type(error_from(403, {}, body)) is ForbiddenError
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error":"in plain"}', "in plain"),
+        (b'{"error":["x"]}', ""),
+        (b'{"message":"elsewhere"}', ""),
+        (b"[]", ""),
+        (b"<html>", ""),
+        (None, ""),
+        (error_body("a\r\nCRITICAL forged\x1b[2J\u202eb\x00  c "), "a CRITICAL forged [2J b c"),
+        (error_body("\ud800x"), "x"),
+        (error_body("x" * 201), "x" * 200),
+        (error_body("x" * 199 + " yz"), "x" * 199),
+    ],
+)
+def test_r69_upstream_message_is_one_short_printable_line(body, message):
+    assert error_from(400, {}, body).upstream_message == message
+
+
+def test_r64_what_was_sent_is_removed_from_the_message_before_it_is_cut():
+    secret = "c0de/with+odd=characters"
+    message = "x" * 191 + f" {secret} c0de%2Fwith%2Bodd%3Dcharacters sk-or-v1-0123456789abcdef"
+    error = error_from(400, {}, error_body(message), secrets=(secret, None))
+    assert "c0de" not in error.upstream_message
+    assert error.upstream_message.endswith("[removed")
+    assert clean_message(message[192:], [secret]) == "[removed] [removed] [removed]"
+
+
+def test_r64_answer_does_not_show_its_body():
+    assert repr(Answer(200, {"a": "secret"}, b"secret")) == "Answer(status=200)"
+
+
+@pytest.mark.parametrize(
+    ("headers", "request_id"),
+    [
+        ({"x-request-id": "req_1", "cf-ray": "8a-FRA"}, "req_1"),
+        ({"cf-ray": "8a-FRA"}, "8a-FRA"),
+        ({"x-request-id": "a b", "cf-ray": "8a-FRA"}, "8a-FRA"),
+        ({"x-request-id": "x" * 129}, None),
+        ({"x-request-id": ""}, None),
+        ({"x-request-id": "the-code"}, "[removed]"),
+    ],
+)
+def test_request_id_comes_from_the_headers(headers, request_id):
+    assert error_from(500, headers, None, secrets=["the-code"]).request_id == request_id
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0),
+        ("30", 30),
+        (" 1.5 ", 1.5),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("9" * 400, None),
+        ("soon", None),
+        ("", None),
+        ("Fri, 20 Nov 2026 12:00:30 GMT", 30),
+        ("Fri, 20 Nov 2026 12:00:30 -0000", 30),
+        ("Fri, 20 Nov 2026 11:00:00 GMT", 0),
+        ("Fri, 99 Nov 2026 11:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    assert parse_retry_after(value, NOW) == seconds
+
+
+def test_retry_after_date_is_counted_from_now():
+    later = datetime.now(timezone.utc) + timedelta(seconds=100)
+    seconds = parse_retry_after(later.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+    assert seconds is not None
+    assert 90 < seconds <= 100
+
+
+@given(st.text(max_size=80))
+def test_no_retry_after_breaks_the_reader(value):
+    seconds = parse_retry_after(value, NOW)
+    assert seconds is None or seconds >= 0
+
+
+@given(st.binary(max_size=200))
+def test_no_body_breaks_the_reader(body):
+    parsed = parse_object(body)
+    assert parsed is None or isinstance(parsed, dict)
+
+
+@given(
+    st.dictionaries(st.text(), st.none() | st.booleans() | st.floats(allow_nan=False) | st.text())
+)
+def test_every_json_object_is_read(value):
+    if any(x in (float("inf"), float("-inf")) for x in value.values()):
+        return
+    assert parse_object(json.dumps(value).encode()) == value
+
+
+BODY = b'{"key":"value"}'
+
+
+def raw_deflate(data):
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (BODY, ""),
+        (BODY, "identity"),
+        (gzip.compress(BODY), "gzip"),
+        (gzip.compress(BODY), " X-GZip "),
+        (zlib.compress(BODY), "deflate"),
+        (raw_deflate(BODY), "deflate"),
+    ],
+)
+def test_one_compression_is_undone(body, encoding):
+    assert decode_body(body, encoding) == BODY
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(gzip.compress(BODY)), "gzip, gzip"),
+        (gzip.compress(BODY), "gzip, identity"),
+        (gzip.compress(BODY), "br"),
+        (gzip.compress(BODY), "zstd"),
+        (gzip.compress(BODY), "deflate"),
+        (BODY, "gzip"),
+        (BODY, "deflate"),
+        (gzip.compress(BODY)[:-1], "gzip"),
+        (gzip.compress(BODY) + b"more", "gzip"),
+        (gzip.compress(BODY) * 2, "gzip"),
+        (gzip.compress(bytes(MAX_ANSWER_BYTES + 1)), "gzip"),
+        (zlib.compress(bytes(MAX_ANSWER_BYTES + 1)), "deflate"),
+        (b"", "gzip"),
+    ],
+)
+def test_r79_other_encodings_and_too_much_are_refused(body, encoding):
+    assert decode_body(body, encoding) is None
+
+
+def test_r79_exactly_64_kib_are_decoded():
+    assert decode_body(gzip.compress(bytes(MAX_ANSWER_BYTES)), "gzip") == bytes(MAX_ANSWER_BYTES)

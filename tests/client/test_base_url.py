@@ -1,0 +1,176 @@
+"""Only openrouter.ai is OpenRouter; what looks like it is refused. Look-alikes are built here."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_openrouter.client.base_url import (
+    OPENROUTER,
+    is_loopback_url,
+    is_openrouter,
+    normalize_base_url,
+)
+from flask_openrouter.errors import ConfigurationError
+
+NAME = "open" + "router"
+HINT = "did you mean https://openrouter.ai"
+
+LOOK_ALIKES = {
+    "one letter exchanged": f"https://{NAME[:3]}m{NAME[4:]}.ai",
+    "one letter doubled": "https://open" + "rrouter" + ".ai",
+    "one letter missing": "https://" + NAME.replace("e", "", 1) + ".ai",
+    "hyphen": "https://open-" + "router" + ".ai",
+    "zero for o": "https://" + "0pen" + "router.ai",
+    "one for l in the top level": f"https://{NAME}.a1",
+    "other top level": f"https://{NAME}.al",
+    "common top level": f"https://{NAME}.com",
+    "www of a look-alike": f"https://www.{NAME}.dev",
+    "api of a look-alike": f"https://api.{NAME}.dev",
+    "as a prefix": f"https://{NAME}.ai.evil.example",
+    "as a suffix": f"https://not{NAME}.ai",
+    "a subdomain": f"https://api.{NAME}.ai",
+    "as user name": f"https://{NAME}.ai@evil.example",
+    "as path": f"https://evil.example/{NAME}.ai",
+    "trailing dot": f"https://{NAME}.ai.",
+    "other port": f"https://{NAME}.ai:444",
+    "plain http": f"http://{NAME}.ai",
+    "encoded dot": f"https://{NAME}.ai%2eevil.example",
+    "backslash": f"https://{NAME}.ai\\@evil.example",
+    "without scheme": f"//{NAME}.ai",
+    "bare": f"{NAME}.ai",
+    "blank inside": f"https://open {NAME[4:]}.ai",
+    "tab inside": f"https://open\t{NAME[4:]}.ai",
+    "blank around": f" https://{NAME}.ai ",
+    "line break": f"https://{NAME}.ai\n",
+    "punycode": "https://xn--pnrouter-90a.ai",
+    "Cyrillic": f"https://{NAME.replace('o', chr(0x43E), 1)}.ai",
+    "full width": f"https://{chr(0xFF4F)}{NAME[1:]}.ai",
+    "full-width dot": f"https://{NAME}{chr(0x3002)}ai",
+    "other path": f"https://{NAME}.ai/api/v2",
+    "query": f"https://{NAME}.ai/?x",
+    "fragment": f"https://{NAME}.ai/#x",
+    "malformed host with the name": f"https://{NAME}..ai",
+    "other scheme": f"ftp://{NAME}.ai",
+}
+
+
+@pytest.mark.parametrize("url", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
+def test_d3_look_alikes_are_refused_with_a_hint(url):
+    with pytest.raises(ConfigurationError, match=HINT):
+        normalize_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://openrouter.ai",
+        "https://openrouter.ai/",
+        "https://OPENROUTER.ai:443",
+        "HTTPS://OpenRouter.AI/api/v1",
+        "https://openrouter.ai:443/api/v1/",
+    ],
+)
+def test_every_spelling_of_openrouter_becomes_one(url):
+    assert normalize_base_url(url) == OPENROUTER == "https://openrouter.ai"
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://gateway.mycompany.example", "https://gateway.mycompany.example"),
+        ("https://openrouter.mycompany.example", "https://openrouter.mycompany.example"),
+        ("https://www." + "orca" + "router.ai", "https://www." + "orca" + "router.ai"),
+        ("https://Gateway.Example:8443/api/v1", "https://gateway.example:8443"),
+        ("https://10.1.2.3", "https://10.1.2.3"),
+        ("https://[2001:DB8:0:0::1]:8443", "https://[2001:db8::1]:8443"),
+        ("http://localhost:51423", "http://localhost:51423"),
+        ("http://LOCALHOST", "http://localhost"),
+        ("http://localhost:80/", "http://localhost"),
+        ("http://127.0.0.1:5000/api/v1", "http://127.0.0.1:5000"),
+        ("http://127.255.0.9:5000", "http://127.255.0.9:5000"),
+        ("http://[::1]:5000", "http://[::1]:5000"),
+        ("http://[0:0:0:0:0:0:0:1]:5000", "http://[::1]:5000"),
+    ],
+)
+def test_other_hosts_are_the_operators_choice(url, origin):
+    assert normalize_base_url(url) == origin
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway.example",
+        "http://10.0.0.1",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.nip.io",
+        "http://0.0.0.0",
+        "http://[::2]",
+    ],
+)
+def test_r74_plain_http_is_for_loopback_only(url):
+    with pytest.raises(ConfigurationError, match="must use https"):
+        normalize_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://2130706433",
+        "http://0x7f.1",
+        "http://127.1",
+        "http://127.0.0.01",
+        "http://127.0.0.256",
+        "https://gateway.example.",
+        "https://-gateway.example",
+        "https://gateway_.example",
+        "https://[::1",
+        "https://[1.2.3.4]",
+        "https://" + "a" * 64 + ".example",
+        "https://" + "a." * 130 + "example",
+        "https://",
+        "https://:443",
+        "https://gateway.example:0",
+        "https://gateway.example:65536",
+        "https://gateway.example:",
+        "https://gateway.example/api",
+        "https://user:hunter2@gateway.example",
+        "javascript:alert(1)",
+        "",
+        None,
+        7,
+        b"https://openrouter.ai",
+    ],
+)
+def test_what_is_no_origin_is_refused(url):
+    with pytest.raises(ConfigurationError) as caught:
+        normalize_base_url(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_long_input_is_refused_quickly():
+    with pytest.raises(ConfigurationError):
+        normalize_base_url("https://" + "o" * 1_000_000)
+
+
+def test_openrouter_and_loopback_are_told_apart():
+    assert is_openrouter("https://openrouter.ai")
+    assert not is_openrouter("https://gateway.example")
+    assert is_loopback_url("http://127.0.0.1:5000")
+    assert is_loopback_url("https://localhost")
+    assert is_loopback_url("http://[::1]:5000")
+    assert is_loopback_url("http://[::1]")
+    assert not is_loopback_url("https://openrouter.ai")
+    assert not is_loopback_url("https://127.0.0.1.nip.io")
+    assert not is_loopback_url("https://[2001:db8::1]:443")
+
+
+@given(st.text(max_size=60) | st.from_regex(r"https?://[a-z0-9.:/\[\]-]{0,40}", fullmatch=True))
+def test_normal_form_is_stable_or_the_value_is_refused(url):
+    try:
+        origin = normalize_base_url(url)
+    except ConfigurationError:
+        return
+    assert normalize_base_url(origin) == origin
+    assert origin.startswith("https://") or is_loopback_url(origin)

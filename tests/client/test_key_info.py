@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import pickle
+from datetime import datetime, timezone
+
+import pytest
+from misbehaving import MisbehavingProvider, answer, hang, redirect_to, reset
+
+from flask_openrouter.client import KeyInfo, OpenRouterClient
+from flask_openrouter.errors import (
+    APIError,
+    ForbiddenError,
+    InvalidAnswerError,
+    KeyRejectedError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    TransportTimeoutError,
+)
+
+KEY = "sk-or-v1-" + "0123456789abcdef" * 4
+DATA = {
+    "label": "sk-or-v1-012...def",
+    "limit": 100,
+    "limit_remaining": 74.5,
+    "limit_reset": "monthly",
+    "include_byok_in_limit": False,
+    "usage": 25.5,
+    "usage_daily": 1.5,
+    "usage_weekly": 2,
+    "usage_monthly": 25.5,
+    "byok_usage": 0,
+    "byok_usage_daily": 0,
+    "byok_usage_weekly": 0,
+    "byok_usage_monthly": 0,
+    "is_free_tier": False,
+    "is_management_key": False,
+    "creator_user_id": "user_1",
+    "organization_id": None,
+    "workspace_id": "0b5e",
+    "expires_at": "2027-12-31T23:59:59Z",
+    "rate_limit": {"requests": -1, "interval": "10s"},
+    "a_field_of_tomorrow": [1, 2, 3],
+}
+GOOD = answer(200, {"data": DATA})
+
+
+class Naps(list):
+    """Stands in for time.sleep; remembers the seconds."""
+
+    def __call__(self, seconds):
+        self.append(seconds)
+
+
+def test_key_info_is_typed_and_ignores_new_fields():
+    with MisbehavingProvider(GOOD) as provider:
+        info = OpenRouterClient(provider.url).get_key_info(KEY)
+    assert info == KeyInfo(
+        label="sk-or-v1-012...def",
+        limit=100,
+        limit_remaining=74.5,
+        limit_reset="monthly",
+        include_byok_in_limit=False,
+        usage=25.5,
+        usage_daily=1.5,
+        usage_weekly=2,
+        usage_monthly=25.5,
+        byok_usage=0,
+        byok_usage_daily=0,
+        byok_usage_weekly=0,
+        byok_usage_monthly=0,
+        is_free_tier=False,
+        is_management_key=False,
+        creator_user_id="user_1",
+        organization_id=None,
+        workspace_id="0b5e",
+        expires_at=datetime(2027, 12, 31, 23, 59, 59, tzinfo=timezone.utc),
+    )
+    assert info.spent_this_period == 25.5
+    assert pickle.loads(pickle.dumps(info)) == info  # noqa: S301 - it holds no secret
+
+
+def test_key_info_sends_the_key_and_the_attribution():
+    with MisbehavingProvider(GOOD) as provider:
+        OpenRouterClient(
+            provider.url,
+            app_url="https://app.example/",
+            app_title="My app",
+            app_categories=["general-chat", "game"],
+        ).get_key_info(KEY)
+    (request,) = provider.requests
+    assert (request.method, request.path, request.body) == ("GET", "/api/v1/key", b"")
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["http-referer"] == "https://app.example/"
+    assert request.headers["x-openrouter-title"] == "My app"
+    assert request.headers["x-openrouter-categories"] == "general-chat,game"
+
+
+def test_missing_and_wrong_fields_are_none():
+    strange = {name: {"an": "object"} for name in DATA}
+    for data in ({}, strange, {"limit": True, "usage": "25", "is_free_tier": 1, "label": ""}):
+        assert KeyInfo.from_json({"data": data}) == KeyInfo()
+
+
+def test_odd_values_are_none():
+    info = KeyInfo.from_json({"data": {"limit": 10**400, "expires_at": "soon", "label": "a\nb"}})
+    assert info == KeyInfo()
+    assert KeyInfo.from_json({"data": {"usage": float("inf")}}) == KeyInfo()
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "spent"),
+    [(100, 74.5, 25.5), (0, 0, 0), (None, None, None), (None, 5, None), (5, None, None)],
+)
+def test_spent_this_period_is_limit_minus_remaining(limit, remaining, spent):
+    assert KeyInfo(limit=limit, limit_remaining=remaining).spent_this_period == spent
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"data":[]}', b'{"data":null}', b"<html>"])
+def test_answer_without_data_is_invalid(body):
+    with (
+        MisbehavingProvider(answer(200, body)) as provider,
+        pytest.raises(InvalidAnswerError, match="says nothing about the key"),
+    ):
+        OpenRouterClient(provider.url).get_key_info(KEY)
+
+
+def test_r64_an_unmasked_label_is_dropped():
+    with MisbehavingProvider(answer(200, {"data": {"label": f"x {KEY}"}})) as provider:
+        assert OpenRouterClient(provider.url).get_key_info(KEY).label is None
+
+
+@pytest.mark.parametrize("key", ["", "short", "sk-or v1-aaaaaaaa", KEY + "\n", "é" * 20, None])
+def test_r82_malformed_key_is_not_sent(key):
+    with MisbehavingProvider(GOOD) as provider:
+        with pytest.raises(ValueError, match="api_key must be"):
+            OpenRouterClient(provider.url).get_key_info(key)
+        assert provider.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"),
+    [(401, KeyRejectedError), (403, ForbiddenError), (429, RateLimitError), (418, APIError)],
+)
+def test_f43_a_refusal_is_not_tried_again(status, error_class):
+    naps = Naps()
+    with MisbehavingProvider(answer(status, {"error": {"message": "User not found."}})) as provider:
+        with pytest.raises(error_class) as caught:
+            OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY)
+        assert len(provider.requests) == 1
+    assert caught.value.upstream_message == "User not found."
+    assert naps == []
+
+
+def test_redirect_is_not_followed_nor_tried_again():
+    with MisbehavingProvider(GOOD) as elsewhere:
+        with MisbehavingProvider(redirect_to(elsewhere.url)) as provider:
+            with pytest.raises(InvalidAnswerError):
+                OpenRouterClient(provider.url).get_key_info(KEY)
+            assert len(provider.requests) == 1
+        assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("failure", [answer(500), answer(503), reset()])
+def test_trouble_is_tried_again_after_growing_pauses(failure):
+    naps = Naps()
+    with MisbehavingProvider([failure, failure, GOOD]) as provider:
+        assert OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY).limit == 100
+        assert len(provider.requests) == 3
+    assert 0.125 <= naps[0] <= 0.375
+    assert 0.25 <= naps[1] <= 0.75
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+def test_trouble_that_stays_is_reported_after_so_many_retries(retries):
+    naps = Naps()
+    with MisbehavingProvider(answer(502)) as provider:
+        with pytest.raises(ServerError):
+            OpenRouterClient(provider.url, retries=retries, sleep=naps).get_key_info(KEY)
+        assert len(provider.requests) == retries + 1
+    assert len(naps) == retries
+
+
+def test_a_lost_connection_that_stays_is_reported():
+    with (
+        MisbehavingProvider(reset()) as provider,
+        pytest.raises(TransportError) as caught,
+    ):
+        OpenRouterClient(provider.url, sleep=Naps()).get_key_info(KEY)
+    assert caught.value.was_sent
+
+
+def test_retry_after_is_honoured_when_it_fits():
+    naps = Naps()
+    busy = answer(503, headers={"Retry-After": "2"})
+    with MisbehavingProvider([busy, GOOD]) as provider:
+        OpenRouterClient(provider.url, timeout=10, sleep=naps).get_key_info(KEY)
+    assert naps == [2]
+
+
+def test_retry_after_beyond_the_time_limit_ends_the_call():
+    naps = Naps()
+    with MisbehavingProvider([answer(503, headers={"Retry-After": "60"}), GOOD]) as provider:
+        with pytest.raises(ServerError) as caught:
+            OpenRouterClient(provider.url, timeout=10, sleep=naps).get_key_info(KEY)
+        assert len(provider.requests) == 1
+    assert caught.value.retry_after == 60
+    assert naps == []
+
+
+def test_a_timeout_is_not_tried_again():
+    with MisbehavingProvider(hang()) as provider:
+        with pytest.raises(TransportTimeoutError):
+            OpenRouterClient(provider.url, timeout=0.3).get_key_info(KEY)
+        assert len(provider.requests) == 1
+
+
+def test_interrupted_pause_ends_the_call():
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    with MisbehavingProvider([answer(500), GOOD]) as provider:
+        with pytest.raises(KeyboardInterrupt):
+            OpenRouterClient(provider.url, sleep=interrupted).get_key_info(KEY)
+        assert len(provider.requests) == 1

@@ -1,0 +1,227 @@
+"""TLS is always verified; what fails does so before anything is sent."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import time
+
+import pytest
+from certificates import CertificateAuthority
+from misbehaving import (
+    MisbehavingProvider,
+    drip,
+    hang,
+    http_answer,
+    issue_key,
+    raw,
+    serve_connect_proxy,
+)
+
+from flask_openrouter.client import OpenRouterClient, deadline
+from flask_openrouter.errors import ConfigurationError, TransportError, TransportTimeoutError
+
+KEY = "sk-or-v1-" + "0123456789abcdef" * 4
+CODE, VERIFIER = "auth_code_xyz789", "v" * 43
+DAY = datetime.timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def trusted(tmp_path, monkeypatch):
+    """A certificate authority that the environment names as the only trusted one."""
+    authority = CertificateAuthority(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    return authority
+
+
+def exchange(provider, timeout=5.0):
+    return OpenRouterClient(provider.url, timeout=timeout).exchange_code(CODE, VERIFIER)
+
+
+def test_verified_certificate_is_accepted_and_the_connection_kept(trusted):
+    with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
+        client = OpenRouterClient(provider.url)
+        for _ in range(5):
+            assert client.exchange_code(CODE, VERIFIER).api_key == KEY
+        assert client.get_key_info  # The same connections serve every call.
+        client.api_session(KEY).get("models")
+        assert (provider.handshakes, len(provider.requests)) == (1, 6)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_each_variable_names_the_bundle(trusted, monkeypatch, variable):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    monkeypatch.setenv(variable, str(trusted.bundle))
+    with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
+        assert exchange(provider).api_key == KEY
+
+
+def test_bundle_may_be_a_directory(trusted, monkeypatch, tmp_path):
+    """An empty one: nothing is trusted then, and that is what was asked for."""
+    empty = tmp_path / "certificates"
+    empty.mkdir()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    with (
+        MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider,
+        pytest.raises(TransportError, match="certificate"),
+    ):
+        exchange(provider)
+
+
+def test_missing_bundle_is_named_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(ConfigurationError, match="REQUESTS_CA_BUNDLE names a file that does not"):
+        OpenRouterClient()
+
+
+def test_bundle_without_certificates_is_named(monkeypatch, tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    client = OpenRouterClient()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        client.exchange_code(CODE, VERIFIER)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        client.api_session(KEY).get("models")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        client.preload()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options"),
+    [
+        (["127.0.0.1"], {"self_signed": True}),
+        (["127.0.0.1"], {"valid_from": -2 * DAY, "valid_until": -DAY}),
+        (["127.0.0.1"], {"valid_from": DAY, "valid_until": 2 * DAY}),
+        (["openrouter.ai"], {}),
+        (["127.0.0.2"], {}),
+    ],
+    ids=["self-signed", "expired", "not yet valid", "wrong name", "wrong address"],
+)
+def test_r74_f12_bad_certificate_gets_no_request(trusted, hosts, options):
+    tls = trusted.server_context(*hosts, **options)
+    with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
+        client = OpenRouterClient(provider.url)
+        with pytest.raises(TransportError, match="certificate could not be verified") as caught:
+            client.exchange_code(CODE, VERIFIER)
+        assert not caught.value.was_sent
+        with pytest.raises(TransportError, match="certificate could not be verified"):
+            client.api_session(KEY).get("models", verify=False)
+        assert provider.requests == []
+
+
+def test_r74_other_authority_is_not_trusted(trusted, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = CertificateAuthority(tmp_path / "other")
+    with MisbehavingProvider(issue_key(KEY), tls=other.server_context("127.0.0.1")) as provider:
+        with pytest.raises(TransportError, match="certificate"):
+            exchange(provider)
+        assert provider.requests == []
+
+
+def test_f12_old_tls_gets_no_request(trusted):
+    tls = trusted.server_context("127.0.0.1")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
+        tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
+        with pytest.raises(TransportError) as caught:
+            exchange(provider)
+        assert not caught.value.was_sent
+        assert provider.requests == []
+
+
+def test_plain_http_on_a_tls_port_gets_no_request(trusted):
+    on_connect = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    tls = trusted.server_context("127.0.0.1")
+    with MisbehavingProvider(on_connect=on_connect, tls=tls) as provider:
+        with pytest.raises(TransportError) as caught:
+            exchange(provider)
+        assert not caught.value.was_sent
+
+
+@pytest.mark.parametrize(
+    "on_connect", [hang(), drip(b"\x16\x03\x03\x40\x00" + b"\x00" * 500, 0.02)]
+)
+def test_r78_handshake_counts_as_connecting(trusted, monkeypatch, on_connect):
+    monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.4)
+    tls = trusted.server_context("127.0.0.1")
+    with MisbehavingProvider(on_connect=on_connect, tls=tls) as provider:
+        started = time.monotonic()
+        with pytest.raises(TransportError) as caught:
+            exchange(provider, timeout=10)
+        assert time.monotonic() - started < 1
+        session = OpenRouterClient(provider.url).api_session(KEY, timeout=(0.4, 9))
+        with pytest.raises(TransportError):
+            session.get("models")
+        assert time.monotonic() - started < 2
+    assert (type(caught.value), caught.value.was_sent) == (TransportError, False)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        hang(),
+        drip(http_answer(200, {"key": KEY}), 0.1),
+        drip(b" " * 1000, 0.03, after=http_answer(200, length=1000)),
+    ],
+)
+def test_r78_f15_time_limit_holds_under_tls(trusted, act):
+    with MisbehavingProvider(act, tls=trusted.server_context("127.0.0.1")) as provider:
+        started = time.monotonic()
+        with pytest.raises(TransportTimeoutError) as caught:
+            exchange(provider, timeout=0.6)
+        assert 0.5 < time.monotonic() - started < 1.1
+        assert len(provider.exchanges) == 1
+    assert caught.value.was_sent
+
+
+def test_r80_kept_tls_connection_that_was_closed_is_replaced(trusted):
+    with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
+        client = OpenRouterClient(provider.url)
+        for number in range(1, 4):
+            assert client.exchange_code(CODE, VERIFIER).api_key == KEY
+            assert (provider.handshakes, len(provider.exchanges)) == (number, number)
+            provider.drop_connections()
+            time.sleep(0.05)
+
+
+def tunnelled(trusted, act, proxy_tls=None):
+    """Return a provider with a name of its own, and a proxy that leads to it."""
+    provider = MisbehavingProvider(
+        act, tls=trusted.server_context("gateway.example"), host="gateway.example"
+    )
+    proxy = MisbehavingProvider(tls=proxy_tls, on_connect=serve_connect_proxy(provider.port))
+    return provider, proxy
+
+
+def test_r76_https_proxy_of_the_environment_is_used(trusted, monkeypatch):
+    provider, proxy = tunnelled(trusted, issue_key(KEY))
+    with provider, proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        client = OpenRouterClient(provider.url)
+        assert client.exchange_code(CODE, VERIFIER).api_key == KEY
+        assert client.api_session(KEY).post("chat/completions", json={}).status_code == 200
+        assert (proxy.connections, provider.handshakes) == (1, 1)
+
+
+def test_r78_time_limit_holds_through_a_proxy(trusted, monkeypatch):
+    provider, proxy = tunnelled(trusted, drip(http_answer(200, {"key": KEY}), 0.1))
+    with provider, proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        started = time.monotonic()
+        with pytest.raises(TransportTimeoutError) as caught:
+            exchange(provider, timeout=0.6)
+        assert time.monotonic() - started < 1.1
+        assert len(provider.exchanges) == 1
+    assert caught.value.was_sent
+
+
+def test_r74_certificate_is_checked_behind_a_proxy(trusted, monkeypatch):
+    provider, proxy = tunnelled(trusted, issue_key(KEY))
+    provider.url = provider.url.replace("gateway.example", "another.example")
+    with provider, proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(TransportError, match="certificate") as caught:
+            exchange(provider)
+        assert provider.requests == []
+    assert not caught.value.was_sent

@@ -1,0 +1,282 @@
+"""``GET /auth``: what it refuses, what it shows, what a decision does."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from protocol_steps import (
+    CALLBACK_URL,
+    CODE_CHALLENGE,
+    CODE_VERIFIER,
+    S256,
+    authorization_url,
+    consent_on,
+)
+
+from flask_openrouter.emulator import Emulator
+
+
+def ask(http: requests.Session, url: str) -> requests.Response:
+    return http.get(url, allow_redirects=False, timeout=5)
+
+
+def decide(
+    http: requests.Session, emulator: Emulator, consent: str, decision: str, **headers: str
+) -> requests.Response:
+    return http.post(
+        f"{emulator.url}/auth",
+        data={"consent": consent, "decision": decision},
+        headers=headers,
+        allow_redirects=False,
+        timeout=5,
+    )
+
+
+def test_approval_returns_to_the_callback_and_keeps_its_query(emulator: Emulator) -> None:
+    callback = emulator.approve(authorization_url(emulator, **S256))
+    assert callback.startswith(f"{CALLBACK_URL}&code=auth_code_")
+
+
+def test_approval_adds_the_first_parameter_of_a_bare_callback(emulator: Emulator) -> None:
+    url = authorization_url(emulator, callback_url="http://127.0.0.1:5000/callback/nonce", **S256)
+    assert emulator.approve(url).startswith("http://127.0.0.1:5000/callback/nonce?code=auth_code_")
+
+
+@pytest.mark.parametrize(
+    "callback_url",
+    [
+        "http://localhost:3000/cb",
+        "http://LOCALHOST/cb",
+        "https://localhost/cb",
+        "http://127.0.0.1:1/",
+        "http://127.9.8.7:65535/cb",
+        "http://[::1]:3000/cb",
+    ],
+)
+def test_callbacks_on_this_machine_are_accepted(emulator: Emulator, callback_url: str) -> None:
+    url = authorization_url(emulator, callback_url=callback_url, **S256)
+    assert emulator.approve(url).startswith(callback_url.lower())
+
+
+@pytest.mark.parametrize(
+    "callback_url",
+    [
+        "https://evil.example",
+        "https://evil.example/localhost",
+        "javascript:alert(1)",
+        "//evil.example/",
+        "//localhost/cb",
+        "/cb",
+        "localhost:3000/cb",
+        "",
+        "http://",
+        "http://localhost@evil.example/",
+        "http://evil.example@localhost/",
+        "http://@localhost/",
+        "http://localhost.evil.example/",
+        "http://127.0.0.1.nip.io/",
+        "http://0.0.0.0:3000/",
+        "http://[::]:3000/",
+        "http://[::1/",
+        "http://localhost:0/",
+        "http://localhost:99999/",
+        "http://localhost:port/",
+        "http://localhost\\@evil.example/",
+        "http://localhost/\r\nX-Header: 1",
+        "http://localhost/ space",
+        "http://localhost/\u00e9",
+        "http://localhost/cb#fragment",
+        "http://localhost/cb#",
+        "ftp://localhost/",
+        "http://2130706433/",
+        "http://127.1/",
+        "http://localhost/" + "x" * 10_240,
+    ],
+)
+def test_r104_a_foreign_callback_is_refused_without_redirect(
+    emulator: Emulator, http: requests.Session, callback_url: str
+) -> None:
+    page = ask(http, authorization_url(emulator, callback_url=callback_url, **S256))
+    assert page.status_code == 400
+    assert "Location" not in page.headers
+    assert "<form" not in page.text
+    assert page.headers["X-OpenRouter-Emulator"] == "1"
+
+
+def test_a_callback_of_2048_characters_is_the_longest(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    stem = "http://localhost/"
+    longest = stem + "x" * (2048 - len(stem))
+    assert ask(http, authorization_url(emulator, callback_url=longest)).status_code == 200
+    assert ask(http, authorization_url(emulator, callback_url=longest + "x")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"code_challenge": ""},
+        {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "s256"},
+        {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "PLAIN"},
+        {"code_challenge": CODE_CHALLENGE, "code_challenge_method": ""},
+        {"code_challenge": CODE_CHALLENGE + "=", "code_challenge_method": "S256"},
+        {"code_challenge": CODE_CHALLENGE[:-1], "code_challenge_method": "S256"},
+        {"code_challenge": "x" * 42, "code_challenge_method": "plain"},
+        {"code_challenge": "x" * 129, "code_challenge_method": "plain"},
+        {"code_challenge_method": "S256"},
+        {"limit": "-1"},
+        {"limit": "nan"},
+        {"limit": "inf"},
+        {"limit": "1e99"},
+        {"limit": "1_0"},
+        {"limit": " 5"},
+        {"limit": ""},
+        {"limit": "five"},
+        {"limit": "\u0665"},
+        {"key_label": "x" * 101},
+    ],
+)
+def test_bad_parameters_are_refused(
+    emulator: Emulator, http: requests.Session, parameters: dict[str, str]
+) -> None:
+    page = ask(http, authorization_url(emulator, **parameters))
+    if parameters.get("limit") == "1e99":
+        assert page.status_code == 200  # a number, if a foolish one
+    else:
+        assert page.status_code == 400
+
+
+@pytest.mark.parametrize("name", ["callback_url", "code_challenge", "state", "anything"])
+def test_a_parameter_given_twice_is_refused(
+    emulator: Emulator, http: requests.Session, name: str
+) -> None:
+    url = authorization_url(emulator, anything="1", state="1", **S256)
+    assert ask(http, f"{url}&{name}=http://localhost/").status_code == 400
+
+
+@pytest.mark.parametrize("limit", ["0", "0.5", "100", "1e2", "2.5E-1"])
+def test_a_limit_of_zero_or_more_is_granted(
+    emulator: Emulator, http: requests.Session, limit: str
+) -> None:
+    assert ask(http, authorization_url(emulator, limit=limit)).status_code == 200
+
+
+def test_unknown_parameters_are_ignored(emulator: Emulator, http: requests.Session) -> None:
+    url = authorization_url(emulator, spawn_agent="a", spawn_cloud="b", usage_limit_type="never")
+    assert ask(http, url).status_code == 200
+
+
+def test_the_page_says_who_asks_for_what(emulator: Emulator, http: requests.Session) -> None:
+    url = authorization_url(emulator, limit="12.5", key_label="Poem writer", **S256)
+    page = ask(http, url).text
+    for words in (
+        "EMULATOR",
+        "localhost:3000",
+        "Poem writer",
+        "$12.50",
+        "PKCE with S256",
+        ">Approve</button>",
+        ">Deny</button>",
+        "10 minutes",
+    ):
+        assert words in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(("limit", "shown"), [("0", "$0.00"), ("0.0005", "$0.0005")])
+def test_small_limits_are_shown_exactly(
+    emulator: Emulator, http: requests.Session, limit: str, shown: str
+) -> None:
+    assert f"<dd>{shown}</dd>" in ask(http, authorization_url(emulator, limit=limit)).text
+
+
+def test_the_page_says_when_limit_and_protection_are_missing(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    page = ask(http, authorization_url(emulator)).text
+    assert "none asked for" in page
+    assert "the app sent no code challenge" in page
+
+
+def test_r104_the_page_escapes_what_the_app_sent(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    url = authorization_url(
+        emulator,
+        callback_url="http://localhost/cb?x=\"'><script>alert(1)</script>",
+        key_label="<img src=x onerror=alert(1)>\"'",
+        **S256,
+    )
+    page = ask(http, url).text
+    assert "<img" not in page
+    assert "<script" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_r104_the_page_can_neither_be_framed_nor_read_by_others(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    page = http.get(
+        authorization_url(emulator, **S256), headers={"Origin": "https://evil.example"}, timeout=5
+    )
+    policy = page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+    assert "form-action 'self' http://localhost:3000" in policy
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in page.headers
+
+
+@pytest.mark.parametrize(
+    ("callback_url", "target"),
+    [("http://[::1]:3000/cb", "'self' http:"), ("https://127.0.0.2/cb", "'self' https:")],
+)
+def test_addresses_that_csp_cannot_name_are_allowed_by_scheme(
+    emulator: Emulator, http: requests.Session, callback_url: str, target: str
+) -> None:
+    page = ask(http, authorization_url(emulator, callback_url=callback_url))
+    assert page.headers["Content-Security-Policy"].endswith(f"form-action {target}")
+
+
+def test_r107_no_answer_sets_a_cookie(emulator: Emulator, http: requests.Session) -> None:
+    page = ask(http, authorization_url(emulator, **S256))
+    answer = decide(http, emulator, consent_on(page), "approve")
+    assert answer.status_code == 303
+    assert not http.cookies
+    assert "Set-Cookie" not in page.headers
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_other_methods_and_pages_are_marked_as_well(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for answer in (
+        http.put(f"{emulator.url}/auth", timeout=5),
+        http.get(f"{emulator.url}/nowhere", timeout=5),
+        http.get(f"{emulator.url}/", timeout=5),
+    ):
+        assert "EMULATOR" in answer.text
+        assert answer.headers["X-OpenRouter-Emulator"] == "1"
+        assert "script" not in answer.text
+
+
+def test_the_front_page_lists_the_keys_without_giving_them_away(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    assert "None yet." in http.get(emulator.url, timeout=5).text
+    api_key = emulator.issue_key(key_label="<b>bold</b>")
+    page = http.get(emulator.url, timeout=5).text
+    assert api_key not in page
+    assert api_key[-3:] in page
+    assert "&lt;b&gt;bold" in page
+
+
+def test_the_stand_in_visitor_says_what_stopped_it(emulator: Emulator) -> None:
+    with pytest.raises(ValueError, match=r"answered 400 .* on localhost"):
+        emulator.approve(f"{emulator.url}/auth?callback_url=https://evil.example")
+    headless = f"{emulator.url}/auth?code_challenge={CODE_VERIFIER}"
+    with pytest.raises(ValueError, match=r"answered 200 instead: .*Approved"):
+        emulator.approve(headless)
+    with pytest.raises(ValueError, match="answered 303"):
+        emulator.approve_headless(authorization_url(emulator))

@@ -1,0 +1,292 @@
+"""``POST /api/v1/chat/completions``: answers, streams, prices, refusals."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+import requests
+from openrouter_schemas import assert_documented, assert_schema
+from protocol_steps import bearer, error_of
+
+from flask_openrouter.emulator import Emulator, EmulatorConfig, run_in_thread
+
+PATH = "/api/v1/chat/completions"
+MODEL = "openai/gpt-4o-mini"
+
+
+def user(text: Any) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def chat(
+    http: requests.Session, emulator: Emulator, api_key: str, **body: Any
+) -> requests.Response:
+    body = {"model": MODEL, "messages": [user("What is Flask?")], **body}
+    body = {name: value for name, value in body.items() if value is not ...}
+    return http.post(f"{emulator.url}{PATH}", json=body, headers=bearer(api_key), timeout=5)
+
+
+def text_in(answer: requests.Response) -> str:
+    text: str = answer.json()["choices"][0]["message"]["content"]
+    return text
+
+
+def events(answer: requests.Response) -> list[Any]:
+    """Return the data of a stream, without its comments."""
+    blocks = answer.content.decode().split("\n\n")
+    data = [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
+    return [item if item == "[DONE]" else json.loads(item) for item in data]
+
+
+def usage_of(http: requests.Session, emulator: Emulator, api_key: str) -> float:
+    url = f"{emulator.url}/api/v1/key"
+    usage: float = http.get(url, headers=bearer(api_key), timeout=5).json()["data"]["usage"]
+    return usage
+
+
+def test_an_answer_quotes_the_question_and_owns_up(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    answer = chat(http, emulator, emulator.issue_key())
+    assert_documented(answer.json(), "/chat/completions", "post", 200)
+    assert "“What is Flask?”" in text_in(answer)
+    assert "emulated" in text_in(answer)
+    assert answer.headers["X-Generation-Id"] == answer.json()["id"]
+    assert answer.json()["id"].startswith("gen-")
+    assert answer.json()["system_fingerprint"] is None
+
+
+def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: requests.Session) -> None:
+    answers = {text_in(chat(http, emulator, emulator.issue_key())) for _ in range(3)}
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([user("Hello!")], "nice to meet you"),
+        ([user("Write a poem")], "Thank you. You wrote: “Write a poem”"),
+        ([user("")], "without words"),
+        ([user(None)], "without words"),
+        ([{"role": "system", "content": "Be brief."}], "without words"),
+        ([user("x" * 1000)], "x" * 280 + "…"),
+        ([user("one"), {"role": "assistant", "content": "1"}, user("two")], "message 2"),
+        ([user([{"type": "text", "text": "from parts"}, {"type": "image_url"}, 5])], "from parts"),
+        ([user("<img src=x onerror=alert(1)>")], "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_answers_fit_what_was_said(
+    emulator: Emulator, http: requests.Session, messages: list[Any], words: str
+) -> None:
+    answer = chat(http, emulator, emulator.issue_key(), messages=messages)
+    assert words in text_in(answer)
+
+
+def test_a_stream_is_the_answer_in_words(emulator: Emulator, http: requests.Session) -> None:
+    api_key = emulator.issue_key()
+    answer = chat(http, emulator, api_key, stream=True)
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.headers["X-Generation-Id"]
+    assert answer.content.startswith(b": OPENROUTER PROCESSING\n\n")
+    *chunks, usage, done = events(answer)
+    assert done == "[DONE]"
+    for chunk in [*chunks, usage]:
+        assert_schema(chunk, "ChatStreamChunk")
+    assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    assert usage["choices"] == []
+    assert usage["usage"]["cost"] > 0
+    deltas = [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
+    assert len(deltas) > 20
+    assert "".join(deltas) == text_in(chat(http, emulator, api_key))
+    assert not any("usage" in chunk for chunk in chunks)
+
+
+def test_the_price_is_booked_on_the_key(emulator: Emulator, http: requests.Session) -> None:
+    api_key = emulator.issue_key(limit=1)
+    plain = chat(http, emulator, api_key).json()["usage"]["cost"]
+    assert usage_of(http, emulator, api_key) == pytest.approx(plain)
+    streamed = events(chat(http, emulator, api_key, stream=True))[-2]["usage"]["cost"]
+    assert usage_of(http, emulator, api_key) == pytest.approx(plain + streamed)
+    assert usage_of(http, emulator, emulator.issue_key()) == 0
+
+
+def test_free_models_cost_nothing(emulator: Emulator, http: requests.Session) -> None:
+    api_key = emulator.issue_key()
+    answer = chat(http, emulator, api_key, model="meta-llama/llama-3.3-70b-instruct:free")
+    assert answer.json()["usage"]["cost"] == 0
+    assert usage_of(http, emulator, api_key) == 0
+
+
+def test_whoever_leaves_early_pays_for_what_was_said(http: requests.Session) -> None:
+    with run_in_thread(EmulatorConfig(word_delay=0.01)) as emulator:
+        api_key = emulator.issue_key()
+        with http.post(
+            f"{emulator.url}{PATH}",
+            json={"model": MODEL, "messages": [user("hi")], "stream": True},
+            headers=bearer(api_key),
+            stream=True,
+            timeout=5,
+        ) as answer:
+            next(answer.iter_content(1000))
+        whole = chat(http, emulator, emulator.issue_key()).json()["usage"]["cost"]
+        deadline = time.monotonic() + 5
+        while not (usage := usage_of(http, emulator, api_key)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert 0 < usage < whole
+
+
+def test_a_deleted_key_pays_no_more(emulator: Emulator, http: requests.Session) -> None:
+    """Whoever resets the emulator in the middle of a stream does not break it."""
+    with emulator.configured(word_delay=0.005):
+        answer = http.post(
+            f"{emulator.url}{PATH}",
+            json={"messages": [user("hi")], "stream": True},
+            headers=bearer(emulator.issue_key()),
+            stream=True,
+            timeout=5,
+        )
+        emulator.ledger.clear()
+    assert events(answer)[-1] == "[DONE]"
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session, name: str) -> None:
+    answer = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["completion_tokens"] == 3
+    whole = chat(http, emulator, emulator.issue_key(), **{name: 1000}).json()
+    assert whole["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize(
+    ("body", "served"),
+    [
+        ({"model": ...}, MODEL),
+        ({"model": None}, MODEL),
+        ({"model": ..., "models": ["no/such", "openai/gpt-4o"]}, "openai/gpt-4o"),
+        ({"model": "no/such", "models": ["openai/gpt-4o"]}, "openai/gpt-4o"),
+        ({"models": ["openai/gpt-4o"]}, MODEL),
+        ({"stream": None}, MODEL),
+    ],
+)
+def test_the_first_known_model_answers(
+    emulator: Emulator, http: requests.Session, body: dict[str, Any], served: str
+) -> None:
+    answer = chat(http, emulator, emulator.issue_key(), **body)
+    assert answer.json()["model"] == served
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"model": "no/such"},
+        {"model": 5},
+        {"model": ""},
+        {"messages": ...},
+        {"messages": []},
+        {"messages": "hi"},
+        {"messages": ["hi"]},
+        {"messages": [{"role": "pirate", "content": "hi"}]},
+        {"messages": [{"role": "user", "content": 5}]},
+        {"stream": "yes"},
+        {"max_tokens": 0},
+        {"max_tokens": True},
+        {"max_completion_tokens": "5"},
+    ],
+)
+def test_bad_requests_are_refused_and_cost_nothing(
+    emulator: Emulator, http: requests.Session, body: dict[str, Any]
+) -> None:
+    api_key = emulator.issue_key()
+    answer = chat(http, emulator, api_key, **body)
+    assert error_of(answer)[0] == 400
+    assert_documented(answer.json(), "/chat/completions", "post", 400)
+    assert usage_of(http, emulator, api_key) == 0
+
+
+def test_without_a_live_key_there_is_no_answer(emulator: Emulator, http: requests.Session) -> None:
+    url = f"{emulator.url}{PATH}"
+    assert error_of(http.post(url, json={}, timeout=5)) == (401, "Missing Authentication header")
+    assert error_of(chat(http, emulator, "sk-or-v1-unknown")) == (401, "User not found.")
+    api_key = emulator.issue_key()
+    emulator.revoke(api_key)
+    assert error_of(chat(http, emulator, api_key, stream=True)) == (401, "User not found.")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_spent_key_is_out_of_credit(
+    emulator: Emulator, http: requests.Session, stream: bool
+) -> None:
+    answer = chat(http, emulator, emulator.issue_key(limit=1, usage=1), stream=stream)
+    assert error_of(answer) == (
+        402,
+        "Insufficient credits. Add more using https://openrouter.ai/settings/credits",
+    )
+    assert answer.json()["error"]["metadata"] == {"limit_source": "openrouter_credits"}
+    assert_documented(answer.json(), "/chat/completions", "post", 402)
+    with emulator.configured(spent_limit_status=403):
+        refused = chat(http, emulator, emulator.issue_key(limit=0), stream=stream)
+    assert error_of(refused)[0] == 403
+    assert "Key limit exceeded" in error_of(refused)[1]
+
+
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529]
+)
+def test_every_documented_error_can_be_had_before_the_stream(
+    emulator: Emulator, http: requests.Session, status: int
+) -> None:
+    with emulator.faults(status=status, path=PATH, headers={"Retry-After": "7"}):
+        answer = chat(http, emulator, emulator.issue_key(), stream=True)
+    assert error_of(answer)[0] == status
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.headers["X-OpenRouter-Emulator"] == "1"
+    assert_documented(answer.json(), "/chat/completions", "post", status)
+
+
+@pytest.mark.parametrize(
+    ("status", "error_type"),
+    [(502, "provider_unavailable"), (429, "rate_limit_exceeded"), (500, "server")],
+)
+def test_every_error_can_be_had_in_the_middle_of_the_stream(
+    emulator: Emulator, http: requests.Session, status: int, error_type: str
+) -> None:
+    api_key = emulator.issue_key()
+    with emulator.faults(status=status, path=PATH, mid_stream=True):
+        answer = chat(http, emulator, api_key, stream=True)
+    assert answer.status_code == 200
+    *chunks, last = events(answer)
+    assert len(chunks) > 5
+    assert last["error"]["code"] == status
+    assert last["error"]["metadata"] == {"error_type": error_type}
+    assert last["choices"][0]["finish_reason"] == "error"
+    assert_schema(last, "ChatStreamChunk")
+    assert usage_of(http, emulator, api_key) > 0
+
+
+def test_a_stream_can_break_off_without_a_word(emulator: Emulator, http: requests.Session) -> None:
+    with (
+        emulator.faults(reset=True, path=PATH, mid_stream=True),
+        pytest.raises(requests.exceptions.ChunkedEncodingError),
+    ):
+        chat(http, emulator, emulator.issue_key(), stream=True)
+
+
+@pytest.mark.parametrize(("fault", "status"), [({"status": 503}, 503), ({"reset": True}, 502)])
+def test_without_a_stream_the_middle_is_the_whole(
+    emulator: Emulator, http: requests.Session, fault: dict[str, Any], status: int
+) -> None:
+    with emulator.faults(mid_stream=True, path=PATH, **fault):
+        assert error_of(chat(http, emulator, emulator.issue_key()))[0] == status
+
+
+def test_words_come_with_the_configured_delay(http: requests.Session) -> None:
+    with run_in_thread(EmulatorConfig(word_delay=0.005)) as emulator:
+        started = time.monotonic()
+        answer = chat(http, emulator, emulator.issue_key(), stream=True, max_tokens=20)
+        assert time.monotonic() - started >= 0.1
+        assert events(answer)[-1] == "[DONE]"

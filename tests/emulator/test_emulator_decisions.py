@@ -1,0 +1,127 @@
+"""``POST /auth``: what approving and denying do, and for whom."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from protocol_steps import (
+    CALLBACK_URL,
+    CODE_CHALLENGE,
+    CODE_VERIFIER,
+    PLAIN,
+    S256,
+    authorization_url,
+    code_in,
+    consent_on,
+)
+
+from flask_openrouter.emulator import Emulator
+
+
+def ask(http: requests.Session, url: str) -> requests.Response:
+    return http.get(url, allow_redirects=False, timeout=5)
+
+
+def decide(
+    http: requests.Session, emulator: Emulator, consent: str, decision: str, **headers: str
+) -> requests.Response:
+    return http.post(
+        f"{emulator.url}/auth",
+        data={"consent": consent, "decision": decision},
+        headers=headers,
+        allow_redirects=False,
+        timeout=5,
+    )
+
+
+def test_a_consent_page_works_once(emulator: Emulator, http: requests.Session) -> None:
+    consent = consent_on(ask(http, authorization_url(emulator, **S256)))
+    assert decide(http, emulator, consent, "approve").status_code == 303
+    again = decide(http, emulator, consent, "approve")
+    assert again.status_code == 400
+    assert "Location" not in again.headers
+
+
+@pytest.mark.parametrize("consent", ["", "made-up", "\u00e9", "x" * 5000])
+def test_an_approval_cannot_be_posted_blindly(
+    emulator: Emulator, http: requests.Session, consent: str
+) -> None:
+    answer = decide(http, emulator, consent, "approve")
+    assert answer.status_code == 400
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_form_of_another_site_decides_nothing(
+    emulator: Emulator, http: requests.Session, headers: dict[str, str]
+) -> None:
+    consent = consent_on(ask(http, authorization_url(emulator, **S256)))
+    assert decide(http, emulator, consent, "approve", **headers).status_code == 403
+    own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
+    assert decide(http, emulator, consent, "approve", **own).status_code == 303
+
+
+def test_a_decision_other_than_the_two_spends_nothing(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    consent = consent_on(ask(http, authorization_url(emulator, **S256)))
+    assert decide(http, emulator, consent, "perhaps").status_code == 400
+    assert decide(http, emulator, consent, "deny").status_code == 303
+
+
+def test_a_denial_returns_to_the_bare_callback(emulator: Emulator) -> None:
+    assert emulator.deny(authorization_url(emulator, state="x", **S256)) == CALLBACK_URL
+
+
+def test_a_denial_can_carry_an_error_instead(emulator: Emulator) -> None:
+    with emulator.configured(deny_style="error", echo_state=True):
+        callback = emulator.deny(authorization_url(emulator, state="top", **S256))
+    assert callback.startswith(f"{CALLBACK_URL}&error=access_denied&error_description=")
+    assert "top" not in callback
+
+
+def test_a_top_level_state_comes_back_only_when_switched_on(emulator: Emulator) -> None:
+    url = authorization_url(emulator, state="top level", **S256)
+    assert "top" not in emulator.approve(url)
+    with emulator.configured(echo_state=True):
+        assert emulator.approve(url).endswith("&state=top+level")
+        assert code_in(emulator.approve(authorization_url(emulator, **S256)))
+
+
+def test_a_conflict_is_shown_on_the_page_and_goes_nowhere(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    consent = consent_on(ask(http, authorization_url(emulator, **S256)))
+    with emulator.configured(create_code_conflict=True):
+        answer = decide(http, emulator, consent, "approve")
+    assert answer.status_code == 409
+    assert "Error granting auth" in answer.text
+    assert "Location" not in answer.headers
+
+
+def test_headless_needs_a_code_challenge(emulator: Emulator, http: requests.Session) -> None:
+    assert ask(http, f"{emulator.url}/auth").status_code == 400
+    url = f"{emulator.url}/auth?code_challenge={CODE_VERIFIER}"
+    assert ask(http, url).status_code == 200
+
+
+def test_headless_shows_the_code(emulator: Emulator, http: requests.Session) -> None:
+    url = f"{emulator.url}/auth?code_challenge={CODE_CHALLENGE}&code_challenge_method=S256"
+    page = ask(http, url)
+    assert page.headers["Content-Security-Policy"].endswith("form-action 'self'")
+    assert emulator.approve_headless(url).startswith("auth_code_")
+
+
+def test_headless_denial_ends_on_a_page(emulator: Emulator, http: requests.Session) -> None:
+    url = f"{emulator.url}/auth?code_challenge={PLAIN['code_challenge']}"
+    answer = decide(http, emulator, consent_on(ask(http, url)), "deny")
+    assert answer.status_code == 200
+    assert "No key was created" in answer.text

@@ -1,0 +1,162 @@
+"""A storage that refuses a new key: it is neither lost nor leaked, and needs no new consent."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from flask import Flask
+from visitor import Visitor
+
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.signals import key_connected, key_disconnected
+from flask_openrouter.storage.memory import MemoryStorage
+
+
+class MoodyStorage(MemoryStorage):
+    """Fails for as many calls of each method as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: dict[str, int] = {}
+
+    def _maybe_fail(self, method: str) -> None:
+        if self.failing.get(method, 0) > 0:
+            self.failing[method] -= 1
+            raise OSError("disk on fire")
+
+    def get(self, owner_id: str) -> str | None:
+        self._maybe_fail("get")
+        return super().get(owner_id)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        self._maybe_fail("set")
+        super().set(owner_id, ciphertext)
+
+    def delete(self, owner_id: str) -> None:
+        self._maybe_fail("delete")
+        super().delete(owner_id)
+
+
+@pytest.fixture
+def storage() -> MoodyStorage:
+    return MoodyStorage()
+
+
+@pytest.fixture
+def app(make_app: Any, storage: MoodyStorage) -> Flask:
+    return make_app({"storage": storage})  # type: ignore[no-any-return]
+
+
+def exchanges(emulator: Emulator) -> int:
+    return emulator.count("POST", "/api/v1/auth/keys")
+
+
+def test_r93_a_save_that_fails_once_is_retried(
+    visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    storage.failing["set"] = 1
+    assert visitor.connect(emulator).status_code == 303
+    assert visitor.key is not None
+    assert exchanges(emulator) == 1
+
+
+def test_r93_a_save_that_keeps_failing_waits_behind_a_button(
+    visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    storage.failing["set"] = 4
+    page = visitor.connect(emulator, "/guarded")
+    assert page.status_code == 503
+    assert "sk-or-v1" not in page.text + str(page.headers)
+    assert visitor.key is None
+    (action,) = re.findall(r'<form method="post" action="([^"]+)"', page.text)
+
+    assert visitor.post(unescape(action)).status_code == 503
+    landed = visitor.post(unescape(action))
+
+    assert (landed.status_code, landed.location) == (303, "/guarded")
+    assert visitor.key is not None
+    assert exchanges(emulator) == 1
+    assert visitor.post(unescape(action)).status_code == 400
+
+
+def test_r93_a_key_waits_ten_minutes_and_for_this_browser_only(
+    app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage, clock: Any
+) -> None:
+    storage.failing["set"] = 2
+    visitor.connect(emulator)
+    assert Visitor(app).post("/openrouter/save").status_code == 400
+    clock.now += 601
+    assert visitor.post("/openrouter/save").status_code == 400
+
+
+def test_r93_a_waiting_key_never_crosses_an_account_switch(
+    make_app: Any, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    app = make_app({"storage": storage})
+    user = {"id": "ada"}
+    app.extensions["openrouter"].callbacks.owner_loader = lambda: user["id"]
+    visitor = Visitor(app)
+    storage.failing["set"] = 2
+    visitor.connect(emulator)
+    user["id"] = "bob"
+    assert visitor.post("/openrouter/save").status_code == 400
+    user["id"] = "ada"
+    assert visitor.post("/openrouter/save").status_code == 303
+
+
+def test_another_site_cannot_save(visitor: Visitor) -> None:
+    answer = visitor.post("/openrouter/save", headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+
+
+def test_r94_a_storage_that_is_down_spends_neither_code_nor_login(
+    visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    callback = emulator.approve(visitor.start("/guarded"))
+    storage.failing["get"] = 1
+    assert visitor.get(callback).status_code == 503
+    assert exchanges(emulator) == 0
+    assert visitor.get(callback).location == "/guarded"
+
+
+def test_r98_a_delete_that_fails_claims_nothing(
+    app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    visitor.connect(emulator)
+    heard = []
+    storage.failing["delete"] = 1
+    with key_disconnected.connected_to(lambda sender, **news: heard.append(news), app):
+        assert visitor.post("/openrouter/disconnect").status_code == 503
+        assert visitor.key is not None
+        assert heard == []
+        assert visitor.post("/openrouter/disconnect").status_code == 303
+    assert visitor.key is None
+    assert [news["reason"] for news in heard] == ["visitor"]
+
+
+def test_r55_a_read_that_fails_answers_503_and_keeps_the_key(
+    visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    visitor.connect(emulator)
+    storage.failing["get"] = 1
+    assert visitor.get("/guarded").status_code == 503
+    assert visitor.key is not None
+
+
+def test_a_reconnect_replaces_the_key_and_tells_whose_it_was(
+    app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage
+) -> None:
+    heard = []
+    with key_connected.connected_to(lambda sender, **news: heard.append(news), app):
+        visitor.connect(emulator)
+        first = visitor.key
+        storage.failing["delete"] = 1
+        visitor.connect(emulator)
+        visitor.connect(emulator)
+    assert visitor.key not in (None, first)
+    accounts = [news["previous_openrouter_user_id"] for news in heard]
+    assert accounts == [None, heard[0]["openrouter_user_id"], heard[0]["openrouter_user_id"]]
+    assert len({news["owner_id"] for news in heard}) == 3

@@ -1,0 +1,139 @@
+"""The ``openai`` and ``openrouter`` packages, as ``current_openrouter`` hands them out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+from flask import Flask, Response, stream_with_context
+from visitor import Visitor
+
+from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import KeyRejectedError, OutOfCreditError
+from flask_openrouter.signals import key_disconnected
+
+QUESTION: Any = [{"role": "user", "content": "Hello?"}]
+
+
+@pytest.fixture
+def app(make_app: Any, emulator: Emulator) -> Flask:
+    app: Flask = make_app(OPENROUTER_APP_TITLE="Tested", OPENROUTER_APP_URL="https://app.example")
+    model = "openai/gpt-4o-mini"
+
+    @app.get("/openai")
+    @requires_openrouter_key
+    def use_openai() -> str:
+        with current_openrouter.openai(max_retries=0) as client:
+            reply = client.chat.completions.create(model=model, messages=QUESTION)
+        return reply.choices[0].message.content or ""
+
+    @app.get("/openai/stream")
+    @requires_openrouter_key
+    def stream_openai() -> Response:
+        client = current_openrouter.detach().openai(max_retries=0)
+
+        @stream_with_context
+        def words() -> Any:
+            with (
+                client,
+                client.chat.completions.create(
+                    model=model, messages=QUESTION, stream=True
+                ) as chunks,
+            ):
+                for chunk in chunks:
+                    yield from (choice.delta.content or "" for choice in chunk.choices)
+
+        return Response(words())
+
+    @app.get("/sdk")
+    @requires_openrouter_key
+    def use_sdk() -> str:
+        reply = current_openrouter.sdk().chat.send(model=model, messages=QUESTION)
+        return str(reply.choices[0].message.content)
+
+    @app.get("/sdk/stream")
+    @requires_openrouter_key
+    def stream_sdk() -> str:
+        with current_openrouter.sdk().chat.send(
+            model=model, messages=QUESTION, stream=True
+        ) as chunks:
+            return "".join(
+                choice.delta.content or "" for chunk in chunks for choice in chunk.choices
+            )
+
+    @app.get("/info")
+    @requires_openrouter_key
+    def info() -> str:
+        return str(current_openrouter.key_info().limit)
+
+    return app
+
+
+HELPERS = ["/openai", "/openai/stream", "/sdk", "/sdk/stream"]
+
+
+@pytest.mark.parametrize("path", HELPERS)
+def test_a_helper_answers(visitor: Visitor, emulator: Emulator, path: str) -> None:
+    visitor.connect(emulator)
+    answer = visitor.get(path)
+    assert answer.status_code == 200
+    assert len(answer.text) > 20
+    sent = emulator.requests[-1]
+    assert sent.path == "/api/v1/chat/completions"
+
+
+@pytest.mark.parametrize("path", ["/openai", "/sdk", "/sdk/stream", "/info"])
+def test_a_dead_key_is_forgotten_and_the_visitor_comes_back_to_the_page(
+    app: Flask, visitor: Visitor, emulator: Emulator, path: str
+) -> None:
+    heard = []
+    with key_disconnected.connected_to(lambda sender, **news: heard.append(news), app):
+        visitor.connect(emulator)
+        with emulator.faults(status=401, times=None):
+            answer = visitor.get(path)
+    assert (answer.status_code, answer.location) == (303, f"/openrouter/login?next={path}")
+    assert [news["reason"] for news in heard] == ["rejected"]
+    assert visitor.key is None
+
+
+@pytest.mark.parametrize("path", ["/openai", "/sdk", "/sdk/stream"])
+@pytest.mark.parametrize("status", [402, 403])
+def test_spent_credit_keeps_the_key_and_says_where_to_add_some(
+    visitor: Visitor, emulator: Emulator, path: str, status: int
+) -> None:
+    visitor.connect(emulator)
+    body = {"error": {"code": status, "message": "Key limit exceeded"}}
+    with emulator.faults(status=status, body=body, times=None):
+        answer = visitor.get(path)
+    assert answer.status_code == 402
+    assert "/settings/credits" in answer.text
+    assert visitor.key is not None
+
+
+def test_errors_of_the_openai_helper_are_also_those_of_the_package(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    caught = []
+
+    @app.get("/caught")
+    @requires_openrouter_key
+    def caught_here() -> str:
+        with current_openrouter.openai(max_retries=0) as client:
+            for status in (401, 402, 418):
+                with emulator.faults(status=status, times=None):
+                    try:
+                        client.with_options(timeout=5).models.list()
+                    except openai.APIStatusError as error:
+                        caught.append(error)
+        return "ok"
+
+    visitor.connect(emulator)
+    assert visitor.get("/caught").text == "ok"
+    rejected, spent, other = caught
+    assert isinstance(rejected, KeyRejectedError)
+    assert isinstance(rejected, openai.AuthenticationError)
+    assert isinstance(spent, OutOfCreditError)
+    assert spent.status == spent.status_code == 402
+    assert not isinstance(other, KeyRejectedError | OutOfCreditError)

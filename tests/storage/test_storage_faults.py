@@ -1,0 +1,268 @@
+"""Storage that is down, full, locked or read-only: an error at once, nothing lost, then as before.
+
+The errors are the drivers' own. What counts: they come (nothing is swallowed, no wrong answer), what
+was stored is still there, and the same storage object works again when the fault is over.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+from components import require
+from servers import PostgreSQLServer, RedisServer, running_redis
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.redis import RedisStorage
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+
+
+@pytest.fixture
+def sqlite_storage(tmp_path: Path) -> Iterator[SQLAlchemyStorage]:
+    storage = SQLAlchemyStorage(f"sqlite:///{tmp_path}/keys.db?timeout=0.1")
+    storage.set("old", "ciphertext")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
+        require("small file system", "only root may mount one")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def postgresql_storage(postgresql_url: str) -> Iterator[SQLAlchemyStorage]:
+    storage = SQLAlchemyStorage(postgresql_url)
+    storage.set("old", "ciphertext")
+    yield storage
+    storage.close()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis server for this test alone, which keeps its data over a crash."""
+    with running_redis(appendonly="yes", appendfsync="always") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_storage(own_redis: RedisServer) -> Iterator[RedisStorage]:
+    storage = RedisStorage(own_redis.url)
+    storage.set("old", "ciphertext")
+    yield storage
+    storage.close()
+
+
+def assert_works(storage: KeyStorage) -> None:
+    assert storage.get("old") == "ciphertext"
+    storage.set("new", "other")
+    assert storage.get("new") == "other"
+    storage.delete("new")
+    assert storage.get("new") is None
+
+
+def test_sqlite_locked_by_another_program(
+    sqlite_storage: SQLAlchemyStorage, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "keys.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for write in (lambda: sqlite_storage.set("old", "x"), lambda: sqlite_storage.delete("old")):
+            with pytest.raises(OperationalError, match="locked"):
+                write()
+        assert sqlite_storage.get("old") == "ciphertext", "readers need not wait"
+        other.execute("ROLLBACK")
+    assert_works(sqlite_storage)
+
+
+def test_sqlite_on_a_full_disk_keeps_what_it_has(small_disk: Path) -> None:
+    """No half row: an entry is as it was before, or whole."""
+    url = f"sqlite:///{small_disk}/keys.db"
+    storage = SQLAlchemyStorage(url)
+    storage.set("old", "ciphertext")
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(b"x" * 4096)
+    stored = []
+    with pytest.raises(OperationalError, match=r"full|disk I/O error"):
+        for number in range(100):
+            storage.set(f"owner {number}", "x" * 8000)
+            stored.append(f"owner {number}")
+    assert storage.get("old") == "ciphertext"
+    filler.unlink()
+    second = SQLAlchemyStorage(url)
+    assert set(second.owner_ids()) == {"old", *stored}
+    second.close()
+    assert_works(storage)
+    storage.close()
+
+
+def test_sqlite_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "keys.db").write_bytes(b"not a database, but long enough to look at" * 100)
+    storage = SQLAlchemyStorage(f"sqlite:///{tmp_path}/keys.db")
+    with pytest.raises(DBAPIError, match="not a database"):
+        storage.get("old")
+    storage.close()
+
+
+def test_postgresql_killed_and_started_again(
+    postgresql: PostgreSQLServer, postgresql_storage: SQLAlchemyStorage
+) -> None:
+    postgresql.kill()
+    started = time.monotonic()
+    for use in (postgresql_storage.get, postgresql_storage.delete):
+        with pytest.raises(OperationalError):
+            use("old")
+    with pytest.raises(OperationalError):
+        postgresql_storage.set("old", "other")
+    assert time.monotonic() - started < 2
+    postgresql.start()
+    assert_works(postgresql_storage)
+
+
+def test_postgresql_restart_between_two_visitors_is_not_noticed(
+    postgresql: PostgreSQLServer, postgresql_storage: SQLAlchemyStorage
+) -> None:
+    """The pooled connection is dead, and the storage finds out by itself."""
+    for end in (postgresql.kill, postgresql.stop):
+        end()
+        postgresql.start()
+        assert postgresql_storage.get("old") == "ciphertext"
+        end()
+        postgresql.start()
+        assert_works(postgresql_storage)
+
+
+def test_postgresql_connection_ended_by_an_administrator_is_not_noticed(
+    postgresql: PostgreSQLServer, postgresql_storage: SQLAlchemyStorage
+) -> None:
+    for _ in range(3):
+        postgresql.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        postgresql_storage.set("old", "ciphertext")
+        assert_works(postgresql_storage)
+
+
+def test_postgresql_that_is_read_only(
+    postgresql: PostgreSQLServer, postgresql_url: str, postgresql_storage: SQLAlchemyStorage
+) -> None:
+    """As a standby is, on which a fail-over has left the app."""
+    database = postgresql_url.rpartition("/")[2]
+    postgresql.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    postgresql_storage.close()
+    with pytest.raises(DBAPIError, match="read-only"):
+        postgresql_storage.set("old", "other")
+    with pytest.raises(DBAPIError, match="read-only"):
+        postgresql_storage.delete("old")
+    assert postgresql_storage.get("old") == "ciphertext"
+    postgresql.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+    postgresql_storage.close()
+    assert_works(postgresql_storage)
+
+
+def test_postgresql_at_its_connection_limit(
+    postgresql: PostgreSQLServer, postgresql_url: str, postgresql_storage: SQLAlchemyStorage
+) -> None:
+    address, _, database = postgresql_url.partition("@")[2].partition("/")
+    role = f"limited_{database}"
+    postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'limited' CONNECTION LIMIT 1")
+    postgresql.execute(f"GRANT ALL ON openrouter_keys TO {role}", database=database)
+    url = f"postgresql+psycopg://{role}:limited@{address}/{database}"
+    first, second = SQLAlchemyStorage(url), SQLAlchemyStorage(url)
+    assert_works(first)
+    with pytest.raises(OperationalError, match="too many connections") as failure:
+        second.get("old")
+    assert "limited@" not in str(failure.value)
+    first.close()
+    # The server counts a connection for a moment after it was closed.
+    deadline = time.monotonic() + 5
+    while postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE usename LIKE 'limited%'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert_works(second)
+    second.close()
+
+
+def test_postgresql_error_shows_no_password(postgresql: PostgreSQLServer) -> None:
+    storage = SQLAlchemyStorage(postgresql.url.replace("tester:", "tester:CANARY"))
+    with pytest.raises(OperationalError, match="authentication failed") as failure:
+        storage.get("old")
+    assert "CANARY" not in str(failure.value)
+
+
+def test_redis_out_of_memory(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
+    own_redis.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    own_redis.execute("CONFIG", "SET", "maxmemory", "1")
+    for owner_id in ("old", "new"):
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            redis_storage.set(owner_id, "x")
+    assert redis_storage.get("old") == "ciphertext"
+    assert redis_storage.get("new") is None
+    redis_storage.delete("new")
+    own_redis.execute("CONFIG", "SET", "maxmemory", "0")
+    assert_works(redis_storage)
+
+
+def test_redis_that_became_a_replica(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
+    own_redis.execute("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(redis.exceptions.ReadOnlyError):
+        redis_storage.set("old", "other")
+    with pytest.raises(redis.exceptions.ReadOnlyError):
+        redis_storage.delete("old")
+    assert redis_storage.get("old") == "ciphertext"
+    own_redis.execute("REPLICAOF", "NO", "ONE")
+    assert_works(redis_storage)
+
+
+def test_redis_key_of_another_kind(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
+    """Somebody else's list under our name fails the read, and gives way to a new entry."""
+    for replace in (lambda: redis_storage.set("new", "x"), lambda: redis_storage.delete("new")):
+        own_redis.execute("DEL", "openrouter:key:new")
+        own_redis.execute("LPUSH", "openrouter:key:new", "x")
+        with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+            redis_storage.get("new")
+        replace()
+        assert_works(redis_storage)
+
+
+def test_redis_killed_and_started_again(
+    own_redis: RedisServer, redis_storage: RedisStorage
+) -> None:
+    own_redis.kill()
+    started = time.monotonic()
+    for use in (redis_storage.get, redis_storage.delete):
+        with pytest.raises(redis.ConnectionError):
+            use("old")
+    with pytest.raises(redis.ConnectionError):
+        redis_storage.set("old", "other")
+    assert time.monotonic() - started < 2
+    own_redis.start()
+    assert_works(redis_storage)
+
+
+def test_redis_restart_between_two_visitors_is_not_noticed(
+    own_redis: RedisServer, redis_storage: RedisStorage
+) -> None:
+    for end in (own_redis.kill, own_redis.stop):
+        end()
+        own_redis.start()
+        assert redis_storage.get("old") == "ciphertext"
+        own_redis.execute("CLIENT", "KILL", "TYPE", "normal")
+        assert_works(redis_storage)

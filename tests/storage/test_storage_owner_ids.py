@@ -1,0 +1,47 @@
+"""An owner id that some database would cut or alter is refused before anything is sent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.storage.owner_id import check_owner_id
+from flask_openrouter.storage.redis import RedisStorage
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+
+REFUSED = {
+    "empty": "",
+    "256 characters": "x" * 256,
+    "10 kB": "x" * 10_000,
+    "NUL": "a\0b",
+    "lone surrogate": "a\udc80",
+    "number": 7,
+    "bytes": b"a",
+    "None": None,
+}
+
+# None of them has a server: what reaches for one fails with another error than ValueError.
+STORAGES = {
+    "memory": MemoryStorage(),
+    "sqlalchemy": SQLAlchemyStorage("postgresql+psycopg://127.0.0.1:1/nowhere"),
+    "redis": RedisStorage("redis://127.0.0.1:1"),
+}
+
+
+@pytest.mark.parametrize("owner_id", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+def test_owner_ids_that_cannot_be_kept_exactly_are_refused(
+    storage: KeyStorage, owner_id: str
+) -> None:
+    for use in (storage.get, storage.delete, lambda owner: storage.set(owner, "ciphertext")):
+        with pytest.raises(ValueError, match="An owner id"):
+            use(owner_id)
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=255))
+def test_every_other_text_is_taken_as_it_is(text: str) -> None:
+    owner_id = text or "x"
+    assert check_owner_id(owner_id) == owner_id

@@ -192,6 +192,7 @@ class KeyStorageContract:
         owner_ids = {f"{prefix}{number}" for number in range(20)}
         for owner_id in owner_ids:
             storage.set(owner_id, "old")
+        storage.set(_new_owner_id(), "of a neighbour")
         for owner_id in storage.owner_ids():
             if owner_id in owner_ids:
                 storage.set(owner_id, "new")

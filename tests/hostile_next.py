@@ -52,8 +52,9 @@ _SCHEMES: Final = (
 )  # fmt: skip
 _AFTER_SCHEME: Final = (":", ":/", "://", ":///", ":\\\\", ":%2f%2f", "://localhost@")
 _PREFIXES: Final = (
-    "\t", "\n", "\r", "\r\n", "\x00", "\x08", "\x0b", "\x0c", "\x1c", "\x1f", "\x7f", "\x85", "\xa0",
-    " ", "\u1680", "\u2003", "\u200b", "\u2028", "\u202e", "\u3000", "\ufeff", "%20", "%09", "+",
+    "\t", "\n", "\r", "\r\n", "\x00", "\x08", "\x0b", "\x0c", "\x1c", "\x1f", "\x7f", "\x85",
+    "\xa0", " ", "\u1680", "\u2003", "\u200b", "\u2028", "\u202e", "\u3000", "\ufeff", "%20",
+    "%09", "+",
 )  # fmt: skip
 
 #: Those from advisories and bug bounties.
@@ -101,7 +102,7 @@ HOSTILE: Final = tuple(
         (
             *map("".join, product(_SLASHES, _HOSTS)),
             *(f"{scheme}{mark}evil.example" for scheme, mark in product(_SCHEMES, _AFTER_SCHEME)),
-            *map("".join, product(_PREFIXES, ("//evil.example", "/\\evil.example", "javascript:x"))),
+            *map("".join, product(_PREFIXES, ("//evil.example", "/\\evil.example", "data:x"))),
             *_CLASSICS,
             *OWN_ROUTES,
         )

@@ -15,7 +15,7 @@ act serves all further requests. An act is a function ``(connection) -> None`` t
 connection is kept for the next request unless the act closed it.
 
 ``on_connect`` is an act for the bare TCP connection, before TLS and before any request: reset it,
-let it hang, or answer a ``CONNECT``. ``tls`` is a server-side ``ssl.SSLContext``.
+let it hang, or send what is no TLS. ``tls`` is a server-side ``ssl.SSLContext``.
 """
 
 from __future__ import annotations
@@ -344,37 +344,19 @@ def gzip_bomb(megabytes: int, layers: int = 1) -> bytes:
     return data
 
 
-def serve_connect_proxy(target_port: int) -> Act:
-    """For ``on_connect``: act as a proxy that takes one ``CONNECT`` and then copies bytes."""
+def tunnel_to(port: int) -> Act:
+    """Be a proxy: grant a ``CONNECT``, to wherever, and copy bytes from and to ``port``."""
 
     def act(connection: Connection) -> None:
-        client = connection.sock
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(1024)
-        connection.request = next(_requests(_Head(head)))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", target_port)) as upstream:
-            back = threading.Thread(target=_copy, args=(upstream, client), daemon=True)
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as upstream:
+            back = threading.Thread(target=_copy, args=(upstream, connection.sock), daemon=True)
             back.start()
-            _copy(client, upstream)
+            _copy(connection.sock, upstream)
             back.join(timeout=5)
         connection.close()
 
     return act
-
-
-class _Head:
-    """Just enough of a stream for :func:`_requests`."""
-
-    def __init__(self, data: bytes) -> None:
-        self._lines = data.splitlines(keepends=True)
-
-    def readline(self, _: int) -> bytes:
-        return self._lines.pop(0) if self._lines else b""
-
-    def read(self, _: int) -> bytes:
-        return b""
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

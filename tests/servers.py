@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -121,7 +122,7 @@ class Server:
         children = Path(f"/proc/{pid}/task/{pid}/children")
         return [pid, *map(int, children.read_text().split() if children.exists() else [])]
 
-    def _identity(self) -> dict[str, object]:
+    def _identity(self) -> dict[str, Any]:
         if self._account is None:
             return {"cwd": self.folder}
         environment = {**os.environ, "HOME": str(self.folder), "LC_ALL": "C"}
@@ -164,7 +165,7 @@ class PostgreSQLServer(Server):
         self.execute(f"CREATE DATABASE {name}")
         return self.database_url(name)
 
-    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement of the test's own, past the code under test, and return its rows."""
         with psycopg.connect(
             host="127.0.0.1",
@@ -175,7 +176,7 @@ class PostgreSQLServer(Server):
             connect_timeout=5,
             autocommit=True,
         ) as connection:
-            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     def initialize(self) -> None:
@@ -221,7 +222,7 @@ class RedisServer(Server):
     def execute(self, *command: str) -> object:
         """Run one command of the test's own, past the code under test, and return its answer."""
         with redis.Redis(port=self.port, socket_timeout=5, decode_responses=True) as client:
-            return client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)
 
     def command(self) -> list[str]:
         options = {

@@ -109,7 +109,7 @@ class OpenRouterClient:
             state=state,
         )
         # An error raised here must not carry them in its frame: a plain challenge is the verifier.
-        del callback_url, code_challenge, state
+        del callback_url, code_challenge, code_challenge_method, state
         if isinstance(result, BaseException):
             raise result
         return result
@@ -135,7 +135,7 @@ class OpenRouterClient:
         result = calls.exchange_code(
             self._transport, self._timeout, code, code_verifier, code_challenge_method
         )
-        del code, code_verifier
+        del code, code_verifier, code_challenge_method
         if isinstance(result, BaseException):
             raise result
         return result

@@ -98,15 +98,15 @@ def get_key_info(
         return ValueError(MALFORMED_KEY)
     headers = {**headers, "Accept": "application/json", "Authorization": f"Bearer {api_key}"}
     finish_by = monotonic() + seconds
-    for retry in range(retries + 1):
+    for retry in range(retries):
         result = _key_info(transport, finish_by - monotonic(), headers, api_key)
         pause = _pause(result, retry)
-        if pause is None or retry == retries or monotonic() + pause >= finish_by:
-            break
+        if pause is None or monotonic() + pause >= finish_by:
+            return result
         interrupted = outcome_of(sleep, pause)
         if isinstance(interrupted, BaseException):
             return interrupted
-    return result
+    return _key_info(transport, finish_by - monotonic(), headers, api_key)
 
 
 def _key_info(

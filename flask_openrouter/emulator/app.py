@@ -6,7 +6,7 @@ from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from . import account, chat, consent, control, oauth
+from . import account, chat, consent, console, control, oauth
 from .bodies import MAX_BODY_LENGTH
 from .config import EmulatorConfig
 from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
@@ -26,7 +26,7 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
     emulator.wsgi_app = app.wsgi_app
-    for room in (consent, oauth, account, chat, control):
+    for room in (consent, console, oauth, account, chat, control):
         app.register_blueprint(room.bp)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)

@@ -22,17 +22,6 @@ from .errors import APIError
 bp = Blueprint("consent", __name__)
 
 
-@bp.get("/")
-def index() -> ResponseReturnValue:
-    """Say what this is and how to use it."""
-    emulator = get_emulator()
-    return _page(
-        "index.html",
-        base_url=request.host_url.rstrip("/"),
-        keys=emulator.ledger.keys(emulator.now()),
-    )
-
-
 @bp.get("/auth")
 def ask() -> ResponseReturnValue:
     """Show who asks for what, with two buttons."""
@@ -41,7 +30,7 @@ def ask() -> ResponseReturnValue:
     except InvalidAuthorization as error:
         return message_page(400, "This request cannot be granted", f"{error}.")
     emulator = get_emulator()
-    page = _page(
+    answer = page(
         "consent.html",
         asked=asked,
         origin=asked.callback_url and origin_of(asked.callback_url),
@@ -50,14 +39,14 @@ def ask() -> ResponseReturnValue:
         openrouter_user_id=emulator.config.openrouter_user_id,
         code_minutes=f"{emulator.config.code_max_age / 60:.3g}",
     )
-    page.headers["Content-Security-Policy"] = content_security_policy(_form_targets(asked))
-    return page
+    answer.headers["Content-Security-Policy"] = content_security_policy(_form_targets(asked))
+    return answer
 
 
 @bp.post("/auth")
 def decide() -> ResponseReturnValue:
     """Do what the visitor decided, once."""
-    if not _is_own_form():
+    if not is_own_form():
         return message_page(403, "This form was sent from elsewhere", "Nothing was granted.")
     decision = request.form.get("decision")
     if decision not in ("approve", "deny"):
@@ -84,7 +73,7 @@ def _approve(emulator: Emulator, asked: AuthorizationRequest) -> ResponseReturnV
         return message_page(409, "Something went wrong", f"Error granting auth: {body}")
     code = emulator.ledger.issue_code(asked, config.openrouter_user_id, emulator.now())
     if asked.callback_url is None:
-        return _page("code.html", code=code, code_minutes=f"{config.code_max_age / 60:.3g}")
+        return page("code.html", code=code, code_minutes=f"{config.code_max_age / 60:.3g}")
     parameters = {"code": code}
     if config.echo_state and asked.state is not None:
         parameters["state"] = asked.state
@@ -105,9 +94,9 @@ def _deny(emulator: Emulator, asked: AuthorizationRequest) -> ResponseReturnValu
 
 def message_page(status: int, title: str, message: str) -> Response:
     """Return a page that says one thing and leads nowhere."""
-    page = _page("message.html", title=title, message=message)
-    page.status_code = status
-    return page
+    answer = page("message.html", title=title, message=message)
+    answer.status_code = status
+    return answer
 
 
 def content_security_policy(form_action: str = "'none'") -> str:
@@ -129,12 +118,13 @@ def _form_targets(asked: AuthorizationRequest) -> str:
     return f"'self' {parts.scheme}:"
 
 
-def _is_own_form() -> bool:
+def is_own_form() -> bool:
     """Whether the browser says that the form is ours, or says nothing at all."""
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     return site == "same-origin" and origin in (None, request.host_url.rstrip("/"))
 
 
-def _page(template: str, **values: object) -> Response:
+def page(template: str, **values: object) -> Response:
+    """Return one of the emulator's pages."""
     return Response(render_template(f"emulator/{template}", **values), mimetype="text/html")

@@ -12,6 +12,7 @@ import time
 import zlib
 
 import pytest
+import requests
 from misbehaving import (
     MisbehavingProvider,
     answer,
@@ -207,6 +208,13 @@ def test_r79_f16_too_large_an_answer_is_refused_in_little_memory(act):
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.parametrize("name", ["64 KiB and one byte", "endless chunks"])
+def test_r79_too_large_an_answer_is_invalid(name):
+    with MisbehavingProvider(TOO_MUCH[name]) as provider:
+        error, _ = failure_of_exchange(provider.url, timeout=5)
+    assert (type(error), error.status) == (InvalidAnswerError, 200)
+
+
 def test_r79_an_answer_of_exactly_64_kib_is_taken():
     body = b'{"key":"%s"}' % KEY.encode()
     with MisbehavingProvider(raw(http_answer(200, body.ljust(65_536)))) as provider:
@@ -305,6 +313,14 @@ def test_r80_kept_connection_that_was_closed_meanwhile_is_replaced():
             assert (provider.connections, len(provider.exchanges)) == (number, number)
             provider.drop_connections()
             time.sleep(0.05)
+
+
+def test_connections_can_be_used_without_a_time_limit_of_ours():
+    """The adapter is requests' own otherwise: an app may mount it on a session."""
+    with MisbehavingProvider(issue_key(KEY)) as provider:
+        adapter = OpenRouterClient(provider.url)._transport.adapter
+        request = requests.Request("GET", f"{provider.url}/api/v1/models").prepare()
+        assert adapter.send(request, timeout=5).json()["key"] == KEY
 
 
 def test_connection_is_kept_between_calls():

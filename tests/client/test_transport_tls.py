@@ -15,10 +15,11 @@ from misbehaving import (
     http_answer,
     issue_key,
     raw,
-    serve_connect_proxy,
+    tunnel_to,
 )
 
 from flask_openrouter.client import OpenRouterClient, deadline
+from flask_openrouter.client.environment import CA_VARIABLES
 from flask_openrouter.errors import ConfigurationError, TransportError, TransportTimeoutError
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
@@ -30,6 +31,8 @@ DAY = datetime.timedelta(days=1)
 def trusted(tmp_path, monkeypatch):
     """A certificate authority that the environment names as the only trusted one."""
     authority = CertificateAuthority(tmp_path)
+    for variable in CA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
     return authority
 
@@ -43,9 +46,17 @@ def test_verified_certificate_is_accepted_and_the_connection_kept(trusted):
         client = OpenRouterClient(provider.url)
         for _ in range(5):
             assert client.exchange_code(CODE, VERIFIER).api_key == KEY
-        assert client.get_key_info  # The same connections serve every call.
         client.api_session(KEY).get("models")
         assert (provider.handshakes, len(provider.requests)) == (1, 6)
+
+
+def test_public_authorities_are_trusted_unless_the_environment_says_otherwise(trusted, monkeypatch):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
+        client = OpenRouterClient(provider.url)
+        with pytest.raises(TransportError, match="certificate"):
+            client.exchange_code(CODE, VERIFIER)
+    assert len(client._transport._tls.get_ca_certs()) > 50
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -190,22 +201,28 @@ def tunnelled(trusted, act, proxy_tls=None):
     provider = MisbehavingProvider(
         act, tls=trusted.server_context("gateway.example"), host="gateway.example"
     )
-    proxy = MisbehavingProvider(tls=proxy_tls, on_connect=serve_connect_proxy(provider.port))
-    return provider, proxy
+    return provider, MisbehavingProvider(tunnel_to(provider.port), tls=proxy_tls)
 
 
-def test_r76_https_proxy_of_the_environment_is_used(trusted, monkeypatch):
-    provider, proxy = tunnelled(trusted, issue_key(KEY))
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_r76_proxy_of_the_environment_is_used(trusted, monkeypatch, is_secure):
+    proxy_tls = trusted.server_context("127.0.0.1") if is_secure else None
+    provider, proxy = tunnelled(trusted, issue_key(KEY), proxy_tls)
     with provider, proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         client = OpenRouterClient(provider.url)
         assert client.exchange_code(CODE, VERIFIER).api_key == KEY
         assert client.api_session(KEY).post("chat/completions", json={}).status_code == 200
         assert (proxy.connections, provider.handshakes) == (1, 1)
+    (request,) = proxy.requests
+    assert (request.method, request.path) == ("CONNECT", f"gateway.example:{provider.port}")
+    assert "authorization" not in request.headers
 
 
-def test_r78_time_limit_holds_through_a_proxy(trusted, monkeypatch):
-    provider, proxy = tunnelled(trusted, drip(http_answer(200, {"key": KEY}), 0.1))
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_r78_time_limit_holds_through_a_proxy(trusted, monkeypatch, is_secure):
+    proxy_tls = trusted.server_context("127.0.0.1") if is_secure else None
+    provider, proxy = tunnelled(trusted, drip(http_answer(200, {"key": KEY}), 0.1), proxy_tls)
     with provider, proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         started = time.monotonic()

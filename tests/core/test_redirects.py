@@ -17,7 +17,7 @@ OWN_PATH = "/openrouter"
 # Slashes, dots, controls and their escapes, put together in every order.
 _PIECES = st.sampled_from(
     [
-        *("/", "\\", "//", "%2f", "%5C", "%252f", ".", "..", "%2e", "%2E%2e", "@", ":", ";", "?", "#"),
+        *("/", "\\", "//", "%2f", "%5C", "%252f", ".", "..", "%2e", "@", ":", "?", "#"),
         *("\t", "\n", "\r", "\x00", " ", "\x7f", "\xa0", "\u2028", "\ufeff", "\ud800", "\uff0f"),
         *("%00", "%09", "%0a", "%20", "%7f", "%c3%a4", "%ff", "%", "a", "ä", "😀", "evil.example"),
         *("http:", "https://", "javascript:", "openrouter", "login", "[", "]", "{", '"', "<", "|"),

@@ -22,7 +22,9 @@ def test_postgresql_waits_are_bounded(postgresql_url: str) -> None:
     engine = create_storage_engine(make_url(postgresql_url))
     with engine.connect() as connection:
         assert connection.execute(text("SHOW statement_timeout")).scalar() == "5s"
-        parameters = connection.connection.driver_connection.info.get_parameters()
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        parameters = driver_connection.info.get_parameters()
     engine.dispose()
     assert parameters["connect_timeout"] == "5"
     assert parameters["tcp_user_timeout"] == "5000"
@@ -97,7 +99,7 @@ def test_what_is_no_engine_is_refused(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/app.db")
     with Session(engine) as session, pytest.raises(ConfigurationError, match="got Session"):
         SQLAlchemyStorage(session)  # type: ignore[arg-type]
-    storage = SQLAlchemyStorage(scoped_session(sessionmaker(engine)))
+    storage = SQLAlchemyStorage(scoped_session(sessionmaker(engine)))  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="got Session"):
         storage.get("owner")
 

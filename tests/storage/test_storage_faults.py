@@ -1,7 +1,7 @@
 """Storage that is down, full, locked or read-only: an error at once, nothing lost, then as before.
 
-The errors are the drivers' own. What counts: they come (nothing is swallowed, no wrong answer), what
-was stored is still there, and the same storage object works again when the fault is over.
+The errors are the drivers' own. What counts: they come (nothing is swallowed, no wrong answer),
+what was stored is still there, and the same storage object works again when the fault is over.
 """
 
 from __future__ import annotations
@@ -76,6 +76,13 @@ def assert_works(storage: KeyStorage) -> None:
     assert storage.get("new") is None
 
 
+def fill(storage: KeyStorage, stored: list[str]) -> None:
+    """Store until it fails, noting what was stored."""
+    for number in range(100):
+        storage.set(f"owner {number}", "x" * 8000)
+        stored.append(f"owner {number}")
+
+
 def test_sqlite_locked_by_another_program(
     sqlite_storage: SQLAlchemyStorage, tmp_path: Path
 ) -> None:
@@ -95,14 +102,11 @@ def test_sqlite_on_a_full_disk_keeps_what_it_has(small_disk: Path) -> None:
     storage = SQLAlchemyStorage(url)
     storage.set("old", "ciphertext")
     filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(b"x" * 4096)
-    stored = []
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(b"x" * 256 * 1024)
+    stored: list[str] = []
     with pytest.raises(OperationalError, match=r"full|disk I/O error"):
-        for number in range(100):
-            storage.set(f"owner {number}", "x" * 8000)
-            stored.append(f"owner {number}")
+        fill(storage, stored)
     assert storage.get("old") == "ciphertext"
     filler.unlink()
     second = SQLAlchemyStorage(url)

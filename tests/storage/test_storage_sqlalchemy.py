@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import PostgreSQLServer
@@ -283,6 +284,28 @@ def test_mysql_has_an_atomic_upsert_too(name: str) -> None:
     assert statement is not None
     sql = " ".join(str(statement.compile(dialect=mysql.dialect())).split())
     assert "ON DUPLICATE KEY UPDATE ciphertext = VALUES(ciphertext), updated_at =" in sql
+
+
+def test_database_without_upsert_leaves_the_later_entry_of_two(sqlite_url: str) -> None:
+    """Another worker inserts the owner between our UPDATE and our INSERT."""
+    engine = create_engine(sqlite_url)
+    storage, rival = SQLAlchemyStorage(engine), SQLAlchemyStorage(sqlite_url)
+    storage.create_table()
+    engine.dialect.name = "unknown"
+    statements: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def overtake(*details: Any) -> None:
+        statements.append(details[2].split()[0])
+        if statements == ["UPDATE", "INSERT"]:
+            rival.set("owner", "of the rival")
+
+    storage.set("owner", "ciphertext")
+    assert statements == ["UPDATE", "INSERT", "UPDATE"]
+    assert rival.get("owner") == "ciphertext"
+    assert rival.count_owners() == 1
+    rival.close()
+    engine.dispose()
 
 
 def test_mysql_gets_owners_as_bytes_and_returns_them_as_text(sqlite_url: str) -> None:

@@ -1,0 +1,133 @@
+"""The app on a real port with a thread for each request, and browsers that speak to it by socket.
+
+::
+
+    with live(app) as url:
+        browser = Browser(url)
+        browser.get("/guarded").status
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from visitor import NAVIGATE, with_query
+from werkzeug.http import parse_cookie
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+#: Seconds that an answer may take before the test counts as stuck.
+PATIENCE = 20.0
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def live(app: Any) -> Iterator[str]:
+    """Serve a WSGI app on loopback; yield its origin, such as ``http://127.0.0.1:54321``."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE)
+
+
+@dataclass(frozen=True)
+class LiveAnswer:
+    """What came back: ``set_cookies`` are those of this answer, not yet in any jar."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    text: str
+
+    @property
+    def location(self) -> str:
+        return str(self.headers["Location"])
+
+    @property
+    def set_cookies(self) -> list[str]:
+        return self.headers.get_all("Set-Cookie") or []
+
+
+class Browser:
+    """One browser: a cookie jar for one site. ``jar`` maps names to values; copy it at will."""
+
+    def __init__(self, url: str, jar: Mapping[str, str] | None = None) -> None:
+        self.url = url
+        self.jar = dict(jar or {})
+
+    def send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: str = ""
+    ) -> LiveAnswer:
+        """Make a request with the jar as it is now, and leave the jar alone."""
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
+        cookies = {"Cookie": "; ".join(map("=".join, self.jar.items()))} if self.jar else {}
+        form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        try:
+            connection.request(
+                method,
+                parts._replace(scheme="", netloc="").geturl(),
+                body=body or None,
+                headers={**NAVIGATE, **cookies, **form, **(headers or {})},
+            )
+            answer = connection.getresponse()
+            return LiveAnswer(answer.status, answer.headers, answer.read().decode())
+        finally:
+            connection.close()
+
+    def apply(self, answer: LiveAnswer) -> None:
+        """Take over the cookies of an answer."""
+        for line in answer.set_cookies:
+            name, _, rest = line.partition("=")
+            if "Max-Age=0" in line or "1970" in line:
+                self.jar.pop(name, None)
+            else:
+                self.jar[name] = rest.partition(";")[0]
+                assert parse_cookie(line)[name] == self.jar[name].strip('"')
+
+    def get(self, url: str, **headers: str) -> LiveAnswer:
+        """Visit an address."""
+        answer = self.send("GET", url, headers=headers)
+        self.apply(answer)
+        return answer
+
+    def post(self, url: str, **form: str) -> LiveAnswer:
+        """Send a form of this site."""
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        answer = self.send("POST", url, headers=headers, body=urlencode(form))
+        self.apply(answer)
+        return answer
+
+    def start(self, next_url: str = "/") -> str:
+        """Begin a login and return the address at OpenRouter."""
+        answer = self.get("/openrouter/login?" + urlencode({"next": next_url}))
+        assert answer.status == 303, answer.text
+        return answer.location
+
+    def callback_url(self, code: str) -> str:
+        """Begin a login and return its callback with this code."""
+        (url,) = parse_qs(urlsplit(self.start()).query)["callback_url"]
+        return with_query(url, code=code)
+
+    @property
+    def key(self) -> str | None:
+        """The fingerprint of the key that the guarded view is given, or None."""
+        answer = self.get("/guarded")
+        return answer.text if answer.status == 200 else None

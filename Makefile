@@ -4,6 +4,7 @@
 # make test            every test, with coverage
 # make browser         only the tests in headless Chromium (apt install chromium)
 # make lint            ruff and mypy
+# make wheel           build the wheel and sdist, and test the wheel without the source tree
 # make clean           remove what the others made
 .POSIX:
 
@@ -16,7 +17,7 @@ demo: .venv/.demo
 	@PORT='$(PORT)' LIVE='$(LIVE)' $(BIN)/python -m example_app
 
 test: .venv/.ready
-	$(BIN)/python -m pytest --cov=flask_openrouter --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest --ignore=tests/packaging --cov=flask_openrouter --cov-branch --cov-fail-under=100
 
 browser: .venv/.ready
 	$(BIN)/python -m pytest tests/browser
@@ -25,6 +26,13 @@ lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+wheel: .venv/.ready
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet build twine
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python -m pytest tests/packaging
 
 clean:
 	rm -rf .venv .coverage htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -50,4 +58,4 @@ clean:
 	$(BIN)/python -m pip install --quiet --group lint
 	@touch $@
 
-.PHONY: demo test browser lint clean
+.PHONY: demo test browser lint wheel clean

@@ -31,7 +31,9 @@ MAX_PENDING: Final = 8
 MAX_CLOCK_SKEW: Final = 60
 #: Browsers drop a cookie whose name and value are longer, in bytes (RFC 6265 §6.1).
 _MAX_COOKIE: Final = 4093
-_STATE = re.compile(r"[A-Za-z0-9_-]{43}")
+#: A state or code_verifier of ours, and a binding: base64url of 32 and of 12 bytes.
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_BINDING: Final = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class AuthorizationRequest:
     binding: str
     #: Where to go afterwards, or None.
     next_url: str | None
-    #: Whether another site sent the visitor here. Such logins make room first.
+    #: Whether another site sent the visitor here. Such logins make room for the others.
     is_cross_site: bool
 
     @classmethod
@@ -56,10 +58,18 @@ class AuthorizationRequest:
             request = cls(*value)
         except TypeError:
             return None
-        types = (str, str, int, str, str | None, bool)
-        if not all(isinstance(*pair) for pair in zip(astuple(request), types, strict=True)):
-            return None
-        return request
+        return request if request._is_well_formed() else None
+
+    def _is_well_formed(self) -> bool:
+        return (
+            _matches(_SECRET, self.state)
+            and _matches(_SECRET, self.code_verifier)
+            and type(self.issued_at) is int
+            and 0 <= self.issued_at < 2**53
+            and _matches(_BINDING, self.binding)
+            and isinstance(self.next_url, str | None)
+            and isinstance(self.is_cross_site, bool)
+        )
 
 
 def start_authorization(
@@ -74,16 +84,17 @@ def start_authorization(
         next_url=next_url,
         is_cross_site=is_cross_site,
     )
-    pending = [entry for entry in _pending() if _age(services, entry) <= _max_age(services)]
+    pending = [entry for entry in _pending() if _is_fresh(services, entry)]
     pending.append(request)
     while len(pending) > MAX_PENDING:
         pending.remove(_least_wanted(pending))
     _store(pending)
     while _session_is_too_big():
-        if len(pending) > 1:
-            pending.remove(_least_wanted(pending))
-        elif pending[0].next_url is not None:
-            pending = [replace(pending[0], next_url=None)]
+        unwanted = _least_wanted(pending)
+        if unwanted is pending[-1] and unwanted.next_url is not None:
+            pending[-1] = replace(unwanted, next_url=None)
+        elif len(pending) > 1:
+            pending.remove(unwanted)
         else:
             logger.warning(
                 "The session cookie is too big for browsers even without this login: they will drop"
@@ -101,15 +112,15 @@ def find_authorization(services: Services, state: str) -> AuthorizationRequest:
     user of the app or against another base URL.
     """
     found = None
-    if _STATE.fullmatch(state):
+    if _matches(_SECRET, state):
         for entry in _pending():
-            if hmac.compare_digest(entry.state.encode(), state.encode()):
+            if hmac.compare_digest(entry.state, state):
                 found = entry
     if found is None:
         raise StateMismatchError("No login of this browser waits for this.", reason="unknown")
-    if not -MAX_CLOCK_SKEW <= _age(services, found) <= _max_age(services):
+    if not _is_fresh(services, found):
         raise StateMismatchError("This login took too long.", reason="expired")
-    if not hmac.compare_digest(found.binding.encode(), _binding(services).encode()):
+    if not hmac.compare_digest(found.binding, _binding(services)):
         raise StateMismatchError("Somebody else started this login.", reason="foreign")
     return found
 
@@ -139,17 +150,18 @@ def _store(pending: list[AuthorizationRequest]) -> None:
 
 
 def _least_wanted(pending: list[AuthorizationRequest]) -> AuthorizationRequest:
-    # The oldest, but first those that another site may have forced on the visitor. Never the
-    # newest.
-    return next((entry for entry in pending[:-1] if entry.is_cross_site), pending[0])
+    # The oldest; but first those that another site may have forced on the visitor, so that these
+    # never push out one that the visitor wanted.
+    return next((entry for entry in pending if entry.is_cross_site), pending[0])
 
 
-def _age(services: Services, request: AuthorizationRequest) -> float:
-    return services.clock() - request.issued_at
+def _is_fresh(services: Services, request: AuthorizationRequest) -> bool:
+    age = services.clock() - request.issued_at
+    return -MAX_CLOCK_SKEW <= age <= services.settings.login_max_age
 
 
-def _max_age(services: Services) -> int:
-    return services.settings.login_max_age
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
 def _binding(services: Services) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask import current_app
+from flask.cli import AppGroup, with_appcontext
 
 from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import KeyStorageError
@@ -24,7 +27,27 @@ class _Commands(AppGroup):
             return super().get_command(ctx, name)
         from .emulator.__main__ import emulator_command
 
-        return emulator_command
+        return click.Command(
+            name,
+            callback=with_appcontext(_in_development_only(emulator_command.callback)),
+            params=emulator_command.params,
+            help=emulator_command.help,
+        )
+
+
+def _in_development_only(command: Callable[..., None] | None) -> Callable[..., None]:
+    def run(**options: Any) -> None:
+        settings = get_services().settings
+        if not (current_app.debug or current_app.testing or settings.emulator):
+            raise click.ClickException(
+                "This app runs as in production. The emulator is for development: start it with"
+                " flask --debug, set OPENROUTER_EMULATOR = True, or run it without an app:"
+                " python -m flask_openrouter.emulator"
+            )
+        if command is not None:
+            command(**options)
+
+    return run
 
 
 def create_commands() -> AppGroup:

@@ -108,9 +108,9 @@ def check_app_user(user_id: object) -> str:
     NUL. Texts that begin with ``browser:`` are taken: they name visitors whom the app does not
     know.
     """
-    if isinstance(user_id, int) and not isinstance(user_id, bool):
-        user_id = str(user_id)
     try:
+        if isinstance(user_id, int) and not isinstance(user_id, bool):
+            user_id = str(user_id)
         owner_id = check_owner_id(user_id)
     except ValueError:
         owner_id = BROWSER

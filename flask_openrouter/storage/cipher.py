@@ -7,10 +7,16 @@ import os
 from collections.abc import Iterable
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+try:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+except ImportError as exc:
+    raise ImportError(
+        "Flask-OpenRouter encrypts keys with the cryptography package and never does without it:"
+        " pip install cryptography"
+    ) from exc
 
 #: First byte of every ciphertext. A new format gets a new one, so an old one is never misread.
 VERSION: Final = b"\x01"
@@ -37,7 +43,7 @@ class KeyCipher:
         # 96 random bits from the operating system: fresh after a fork, too.
         nonce = os.urandom(_NONCE_BYTES)
         sealed = VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, context)
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _spell(sealed)
 
     def decrypt(self, ciphertext: str, context: bytes) -> bytes | None:
         """Return the plaintext, or None for anything that was not encrypted for this context."""
@@ -50,12 +56,13 @@ class KeyCipher:
     @staticmethod
     def _open(ciphertext: str, context: bytes, ciphers: tuple[AESGCM, ...]) -> bytes | None:
         try:
-            sealed = base64.b64decode(
-                ciphertext + "=" * (-len(ciphertext) % 4), altchars=b"-_", validate=True
-            )
+            sealed = base64.urlsafe_b64decode(ciphertext + "=" * (-len(ciphertext) % 4))
         except ValueError:
             return None
-        if len(sealed) < len(VERSION) + _NONCE_BYTES + _TAG_BYTES or sealed[:1] != VERSION:
+        # Base64 has many spellings for the same bytes: only ours counts.
+        if _spell(sealed) != ciphertext or sealed[:1] != VERSION:
+            return None
+        if len(sealed) < len(VERSION) + _NONCE_BYTES + _TAG_BYTES:
             return None
         for cipher in ciphers:
             try:
@@ -65,6 +72,10 @@ class KeyCipher:
             except InvalidTag:
                 continue
         return None
+
+
+def _spell(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _derive_key(material: bytes) -> bytes:

@@ -36,6 +36,8 @@ class ExtensionCookie:
         """Return the value, as this request has set it or else as the browser sent it."""
         if not has_request_context():
             return None
+        # Whatever comes of it is for this browser alone: no cache may hand it to another.
+        after_this_request(_vary_by_cookie)
         value: str | None = request.environ.get(self._environ_key, request.cookies.get(self.name))
         return value or None
 
@@ -55,8 +57,12 @@ class ExtensionCookie:
             httponly=True,
             samesite="Lax",
         )
-        response.vary.add("Cookie")
-        return response
+        return _vary_by_cookie(response)
+
+
+def _vary_by_cookie(response: Response) -> Response:
+    response.vary.add("Cookie")
+    return response
 
 
 class CookieStorage:

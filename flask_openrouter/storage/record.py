@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass, field
+from typing import Final
 
 # Words that every record holds. Compressing against them halves a record, which for most apps
 # travels in a cookie with every request.
 _DICTIONARY = (
     b'"user_ee10,"sk-or-v1-0123456789abcdef{"api_key":"","connected_at":1,"user_id":null"}'
 )
+
+#: The last second that a datetime can hold.
+_LATEST: Final = 253_402_300_799
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class KeyRecord:
             and " " not in self.api_key
             and isinstance(self.openrouter_user_id, str | None)
             and type(self.connected_at) is int
+            and 0 <= self.connected_at <= _LATEST
         )
 
     def to_bytes(self) -> bytes:

@@ -289,9 +289,9 @@ def test_mysql_has_an_atomic_upsert_too(name: str) -> None:
 def test_database_without_upsert_leaves_the_later_entry_of_two(sqlite_url: str) -> None:
     """Another worker inserts the owner between our UPDATE and our INSERT."""
     engine = create_engine(sqlite_url)
+    engine.dialect.name = "unknown"
     storage, rival = SQLAlchemyStorage(engine), SQLAlchemyStorage(sqlite_url)
     storage.create_table()
-    engine.dialect.name = "unknown"
     statements: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -50,6 +50,8 @@ class AuthorizationRequest:
     next_url: str | None
     #: Whether another site sent the visitor here. Such logins make room for the others.
     is_cross_site: bool
+    #: Whether the login runs in a window of its own, which closes at the end.
+    is_popup: bool
 
     @classmethod
     def from_session(cls, value: Any) -> AuthorizationRequest | None:
@@ -69,20 +71,22 @@ class AuthorizationRequest:
             and _matches(_BINDING, self.binding)
             and isinstance(self.next_url, str | None)
             and isinstance(self.is_cross_site, bool)
+            and isinstance(self.is_popup, bool)
         )
 
 
 def start_authorization(
-    services: Services, *, next_url: str | None, is_cross_site: bool
+    services: Services, *, next_url: str | None, is_cross_site: bool, is_popup: bool = False
 ) -> AuthorizationRequest:
     """Put a new login into this browser's session and return it."""
     request = AuthorizationRequest(
         state=secrets.token_urlsafe(32),
         code_verifier=create_code_verifier(),
         issued_at=int(services.clock()),
-        binding=_binding(services),
+        binding=binding_of(services),
         next_url=next_url,
         is_cross_site=is_cross_site,
+        is_popup=is_popup,
     )
     pending = [entry for entry in _pending() if _is_fresh(services, entry)]
     pending.append(request)
@@ -120,7 +124,7 @@ def find_authorization(services: Services, state: str) -> AuthorizationRequest:
         raise StateMismatchError("No login of this browser waits for this.", reason="unknown")
     if not _is_fresh(services, found):
         raise StateMismatchError("This login took too long.", reason="expired")
-    if not hmac.compare_digest(found.binding, _binding(services)):
+    if not hmac.compare_digest(found.binding, binding_of(services)):
         raise StateMismatchError("Somebody else started this login.", reason="foreign")
     return found
 
@@ -164,11 +168,17 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _binding(services: Services) -> str:
+def binding_of(services: Services) -> str:
+    """Return what ties a login to the app's user of this request and to the base URL."""
     user_id = services.owners.app_user()
     owner = "nobody" if user_id is None else f"user {user_id}"
-    digest = hashlib.sha256(f"{services.settings.base_url} {owner}".encode(errors="replace"))
-    return base64.urlsafe_b64encode(digest.digest()[:12]).decode()
+    return digest(f"{services.settings.base_url} {owner}")
+
+
+def digest(text: str) -> str:
+    """Return 96 bits that stand for this text, in 16 characters: cookies are small."""
+    sha256 = hashlib.sha256(text.encode(errors="replace")).digest()
+    return base64.urlsafe_b64encode(sha256[:12]).decode()
 
 
 def _session_is_too_big() -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from flask import Response
+from flask import Response, url_for
 
 from . import parking
 from .authorization import find_authorization, take_authorization
 from .callback import Callback
 from .connection import drop_connection, get_connection, real_app, send
 from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
+from .finished import find_finished, remember_finished
 from .pages import home_url, own_path, protect_page, see_other, show_problem
 from .problems import PROBLEMS, Problem, problem_of
 from .redirects import safe_next
@@ -27,8 +28,11 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
     next_url = None
     try:
         callback = read()
+        finished = find_finished(services, callback.state)
+        if finished is not None and get_connection():
+            return go_on(services, _still_safe(finished.next_url))
         pending = find_authorization(services, callback.state)
-        next_url = pending.next_url and safe_next(pending.next_url, own_path=own_path())
+        next_url = _still_safe(pending.next_url)
         if callback.code is None:
             take_authorization(services, pending)
             raise AccessDeniedError("The visitor declined.", reason="declined")
@@ -42,24 +46,23 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
         failure = error
     else:
         record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
-        return store(services, record, next_url)
+        if not store(services, record):
+            return fail(PROBLEMS["not_saved"], next_url)
+        remember_finished(services, pending)
+        return go_on(services, next_url, is_popup=pending.is_popup)
     return fail(problem_of(failure), next_url)
 
 
-def store(services: Services, record: KeyRecord, next_url: str | None) -> Response:
-    """Store a new key and send the visitor on; or park it and say so."""
+def store(services: Services, record: KeyRecord) -> bool:
+    """Store a new key and tell those who listen; or park it, and return False."""
     previous = get_connection()
     owner_id = services.owners.renew()
     try:
         previous_user_id = previous.openrouter_user_id if previous else None
         _save(services, owner_id, record)
     except KeyStorageError:
-        is_saved = False
-    else:
-        is_saved = True
-    if not is_saved:
         parking.park(services, record)
-        return fail(PROBLEMS["not_saved"], next_url)
+        return False
     parking.clear()
     services.owners.remember(owner_id)
     drop_connection()
@@ -72,7 +75,14 @@ def store(services: Services, record: KeyRecord, next_url: str | None) -> Respon
         openrouter_user_id=record.openrouter_user_id,
         previous_openrouter_user_id=previous_user_id,
     )
+    return True
+
+
+def go_on(services: Services, next_url: str | None, *, is_popup: bool = False) -> Response:
+    """Send a visitor who is connected to where the login was to lead."""
     landing = next_url or services.settings.login_redirect_url or home_url()
+    if is_popup:
+        landing = url_for("openrouter.connected", next=landing)
     return protect_page(see_other(landing))
 
 
@@ -80,6 +90,11 @@ def fail(problem: Problem, next_url: str | None) -> Response:
     """Tell the visitor, and those who listen, that a login ended without a key."""
     send(login_failed, real_app(), reason=problem.code)
     return show_problem(problem, next_url=next_url)
+
+
+def _still_safe(next_url: str | None) -> str | None:
+    # The session may have been written by another version, with other rules.
+    return safe_next(next_url, own_path=own_path())
 
 
 def _save(services: Services, owner_id: str, record: KeyRecord) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,6 +17,7 @@ from .errors import ConfigurationError
 logger = logging.getLogger("flask_openrouter")
 
 MIN_SECRET_BYTES: Final = 16
+_HUGE: Final = 10**12
 # Values that people copy from documentation and forget.
 _SAMPLE_SECRETS: Final = {
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -38,7 +38,8 @@ class Settings:
 
     base_url: str
     callback_url: str | None
-    storage_uri: str | None
+    #: May hold a password.
+    storage_uri: str | None = field(repr=False)
     #: Key material, newest first: the first encrypts and signs, all decrypt and verify.
     encryption_keys: tuple[bytes, ...] = field(repr=False)
     secret_keys: tuple[bytes, ...] = field(repr=False)
@@ -104,9 +105,12 @@ def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str |
 
 def _number(config: Mapping[str, Any], name: str, default: float) -> float:
     value = config.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Whatever is meant, it is less than this; and neither infinite nor "not a number".
+    if not is_number or not -_HUGE < value < _HUGE:
         raise ConfigurationError(f"{name} must be a number.")
-    return value
+    number: float = value
+    return number
 
 
 def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
@@ -116,7 +120,7 @@ def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
     return value
 
 
-def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float = math.inf) -> int:
+def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float = _HUGE) -> int:
     value = _positive(config, name, default)
     if value != int(value):
         raise ConfigurationError(f"{name} must be a whole number of seconds.")
@@ -140,7 +144,10 @@ def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
     url = config.get("OPENROUTER_BASE_URL", "https://openrouter.ai")
     if not isinstance(url, str):
         raise ConfigurationError("OPENROUTER_BASE_URL must be a text.")
-    base_url = normalize_base_url(url)
+    try:
+        base_url = normalize_base_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"OPENROUTER_BASE_URL: {error}") from None
     if base_url.startswith("http://") and not loopback_allowed:
         raise ConfigurationError(
             "OPENROUTER_BASE_URL is an http address on this machine, which is only right for"
@@ -182,6 +189,8 @@ def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tup
     if isinstance(categories, str):
         # As the header has it, and as an environment variable can hold it.
         categories = [name.strip() for name in categories.split(",")]
+    if not isinstance(categories, list | tuple) or not all(isinstance(c, str) for c in categories):
+        raise ConfigurationError("OPENROUTER_APP_CATEGORIES must be a list of names.")
     try:
         attribution_headers(app_url, app_title, categories)
     except ConfigurationError as error:
@@ -190,20 +199,23 @@ def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tup
     return app_url, app_title, tuple(categories)
 
 
-def _http_url(config: Mapping[str, Any], name: str) -> str | None:
-    url = _text(config, name)
-    if url is not None and (
-        urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname
-    ):
-        raise ConfigurationError(f"{name} must be a full http or https address.")
-    return url
-
-
 def _landing(config: Mapping[str, Any], name: str) -> str | None:
     url = _text(config, name)
-    if url is not None and (not url.startswith("/") or url.startswith(("//", "/\\"))):
-        return _http_url(config, name)
+    if url is None or (url.startswith("/") and not url.startswith(("//", "/\\"))):
+        return url
+    if not _is_web_address(url):
+        raise ConfigurationError(
+            f"{name} must be a path such as /chat, or a full http or https address."
+        )
     return url
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes, ...]:
@@ -221,7 +233,9 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     for name, value in [("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", k) for k in fallbacks)]:
         if not isinstance(value, str | bytes):
             raise ConfigurationError(f"{name} must hold text or bytes.")
-        key = value.encode() if isinstance(value, str) else value
+        key = value if isinstance(value, bytes) else value.encode(errors="replace")
+        if isinstance(value, str) and key.decode() != value:
+            raise ConfigurationError(f"{name} holds bytes that are no text. {remedy}")
         if len(key.strip()) < MIN_SECRET_BYTES or key.lower() in _SAMPLE_SECRETS:
             message = (
                 f"{name} is too easy to guess: whoever guesses it can read every stored key."

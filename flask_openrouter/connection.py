@@ -142,7 +142,7 @@ class Connection:
         """Return this connection for use after the request, in a thread or a streamed answer.
 
         It keeps the key it has. A key in the visitor's cookie cannot be forgotten without a
-        request. """
+        request."""
         connection = Connection(self._app, self.owner_id)
         connection._record = self._record
         return connection

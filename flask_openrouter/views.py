@@ -40,6 +40,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     )
     blueprint.get("/login")(login)
     blueprint.get("/callback")(callback)
+    blueprint.get("/connected")(connected)
     blueprint.post("/save")(save)
     blueprint.get("/code", endpoint="code")(headless.show_code_form)
     blueprint.post("/code")(headless.take_pasted_code)
@@ -62,7 +63,12 @@ def login() -> Response:
     next_url = next_of_request()
     try:
         callback_url = callback_url_for(services)
-        pending = start_authorization(services, next_url=next_url, is_cross_site=is_cross_site())
+        pending = start_authorization(
+            services,
+            next_url=next_url,
+            is_cross_site=is_cross_site(),
+            is_popup=request.args.get("display") == "popup",
+        )
     except (LoginError, KeyStorageError) as error:
         failure = error
     else:
@@ -86,6 +92,12 @@ def callback() -> Response:
     return completion.finish(services, lambda: read_callback(services.settings.base_url))
 
 
+def connected() -> Response:
+    """End a login in a popup: a small script tells the page that opened it, and closes."""
+    page = render_template("openrouter/connected.html", next_url=next_of_request() or home_url())
+    return protect_page(make_response(page), scripts=True)
+
+
 def save() -> Response:
     """Store a key that the storage refused a moment ago, without asking OpenRouter again."""
     if not is_same_origin():
@@ -95,7 +107,9 @@ def save() -> Response:
     record = parking.parked_record(services)
     if record is None:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
-    return completion.store(services, record, next_url)
+    if not completion.store(services, record):
+        return completion.fail(PROBLEMS["not_saved"], next_url)
+    return completion.go_on(services, next_url)
 
 
 def disconnect() -> Response:

@@ -323,9 +323,10 @@ def flood(block: bytes, *, after: bytes = b"", blocks: int = 1_000_000) -> Act:
     return act
 
 
-def endless_body() -> Act:
-    """Send a chunked body that never ends."""
+def endless_body(start: bytes = b" ") -> Act:
+    """Send a chunked body of ``start`` and blanks that never end."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head += b"%x\r\n%b\r\n" % (len(start), start)
     return flood(b"4000\r\n" + b" " * 0x4000 + b"\r\n", after=head)
 
 

@@ -3,7 +3,8 @@
 ``requests`` and urllib3 limit the wait for the *next* bytes: a server that sends one byte a second
 is never too slow for them. Here every operation of the sockets below first asks how much is left of
 the current request's time, so a drip in the handshake, the headers or the body ends in time, with
-no thread to watch it.
+no thread to watch it. Only name resolution has limits of its own, those of the system's resolver:
+a request that it held up for too long fails as soon as it returns.
 """
 
 from __future__ import annotations

@@ -71,6 +71,9 @@ class CookieStorage:
     Works inside a request only, for the visitor of that request: nobody else's key is there.
     """
 
+    #: Bound into the ciphertext: a row of a stolen database must not open as somebody's cookie.
+    purpose: Final = "api_key in cookie"
+
     def __init__(self, cookie: ExtensionCookie) -> None:
         self._cookie = cookie
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from ..errors import KeyStorageError
 from . import KeyStorage
 from .cipher import KeyCipher, bound_to
-from .cookie import CookieStorage
 from .record import KeyRecord
 
 logger = logging.getLogger("flask_openrouter")
@@ -104,6 +103,4 @@ class KeyVault:
         return None if plaintext is None else KeyRecord.from_bytes(plaintext)
 
     def _context(self, owner_id: str) -> bytes:
-        # What lies in a database must not open in a cookie that anybody may send, nor the reverse.
-        purpose = "api_key in cookie" if isinstance(self.storage, CookieStorage) else "api_key"
-        return bound_to(purpose, self._base_url, owner_id)
+        return bound_to(getattr(self.storage, "purpose", "api_key"), self._base_url, owner_id)

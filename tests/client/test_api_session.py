@@ -134,6 +134,7 @@ def test_r76_bearer_cannot_be_replaced(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(netrc))
     with MisbehavingProvider(GOOD) as provider:
         session = session_for(provider)
+        assert not session.trust_env
         session.headers["Authorization"] = "Bearer mine"
         session.auth = ("user", "password")
         session.trust_env = True

@@ -1,0 +1,108 @@
+"""What an attacker does with browsers, and how a test tells that nothing came of it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from flask import Flask
+from leaks import leaks_in, response_bytes, without_session
+from visitor import Visitor
+from werkzeug.test import TestResponse
+
+from flask_openrouter.emulator import Emulator
+
+EXCHANGE = "/api/v1/auth/keys"
+COOKIES = ("session", "openrouter")
+
+
+def exchanges(emulator: Emulator) -> int:
+    """How many codes were sent to OpenRouter."""
+    return emulator.count("POST", EXCHANGE)
+
+
+def parameter(url: str, name: str) -> str:
+    """Return the one parameter of this name."""
+    (value,) = parse_qs(urlsplit(url).query)[name]
+    return value
+
+
+def state_of(url: str) -> str:
+    """Return the state in a callback address, or in the authorization URL that holds one."""
+    query = parse_qs(urlsplit(url).query)
+    return parameter(query["callback_url"][0], "state") if "callback_url" in query else (
+        query["state"][0]
+    )
+
+
+def pending(visitor: Visitor) -> list[list[object]]:
+    """Return the logins that wait in this browser's session, as they are kept."""
+    with visitor.client.session_transaction(base_url=visitor.base_url) as session:
+        return [list(entry) for entry in session.get("_openrouter", [])]
+
+
+def states(visitor: Visitor) -> list[object]:
+    return [entry[0] for entry in pending(visitor)]
+
+
+def save_jar(visitor: Visitor) -> dict[str, str]:
+    """Return a copy of this browser's cookies."""
+    domain = urlsplit(visitor.base_url).hostname or ""
+    found = {name: visitor.client.get_cookie(name, domain=domain) for name in COOKIES}
+    return {name: cookie.value for name, cookie in found.items() if cookie is not None}
+
+
+def load_jar(visitor: Visitor, jar: dict[str, str]) -> None:
+    """Replace this browser's cookies."""
+    domain = urlsplit(visitor.base_url).hostname or ""
+    for name in COOKIES:
+        visitor.client.delete_cookie(name, domain=domain)
+        if name in jar:
+            visitor.client.set_cookie(name, jar[name], domain=domain)
+
+
+def browser_with(app: Flask, jar: dict[str, str]) -> Visitor:
+    """Return another browser, or the same one at a restarted app, with these cookies."""
+    visitor = Visitor(app)
+    load_jar(visitor, jar)
+    return visitor
+
+
+def assert_refused(
+    visitor: Visitor, emulator: Emulator, url: str, *, spends: str | None = None
+) -> TestResponse:
+    """Visit ``url``, a callback that must be refused: 4xx, no exchange, nothing changed or shown.
+
+    ``spends``: the state of the login that the refusal takes out; the others all stay.
+    """
+    before = (exchanges(emulator), visitor.key)
+    waiting = states(visitor)
+    answer = visitor.get(url)
+    assert 400 <= answer.status_code < 500, (answer.status, answer.location)
+    assert (exchanges(emulator), visitor.key) == before
+    assert states(visitor) == [state for state in waiting if state != spends]
+    assert_shows_nothing_of(url, answer)
+    return answer
+
+
+def assert_shows_nothing_of(url: str, answer: TestResponse) -> None:
+    """No code and no state of this callback address is in the answer."""
+    query = parse_qs(urlsplit(url).query)
+    values = {
+        f"{name} {number}": value
+        for name in ("code", "state")
+        for number, value in enumerate(query.get(name, []))
+        if len(value) >= 8
+    }
+    assert leaks_in(without_session(response_bytes(answer)), values) == []
+
+
+def set_cookies(answer: TestResponse) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return what the answer sets: name -> (value, attributes in lower case)."""
+    found = {}
+    for header in answer.headers.getlist("Set-Cookie"):
+        pair, *rest = re.split(r";\s*", header)
+        name, _, value = pair.partition("=")
+        attributes = {key.lower(): text for key, _, text in (part.partition("=") for part in rest)}
+        found[name] = (value, attributes)
+    return found

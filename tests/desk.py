@@ -1,0 +1,79 @@
+"""A provider that turns each code into one key, once, as OpenRouter does, and can be held up."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from misbehaving import Connection, MisbehavingProvider, answer, issue_key
+from visitor import fingerprint
+
+PATIENCE = 20.0
+
+
+class Gate:
+    """Holds exchanges: ``arrived`` is set by the first, and all go on when ``opened`` is set."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.opened = threading.Event()
+
+    def wait_for_exchange(self) -> None:
+        assert self.arrived.wait(PATIENCE), "no exchange arrived"
+
+
+class Desk:
+    """Serves ``POST /api/v1/auth/keys``. ``keys`` maps each spent code to its key."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, str] = {}
+        self.gate: Gate | None = None
+        self.url = ""
+        self._provider: MisbehavingProvider | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def exchanges(self) -> int:
+        """How many exchanges arrived."""
+        assert self._provider is not None
+        return len(self._provider.exchanges)
+
+    def fingerprint(self, code: str) -> str:
+        """The fingerprint of the key that this code became."""
+        return fingerprint(self.keys[code])
+
+    @contextmanager
+    def held(self) -> Iterator[Gate]:
+        """Hold up every exchange in this block; opened at the end at the latest."""
+        self.gate = gate = Gate()
+        try:
+            yield gate
+        finally:
+            self.gate = None
+            gate.opened.set()
+
+    def __call__(self, connection: Connection) -> None:
+        code = connection.request.json["code"]
+        gate = self.gate
+        if gate is not None:
+            gate.arrived.set()
+            gate.opened.wait(PATIENCE)
+        with self._lock:
+            is_new = code not in self.keys
+            if is_new:
+                self.keys[code] = f"sk-or-v1-{secrets.token_hex(32)}"
+        if is_new:
+            issue_key(self.keys[code])(connection)
+        else:
+            answer(403, {"error": {"code": 403, "message": "Invalid code"}})(connection)
+
+
+@contextmanager
+def open_desk() -> Iterator[Desk]:
+    """Serve a desk on a free loopback port."""
+    desk = Desk()
+    with MisbehavingProvider(desk) as provider:
+        desk._provider, desk.url = provider, provider.url
+        yield desk

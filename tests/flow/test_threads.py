@@ -1,0 +1,87 @@
+"""Many browsers, one app: everybody gets their own key, and never somebody else's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from live_app import Browser, live
+
+from flask_openrouter import current_openrouter
+from flask_openrouter.emulator import Emulator
+
+BROWSERS = 50
+THREADS = 16
+REQUESTS = 1000
+
+MakeApp = Callable[..., Flask]
+
+
+def _connect(url: str, emulator: Emulator) -> tuple[Browser, str]:
+    """Go through a login; return the browser and the fingerprint of its key."""
+    browser = Browser(url)
+    assert browser.get("/guarded").status == 303
+    landed = browser.get(emulator.approve(browser.start("/guarded")))
+    assert (landed.status, landed.location) == (303, "/guarded")
+    key = browser.key
+    assert key is not None
+    return browser, key
+
+
+@pytest.mark.parametrize("settings", [{}, {"OPENROUTER_STORAGE_URI": "memory://"}])
+def test_fifty_browsers_on_sixteen_threads_each_get_their_own_key(
+    settings: dict[str, str], make_app: MakeApp, emulator: Emulator
+) -> None:
+    with live(make_app(**settings)) as url, ThreadPoolExecutor(THREADS) as pool:
+        connected = list(pool.map(lambda _: _connect(url, emulator), range(BROWSERS)))
+        assert len({key for _, key in connected}) == BROWSERS
+        assert emulator.count("POST", "/api/v1/auth/keys") == BROWSERS
+
+        seen = list(pool.map(lambda pair: (pair[0].key, pair[1]), connected * 3))
+        assert all(key == own for key, own in seen)
+
+        gone = connected[::2]
+        list(pool.map(lambda pair: pair[0].post("/openrouter/disconnect"), gone))
+        assert [browser.key for browser, _ in gone] == [None] * len(gone)
+        assert all(browser.key == own for browser, own in connected[1::2])
+
+
+def test_in_a_thousand_mixed_requests_nothing_bleeds(make_app: MakeApp, emulator: Emulator) -> None:
+    """Two users and somebody unknown, through the guard, the proxy, and calls to OpenRouter."""
+    app = make_app()
+
+    @app.get("/usage")
+    def usage() -> str:
+        if not current_openrouter:
+            return "nobody"
+        info = current_openrouter.key_info()
+        reply = current_openrouter.session.get("key").json()["data"]
+        assert reply["limit"] == info.limit
+        return f"{info.limit} {current_openrouter.openrouter_user_id}"
+
+    with live(app) as url, ThreadPoolExecutor(THREADS) as pool:
+        users = []
+        for user_id, limit in (("user_a", 11.0), ("user_b", 22.0)):
+            emulator.configure(openrouter_user_id=user_id)
+            browser = Browser(url)
+            browser.get(emulator.approve(f"{browser.start()}&limit={limit}"))
+            users.append((browser, browser.key, f"{limit} {user_id}"))
+        nobody = (Browser(url), None, "nobody")
+
+        def ask(number: int) -> str | None:
+            browser, key, expected = random.choice([*users, nobody])
+            alone = Browser(url, browser.jar)
+            if number % 4 == 0:
+                text = alone.get("/usage").text
+                return None if text == expected else text
+            got = alone.key
+            assert alone.jar == browser.jar
+            return None if got == key else f"{got} instead of {key}"
+
+        wrong = [text for text in pool.map(ask, range(REQUESTS)) if text]
+
+    assert users[0][1] != users[1][1]
+    assert wrong == []

@@ -1,0 +1,125 @@
+"""OpenRouter's SDK for TypeScript, run by Node, as if it were a Python object."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from callers import Outcome
+from components import require
+
+_SOURCE = Path(__file__).parent / "protocol" / "typescript"
+_INSTALL_SECONDS = 300
+
+
+class TypeScriptSDK:
+    """One Node process that makes one call after the other."""
+
+    name = "TypeScript SDK"
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def call(
+        self,
+        operation: str,
+        base_url: str,
+        api_key: str | None = None,
+        /,
+        *,
+        options: Mapping[str, str] | None = None,
+        **parameters: Any,
+    ) -> Outcome:
+        """Make one call; names go in and come out as they are on the wire.
+
+        :param operation: one of check.mjs.
+        :param options: of the SDK's constructor.
+        """
+        order = {
+            "operation": operation,
+            "base_url": base_url,
+            "api_key": api_key,
+            "options": {**(options or {})},
+            "parameters": parameters,
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return Outcome(**{**answer, "value": _snake_case(answer.get("value"))})
+
+
+@contextmanager
+def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
+    """Run the SDK. Skips (in CI: fails) where it cannot be had."""
+    node = shutil.which("node")
+    if node is None:
+        require("node", "not on PATH (apt install nodejs npm)")
+    modules = install_typescript_sdk(cache)
+    with tempfile.TemporaryDirectory() as folder:
+        script = shutil.copy(_SOURCE / "check.mjs", folder)
+        # Node looks for packages beside the script.
+        (Path(folder) / "node_modules").symlink_to(modules)
+        with subprocess.Popen(
+            [node, script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ["PATH"]},  # Neither its key nor its base URL from here.
+        ) as process:
+            yield TypeScriptSDK(process)
+
+
+def install_typescript_sdk(cache: Path) -> Path:
+    """Return the folder of packages, filled by npm unless it is there already."""
+    installed = cache / "openrouter-sdk"
+    if not (installed / "package.json").exists() or (
+        _read(installed / "package.json") != _read(_SOURCE / "package.json")
+    ):
+        _install(installed)
+    return installed / "node_modules"
+
+
+def _install(target: Path) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        require("npm", "not on PATH (apt install nodejs npm)")
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        shutil.copy(_SOURCE / "package.json", folder)
+        # The package's install scripts are none of our business.
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+        done = subprocess.run(
+            [npm, "install", *options],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+        )
+        if done.returncode:
+            require("@openrouter/sdk", f"npm could not install it: {done.stderr[-500:]}")
+        shutil.rmtree(target, ignore_errors=True)
+        # Only a complete folder ever has the name that is looked for.
+        shutil.copytree(folder, target.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
+        target.with_suffix(".new").rename(target)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _snake_case(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            re.sub(r"[A-Z]", lambda match: f"_{match[0].lower()}", name): _snake_case(item)
+            for name, item in value.items()
+        }
+    return [_snake_case(item) for item in value] if isinstance(value, list) else value

@@ -75,8 +75,8 @@ def is_script() -> bool:
         return True
     if request.is_json:
         return True
-    accept = request.accept_mimetypes
-    return bool(accept) and accept["application/json"] > accept["text/html"]
+    accepted = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    return accepted == "application/json"
 
 
 def is_htmx() -> bool:

@@ -30,8 +30,10 @@ def parameter(url: str, name: str) -> str:
 def state_of(url: str) -> str:
     """Return the state in a callback address, or in the authorization URL that holds one."""
     query = parse_qs(urlsplit(url).query)
-    return parameter(query["callback_url"][0], "state") if "callback_url" in query else (
-        query["state"][0]
+    return (
+        parameter(query["callback_url"][0], "state")
+        if "callback_url" in query
+        else (query["state"][0])
     )
 
 

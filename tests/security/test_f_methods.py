@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -190,15 +191,11 @@ def test_r49_a_forced_login_does_not_push_a_genuine_one_out_of_a_full_session(
 
     @app.get("/fill")
     def fill() -> str:
-        import secrets
-
-        session["cart"] = secrets.token_hex(1150)
+        session["cart"] = secrets.token_hex(1900)
         return "full"
 
     visitor.get("/fill")
     callback_url = emulator.approve(visitor.start("/mine"))
-    import secrets
-
     path = f"/openrouter/login?next=/{secrets.token_urlsafe(700)}"
     assert visitor.get(path, **{"Sec-Fetch-Site": "cross-site"}).status_code == 303
     assert visitor.get(callback_url).location == "/mine"

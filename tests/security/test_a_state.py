@@ -1,0 +1,315 @@
+"""A callback counts only with a state that this browser was given, once, and in time.
+
+(RFC 6749 §10.12; RFC 9700 §2.1 and §4.7; OWASP ASVS 5.0, 10.1.2 and 10.2.1.)
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import Any
+
+import pytest
+from attack import (
+    assert_refused,
+    browser_with,
+    exchanges,
+    load_jar,
+    parameter,
+    pending,
+    save_jar,
+    state_of,
+    states,
+)
+from flask import Flask
+from misbehaving import MisbehavingProvider, issue_key
+from visitor import NAVIGATE, Visitor
+
+from flask_openrouter.emulator import Emulator
+
+UNRESERVED_43 = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def test_r01_only_the_browser_that_began_the_login_can_finish_it(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    callback = emulator.approve(visitor.start("/there"))
+
+    stranger = Visitor(app)
+    assert_refused(stranger, emulator, callback)
+
+    landed = visitor.get(callback)
+    assert (landed.status_code, landed.location) == (303, "/there")
+    assert visitor.key is not None
+    assert stranger.key is None
+    assert exchanges(emulator) == 1
+
+
+def test_r02_the_attackers_signed_state_is_worthless_in_the_victims_browser(
+    stored_apps: Any, emulator: Emulator
+) -> None:
+    app = stored_apps()
+    attacker, victim = Visitor(app), Visitor(app)
+    planted = emulator.approve(attacker.start())
+    own = emulator.approve(victim.start("/own"))
+
+    assert_refused(victim, emulator, planted)
+    assert_refused(Visitor(app), emulator, planted)
+
+    assert victim.get(own).location == "/own"
+    assert victim.key is not None
+    assert attacker.key is None
+
+
+def _flip_a_bit(state: str) -> str:
+    # Still a letter that a state may have.
+    return ("B" if state[0] == "A" else "A") + state[1:]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda url, s, other: url.replace(f"state={s}", "x=1"), id="missing"),
+        pytest.param(lambda url, s, other: url.replace(s, ""), id="empty"),
+        pytest.param(lambda url, s, other: url.replace(f"state={s}", "state"), id="bare"),
+        pytest.param(lambda url, s, other: url.replace(s, s[:-1]), id="truncated"),
+        pytest.param(lambda url, s, other: url.replace(s, s + "A"), id="extended"),
+        pytest.param(lambda url, s, other: url.replace(s, s + "%0A"), id="newline"),
+        pytest.param(lambda url, s, other: url.replace(s, s + "%00"), id="NUL"),
+        pytest.param(lambda url, s, other: url.replace(s, "%20" + s), id="blank"),
+        pytest.param(lambda url, s, other: url.replace(s, s + "="), id="padded"),
+        pytest.param(lambda url, s, other: url.replace(s, s.swapcase()), id="case"),
+        pytest.param(lambda url, s, other: url.replace(s, _flip_a_bit(s)), id="one bit"),
+        pytest.param(lambda url, s, other: url.replace(s, other), id="of another browser"),
+        pytest.param(lambda url, s, other: url.replace(s, "é" * 43), id="not ASCII"),
+        pytest.param(lambda url, s, other: url + f"&state={s}", id="twice"),
+        pytest.param(lambda url, s, other: url + f"&state={other}", id="two"),
+        pytest.param(lambda url, s, other: url + "&state=", id="and an empty one"),
+        pytest.param(lambda url, s, other: url.replace("state=", "state[]="), id="list"),
+        pytest.param(lambda url, s, other: url.replace("state=", "State="), id="other name"),
+    ],
+)
+def test_r03_a_state_that_is_not_exactly_ours_is_refused(
+    app: Flask, visitor: Visitor, emulator: Emulator, forge: Any
+) -> None:
+    other = state_of(Visitor(app).start())
+    callback = emulator.approve(visitor.start())
+    forged = forge(callback, state_of(callback), other)
+    assert forged != callback
+
+    assert_refused(visitor, emulator, forged)
+
+    assert visitor.get(callback).status_code == 303, "the genuine login still waits"
+    assert exchanges(emulator) == 1
+
+
+def test_r03_each_state_belongs_to_one_code_verifier(visitor: Visitor, emulator: Emulator) -> None:
+    """With the state of another own login, the code meets the wrong code_verifier."""
+    first, second = visitor.start(), visitor.start()
+    code = parameter(emulator.approve(first), "code")
+    answer = visitor.get(visitor.callback_url(second, code=code))
+    assert answer.status_code == 400
+    assert visitor.key is None
+
+
+def test_r04_a_state_works_once(visitor: Visitor, emulator: Emulator) -> None:
+    callback = emulator.approve(visitor.start())
+    assert visitor.get(callback).status_code == 303
+    first_key = visitor.key
+
+    assert_refused(visitor, emulator, callback)
+
+    assert visitor.key == first_key is not None
+    assert exchanges(emulator) == 1
+
+
+def test_r04_a_code_that_openrouter_refuses_spends_the_state(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    callback = emulator.approve(visitor.start())
+    bad = callback.replace(parameter(callback, "code"), "no-such-code")
+
+    assert visitor.get(bad).status_code == 400
+    assert exchanges(emulator) == 1
+
+    assert_refused(visitor, emulator, callback)
+    assert visitor.key is None
+
+
+def test_r04_a_restored_cookie_jar_brings_no_second_exchange(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    callback = emulator.approve(visitor.start())
+    jar = save_jar(visitor)
+    visitor.get(callback)
+    key = visitor.key
+
+    restored = browser_with(app, jar)
+    waiting = state_of(callback)
+    assert_refused(restored, emulator, callback, spends=waiting)
+
+    assert exchanges(emulator) == 1
+    assert restored.key is None
+    assert visitor.key == key is not None
+
+
+def test_r04_in_another_process_a_restored_jar_meets_openrouters_refusal(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """A signed cookie cannot know what another worker saw: the code is single-use upstream."""
+    secret = "one key for both of the workers"
+    one, two = make_app(SECRET_KEY=secret), make_app(SECRET_KEY=secret)
+    visitor = Visitor(one)
+    visitor.connect(emulator)
+    old_key = visitor.key
+    callback = emulator.approve(visitor.start())
+    jar = save_jar(visitor)
+    assert visitor.get(callback).status_code == 303
+
+    restored = browser_with(two, jar)
+    assert restored.get(callback).status_code == 400
+
+    assert exchanges(emulator) == 3
+    assert restored.key == old_key != visitor.key
+    assert_refused(restored, emulator, callback)
+
+
+def test_r05_states_and_challenges_never_repeat_whatever_the_seed(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)
+    seen = set()
+    generator_state = random.getstate()
+    for _ in range(2_000):
+        random.seed(0)
+        url = client.get("/openrouter/login", headers=NAVIGATE).location
+        state, challenge = state_of(url), parameter(url, "code_challenge")
+        assert UNRESERVED_43.fullmatch(state)
+        assert UNRESERVED_43.fullmatch(challenge)
+        seen |= {state, challenge}
+    random.setstate(generator_state)
+    assert len(seen) == 4_000
+
+
+def test_r05_no_part_of_the_code_verifier_is_ever_in_an_address(make_app: Any) -> None:
+    verifiers = set()
+    with MisbehavingProvider([issue_key("sk-or-v1-" + "0" * 64)]) as provider:
+        visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
+        for number in range(1, 9):
+            authorization_url = visitor.start()
+            callback = visitor.callback_url(authorization_url, code="a-code")
+            landed = visitor.get(callback)
+            assert len(provider.exchanges) == number, "each login exchanges its own code"
+            verifier = provider.exchanges[-1].json["code_verifier"]
+            assert re.fullmatch(r"[A-Za-z0-9._~-]{43,128}", verifier)
+            assert verifier != state_of(callback)
+            verifiers.add(verifier)
+            parts = {verifier[i : i + 12] for i in range(len(verifier) - 11)}
+            for address in (authorization_url, callback, landed.location):
+                assert not any(part in address for part in parts)
+    assert len(verifiers) == 8
+
+
+def test_r06_a_login_may_take_ten_minutes(visitor: Visitor, emulator: Emulator, clock: Any) -> None:
+    callback = emulator.approve(visitor.start())
+    clock.now += 599
+    assert visitor.get(callback).status_code == 303
+
+
+@pytest.mark.parametrize("lie", ["", "&issued_at=9999999999", "&max_age=86400", "&iat=0&exp=9e9"])
+def test_r06_a_login_that_took_longer_is_refused_whatever_the_address_says(
+    visitor: Visitor, emulator: Emulator, clock: Any, lie: str
+) -> None:
+    callback = emulator.approve(visitor.start())
+    clock.now += 601
+    answer = assert_refused(visitor, emulator, callback + lie)
+    assert "took too long" in answer.text
+    assert "try again" in answer.text.lower()
+
+
+def test_r06_a_login_of_the_future_is_refused(
+    visitor: Visitor, emulator: Emulator, clock: Any
+) -> None:
+    callback = emulator.approve(visitor.start())
+    clock.now -= 61
+    assert_refused(visitor, emulator, callback)
+    clock.now += 2
+    assert visitor.get(callback).status_code == 303, "clocks of workers differ a little"
+
+
+def test_r06_the_configured_time_counts(make_app: Any, emulator: Emulator, clock: Any) -> None:
+    visitor = Visitor(make_app(OPENROUTER_LOGIN_MAX_AGE=30))
+    callback = emulator.approve(visitor.start())
+    clock.now += 31
+    assert_refused(visitor, emulator, callback)
+
+
+def test_f45_a_clock_that_jumps_leaves_no_eternal_login(
+    visitor: Visitor, emulator: Emulator, clock: Any
+) -> None:
+    callback = emulator.approve(visitor.start())
+    clock.now -= 3_600
+    assert_refused(visitor, emulator, callback)
+    new = emulator.approve(visitor.start())
+    assert states(visitor) == [state_of(new)], "the login of the future is gone for good"
+    clock.now += 86_400
+    assert_refused(visitor, emulator, new)
+
+
+def test_r07_a_code_appended_by_the_rules_arrives(visitor: Visitor, emulator: Emulator) -> None:
+    assert "&code=" in emulator.approve(visitor.start())
+    assert visitor.connect(emulator).status_code == 303
+
+
+def test_r07_a_code_appended_blindly_is_refused_and_starts_nothing(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    callback = emulator.approve(visitor.start())
+    blind = callback.replace("&code=", "?code=")
+    assert blind.count("?") == 2
+    answer = assert_refused(visitor, emulator, blind)
+    assert answer.location is None
+    assert len(pending(visitor)) == 1
+
+
+def test_f27_a_new_secret_key_ends_pending_logins_politely(
+    make_app: Any, emulator: Emulator
+) -> None:
+    visitor = Visitor(make_app())
+    callback = emulator.approve(visitor.start())
+    later = browser_with(make_app(), save_jar(visitor))
+    answer = assert_refused(later, emulator, callback)
+    assert "Try again" in answer.text
+    assert later.connect(emulator).status_code == 303
+
+
+def test_f30_going_back_to_a_callback_keeps_the_key(visitor: Visitor, emulator: Emulator) -> None:
+    callback = emulator.approve(visitor.start())
+    visitor.get(callback)
+    key = visitor.key
+    for _ in range(3):
+        assert_refused(visitor, emulator, callback)
+    assert visitor.key == key is not None
+
+
+def test_f31_a_double_click_completes(visitor: Visitor, emulator: Emulator) -> None:
+    first, second = visitor.start("/one"), visitor.start("/two")
+    assert visitor.get(emulator.approve(second)).location == "/two"
+    assert visitor.get(emulator.approve(first)).location == "/one"
+
+
+def test_f32_the_loser_of_twin_callbacks_changes_nothing(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    """Both requests left with the same cookies; the loser's answer arrives last."""
+    callback = emulator.approve(visitor.start())
+    jar = save_jar(visitor)
+    twin = browser_with(app, jar)
+    assert visitor.get(callback).status_code == 303
+    late = twin.get(callback)
+    assert late.status_code == 400
+    connected = save_jar(visitor)
+    assert not any(
+        header.startswith("openrouter=") for header in late.headers.getlist("Set-Cookie")
+    )
+    load_jar(visitor, {**connected, **{k: v for k, v in save_jar(twin).items() if k == "session"}})
+    assert visitor.key is not None
+    assert exchanges(emulator) == 1

@@ -18,6 +18,7 @@ from typing import Any, Final
 from flask import current_app, session
 from flask.sessions import SecureCookieSessionInterface
 
+from .callbacks import call
 from .client.pkce import create_code_verifier
 from .errors import StateMismatchError
 from .services import Services
@@ -107,6 +108,28 @@ def start_authorization(
             break
         _store(pending)
     return request
+
+
+def authorization_url(
+    services: Services, request: AuthorizationRequest, callback_url: str | None
+) -> str:
+    """Return the address at OpenRouter for this login; without callback URL it is headless.
+
+    Raises ValueError when the app's ``key_options`` are wrong.
+    """
+    settings = services.settings
+    options: dict[str, Any] = {"limit": settings.key_limit, "key_label": settings.key_label}
+    if services.callbacks.key_options is not None:
+        options |= call(services.callbacks.key_options) or {}
+    if len(options) > 2:
+        raise ValueError("key_options returns limit and key_label, nothing else.")
+    return services.client.authorization_url(
+        callback_url,
+        services.client.create_code_challenge(request.code_verifier),
+        "S256",
+        state=None if callback_url is None else request.state,
+        **options,
+    )
 
 
 def find_authorization(services: Services, state: str) -> AuthorizationRequest:

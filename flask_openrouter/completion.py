@@ -14,7 +14,7 @@ from .connection import drop_connection, get_connection, real_app, send
 from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
 from .finished import find_finished, remember_finished
 from .pages import home_url, own_path, protect_page, see_other, show_problem
-from .problems import PROBLEMS, Problem, problem_of
+from .problems import PROBLEMS, Problem, problem_of_login
 from .redirects import safe_next
 from .services import Services
 from .signals import key_connected, login_failed
@@ -50,7 +50,7 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
             return fail(PROBLEMS["not_saved"], next_url)
         remember_finished(services, pending)
         return go_on(services, next_url, is_popup=pending.is_popup)
-    return fail(problem_of(failure), next_url)
+    return fail(problem_of_login(failure), next_url)
 
 
 def store(services: Services, record: KeyRecord) -> bool:

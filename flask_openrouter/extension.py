@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask
 
 from . import guard
+from .callbacks import Callbacks
 from .cli import create_commands
 from .client import OpenRouterClient
 from .config import Settings
 from .connection import Connection, real_app
 from .errors import ConfigurationError
-from .owner import Callbacks, Owners, check_app_user
+from .owner import Owners, check_app_user
 from .services import EXTENSION_KEY, Services, SpentStates, get_services
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
@@ -131,6 +132,16 @@ class OpenRouterAuth:
     def unauthorized_handler(self, function: F) -> F:
         """Register the function that answers visitors without a key, instead of the default."""
         self._callbacks.unauthorized_handler = function
+        return function
+
+    def key_options(self, function: F) -> F:
+        """Register the function that returns what this login asks of the key, as a mapping.
+
+        ``limit``: the most it may spend, in USD; ``key_label``: its name at OpenRouter, up to 100
+        characters. What is left out comes from ``OPENROUTER_KEY_LIMIT`` and
+        ``OPENROUTER_KEY_LABEL``. A wrong value raises ValueError at the login.
+        """
+        self._callbacks.key_options = function
         return function
 
     def protect(self, blueprint: Blueprint) -> None:

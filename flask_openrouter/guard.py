@@ -18,6 +18,7 @@ from flask import (
     url_for,
 )
 
+from .callbacks import call
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OpenRouterError
 from .pages import is_htmx, is_script, own_path, protect_page, see_other, show_problem
@@ -141,7 +142,7 @@ def ask_to_connect(
 
 
 def _answer_of(handler: Callable[[], Any]) -> Any:
-    answer = current_app.ensure_sync(handler)()
+    answer = call(handler)
     if answer is None:
         # Flask would take None as leave to run the view.
         raise TypeError(

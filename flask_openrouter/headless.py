@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from flask import Response, make_response, render_template, request
 
-from .authorization import start_authorization
+from .authorization import authorization_url, start_authorization
 from .callback import read_pasted
 from .completion import fail, finish
 from .errors import KeyStorageError
 from .fetch_metadata import is_cross_site, is_same_origin, refuse_background_load
 from .pages import next_of_request, protect_page, show_problem
-from .problems import PROBLEMS, problem_of
+from .problems import PROBLEMS, problem_of_login
 from .services import get_services
 
 
@@ -29,18 +29,13 @@ def show_code_form() -> Response:
     except KeyStorageError as error:
         failure = error
     else:
-        authorization_url = services.client.authorization_url(
-            None,
-            services.client.create_code_challenge(pending.code_verifier),
-            "S256",
-            limit=services.settings.key_limit,
-            key_label=services.settings.key_label,
-        )
         page = render_template(
-            "openrouter/code.html", authorization_url=authorization_url, state=pending.state
+            "openrouter/code.html",
+            authorization_url=authorization_url(services, pending, None),
+            state=pending.state,
         )
         return protect_page(make_response(page))
-    return fail(problem_of(failure), next_url)
+    return fail(problem_of_login(failure), next_url)
 
 
 def take_pasted_code() -> Response:

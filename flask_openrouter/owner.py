@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from flask import current_app
 from itsdangerous import BadSignature, Signer
 
+from .callbacks import Callbacks, call
 from .errors import KeyStorageError
 from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
 from .storage.owner_id import check_owner_id
 
 _SALT: Final = b"flask_openrouter browser id v1"
-
-
-@dataclass
-class Callbacks:
-    """What the app registered on the extension by decorator. Code, not state: shared by all
-    apps."""
-
-    owner_loader: Callable[[], Any] | None = None
-    unauthorized_handler: Callable[[], Any] | None = None
 
 
 class Owners:
@@ -63,7 +53,7 @@ class Owners:
         for an id that no storage can keep apart from others.
         """
         if self._callbacks.owner_loader is not None:
-            user_id = current_app.ensure_sync(self._callbacks.owner_loader)()
+            user_id = call(self._callbacks.owner_loader)
         elif hasattr(current_app, "login_manager"):
             from flask_login import current_user
 

@@ -163,6 +163,14 @@ def problem_of(error: OpenRouterError) -> Problem:
     return PROBLEMS[_code_of(error)]
 
 
+def problem_of_login(error: OpenRouterError) -> Problem:
+    """Return what a visitor is told about an error that ended their login."""
+    if isinstance(error, KeyRejectedError | OutOfCreditError):
+        # Meant of a key, which a login does not have yet: an answer that makes no sense.
+        return PROBLEMS["provider_failed"]
+    return problem_of(error)
+
+
 def _code_of(error: OpenRouterError) -> str:
     if isinstance(error, LoginError):
         return error.reason

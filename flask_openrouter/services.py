@@ -9,9 +9,10 @@ from typing import Final
 
 from flask import current_app
 
+from .callbacks import Callbacks
 from .client import OpenRouterClient
 from .config import Settings
-from .owner import Callbacks, Owners
+from .owner import Owners
 from .storage.cipher import KeyCipher
 from .storage.vault import KeyVault
 

@@ -8,7 +8,7 @@ from typing import Final
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 
 from . import completion, guard, headless, parking
-from .authorization import start_authorization
+from .authorization import authorization_url, start_authorization
 from .callback import read_callback
 from .callback_url import callback_url_for
 from .connection import get_connection
@@ -22,7 +22,7 @@ from .errors import (
 )
 from .fetch_metadata import is_cross_site, is_same_origin, refuse_background_load
 from .pages import home_url, next_of_request, protect_page, see_other, show_problem
-from .problems import PROBLEMS, problem_of
+from .problems import PROBLEMS, problem_of, problem_of_login
 from .services import get_services
 
 _KEY_HASH: Final = re.compile(r"[0-9a-f]{64}")
@@ -72,16 +72,8 @@ def login() -> Response:
     except (LoginError, KeyStorageError) as error:
         failure = error
     else:
-        authorization_url = services.client.authorization_url(
-            callback_url,
-            services.client.create_code_challenge(pending.code_verifier),
-            "S256",
-            limit=services.settings.key_limit,
-            key_label=services.settings.key_label,
-            state=pending.state,
-        )
-        return protect_page(see_other(authorization_url))
-    return completion.fail(problem_of(failure), next_url)
+        return protect_page(see_other(authorization_url(services, pending, callback_url)))
+    return completion.fail(problem_of_login(failure), next_url)
 
 
 def callback() -> Response:

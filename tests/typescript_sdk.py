@@ -93,23 +93,23 @@ def _install(target: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         require("npm", "not on PATH (apt install nodejs npm)")
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        shutil.copy(_SOURCE / "package.json", folder)
-        # The package's install scripts are none of our business.
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-        done = subprocess.run(
-            [npm, "install", *options],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-        )
-        if done.returncode:
-            require("@openrouter/sdk", f"npm could not install it: {done.stderr[-500:]}")
-        shutil.rmtree(target, ignore_errors=True)
-        # Only a complete folder ever has the name that is looked for.
-        shutil.copytree(folder, target.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
-        target.with_suffix(".new").rename(target)
+    folder = Path(tempfile.mkdtemp(dir=target.parent))
+    shutil.copy(_SOURCE / "package.json", folder)
+    # The package's install scripts are none of our business.
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
+    done = subprocess.run(
+        [npm, "install", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_INSTALL_SECONDS,
+    )
+    if done.returncode:
+        shutil.rmtree(folder)
+        require("@openrouter/sdk", f"npm could not install it: {done.stderr[-500:]}")
+    # Only a complete folder ever has the name that is looked for.
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
 
 
 def _read(path: Path) -> str:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from enum import Enum
+from functools import partial
 
 from ..errors import KeyStorageError
 from . import KeyStorage
 from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
+from .replacing import ReplacingStorage
 
 logger = logging.getLogger("flask_openrouter")
+
+
+class Outcome(Enum):
+    """What became of one record in a rotation."""
+
+    ROTATED = "rotated"
+    CURRENT = "already current"
+    UNREADABLE = "unreadable"
+    GONE = "gone meanwhile"
 
 
 class KeyVault:
@@ -67,15 +79,24 @@ class KeyVault:
         """Make one cheap read, to notice a storage that is down before a code is spent."""
         self._run("Reading", lambda: self.storage.get(owner_id))
 
-    def needs_reencryption(self, owner_id: str) -> bool:
-        """Whether this owner's record opens with a fallback key only."""
-        stored = self._run("Reading", lambda: self.storage.get(owner_id))
-        return (
-            self._cipher is not None
-            and isinstance(stored, str)
-            and not self._cipher.is_current(stored, self._context(owner_id))
-            and self._open(stored, owner_id) is not None
-        )
+    def reencrypt(self, owner_id: str) -> Outcome:
+        """Encrypt this owner's record with the newest key if it opens with a fallback only.
+
+        A key that is saved or deleted meanwhile wins, if the back end is a
+        :class:`~flask_openrouter.storage.replacing.ReplacingStorage`. With any other, one that is
+        saved or deleted between the last read and the write, about a round trip, is undone.
+        """
+        while True:
+            stored = self._run("Reading", lambda: self.storage.get(owner_id))
+            if stored is None:
+                return Outcome.GONE
+            sealed = self._reseal(stored, owner_id)
+            if sealed is None:
+                return Outcome.UNREADABLE
+            if sealed == stored:
+                return Outcome.CURRENT
+            if self._run("Saving", partial(self._replace, owner_id, stored, sealed)):
+                return Outcome.ROTATED
 
     def _run(self, action: str, operation: Callable[[], object]) -> object:
         failure: Exception | None = None
@@ -101,6 +122,23 @@ class KeyVault:
             return KeyRecord.from_json(stored)
         plaintext = self._cipher.decrypt(stored, self._context(owner_id))
         return None if plaintext is None else KeyRecord.from_bytes(plaintext)
+
+    def _reseal(self, stored: object, owner_id: str) -> str | None:
+        # Here, so that no frame above the back end holds a record in the clear.
+        record = self._open(stored, owner_id)
+        if record is None or not isinstance(stored, str):
+            return None
+        if self._cipher is None or self._cipher.is_current(stored, self._context(owner_id)):
+            return stored
+        return self._seal(record, owner_id)
+
+    def _replace(self, owner_id: str, stored: str, sealed: str) -> bool:
+        if isinstance(self.storage, ReplacingStorage):
+            return self.storage.replace(owner_id, stored, sealed)
+        if self.storage.get(owner_id) != stored:
+            return False
+        self.storage.set(owner_id, sealed)
+        return True
 
     def _context(self, owner_id: str) -> bytes:
         return bound_to(getattr(self.storage, "purpose", "api_key"), self._base_url, owner_id)

@@ -1,0 +1,145 @@
+"""Our client and OpenRouter's SDKs behind one face, so that a test can hold them side by side.
+
+``caller.call(operation, base_url, api_key, **parameters)``: operations and parameters have the
+names of the wire, whatever a caller calls them itself. Nothing is raised; see :class:`Outcome`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import openrouter
+from openrouter.utils import BackoffStrategy, RetryConfig
+
+from flask_openrouter import OpenRouterClient
+
+ATTRIBUTION = {
+    "HTTP-Referer": "https://app.example",
+    "X-OpenRouter-Title": "An App",
+    "X-OpenRouter-Categories": "cli-agent,game",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call returned, or the name of the error that it raised, with status and message."""
+
+    value: Any = None
+    error: str | None = None
+    status: int | None = None
+    message: str | None = None
+
+
+class Caller(Protocol):
+    """Somebody who speaks with OpenRouter."""
+
+    name: str
+
+    def call(
+        self, operation: str, base_url: str, api_key: str | None = None, /, **parameters: Any
+    ) -> Outcome:
+        """Make one call."""
+        ...
+
+
+class OurClient:
+    """:class:`OpenRouterClient`."""
+
+    name = "ours"
+
+    def call(
+        self, operation: str, base_url: str, api_key: str | None = None, /, **parameters: Any
+    ) -> Outcome:
+        client = OpenRouterClient(
+            base_url,
+            retries=0,
+            app_url=ATTRIBUTION["HTTP-Referer"],
+            app_title=ATTRIBUTION["X-OpenRouter-Title"],
+            app_categories=ATTRIBUTION["X-OpenRouter-Categories"].split(","),
+        )
+        key = () if api_key is None else (api_key,)
+        if operation in ("chat", "stream"):
+            return _outcome(lambda: _our_chat(client, *key, parameters))
+        method = {
+            "authorization_url": client.authorization_url,
+            "exchange": client.exchange_code,
+            "create_code": client.create_auth_code,
+            "key": client.get_key_info,
+        }[operation]
+        known = inspect.signature(method).parameters
+        given = {name: value for name, value in parameters.items() if name in known}
+        return _outcome(lambda: method(*key, **_with_datetime(given)))
+
+
+def _our_chat(client: OpenRouterClient, api_key: str, body: Mapping[str, Any]) -> Any:
+    answer = client.api_session(api_key).post("chat/completions", json=body)
+    return answer.json() if answer.ok else answer
+
+
+class PythonSDK:
+    """The ``openrouter`` package."""
+
+    name = "Python SDK"
+
+    def call(
+        self, operation: str, base_url: str, api_key: str | None = None, /, **parameters: Any
+    ) -> Outcome:
+        with python_sdk(base_url, api_key) as sdk:
+            method = python_operations(sdk).get(operation)
+            if method is None:
+                return Outcome(error="no such operation")
+            known = inspect.signature(method).parameters
+            given = {name: value for name, value in parameters.items() if name in known}
+            return _outcome(lambda: method(**_with_datetime(given)))
+
+
+@contextmanager
+def python_sdk(base_url: str, api_key: str | None) -> Iterator[openrouter.OpenRouter]:
+    """Open the package's client without the retries that would send a code twice."""
+    never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), False)
+    with openrouter.OpenRouter(
+        api_key=api_key,
+        server_url=f"{base_url}/api/v1",
+        retry_config=never,
+        timeout_ms=10_000,
+        http_referer=ATTRIBUTION["HTTP-Referer"],
+        x_open_router_title=ATTRIBUTION["X-OpenRouter-Title"],
+        x_open_router_categories=ATTRIBUTION["X-OpenRouter-Categories"],
+    ) as sdk:
+        yield sdk
+
+
+def python_operations(sdk: openrouter.OpenRouter) -> dict[str, Callable[..., Any]]:
+    """Return those of its methods that are about what we speak, by our name for the operation."""
+    return {
+        "exchange": sdk.o_auth.exchange_auth_code_for_api_key,
+        "create_code": sdk.o_auth.create_auth_code,
+        "key": sdk.api_keys.get_current_key_metadata,
+        "credits": sdk.credits.get_credits,
+        "chat": sdk.chat.send,
+    }
+
+
+def _outcome(call: Callable[[], Any]) -> Outcome:
+    try:
+        value = call()
+    except Exception as error:
+        status = getattr(error, "status", None) or getattr(error, "status_code", None)
+        return Outcome(error=type(error).__name__, status=status, message=str(error))
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    return Outcome(value=value)
+
+
+def _with_datetime(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    moment = parameters.get("expires_at")
+    if moment is None:
+        return dict(parameters)
+    return {**parameters, "expires_at": datetime.fromisoformat(moment.replace("Z", "+00:00"))}

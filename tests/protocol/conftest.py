@@ -1,0 +1,21 @@
+"""OpenRouter's SDK for TypeScript, started once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from typescript_sdk import TypeScriptSDK, running_typescript_sdk
+
+
+@pytest.fixture(scope="session")
+def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
+    """One Node process with the real ``@openrouter/sdk``; npm fetches it once."""
+    with running_typescript_sdk(pytestconfig.cache.mkdir("node")) as sdk:
+        yield sdk
+
+
+@pytest.fixture(autouse=True)
+def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenRouter's packages would take it from the environment and send it along."""
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)

@@ -1,0 +1,234 @@
+"""OpenRouter's own SDK for TypeScript takes the emulator for the real thing, and us for its like."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from callers import ATTRIBUTION, OurClient
+from protocol_steps import (
+    CALLBACK_URL,
+    CODE_CHALLENGE,
+    CODE_VERIFIER,
+    S256,
+    approved_code,
+    code_in,
+)
+from typescript_sdk import TypeScriptSDK
+
+from flask_openrouter import OpenRouterClient
+from flask_openrouter.emulator import Emulator
+
+MODEL = "openai/gpt-4o-mini"
+QUESTION: dict[str, Any] = {
+    "model": MODEL,
+    "messages": [{"role": "user", "content": "What is Flask?"}],
+}
+UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+
+def test_its_code_challenges_are_ours(typescript: TypeScriptSDK) -> None:
+    """1,000 verifiers of every length that RFC 7636 allows, half of them made by our client."""
+    chance = random.Random(7636)  # A failure can be looked at again.
+    verifiers = [OpenRouterClient.create_code_verifier() for _ in range(500)]
+    verifiers += ["".join(chance.choices(UNRESERVED, k=43 + n % 86)) for n in range(500)]
+    theirs = typescript.call("code_challenges", "http://unused", code_verifiers=verifiers).value
+    assert theirs == [OpenRouterClient.create_code_challenge(verifier) for verifier in verifiers]
+    assert {len(verifier) for verifier in verifiers} == set(range(43, 129))
+
+
+@pytest.mark.parametrize("verifier", ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 43 + "\n"])
+def test_neither_takes_a_malformed_code_verifier(
+    typescript: TypeScriptSDK, verifier: str
+) -> None:
+    answer = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
+    assert answer.value == [None]
+    with pytest.raises(ValueError, match="code_verifier"):
+        OpenRouterClient.create_code_challenge(verifier)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"callback_url": CALLBACK_URL},
+        {"callback_url": CALLBACK_URL, "limit": 0},
+        {"callback_url": CALLBACK_URL, "limit": 0.5, **S256},
+        {"callback_url": "https://app.example/a%20b?x=1&y=%26", **S256},
+        {"callback_url": CALLBACK_URL, "code_challenge": CODE_VERIFIER}
+        | {"code_challenge_method": "plain"},
+    ],
+)
+def test_its_authorization_url_says_what_ours_says(
+    typescript: TypeScriptSDK, emulator: Emulator, parameters: dict[str, Any]
+) -> None:
+    theirs = typescript.call("authorization_url", emulator.url, **parameters).value
+    ours = OurClient().call("authorization_url", emulator.url, **parameters).value
+    assert urlsplit(theirs)[:3] == urlsplit(ours)[:3]
+    assert parse_qsl(urlsplit(theirs).query) == parse_qsl(urlsplit(ours).query)
+
+
+def test_it_logs_in_from_the_first_step_to_the_last(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    pkce = typescript.call("create_code_challenge", emulator.url).value
+    url = typescript.call(
+        "authorization_url",
+        emulator.url,
+        callback_url=CALLBACK_URL,
+        code_challenge=pkce["code_challenge"],
+        code_challenge_method="S256",
+        limit=5,
+    ).value
+    issued = typescript.call(
+        "exchange",
+        emulator.url,
+        code=code_in(emulator.approve(url)),
+        code_verifier=pkce["code_verifier"],
+        code_challenge_method="S256",
+    ).value
+    assert issued["user_id"] == "user_emulated"
+    info = typescript.call("key", emulator.url, issued["key"]).value["data"]
+    assert (info["limit"], info["limit_remaining"]) == (5, 5)
+    assert "authorization" not in emulator.requests[-2].headers
+
+
+def test_it_accepts_an_account_without_id(typescript: TypeScriptSDK, emulator: Emulator) -> None:
+    with emulator.configured(openrouter_user_id=None):
+        answer = typescript.call("exchange", emulator.url, code=approved_code(emulator))
+    assert answer.error is None
+    assert answer.value["user_id"] is None
+
+
+def test_it_creates_a_code_that_our_client_exchanges(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    created = typescript.call(
+        "create_code",
+        emulator.url,
+        emulator.issue_key(),
+        callback_url=CALLBACK_URL,
+        code_challenge=CODE_CHALLENGE,
+        code_challenge_method="S256",
+        expires_at="2099-01-01T00:00:00Z",
+        key_label="second key",
+        limit=5,
+        usage_limit_type="monthly",
+        workspace_id="12345678-1234-4234-8234-123456789012",
+    ).value["data"]
+    client = OpenRouterClient(emulator.url)
+    issued = client.exchange_code(created["id"], CODE_VERIFIER)
+    info = client.get_key_info(issued.api_key)
+    assert (info.limit, info.limit_reset) == (5, "monthly")
+    assert info.workspace_id == "12345678-1234-4234-8234-123456789012"
+
+
+def test_it_reads_every_field_of_a_key(typescript: TypeScriptSDK, emulator: Emulator) -> None:
+    api_key = emulator.issue_key(limit=10, usage=1)
+    theirs = typescript.call("key", emulator.url, api_key).value["data"]
+    ours = OurClient().call("key", emulator.url, api_key).value
+    assert theirs["limit_remaining"] == 9
+    assert {name: theirs.get(name) for name in ours} == ours
+
+
+def test_it_lists_the_models(typescript: TypeScriptSDK, emulator: Emulator) -> None:
+    everybody = typescript.call("models", emulator.url).value["data"]
+    own = typescript.call("models_user", emulator.url, emulator.issue_key()).value["data"]
+    assert MODEL in [model["id"] for model in everybody]
+    assert [model["id"] for model in own] == [model["id"] for model in everybody]
+
+
+def test_it_chats_plain_and_streamed(typescript: TypeScriptSDK, emulator: Emulator) -> None:
+    api_key = emulator.issue_key()
+    whole = typescript.call("chat", emulator.url, api_key, **QUESTION).value
+    *chunks, usage = typescript.call("stream", emulator.url, api_key, **QUESTION).value
+    text = whole["choices"][0]["message"]["content"]
+    assert "“What is Flask?”" in text
+    assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks) == text
+    assert usage["usage"]["total_tokens"] == whole["usage"]["total_tokens"] > 0
+
+
+def test_it_reads_an_error_in_the_middle_of_a_stream(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    with emulator.faults(status=502, mid_stream=True):
+        chunks = typescript.call("stream", emulator.url, emulator.issue_key(), **QUESTION).value
+    assert chunks[-1]["error"]["code"] == 502
+    assert chunks[-1]["choices"][0]["finish_reason"] == "error"
+
+
+def test_it_sends_the_attribution_that_we_send(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    api_key = emulator.issue_key()
+    url, title, categories = ATTRIBUTION.values()
+    options = {"httpReferer": url, "appTitle": title, "appCategories": categories}
+    typescript.call("key", emulator.url, api_key, options=options)
+    OurClient().call("key", emulator.url, api_key)
+    theirs, ours = (
+        {name: record.headers.get(name.lower()) for name in ATTRIBUTION}
+        for record in emulator.requests
+    )
+    assert theirs == ours == ATTRIBUTION
+
+
+def test_it_knows_the_refusals_that_the_emulator_makes_itself(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    dead, spent = emulator.issue_key(), emulator.issue_key(limit=1, usage=1)
+    emulator.revoke(dead)
+
+    def error(operation: str, key: str | None = None, **parameters: Any) -> tuple[Any, ...]:
+        answer = typescript.call(operation, emulator.url, key, **parameters)
+        return answer.status, answer.error
+
+    wrong = {"code": approved_code(emulator, **S256), "code_verifier": "w" * 43}
+    assert error("exchange", code="unknown") == (400, "BadRequestResponseError")
+    assert error("exchange", **wrong) == (403, "ForbiddenResponseError")
+    assert error("key", dead) == (401, "UnauthorizedResponseError")
+    assert error("chat", dead, **QUESTION) == (401, "UnauthorizedResponseError")
+    assert error("chat", spent, **QUESTION) == (402, "PaymentRequiredResponseError")
+    assert error("credits", spent) == (403, "ForbiddenResponseError")
+    no_key = error("create_code", callback_url=CALLBACK_URL)
+    assert no_key == (401, "UnauthorizedResponseError")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, "BadRequestResponseError"),
+        (401, "UnauthorizedResponseError"),
+        (402, "PaymentRequiredResponseError"),
+        (403, "ForbiddenResponseError"),
+        (404, "NotFoundResponseError"),
+        (408, "RequestTimeoutResponseError"),
+        (413, "PayloadTooLargeResponseError"),
+        (422, "UnprocessableEntityResponseError"),
+        (429, "TooManyRequestsResponseError"),
+        (500, "InternalServerResponseError"),
+        (502, "BadGatewayResponseError"),
+        (503, "ServiceUnavailableResponseError"),
+        (524, "EdgeNetworkTimeoutResponseError"),
+        (529, "ProviderOverloadedResponseError"),
+    ],
+)
+def test_it_knows_every_error_by_its_own_class(
+    typescript: TypeScriptSDK, emulator: Emulator, status: int, error: str
+) -> None:
+    with emulator.faults(status=status):
+        answer = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)
+    assert (answer.error, answer.status) == (error, status)
+    assert answer.message
+
+
+def test_it_notices_an_answer_without_user_id(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    """So the emulator must send one; ours does not care, since a key is a key."""
+    body = {"key": emulator.issue_key()}
+    with emulator.faults(status=200, body=body, times=2):
+        theirs = typescript.call("exchange", emulator.url, code="any")
+        ours = OurClient().call("exchange", emulator.url, code="any")
+    assert theirs.error == "ResponseValidationError"
+    assert ours.error is None

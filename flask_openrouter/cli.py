@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import base64
 import secrets
+import shlex
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 
 from .client.pkce import create_code_challenge, create_code_verifier
-from .errors import KeyStorageError
+from .errors import ConfigurationError, KeyStorageError
+from .rotation import Rotation
 from .services import get_services
+from .storage.cookie import CookieStorage
+from .storage.vault import Outcome
+
+#: Records between two steps of a progress bar.
+_PROGRESS_STEPS: Final = 100
 
 
 class _Commands(AppGroup):
@@ -56,6 +64,8 @@ def create_commands() -> AppGroup:
     group.command("generate-key", with_appcontext=False)(generate_key)
     group.command("pkce", with_appcontext=False)(pkce)
     group.command("forget")(click.argument("owner_id")(forget))
+    after = click.option("--after", metavar="OWNER", help="Go on behind this owner.")
+    group.command("rotate")(after(rotate))
     return group
 
 
@@ -73,8 +83,58 @@ def pkce() -> None:
 
 def forget(owner_id: str) -> None:
     """Delete what is stored for OWNER_ID. The key lives on at OpenRouter."""
+    vault = get_services().vault
+    if isinstance(vault.storage, CookieStorage):
+        raise click.ClickException(
+            "Keys live in the visitors' browsers: only a visitor's own browser can forget theirs."
+        )
     try:
-        get_services().vault.forget(owner_id)
+        is_stored = vault.probe(owner_id)
+        vault.forget(owner_id)
     except KeyStorageError as error:
         raise click.ClickException(str(error)) from error
-    click.echo("Forgotten. The key itself can only be deleted by its owner, at OpenRouter.")
+    if is_stored:
+        click.echo("Forgotten. The key itself can only be deleted by its owner, at OpenRouter.")
+    else:
+        click.echo("Nothing is stored for this owner.")
+
+
+def rotate(after: str | None) -> None:
+    """Encrypt every stored key with the newest encryption key.
+
+    Needed once after OPENROUTER_ENCRYPTION_KEY, or SECRET_KEY, was replaced and the older one put
+    among the fallbacks. It may be interrupted and repeated; visitors notice nothing.
+    """
+    try:
+        rotation = Rotation(get_services().vault)
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from error
+    last = after
+    try:
+        with click.progressbar(
+            rotation.run(after),
+            length=rotation.count_owners(),
+            label="Re-encrypting",
+            file=sys.stderr,
+            update_min_steps=_PROGRESS_STEPS,
+        ) as owner_ids:
+            for owner_id in owner_ids:
+                # One that may be printed. To resume a little earlier is harmless.
+                last = owner_id if owner_id.isprintable() else last
+    except (KeyStorageError, KeyboardInterrupt) as error:
+        click.echo(_summary(rotation))
+        resume = "" if last is None else f" --after {shlex.quote(last)}"
+        raise click.ClickException(
+            f"{str(error) or 'Interrupted.'} Go on with: flask openrouter rotate{resume}"
+        ) from error
+    click.echo(_summary(rotation))
+    if rotation.counts[Outcome.UNREADABLE]:
+        click.echo(
+            "What is unreadable was left as it is: it was encrypted with a key that is not"
+            " configured here, or for another base URL, or was altered. Its owners are asked to"
+            " connect again."
+        )
+
+
+def _summary(rotation: Rotation) -> str:
+    return ", ".join(f"{count} {outcome.value}" for outcome, count in rotation.counts.items()) + "."

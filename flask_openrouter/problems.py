@@ -127,14 +127,14 @@ _ALL: Final = (
         "OpenRouter sends visitors back to https addresses only, or to localhost.",
         (
             "Open this site by its https address.",
-            "For the operator: behind a proxy that speaks https, add werkzeug's ProxyFix, or set"
+            "For the operator: behind a proxy that speaks https add the ProxyFix middleware or set"
             " OPENROUTER_CALLBACK_URL.",
         ),
     ),
     Problem(
         "cross_site", 403, "This request came from another page",
         "Only a page of this site may do this. Nothing was changed.",
-        ("For the operator: behind a proxy that changes the host name, add werkzeug's ProxyFix.",),
+        ("For the operator: behind a proxy that changes the host name add ProxyFix.",),
     ),
     Problem(
         "not_a_visit", 403, "Open this address in a tab",

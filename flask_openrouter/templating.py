@@ -1,17 +1,140 @@
-"""The names that templates of the app see."""
+"""The names that templates of the app see: the connection, and pieces for pages."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
-from flask import Flask
+from flask import Flask, request, url_for
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
-from .connection import current_openrouter
+from .connection import current_openrouter, get_connection
+from .errors import KeyRejectedError
+from .pages import is_script, own_path
+from .redirects import safe_next
+from .services import EXTENSION_KEY, Services, get_services
+from .usage import UsageReader
+
+VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
+SIZES: Final = ("sm", "md", "lg", "xl")
+
+CONNECT: Final = "Connect OpenRouter"
+
+#: What RFC 3986 (section 3.3) allows in a path besides letters, digits and "-._~".
+_PATH_CHARACTERS: Final = "!$&'()*+,/:;=@"
 
 
 def add_template_names(app: Flask) -> None:
-    """Let every template of the app use ``current_openrouter``."""
+    """Give every template of the app ``current_openrouter`` and the functions of this module."""
+    services: Services = app.extensions[EXTENSION_KEY]
+    reader = UsageReader(services.settings, services.clock)
+
+    @pass_context
+    def openrouter_usage(context: Context) -> Markup:
+        return show_usage(context, reader)
 
     @app.context_processor
     def names() -> dict[str, Any]:
-        return {"current_openrouter": current_openrouter}
+        return {
+            "current_openrouter": current_openrouter,
+            "openrouter_button": openrouter_button,
+            "openrouter_disconnect_button": openrouter_disconnect_button,
+            "openrouter_styles": openrouter_styles,
+            "openrouter_usage": openrouter_usage,
+        }
+
+
+@pass_context
+def openrouter_button(
+    context: Context,
+    variant: str = "default",
+    size: str = "md",
+    label: str | None = None,
+    next: str | None = None,
+) -> Markup:
+    """Return a link to the login that looks like a button.
+
+    ``variant``: one of :data:`VARIANTS`; of ``icon`` only the picture is seen, and the label is
+    read out. ``size``: one of :data:`SIZES`. ``next``: the path on which the login ends; by
+    default ``OPENROUTER_LOGIN_REDIRECT_URL``, else this page.
+
+    Raises ValueError for an unknown variant or size.
+    """
+    _check("variant", variant, VARIANTS)
+    _check("size", size, SIZES)
+    if next is None and get_services().settings.login_redirect_url is None:
+        next = _this_page()
+    return _piece(
+        context,
+        "button",
+        variant=variant,
+        size=size,
+        label=label or CONNECT,
+        url=_login_url(next),
+    )
+
+
+@pass_context
+def openrouter_disconnect_button(
+    context: Context, label: str | None = None, next: str | None = None
+) -> Markup:
+    """Return a form with one button that lets this app forget the visitor's key.
+
+    ``next``: the path of the page to show then; by default as without this button. The form has
+    Flask-WTF's ``csrf_token`` where the app uses it.
+    """
+    return _piece(
+        context,
+        "disconnect_button",
+        label=label or "Disconnect",
+        url=url_for("openrouter.disconnect"),
+        next_url=safe_next(next, own_path=own_path()),
+    )
+
+
+def show_usage(context: Context, reader: UsageReader) -> Markup:
+    """Return what is left on the visitor's key, or what was spent with it, and a meter.
+
+    Nothing for a visitor without a key, and when OpenRouter does not answer quickly. For a dead
+    key, which is forgotten, a link to connect again: a page that shows this must not fail.
+    """
+    try:
+        usage = reader.read(get_connection())
+    except KeyRejectedError:
+        return _piece(context, "connect_again", url=_login_url(_this_page()))
+    return Markup() if usage is None else _piece(context, "usage", usage=usage)
+
+
+@pass_context
+def openrouter_styles(context: Context) -> Markup:
+    """Return the link to the style sheet of these pieces, for the head of a page."""
+    url = url_for("openrouter.static", filename="pieces.css")
+    return _piece(context, "styles", url=url)
+
+
+def _piece(context: Context, name: str, **values: object) -> Markup:
+    # Not render_template: a piece of a page is no page, and sends no signals of one.
+    macros = context.environment.get_template("openrouter/macros.html")
+    piece: Markup = getattr(macros.make_module(context.get_all()), name)(**values)
+    return piece
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}. It must be one of: {', '.join(allowed)}.")
+
+
+def _login_url(next_url: str | None) -> str:
+    return url_for("openrouter.login", next=safe_next(next_url, own_path=own_path()))
+
+
+def _this_page() -> str | None:
+    # The answer to a form or a script is not a page to come back to.
+    if request.method not in ("GET", "HEAD") or is_script():
+        return None
+    # Not request.url, which leaves a per cent sign of the path as it is.
+    path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
+    query = request.query_string.decode(errors="replace")
+    return f"{path}?{query}" if query else path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
@@ -61,6 +62,13 @@ def load_jar(visitor: Visitor, jar: dict[str, str]) -> None:
         visitor.client.delete_cookie(name, domain=domain)
         if name in jar:
             visitor.client.set_cookie(name, jar[name], domain=domain)
+
+
+def plant_cookie(visitor: Visitor, name: str, value: str) -> None:
+    """Give this browser a cookie of any size; no real one would keep more than 4 kB."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        visitor.client.set_cookie(name, value)
 
 
 def browser_with(app: Flask, jar: dict[str, str]) -> Visitor:

@@ -64,13 +64,14 @@ class OurClient:
         )
         key = () if api_key is None else (api_key,)
         if operation in ("chat", "stream"):
-            return _outcome(lambda: _our_chat(client, *key, parameters))
-        method = {
+            return _outcome(lambda: _our_chat(client, api_key or "", parameters))
+        methods: dict[str, Callable[..., Any]] = {
             "authorization_url": client.authorization_url,
             "exchange": client.exchange_code,
             "create_code": client.create_auth_code,
             "key": client.get_key_info,
-        }[operation]
+        }
+        method = methods[operation]
         known = inspect.signature(method).parameters
         given = {name: value for name, value in parameters.items() if name in known}
         return _outcome(lambda: method(*key, **_with_datetime(given)))

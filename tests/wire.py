@@ -13,6 +13,8 @@ class CountingProxy:
 
     def __init__(self, server_port: int) -> None:
         self.round_trips = 0
+        #: How many of the client's next messages are answered by a cut connection.
+        self.cuts = 0
         self._server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -57,6 +59,10 @@ class CountingProxy:
                 if last_speaker[0] is not source:
                     on_turn()
                 last_speaker[0] = source
+                if on_turn == self._count and self.cuts:
+                    self.cuts -= 1
+                    source.shutdown(socket.SHUT_RDWR)
+                    break
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from typing import TypeVar
 
 from ..errors import KeyStorageError
 from . import KeyStorage
@@ -15,6 +16,8 @@ from .record import KeyRecord
 from .replacing import ReplacingStorage
 
 logger = logging.getLogger("flask_openrouter")
+
+Result = TypeVar("Result")
 
 
 class Outcome(Enum):
@@ -52,6 +55,11 @@ class KeyVault:
         self._max_age = max_age
         self._clock = clock
 
+    @property
+    def is_encrypting(self) -> bool:
+        """Whether the back end sees ciphertext only."""
+        return self._cipher is not None
+
     def load(self, owner_id: str) -> KeyRecord | None:
         """Return the record of this owner, or None. What does not open is None, and is kept."""
         stored = self._run("Reading", lambda: self.storage.get(owner_id))
@@ -75,9 +83,12 @@ class KeyVault:
         """Delete what is stored for this owner. No error if there is nothing."""
         self._run("Deleting", lambda: self.storage.delete(owner_id))
 
-    def probe(self, owner_id: str) -> None:
-        """Make one cheap read, to notice a storage that is down before a code is spent."""
-        self._run("Reading", lambda: self.storage.get(owner_id))
+    def probe(self, owner_id: str) -> bool:
+        """Return whether anything is stored for this owner, readable or not.
+
+        One cheap read, which notices a storage that is down before a code is spent.
+        """
+        return self._run("Reading", lambda: self.storage.get(owner_id)) is not None
 
     def reencrypt(self, owner_id: str) -> Outcome:
         """Encrypt this owner's record with the newest key if it opens with a fallback only.
@@ -98,7 +109,7 @@ class KeyVault:
             if self._run("Saving", partial(self._replace, owner_id, stored, sealed)):
                 return Outcome.ROTATED
 
-    def _run(self, action: str, operation: Callable[[], object]) -> object:
+    def _run(self, action: str, operation: Callable[[], Result]) -> Result:
         failure: Exception | None = None
         try:
             return operation()

@@ -1,4 +1,4 @@
-"""OpenRouter's own SDK for TypeScript takes the emulator for the real thing, and us for its like."""
+"""The real SDK for TypeScript takes the emulator for OpenRouter, and says what our client says."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def test_its_code_challenges_are_ours(typescript: TypeScriptSDK) -> None:
 
 
 @pytest.mark.parametrize("verifier", ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 43 + "\n"])
-def test_neither_takes_a_malformed_code_verifier(
-    typescript: TypeScriptSDK, verifier: str
-) -> None:
+def test_neither_takes_a_malformed_code_verifier(typescript: TypeScriptSDK, verifier: str) -> None:
     answer = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
     assert answer.value == [None]
     with pytest.raises(ValueError, match="code_verifier"):

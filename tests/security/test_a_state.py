@@ -286,8 +286,9 @@ def test_f30_going_back_to_a_callback_keeps_the_key(visitor: Visitor, emulator: 
     visitor.get(callback)
     key = visitor.key
     for _ in range(3):
-        assert_refused(visitor, emulator, callback)
+        assert visitor.get(callback).status_code < 500
     assert visitor.key == key is not None
+    assert exchanges(emulator) == 1
 
 
 def test_f31_a_double_click_completes(visitor: Visitor, emulator: Emulator) -> None:

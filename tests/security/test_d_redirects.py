@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from hostile_next import BENIGN, HOSTILE, OWN_ROUTES, offsite
 from misbehaving import MisbehavingProvider, issue_key
-from visitor import Visitor, with_query
+from visitor import Visitor
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -314,4 +314,28 @@ def test_r36_the_code_leaves_the_address_bar(visitor: Visitor, emulator: Emulato
     for (value,) in query.values():
         assert value not in landed.text
         assert value not in str(landed.headers)
-    assert visitor.get(with_query(callback_url, extra="1")).status_code >= 400
+    assert visitor.get(callback_url).location == "/a?b=c"
+    assert Visitor(visitor.app).get(callback_url).status_code == 400
+
+
+def test_r36_a_login_in_a_popup_ends_on_another_address_too(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    start = visitor.get("/openrouter/login?display=popup&next=/a")
+    callback_url = emulator.approve(start.location)
+    landed = visitor.get(callback_url)
+    assert (landed.status_code, landed.location) == (303, "/openrouter/connected?next=/a")
+    page = visitor.get(landed.location)
+    for (value,) in parse_qs(urlsplit(callback_url).query).values():
+        assert value not in landed.location
+        assert value not in page.text
+
+
+def test_r30_the_end_of_a_popup_leads_nowhere_else(visitor: Visitor) -> None:
+    """Its address can be called by anybody, with any ``next``."""
+    for line in LINES:
+        page = login_with(visitor, line, "/openrouter/connected")
+        assert page.status_code == 200
+        (link,) = (h for h in hrefs(page.text) if "/static/" not in h)
+        assert offsite(link) is None, line
+        assert link.startswith("/")

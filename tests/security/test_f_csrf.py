@@ -239,12 +239,12 @@ class JunkStorage:
     def delete(self, owner_id: str) -> None: ...
 
 
-@pytest.mark.parametrize(
-    "junk",
-    ["", b"", 0, {}, " ", None, False, [], b"sk-or-v1-0", "sk-or-v1-" + "0" * 64, "AQ", "AQ==", "\0"]
-    + [OSError("down"), TimeoutError(), RuntimeError("x"), KeyError("x"), RecursionError()],
-    ids=repr,
-)
+JUNK: list[object] = ["", b"", 0, {}, " ", None, False, [], b"sk-or-v1-0", "AQ", "AQ==", "\0"]
+JUNK += ["sk-or-v1-" + "0" * 64, "." * 100_000, "\ud800", OSError("down"), TimeoutError()]
+JUNK += [RuntimeError("x"), KeyError("x"), RecursionError(), MemoryError()]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: ascii(junk)[:40])
 def test_r55_the_guard_fails_closed_whatever_the_storage_does(
     junk: object, make_app: MakeApp, emulator: Emulator
 ) -> None:
@@ -277,7 +277,17 @@ def test_r55_the_guard_fails_closed_when_the_owner_cannot_be_told(
     answers: list[Any] = []
     app.extensions["openrouter"].callbacks.owner_loader = lambda: answers[-1]
     visitor = Visitor(app)
-    for owner_id in ("", "x" * 256, "a\0b", "browser:abc", 1.5, True, b"alice", ["alice"], object()):
+    for owner_id in (
+        "",
+        "x" * 256,
+        "a\0b",
+        "browser:abc",
+        1.5,
+        True,
+        b"alice",
+        ["alice"],
+        object(),
+    ):
         answers.append(owner_id)
         assert visitor.get("/guarded").status_code == 503
         assert visitor.get("/openrouter/login").status_code == 503

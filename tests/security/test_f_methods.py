@@ -75,7 +75,12 @@ def test_r45_head_has_no_effect(visitor: Visitor, emulator: Emulator) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "X"])
 def test_r46_other_methods_are_refused(method: str, visitor: Visitor, emulator: Emulator) -> None:
     callback_url = emulator.approve(visitor.start())
-    for url in (callback_url, "/openrouter/login", "/openrouter/status", "/openrouter/disconnected"):
+    for url in (
+        callback_url,
+        "/openrouter/login",
+        "/openrouter/status",
+        "/openrouter/disconnected",
+    ):
         answer = bare(visitor, method, url, NAVIGATE)
         assert answer.status_code == 405
         assert_nothing_happened(answer, emulator)
@@ -105,7 +110,7 @@ def test_r46_options_tells_what_is_allowed_and_no_more(
         answer = bare(visitor, "OPTIONS", url, preflight)
         assert answer.status_code == 200
         assert set(answer.headers["Allow"].split(", ")) == allowed
-        assert not [name for name in answer.headers.keys() if name.startswith("Access-Control")]
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
         assert "Set-Cookie" not in answer.headers
     assert emulator.count(*EXCHANGE) == 0
 
@@ -168,9 +173,7 @@ def test_r48_a_browser_that_sends_no_fetch_metadata_is_served(
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_r49_forced_logins_destroy_nothing(
-    site: str, visitor: Visitor, emulator: Emulator
-) -> None:
+def test_r49_forced_logins_destroy_nothing(site: str, visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     key = visitor.key
     callback_url = emulator.approve(visitor.start("/mine"))

@@ -19,6 +19,7 @@ import redis
 from components import require
 from servers import PostgreSQLServer, RedisServer, running_redis
 from sqlalchemy.exc import DBAPIError, OperationalError
+from wire import counting_proxy
 
 from flask_openrouter.storage import KeyStorage
 from flask_openrouter.storage.redis import RedisStorage
@@ -270,3 +271,25 @@ def test_redis_restart_between_two_visitors_is_not_noticed(
         assert redis_storage.get("old") == "ciphertext"
         own_redis.execute("CLIENT", "KILL", "TYPE", "normal")
         assert_works(redis_storage)
+
+
+def test_connection_cut_in_mid_statement_is_opened_once_more(
+    postgresql: PostgreSQLServer, postgresql_url: str, own_redis: RedisServer
+) -> None:
+    """Not for ever: a server that cuts every connection is down."""
+    with counting_proxy(postgresql.port) as database, counting_proxy(own_redis.port) as cache:
+        by_proxy = postgresql_url.replace(str(postgresql.port), str(database.port))
+        sql_storage = SQLAlchemyStorage(by_proxy)
+        redis_storage = RedisStorage(f"redis://127.0.0.1:{cache.port}")
+        for storage, proxy in ((sql_storage, database), (redis_storage, cache)):
+            storage.set("old", "first")
+            proxy.cuts = 1
+            storage.set("old", "ciphertext")
+            proxy.cuts = 1
+            assert_works(storage)
+            proxy.cuts = 100
+            with pytest.raises((OperationalError, redis.ConnectionError)):
+                storage.get("old")
+            proxy.cuts = 0
+            assert_works(storage)
+            storage.close()

@@ -1,0 +1,131 @@
+"""What a key has spent and what is left, for pages: asked of OpenRouter now and then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from .client import OpenRouterClient
+from .config import Settings
+from .errors import KeyRejectedError, OpenRouterError
+
+if TYPE_CHECKING:
+    from .client.models import KeyInfo
+    from .connection import Connection
+
+logger = logging.getLogger("flask_openrouter")
+
+#: Seconds that an answer is good for.
+FRESH_SECONDS: Final = 300.0
+#: Seconds before OpenRouter is asked again after it gave no answer.
+RETRY_SECONDS: Final = 30.0
+#: Seconds that a page waits for OpenRouter.
+PATIENCE_SECONDS: Final = 2.0
+
+_PERIODS: Final = {"daily": " today", "weekly": " this week", "monthly": " this month"}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a page shows of a key. Amounts in USD.
+
+    ``text``: such as ``$17.50 left this month``, or ``$3.20 spent`` for a key without a limit.
+    ``limit`` and ``left``: for a meter; None when there is nothing to measure against.
+    """
+
+    text: str
+    limit: float | None = None
+    left: float | None = None
+
+    @classmethod
+    def from_key_info(cls, info: KeyInfo) -> Usage | None:
+        """Return what can be shown of OpenRouter's answer; None if it names no amount."""
+        if info.limit is not None and info.limit_remaining is not None:
+            left = max(info.limit_remaining, 0.0)
+            text = f"{_dollars(left)} left{_PERIODS.get(info.limit_reset or '', '')}"
+            return cls(text, info.limit, left) if info.limit > 0 else cls(text)
+        return None if info.usage is None else cls(f"{_dollars(info.usage)} spent")
+
+
+def _dollars(amount: float) -> str:
+    return "less than $0.01" if 0 < amount < 0.01 else f"${amount:,.2f}"
+
+
+class UsageCache:
+    """The latest answers, by the SHA-256 of the key. Bounded; thread-safe; holds no key.
+
+    ``most``: the number of answers kept.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._entries: dict[str, tuple[float, Usage | None]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key_hash: str, now: float) -> tuple[bool, Usage | None]:
+        """Return whether OpenRouter need not be asked at ``now``, and what it answered."""
+        with self._lock:
+            asked_at, usage = self._entries.get(key_hash, (now, None))
+            seconds = RETRY_SECONDS if usage is None else FRESH_SECONDS
+            # Before asked_at: the clock was set back.
+            is_fresh = key_hash in self._entries and asked_at <= now < asked_at + seconds
+            return is_fresh, usage if is_fresh else None
+
+    def put(self, key_hash: str, now: float, usage: Usage | None) -> None:
+        """Keep an answer, or None for none, and let go of the oldest one if need be."""
+        with self._lock:
+            self._entries.pop(key_hash, None)
+            if len(self._entries) >= self._most:
+                del self._entries[next(iter(self._entries))]
+            self._entries[key_hash] = now, usage
+
+
+class UsageReader:
+    """Reads the usage of connections, for one app. ``clock`` returns Unix time in seconds."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        # A client of its own: a page does not wait as long as a login.
+        self._client = OpenRouterClient(
+            settings.base_url,
+            timeout=min(PATIENCE_SECONDS, settings.request_timeout),
+            app_url=settings.app_url,
+            app_title=settings.app_title,
+            app_categories=settings.app_categories,
+            retries=0,
+        )
+        self._clock = clock
+        self._cache = UsageCache()
+
+    def read(self, connection: Connection) -> Usage | None:
+        """Return the usage of this key, at most minutes old, or None when it is not known.
+
+        Raises :class:`KeyRejectedError` for a dead key, which is forgotten.
+        """
+        try:
+            return self._read(connection) if connection else None
+        except KeyRejectedError:
+            raise
+        except OpenRouterError as error:
+            logger.info("The usage of a key could not be shown (%s).", type(error).__name__)
+            return None
+
+    def _read(self, connection: Connection) -> Usage | None:
+        key_hash = connection.key_hash
+        now = self._clock()
+        is_known, usage = self._cache.get(key_hash, now)
+        if is_known:
+            return usage
+        try:
+            info = self._client.get_key_info(connection.api_key)
+        except KeyRejectedError:
+            connection.forget_rejected()
+            raise
+        except OpenRouterError:
+            self._cache.put(key_hash, now, None)
+            raise
+        usage = Usage.from_key_info(info)
+        self._cache.put(key_hash, now, usage)
+        return usage

@@ -1,0 +1,118 @@
+"""gunicorn with the app of this module, as many workers as wanted, and a way to pick the worker."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, Response
+from servers import free_port
+from visitor import fingerprint
+
+from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
+
+START_SECONDS = 20.0
+
+
+def create_app() -> Flask:
+    """Return an app whose settings come from the environment, each with ``SHARED_`` before it."""
+    app = Flask("shared")
+    app.config.from_prefixed_env("SHARED")
+    OpenRouterAuth(app)
+
+    @app.get("/guarded")
+    @requires_openrouter_key
+    def guarded() -> str:
+        return fingerprint(current_openrouter.api_key)
+
+    @app.get("/hold")
+    def hold() -> Response:
+        def breathe() -> Iterator[str]:
+            while True:
+                yield "."
+                time.sleep(0.02)
+
+        return Response(breathe())
+
+    @app.after_request
+    def sign(response: Response) -> Response:
+        response.headers["X-Worker"] = str(os.getpid())
+        return response
+
+    return app
+
+
+@contextmanager
+def gunicorn(workers: int, **settings: str) -> Iterator[str]:
+    """Run the app in gunicorn; yield its origin. ``settings``: of ``app.config``."""
+    port = free_port()
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"),
+                *(
+                    "--workers",
+                    str(workers),
+                    "--graceful-timeout",
+                    "1",
+                    "gunicorn_workers:create_app()",
+                ),
+            ],
+            cwd=Path(__file__).parent,
+            env={
+                **{
+                    name: value
+                    for name, value in os.environ.items()
+                    if name != "OPENROUTER_API_KEY"
+                },
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                **{f"SHARED_{name}": value for name, value in settings.items()},
+            },
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait_for(process, port, Path(log.name))
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS)
+
+
+class Hold:
+    """Keeps one synchronous worker busy until it is closed, so that another serves the rest."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_SECONDS)
+        self._connection.request("GET", "/hold")
+        self._answer = self._connection.getresponse()
+        #: The worker's process id.
+        self.worker = self._answer.headers["X-Worker"]
+
+    def close(self) -> None:
+        """Let the worker go."""
+        self._answer.close()
+        self._connection.close()
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+            try:
+                connection.request("GET", "/openrouter/status")
+                connection.getresponse().read()
+                return
+            finally:
+                connection.close()
+        time.sleep(0.05)
+    raise TimeoutError(f"gunicorn did not start:\n{log.read_text()[-2000:]}")

@@ -1,0 +1,194 @@
+"""Our client and the real ``openrouter`` package: the same calls, the same results, like errors."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import openrouter
+import pytest
+from callers import ATTRIBUTION, OurClient, Outcome, PythonSDK
+from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, PLAIN, S256, approved_code
+
+from flask_openrouter import errors
+from flask_openrouter.client import KeyInfo
+from flask_openrouter.emulator import KEY_MARKER, Emulator
+
+# The package announces its own deprecated fields whenever it parses a key.
+pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
+
+QUESTION: dict[str, Any] = {
+    "model": "openai/gpt-4o-mini",
+    "messages": [{"role": "user", "content": "What is Flask?"}],
+}
+
+#: What is raised for a documented error: by the package, by us. ``None``: our session returns it.
+ERRORS = [
+    ("exchange", 400, "BadRequestResponseError", "CodeRefusedError"),
+    ("exchange", 403, "ForbiddenResponseError", "CodeRefusedError"),
+    ("exchange", 500, "InternalServerResponseError", "ServerError"),
+    ("create_code", 400, "BadRequestResponseError", "BadRequestError"),
+    ("create_code", 401, "UnauthorizedResponseError", "KeyRejectedError"),
+    ("create_code", 403, "ForbiddenResponseError", "ForbiddenError"),
+    ("create_code", 409, "ConflictResponseError", "ConflictError"),
+    ("create_code", 500, "InternalServerResponseError", "ServerError"),
+    ("key", 401, "UnauthorizedResponseError", "KeyRejectedError"),
+    ("key", 500, "InternalServerResponseError", "ServerError"),
+    ("chat", 400, "BadRequestResponseError", None),
+    ("chat", 401, "UnauthorizedResponseError", "KeyRejectedError"),
+    ("chat", 402, "PaymentRequiredResponseError", "OutOfCreditError"),
+    ("chat", 403, "ForbiddenResponseError", None),
+    ("chat", 404, "NotFoundResponseError", None),
+    ("chat", 408, "RequestTimeoutResponseError", None),
+    ("chat", 413, "PayloadTooLargeResponseError", None),
+    ("chat", 422, "UnprocessableEntityResponseError", None),
+    ("chat", 429, "TooManyRequestsResponseError", None),
+    ("chat", 500, "InternalServerResponseError", None),
+    ("chat", 502, "BadGatewayResponseError", None),
+    ("chat", 503, "ServiceUnavailableResponseError", None),
+    ("chat", 524, "EdgeNetworkTimeoutResponseError", None),
+    ("chat", 529, "ProviderOverloadedResponseError", None),
+]
+#: Statuses that no documented operation of ours has, but a gateway in between may send.
+UNDOCUMENTED = [
+    ("key", 404, "OpenRouterDefaultError", "NotFoundError"),
+    ("key", 405, "OpenRouterDefaultError", "MethodNotAllowedError"),
+    ("key", 408, "OpenRouterDefaultError", "RequestTimeoutError"),
+    ("key", 413, "OpenRouterDefaultError", "PayloadTooLargeError"),
+    ("key", 418, "OpenRouterDefaultError", "APIError"),
+    ("key", 422, "OpenRouterDefaultError", "UnprocessableError"),
+    ("key", 429, "OpenRouterDefaultError", "RateLimitError"),
+    ("key", 504, "OpenRouterDefaultError", "ServerError"),
+]
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "exchange": {"code": "any"},
+    "create_code": {"callback_url": CALLBACK_URL},
+    "key": {},
+    "chat": QUESTION,
+}
+#: The package's errors for operations outside of our protocol.
+OF_OTHER_OPERATIONS = {
+    "BatchPaymentRequiredResponseError",
+    "ClientClosedRequestResponseError",
+    "CreatePrivateEndpointValidationFailedResponseError",
+    "GatewayTimeoutResponseError",
+    "GoneResponseError",
+    "NoResponseError",
+}
+
+
+@pytest.fixture(params=[OurClient(), PythonSDK()], ids=lambda caller: caller.name)
+def caller(request: pytest.FixtureRequest) -> OurClient | PythonSDK:
+    param: OurClient | PythonSDK = request.param
+    return param
+
+
+def both(operation: str, emulator: Emulator, key: str | None = None, **given: Any) -> list[Outcome]:
+    """Make one call with each of them."""
+    return [c.call(operation, emulator.url, key, **given) for c in (OurClient(), PythonSDK())]
+
+
+@pytest.mark.parametrize("parameters", [S256, PLAIN, {}], ids=["S256", "plain", "none"])
+def test_both_send_the_same_exchange(emulator: Emulator, parameters: dict[str, str]) -> None:
+    method = parameters.get("code_challenge_method")
+    pkce = {"code_verifier": CODE_VERIFIER, "code_challenge_method": method} if method else {}
+    ours, theirs = (
+        caller.call("exchange", emulator.url, code=approved_code(emulator, **parameters), **pkce)
+        for caller in (OurClient(), PythonSDK())
+    )
+    assert ours.value["openrouter_user_id"] == theirs.value["user_id"] == "user_emulated"
+    assert {ours.value["api_key"][:25], theirs.value["key"][:25]} == {f"sk-or-v1-{KEY_MARKER}"}
+    sent = [dict(r.body) for r in emulator.requests if r.path == "/api/v1/auth/keys"]
+    for body in sent:
+        del body["code"]  # Each had its own.
+    assert sent[0] == sent[1]
+
+
+def test_both_create_the_same_code(emulator: Emulator) -> None:
+    ours, theirs = both(
+        "create_code",
+        emulator,
+        emulator.issue_key(),
+        callback_url=CALLBACK_URL,
+        code_challenge=CODE_CHALLENGE,
+        code_challenge_method="S256",
+        expires_at="2099-12-31T23:59:59Z",
+        key_label="second key",
+        limit=5,
+        usage_limit_type="monthly",
+        workspace_id="12345678-1234-4234-8234-123456789012",
+    )
+    assert ours.value["app_id"] == theirs.value["data"]["app_id"]
+    first, second = (r.body for r in emulator.requests)
+    assert first == second
+    keys = [
+        OurClient().call("exchange", emulator.url, code=code, code_verifier=CODE_VERIFIER).value
+        for code in (ours.value["code"], theirs.value["data"]["id"])
+    ]
+    assert len({key["api_key"] for key in keys}) == 2
+
+
+@pytest.mark.parametrize("limits", [{}, {"limit": 10, "usage": 2.5}, {"limit": 0}])
+def test_both_read_the_same_about_a_key(emulator: Emulator, limits: dict[str, float]) -> None:
+    ours, theirs = both("key", emulator, emulator.issue_key(**limits))
+    data = theirs.value["data"]
+    assert {name: data.get(name) for name in ours.value} == ours.value
+    assert ours.value["limit"] == limits.get("limit")
+
+
+def test_our_key_info_leaves_out_only_what_means_nothing_to_an_app() -> None:
+    theirs = set(openrouter.operations.GetCurrentKeyData.model_fields)
+    ours = set(inspect.signature(KeyInfo).parameters)
+    assert ours < theirs
+    assert theirs - ours == {
+        *("is_provisioning_key", "rate_limit"),  # Deprecated.
+        *("allowed_data_regions", "budgets", "effective_budget", "free_model_daily_requests"),
+    }
+
+
+@pytest.mark.parametrize(("operation", "status", "theirs", "ours"), [*ERRORS, *UNDOCUMENTED])
+def test_errors_have_matching_classes(
+    emulator: Emulator, operation: str, status: int, theirs: str, ours: str | None
+) -> None:
+    key = None if operation == "exchange" else emulator.issue_key()
+    with emulator.faults(status=status, times=2):
+        mine, other = both(operation, emulator, key, **PARAMETERS[operation])
+    assert (other.error, other.status) == (theirs, status)
+    if ours is None:
+        assert mine.error is None
+        assert mine.value.status_code == status
+    else:
+        assert (mine.error, mine.status) == (ours, status)
+        assert issubclass(getattr(errors, ours), errors.APIError)
+        # Its words are in both messages.
+        assert other.message is not None
+        assert mine.message is not None
+        assert mine.message.partition("): ")[2] in other.message
+
+
+def test_no_error_class_of_the_package_is_left_out() -> None:
+    known = {name for name in dir(openrouter.errors) if name.endswith("ResponseError")}
+    compared = {theirs for _, _, theirs, _ in ERRORS}
+    assert known - compared == OF_OTHER_OPERATIONS
+
+
+def test_both_notice_an_answer_that_is_none(
+    emulator: Emulator, caller: OurClient | PythonSDK
+) -> None:
+    with emulator.faults(status=200, body={"key": 7, "user_id": None}):
+        answer = caller.call("exchange", emulator.url, code="any")
+    assert answer.error in ("InvalidAnswerError", "ResponseValidationError")
+
+
+def test_both_say_who_the_app_is(emulator: Emulator, caller: OurClient | PythonSDK) -> None:
+    caller.call("key", emulator.url, emulator.issue_key())
+    (record,) = emulator.requests
+    assert {name: record.headers.get(name.lower()) for name in ATTRIBUTION} == ATTRIBUTION
+
+
+def test_neither_sends_a_key_with_the_exchange(
+    emulator: Emulator, caller: OurClient | PythonSDK
+) -> None:
+    caller.call("exchange", emulator.url, code=approved_code(emulator))
+    assert "authorization" not in emulator.requests[-1].headers
+    assert emulator.count("POST", "/api/v1/auth/keys") == 1

@@ -1,0 +1,205 @@
+"""H. Secrets and logs: what is written down says what happened, and never with what."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from attack import parameter
+from desk import Desk, open_desk
+from flask import Flask
+from leaks import leaks_in, response_bytes, without_session
+from misbehaving import Act, MisbehavingProvider, answer, http_answer, issue_key, raw, reset
+from visitor import Visitor
+
+from flask_openrouter.storage.memory import MemoryStorage
+
+MakeApp = Callable[..., Flask]
+KEY = "sk-or-v1-" + "c0ffee42" * 8
+CODE = "auth_code_Zm9vYmFyX2NhbmFyeV8xMjM0NTY3ODk"
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with open_desk() as desk:
+        yield desk
+
+
+class Run:
+    """One visitor's logins, and what was secret in them."""
+
+    def __init__(self, app: Flask, provider: MisbehavingProvider) -> None:
+        self.visitor = Visitor(app)
+        self.canaries = {"key": KEY, "code": CODE}
+        self.answers: list[Any] = []
+        self._provider = provider
+
+    def login(self) -> Any:
+        start = self.visitor.get("/openrouter/login?next=/guarded")
+        callback_url = self.visitor.callback_url(start.location, code=CODE)
+        number = len(self.canaries)
+        self.canaries[f"state {number}"] = parameter(callback_url, "state")
+        landed = self.visitor.get(callback_url)
+        # The authorization URL carries the state and the code_challenge, as it must.
+        self.answers += [landed, self.visitor.get("/guarded")]
+        for exchange in self._provider.exchanges:
+            if exchange.body.startswith(b"{"):
+                verifier = exchange.json["code_verifier"]
+                self.canaries[f"code_verifier {number}"] = verifier
+        return landed
+
+    def post(self, path: str) -> Any:
+        self.answers.append(self.visitor.post(path))
+        return self.answers[-1]
+
+
+ACTS: dict[str, Act] = {
+    "success": issue_key(KEY),
+    "refused": answer(403, {"error": {"message": f"Invalid code {CODE}"}}),
+    "echo": answer(400, {"error": {"message": KEY, "metadata": {"raw": CODE}}}),
+    "trouble": answer(500, f"<h1>{KEY}</h1>"),
+    "redirect": answer(307, "", {"Location": f"https://evil.example/?k={KEY}"}),
+    "reset": reset(),
+    "half": raw(http_answer(200, f'{{"key": "{KEY}"', length=999)),
+    "bad_key": answer(200, {"key": f"{KEY}\r\nX: y"}),
+    "bad_json": answer(200, f'{{"key": "{KEY}",'),
+    "nested": answer(200, f'{{"key": "{KEY}", "x": {"[" * 9000}'),
+    "garbage": raw(f"{KEY}\r\n\r\n".encode()),
+    "bad_length": raw(f"HTTP/1.1 200 OK\r\nContent-Length: z\r\n\r\n{KEY}".encode()),
+}
+
+
+class BrokenStorage(MemoryStorage):
+    """Fails with everything it was given in its error."""
+
+    fails = True
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        if self.fails:
+            raise OSError(f"cannot write {owner_id}: {ciphertext}")
+        super().set(owner_id, ciphertext)
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("storage", ["cookie", "memory", "broken"])
+def test_r62_r67_no_secret_is_logged_printed_or_sent_to_the_browser(
+    storage: str,
+    act: str,
+    make_app: MakeApp,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stores = {"cookie": None, "memory": MemoryStorage(), "broken": BrokenStorage()}
+    caplog.set_level(logging.DEBUG)
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        MisbehavingProvider(ACTS[act]) as provider,
+    ):
+        warnings.simplefilter("always")
+        app = make_app({"storage": stores[storage]}, OPENROUTER_BASE_URL=provider.url)
+        run = Run(app, provider)
+        run.login()
+        run.post("/openrouter/save")
+        run.answers.append(run.visitor.get("/openrouter/status"))
+        run.post("/openrouter/disconnect")
+        run.login()
+    assert [name for name in run.canaries if name.startswith("code_verifier")]
+    written = [caplog.text, *capfd.readouterr(), *(str(warning.message) for warning in warned)]
+    for record in caplog.records:
+        written += [record.getMessage(), repr(record.args), repr(vars(record))]
+        if record.exc_info:
+            written.append("".join(traceback.format_exception(record.exc_info[1])))
+    assert leaks_in(written, run.canaries) == []
+    for response in run.answers:
+        assert leaks_in(without_session(response_bytes(response)), run.canaries) == []
+
+
+def test_r62_the_library_speaks_through_one_logger(
+    make_app: MakeApp, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    visitor = Visitor(make_app(OPENROUTER_BASE_URL=desk.url))
+    visitor.get(visitor.callback_url(visitor.start(), code=CODE))
+    ours = {r.name for r in caplog.records if r.name.startswith("flask_openrouter")}
+    assert ours == {"flask_openrouter"}
+
+
+FORGERIES = (
+    "error=x%0d%0aCRITICAL%20forged",
+    "state=%1b[2J%1b[31m&code=a",
+    "state=a%0aCRITICAL+forged&code=%0aforged",
+    "state=" + "A" * 43 + "&error=%e2%80%a8forged%00",
+    "state=" + "x" * 5000 + "&code=a",
+    "%0d%0aCRITICAL=forged&code",
+    "state=a&iss=%0aCRITICAL%20forged&code=b",
+)
+
+
+@pytest.mark.parametrize("query", FORGERIES)
+def test_r69_a_callback_writes_no_log_lines_of_its_own(
+    query: str, visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert visitor.get(f"/openrouter/callback?{query}").status_code == 400
+    records = [r for r in caplog.records if r.name == "flask_openrouter"]
+    assert len(records) == 1
+    message = records[0].getMessage()
+    assert message.isprintable()
+    assert len(message) <= 200
+    assert "forged" not in message
+    assert "xxxx" not in message
+
+
+def test_r69_a_forged_host_writes_no_log_lines_of_its_own(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    for host in ("a\x1b[2J", "a\u2028b", "x" * 5000, "evil.example\tforged", "[::1]%0aforged"):
+        headers = {"Host": host.encode().decode("latin-1"), "Sec-Fetch-Mode": "navigate"}
+        visitor.client.get("/openrouter/login", headers=headers)
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert len(record.getMessage()) < 500
+
+
+def test_r70_security_events_are_logged_with_their_reason(
+    make_app: MakeApp, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def logged() -> str:
+        text = "\n".join(r.getMessage() for r in caplog.records if r.name == "flask_openrouter")
+        caplog.clear()
+        return text
+
+    storage = BrokenStorage()
+    storage.fails = False
+    script = [issue_key(KEY), answer(500, "x"), issue_key(KEY)]
+    with MisbehavingProvider(script) as provider:
+        app = make_app({"storage": storage}, OPENROUTER_BASE_URL=provider.url)
+        visitor = Visitor(app)
+        callback_url = visitor.callback_url(visitor.start(), code=CODE)
+        visitor.get(callback_url)
+        assert "connected" in logged()
+        Visitor(app).get(callback_url)
+        assert "(unknown)" in logged()
+        visitor.get(visitor.callback_url(visitor.start(), error="access_denied"))
+        assert "(declined)" in logged()
+        late = visitor.callback_url(visitor.start(), code=CODE)
+        clock.now += 601
+        visitor.get(late)
+        assert "(expired)" in logged()
+        visitor.get(visitor.callback_url(visitor.start(), code=CODE))
+        assert "(provider_failed)" in logged()
+        storage.fails = True
+        visitor.get(visitor.callback_url(visitor.start(), code=CODE))
+        assert "(not_saved)" in logged()
+        (owner_id,) = storage.owner_ids()
+        storage._ciphertexts[owner_id] = "AQ" * 50
+        visitor.get("/guarded")
+        assert "does not open" in logged()
+    visitor.post("/openrouter/disconnect", headers={"Origin": "https://evil.example"})
+    assert "(cross_site)" in logged()

@@ -1,0 +1,240 @@
+"""H. Secrets: the key, the code, the code_verifier and the state are nowhere they do not belong."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attack import parameter
+from desk import Desk, open_desk
+from flask import Flask
+from leaks import leaks_in, response_bytes, without_session
+from visitor import Visitor
+from werkzeug.debug import DebuggedApplication
+
+import flask_openrouter
+from flask_openrouter import current_openrouter, signals
+from flask_openrouter.storage.memory import MemoryStorage
+
+MakeApp = Callable[..., Flask]
+CODE = "auth_code_Zm9vYmFyX2NhbmFyeV8xMjM0NTY3ODk"
+PACKAGE = str(Path(flask_openrouter.__file__).parent)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with open_desk() as desk:
+        yield desk
+
+
+def test_r63_nothing_that_is_stored_holds_a_secret(
+    make_app: MakeApp, desk: Desk, tmp_path: Path
+) -> None:
+    for uri in (None, f"sqlite:///{tmp_path}/keys.db"):
+        app = make_app(OPENROUTER_BASE_URL=desk.url, OPENROUTER_STORAGE_URI=uri)
+        visitor = Visitor(app)
+        code = f"{CODE}-{uri is None}"
+        callback_url = visitor.callback_url(visitor.start(), code=code)
+        landed = visitor.get(callback_url)
+        assert visitor.key == desk.fingerprint(code)
+        assert desk._provider is not None
+        canaries = {
+            "key": desk.keys[code],
+            "code": code,
+            "state": parameter(callback_url, "state"),
+            "code_verifier": desk._provider.exchanges[-1].json["code_verifier"],
+        }
+        cookies = "\n".join(landed.headers.getlist("Set-Cookie"))
+        assert len(cookies) > 100
+        # The session too: a login that is over leaves nothing behind.
+        assert leaks_in(cookies, canaries) == []
+    app.extensions["openrouter"].vault.storage.close()
+    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    assert [path.name for path in files if path.stat().st_size]
+    assert leaks_in([path.read_bytes() for path in files], canaries) == []
+
+
+def test_r64_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
+    app = make_app(OPENROUTER_BASE_URL=desk.url)
+    shown: dict[str, list[str]] = {}
+
+    def look(thing: object) -> None:
+        texts = [repr(thing), str(thing), f"{thing}", f"{thing!a}", f"{thing!s:>200}"]
+        texts += [json.dumps(thing, default=repr), repr(getattr(thing, "__dict__", None))]
+        shown.setdefault(type(thing).__name__, []).extend(texts)
+
+    @app.get("/look")
+    def look_at_everything() -> str:
+        services = app.extensions["openrouter"]
+        connection = current_openrouter.detach()
+        record = services.vault.load(connection.owner_id)
+        for thing in (
+            current_openrouter, connection, record, connection.session, connection.session.headers,
+            services, services.vault, services.vault.storage, services.client, services.settings,
+            services.cipher, services.owners, services.callbacks, app.extensions,
+        ):  # fmt: skip
+            look(thing)
+        for thing in (current_openrouter, connection, connection.session):
+            for refuse in (pickle.dumps, copy.deepcopy, copy.copy):
+                with pytest.raises((TypeError, pickle.PicklingError)) as refused:
+                    refuse(thing)
+                look(refused.value)
+        return "looked"
+
+    visitor = Visitor(app)
+    callback_url = visitor.callback_url(visitor.start(), code=CODE)
+    visitor.get(callback_url)
+    assert visitor.get("/look").text == "looked"
+    secret = app.config["SECRET_KEY"]
+    canaries = {"key": desk.keys[CODE], "code": CODE, "SECRET_KEY": secret}
+    found = {name: leaks_in(texts, canaries) for name, texts in shown.items()}
+    assert {name: leaks for name, leaks in found.items() if leaks} == {}
+
+
+class Stopped(BaseException):
+    """As KeyboardInterrupt and gevent's timeouts: nothing may swallow it."""
+
+
+class StoppingStorage(MemoryStorage):
+    """Is interrupted at the ``stop_at``-th call."""
+
+    stop_at = 0
+    calls = 0
+
+    def _count(self) -> None:
+        self.calls += 1
+        if self.calls == self.stop_at:
+            raise Stopped("interrupted")
+
+    def get(self, owner_id: str) -> str | None:
+        self._count()
+        return super().get(owner_id)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        self._count()
+        super().set(owner_id, ciphertext)
+
+
+def locals_of(error: BaseException) -> list[str]:
+    """What an error reporter captures of our frames, and the error itself."""
+    texts = [repr(error), *map(repr, error.args), *getattr(error, "__notes__", [])]
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            texts += [repr(value) for value in frame.f_locals.values()]
+    for cause in (error.__cause__, error.__context__):
+        if cause is not None:
+            texts += locals_of(cause)
+    return texts
+
+
+@pytest.mark.parametrize("stop_at", range(1, 6))
+def test_r65_an_error_report_from_the_callback_holds_no_secret(
+    stop_at: int, make_app: MakeApp, desk: Desk
+) -> None:
+    """Whatever interrupts it: frames above the exchange are seen by those who report errors."""
+    storage = StoppingStorage()
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
+    visitor = Visitor(app)
+    callback_url = visitor.callback_url(visitor.start(), code=CODE)
+    storage.calls, storage.stop_at = 0, stop_at
+    try:
+        landed = visitor.get(callback_url)
+    except Stopped as error:
+        seen = locals_of(error)
+        assert len(seen) > 3
+    else:
+        assert (landed.status_code, stop_at > storage.calls) == (303, True)
+        return
+    assert desk._provider is not None
+    canaries = {"code": CODE, "state": parameter(callback_url, "state")}
+    for exchange in desk._provider.exchanges:
+        canaries |= {"key": desk.keys[CODE], "code_verifier": exchange.json["code_verifier"]}
+    assert leaks_in(seen, canaries) == []
+
+
+def test_r65_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk: Desk) -> None:
+    app = make_app(OPENROUTER_BASE_URL=desk.url)
+    answers: list[Any] = ["alice"]
+
+    def load_owner() -> Any:
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return answers[-1]
+
+    app.extensions["openrouter"].callbacks.owner_loader = load_owner
+    visitor = Visitor(app)
+    callback_url = visitor.callback_url(visitor.start(), code=CODE)
+    answers.append(LookupError("the user table is gone"))
+    with pytest.raises(LookupError) as raised:
+        visitor.get(callback_url)
+    canaries = {"code": CODE, "state": parameter(callback_url, "state")}
+    assert leaks_in(locals_of(raised.value), canaries) == []
+    assert desk.exchanges == 0
+
+
+def test_r66_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
+    app = make_app(OPENROUTER_BASE_URL=desk.url)
+    heard: list[tuple[str, object, dict[str, Any]]] = []
+
+    def hear(name: str) -> Callable[..., None]:
+        return lambda sender, **payload: heard.append((name, sender, payload))
+
+    receivers = {name: hear(name) for name in ("key_connected", "key_disconnected", "login_failed")}
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver)
+    visitor = Visitor(app)
+    callback_url = visitor.callback_url(visitor.start(), code=CODE)
+    visitor.get(callback_url)
+    visitor.get(f"{callback_url}&code=again")
+    visitor.post("/openrouter/disconnect")
+    assert {name for name, _, _ in heard} == set(receivers)
+    assert desk._provider is not None
+    canaries = {
+        "key": desk.keys[CODE],
+        "code": CODE,
+        "state": parameter(callback_url, "state"),
+        "code_verifier": desk._provider.exchanges[0].json["code_verifier"],
+    }
+    assert leaks_in(repr(heard), canaries) == []
+
+
+def test_r67_a_masked_key_shows_four_characters(make_app: MakeApp, desk: Desk) -> None:
+    app = make_app(OPENROUTER_BASE_URL=desk.url)
+    visitor = Visitor(app)
+    visitor.get(visitor.callback_url(visitor.start(), code=CODE))
+    status = visitor.get("/openrouter/status").json
+    assert status is not None
+    assert status["masked_key"] == f"sk-or-v1-…{desk.keys[CODE][-4:]}"
+    assert desk.keys[CODE][:-4] not in json.dumps(status)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3])
+def test_r68_the_debugger_s_page_shows_no_secret(
+    stop_at: int, make_app: MakeApp, desk: Desk
+) -> None:
+    class FailingStorage(StoppingStorage):
+        def _count(self) -> None:
+            self.calls += 1
+            if self.calls >= self.stop_at:
+                raise OSError("disk full")
+
+    storage = FailingStorage()
+    storage.stop_at = 10**9
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url, DEBUG=True)
+    app.testing = False
+    visitor = Visitor(app)
+    callback_url = visitor.callback_url(visitor.start(), code=CODE)
+    app.wsgi_app = DebuggedApplication(app.wsgi_app, evalex=False)  # type: ignore[method-assign]
+    storage.calls, storage.stop_at = 0, stop_at
+    page = visitor.get(callback_url)
+    assert page.status_code == 503
+    assert "Traceback" not in page.text
+    canaries = {"code": CODE, "state": parameter(callback_url, "state")}
+    canaries |= {f"key {code}": key for code, key in desk.keys.items()}
+    assert leaks_in(without_session(response_bytes(page)), canaries) == []

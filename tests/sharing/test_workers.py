@@ -1,0 +1,109 @@
+"""Workers and processes over one store: what one does, the others see."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+from flask import Flask
+from gunicorn_workers import Hold, gunicorn
+from live_app import Browser
+from visitor import Visitor
+
+from flask_openrouter.emulator import Emulator
+
+
+@pytest.fixture
+def settings(emulator: Emulator, uri: str) -> dict[str, str]:
+    return {
+        "SECRET_KEY": f"key {secrets.token_hex()}",
+        "OPENROUTER_BASE_URL": emulator.url,
+        "OPENROUTER_EMULATOR": "true",
+        "OPENROUTER_STORAGE_URI": uri,
+    }
+
+
+def issued(emulator: Emulator) -> list[str]:
+    """The fingerprints of all keys that were issued."""
+    return [key["hash"] for key in emulator.ledger.keys(emulator.now())]
+
+
+def test_two_gunicorn_workers_share_what_is_connected(
+    settings: dict[str, str], emulator: Emulator
+) -> None:
+    with gunicorn(2, **settings) as url:
+        browser = Browser(url)
+        first = Hold(url)
+        landed = browser.get(emulator.approve(browser.start("/guarded")))
+        assert (landed.status, landed.location) == (303, "/guarded")
+        connected_on = landed.headers["X-Worker"]
+
+        with closing(Hold(url)) as second:
+            assert second.worker == connected_on != first.worker
+            first.close()
+            used = browser.get("/guarded")
+            assert (used.headers["X-Worker"], [used.text]) == (first.worker, issued(emulator))
+            gone = browser.send(
+                "POST", "/openrouter/disconnect", headers={"Sec-Fetch-Site": "same-origin"}
+            )
+            assert (gone.status, gone.headers["X-Worker"]) == (303, first.worker)
+            third = Hold(url)
+
+        # With the cookies of before, as another tab that was slow would send them.
+        with closing(third):
+            seen = browser.get("/openrouter/status")
+            assert seen.headers["X-Worker"] == connected_on
+            assert '"connected":false' in seen.text
+
+
+def test_two_processes_share_what_is_connected(
+    settings: dict[str, str], emulator: Emulator
+) -> None:
+    """Two machines behind a balancer: each has the login begun, or the key made, by the other."""
+    with gunicorn(1, **settings) as one, gunicorn(1, **settings) as other:
+        browser = Browser(one)
+        callback = emulator.approve(browser.start("/guarded"))
+        elsewhere = Browser(other, browser.jar)
+        assert elsewhere.get(callback).status == 303
+        browser.jar = elsewhere.jar
+        assert [browser.key] == [elsewhere.key] == issued(emulator)
+        jar = dict(browser.jar)
+        assert elsewhere.post("/openrouter/disconnect").status == 303
+        assert Browser(one, jar).key is None
+        assert Browser(other, jar).key is None
+
+
+def test_r91_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing(
+    make_shared_app: Callable[..., Flask], emulator: Emulator
+) -> None:
+    ours, theirs = Visitor(make_shared_app()), Visitor(make_shared_app())
+    for visitor in (ours, theirs):
+        visitor.client.environ_base["HTTP_X_USER"] = "ada"
+    ours.connect(emulator)
+    key = ours.key
+    for _ in range(3):
+        assert theirs.key is None
+        assert '"connected":false' in theirs.get("/openrouter/status").text
+        assert ours.key == key
+    assert [key] == issued(emulator)
+
+
+def test_f37_a_row_of_somebody_else_is_nobodys(
+    make_shared_app: Callable[..., Flask], emulator: Emulator
+) -> None:
+    app = make_shared_app()
+    ada, bob = Visitor(app), Visitor(app)
+    ada.client.environ_base["HTTP_X_USER"] = "ada"
+    bob.client.environ_base["HTTP_X_USER"] = "bob"
+    ada.connect(emulator)
+    bob.connect(emulator)
+    storage = app.extensions["openrouter"].vault.storage
+    of_ada, of_bob = storage.get("ada"), storage.get("bob")
+    storage.set("ada", of_bob)
+    storage.set("bob", of_ada)
+    assert (ada.key, bob.key) == (None, None)
+    assert (storage.get("ada"), storage.get("bob")) == (of_bob, of_ada)
+    storage.set("ada", of_ada)
+    assert ada.key in issued(emulator)

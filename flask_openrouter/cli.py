@@ -63,9 +63,10 @@ def create_commands() -> AppGroup:
     group = _Commands("openrouter", help="Connect visitors' OpenRouter accounts.")
     group.command("generate-key", with_appcontext=False)(generate_key)
     group.command("pkce", with_appcontext=False)(pkce)
-    group.command("forget")(click.argument("owner_id")(forget))
-    after = click.option("--after", metavar="OWNER", help="Go on behind this owner.")
-    group.command("rotate")(after(rotate))
+    # As values: the decorators would add to these functions once more for each app.
+    group.command("forget", params=[click.Argument(["owner_id"])])(forget)
+    after = click.Option(["--after"], metavar="OWNER", help="Go on behind this owner.")
+    group.command("rotate", params=[after])(rotate)
     return group
 
 

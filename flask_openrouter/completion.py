@@ -10,7 +10,7 @@ from flask import Response, url_for
 from . import parking
 from .authorization import find_authorization, take_authorization
 from .callback import Callback
-from .connection import drop_connection, get_connection, real_app, send
+from .connection import Connection, drop_connection, get_connection, real_app, send
 from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
 from .finished import find_finished, remember_finished
 from .pages import home_url, own_path, protect_page, see_other, show_problem
@@ -37,31 +37,35 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
             take_authorization(services, pending)
             raise AccessDeniedError("The visitor declined.", reason="declined")
         # Notices a storage that is down before the code is spent: the key that this visitor has
-        # now, if any, and the place of the new one.
-        bool(get_connection())
-        services.vault.probe(services.owners.renew())
+        # now, if any, and the place of the new one. Nor is the app asked who it is later: what it
+        # asks for that may be down by then.
+        previous, owner_id = get_connection(), services.owners.renew()
+        bool(previous)
+        services.vault.probe(owner_id)
         take_authorization(services, pending)
         key = services.client.exchange_code(callback.code, pending.code_verifier, "S256")
     except OpenRouterError as error:
         failure = error
     else:
         record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
-        if not store(services, record):
+        if not store(services, previous, owner_id, record):
             return fail(PROBLEMS["not_saved"], next_url)
-        remember_finished(services, pending)
+        remember_finished(pending)
         return go_on(services, next_url, is_popup=pending.is_popup)
     return fail(problem_of_login(failure), next_url)
 
 
-def store(services: Services, record: KeyRecord) -> bool:
-    """Store a new key and tell those who listen; or park it, and return False."""
-    previous = get_connection()
-    owner_id = services.owners.renew()
+def store(services: Services, previous: Connection, owner_id: str, record: KeyRecord) -> bool:
+    """Store a new key and tell those who listen; or park it, and return False.
+
+    ``previous``: the visitor's connection until now. ``owner_id``: whose the new key is.
+    """
     try:
         previous_user_id = previous.openrouter_user_id if previous else None
         _save(services, owner_id, record)
     except KeyStorageError:
-        parking.park(services, record)
+        # For the same owner: the storage may have stored it and failed to say so.
+        parking.park(services, parking.Parked(owner_id, record))
         return False
     parking.clear()
     services.owners.remember(owner_id)

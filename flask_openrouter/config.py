@@ -236,7 +236,7 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
         key = value if isinstance(value, bytes) else value.encode(errors="replace")
         if isinstance(value, str) and key.decode() != value:
             raise ConfigurationError(f"{name} holds bytes that are no text. {remedy}")
-        if len(key.strip()) < MIN_SECRET_BYTES or key.lower() in _SAMPLE_SECRETS:
+        if _is_weak(key):
             message = (
                 f"{name} is too easy to guess: whoever guesses it can read every stored key."
                 f" Use at least {MIN_SECRET_BYTES} random bytes. {remedy}"
@@ -246,6 +246,12 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
             logger.warning("%s This is accepted in debug and testing mode only.", message)
         keys.append(key)
     return tuple(keys)
+
+
+def _is_weak(key: bytes) -> bool:
+    # Few different bytes: one letter again and again, or blanks of some kind.
+    is_monotonous = len(set(key)) < 5
+    return len(key.strip()) < MIN_SECRET_BYTES or is_monotonous or key.lower() in _SAMPLE_SECRETS
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:

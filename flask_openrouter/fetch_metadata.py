@@ -48,6 +48,7 @@ def is_same_origin() -> bool:
         return True
     here = request.host_url.removesuffix("/")
     if site == "same-origin":
-        # A proxy that speaks https for us hides the scheme, never the browser's own verdict.
-        return origin.partition("://")[2] == here.partition("://")[2]
+        # The browser's own verdict. A proxy that speaks https for us hides the scheme, and a page
+        # with the referrer policy "no-referrer" hides its origin.
+        return origin == "null" or origin.partition("://")[2] == here.partition("://")[2]
     return origin == here

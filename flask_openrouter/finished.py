@@ -28,17 +28,17 @@ class FinishedLogin:
     next_url: str | None
 
 
-def remember_finished(services: Services, request: AuthorizationRequest) -> None:
+def remember_finished(request: AuthorizationRequest) -> None:
     """Let this browser know that it has finished this login."""
     # A comfort, not worth much of the session cookie: a long address is not remembered.
     next_url = request.next_url if len(request.next_url or "") <= MAX_NEXT_LENGTH else None
-    entries = [[_mark(services, request.state), next_url], *_entries()]
+    entries = [[_mark(request.binding, request.state), next_url], *_entries()]
     session[SESSION_KEY] = entries[:MAX_FINISHED]
 
 
 def find_finished(services: Services, state: str) -> FinishedLogin | None:
     """Return the login with this state that this browser finished as this user, or None."""
-    mark = _mark(services, state).encode()
+    mark = _mark(binding_of(services), state).encode()
     for known, next_url in _entries():
         if hmac.compare_digest(known.encode(), mark):
             return FinishedLogin(next_url)
@@ -61,5 +61,5 @@ def _is_entry(value: object) -> bool:
     )
 
 
-def _mark(services: Services, state: str) -> str:
-    return digest(f"{binding_of(services)} {state}")
+def _mark(binding: str, state: str) -> str:
+    return digest(f"{binding} {state}")

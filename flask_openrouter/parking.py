@@ -6,11 +6,12 @@ would have to approve another one. Ten minutes, one button, no new consent.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from .services import Services
 from .storage.cipher import bound_to
-from .storage.cookie import ExtensionCookie
+from .storage.cookie import BROWSER, ExtensionCookie
 from .storage.record import KeyRecord
 
 #: How long a key waits, in seconds.
@@ -19,18 +20,31 @@ MAX_AGE: Final = 600
 _COOKIE: Final = ExtensionCookie(MAX_AGE, suffix="-unsaved")
 
 
-def park(services: Services, record: KeyRecord) -> None:
-    """Put the record into this browser's cookie, for the user of the app who is signed in now."""
-    _COOKIE.write(services.cipher.encrypt(record.to_bytes(), _context(services)))
+@dataclass(frozen=True)
+class Parked:
+    """A record that waits, and the owner it was to be stored for."""
+
+    owner_id: str
+    record: KeyRecord
 
 
-def parked_record(services: Services) -> KeyRecord | None:
-    """Return the record that waits in this browser for this user, or None."""
-    plaintext = services.cipher.decrypt(_COOKIE.read() or "", _context(services))
-    record = None if plaintext is None else KeyRecord.from_bytes(plaintext)
+def park(services: Services, parked: Parked) -> None:
+    """Put the record into this browser's cookie, for its owner only."""
+    # No owner id holds a NUL.
+    plaintext = parked.owner_id.encode() + b"\0" + parked.record.to_bytes()
+    user_id = None if parked.owner_id.startswith(BROWSER) else parked.owner_id
+    _COOKIE.write(services.cipher.encrypt(plaintext, _context(services, user_id)))
+
+
+def find_parked(services: Services) -> Parked | None:
+    """Return what waits in this browser for this user, or None."""
+    context = _context(services, services.owners.app_user())
+    plaintext = services.cipher.decrypt(_COOKIE.read() or "", context)
+    owner_id, _, data = (plaintext or b"").partition(b"\0")
+    record = KeyRecord.from_bytes(data)
     if record is None or services.clock() - record.connected_at > MAX_AGE:
         return None
-    return record
+    return Parked(owner_id.decode(), record)
 
 
 def clear() -> None:
@@ -39,6 +53,5 @@ def clear() -> None:
         _COOKIE.write("")
 
 
-def _context(services: Services) -> bytes:
-    user_id = services.owners.app_user()
+def _context(services: Services, user_id: str | None) -> bytes:
     return bound_to("unsaved", services.settings.base_url, "" if user_id is None else user_id)

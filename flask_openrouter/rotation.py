@@ -37,7 +37,7 @@ class Rotation:
         ``after``: the owner that an earlier walk ended with. Raises :class:`KeyStorageError` when
         the storage fails; what is done until then stays done.
         """
-        owner_ids = self._storage.owner_ids(after)
+        owner_ids = _listing(lambda: iter(self._storage.owner_ids(after)))
         while (owner_id := _listing(lambda: next(owner_ids, None))) is not None:
             self.counts[self._vault.reencrypt(owner_id)] += 1
             yield owner_id

@@ -96,10 +96,10 @@ def save() -> Response:
         return show_problem(PROBLEMS["cross_site"])
     services = get_services()
     next_url = next_of_request()
-    record = parking.parked_record(services)
-    if record is None:
+    parked = parking.find_parked(services)
+    if parked is None:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
-    if not completion.store(services, record):
+    if not completion.store(services, get_connection(), parked.owner_id, parked.record):
         return completion.fail(PROBLEMS["not_saved"], next_url)
     return completion.go_on(services, next_url)
 

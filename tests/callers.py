@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Protocol
 
 import openrouter
@@ -22,6 +23,14 @@ ATTRIBUTION = {
     "HTTP-Referer": "https://app.example",
     "X-OpenRouter-Title": "An App",
     "X-OpenRouter-Categories": "cli-agent,game",
+}
+#: The methods of the ``openrouter`` package, by operation.
+PYTHON_METHODS = {
+    "exchange": "o_auth.exchange_auth_code_for_api_key",
+    "create_code": "o_auth.create_auth_code",
+    "key": "api_keys.get_current_key_metadata",
+    "credits": "credits.get_credits",
+    "chat": "chat.send",
 }
 
 
@@ -91,9 +100,9 @@ class PythonSDK:
         self, operation: str, base_url: str, api_key: str | None = None, /, **parameters: Any
     ) -> Outcome:
         with python_sdk(base_url, api_key) as sdk:
-            method = python_operations(sdk).get(operation)
-            if method is None:
-                return Outcome(error="no such operation")
+            if operation not in PYTHON_METHODS:
+                return Outcome(error="no such method")
+            method = attrgetter(PYTHON_METHODS[operation])(sdk)
             known = inspect.signature(method).parameters
             given = {name: value for name, value in parameters.items() if name in known}
             return _outcome(lambda: method(**_with_datetime(given)))
@@ -113,17 +122,6 @@ def python_sdk(base_url: str, api_key: str | None) -> Iterator[openrouter.OpenRo
         x_open_router_categories=ATTRIBUTION["X-OpenRouter-Categories"],
     ) as sdk:
         yield sdk
-
-
-def python_operations(sdk: openrouter.OpenRouter) -> dict[str, Callable[..., Any]]:
-    """Return those of its methods that are about what we speak, by our name for the operation."""
-    return {
-        "exchange": sdk.o_auth.exchange_auth_code_for_api_key,
-        "create_code": sdk.o_auth.create_auth_code,
-        "key": sdk.api_keys.get_current_key_metadata,
-        "credits": sdk.credits.get_credits,
-        "chat": sdk.chat.send,
-    }
 
 
 def _outcome(call: Callable[[], Any]) -> Outcome:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,14 @@ def live(app: Any) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(PATIENCE)
+
+
+def raw_request(url: str, request: bytes) -> bytes:
+    """Send these bytes to the server at ``url``; return all it sends until it hangs up."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), PATIENCE) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,21 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from callers import Outcome
+from callers import ATTRIBUTION, Outcome
 from components import require
 
 _SOURCE = Path(__file__).parent / "protocol" / "typescript"
 _INSTALL_SECONDS = 300
+_ATTRIBUTION = {
+    "httpReferer": ATTRIBUTION["HTTP-Referer"],
+    "appTitle": ATTRIBUTION["X-OpenRouter-Title"],
+    "appCategories": ATTRIBUTION["X-OpenRouter-Categories"],
+}
 
 
 class TypeScriptSDK:
@@ -34,20 +39,14 @@ class TypeScriptSDK:
         base_url: str,
         api_key: str | None = None,
         /,
-        *,
-        options: Mapping[str, str] | None = None,
         **parameters: Any,
     ) -> Outcome:
-        """Make one call; names go in and come out as they are on the wire.
-
-        :param operation: one of check.mjs.
-        :param options: of the SDK's constructor.
-        """
+        """Make one of the calls of check.mjs; names go in and come out as on the wire."""
         order = {
             "operation": operation,
             "base_url": base_url,
             "api_key": api_key,
-            "options": {**(options or {})},
+            "options": _ATTRIBUTION,
             "parameters": parameters,
         }
         assert self._process.stdin is not None

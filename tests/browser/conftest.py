@@ -106,12 +106,13 @@ def tab(open_tab: Callable[..., Tab]) -> Tab:
 
 
 @pytest.fixture
-def screenshot(tmp_path: Path) -> Callable[[Tab, str], None]:
+def screenshot(tmp_path: Path) -> Callable[..., None]:
     wanted = os.environ.get("UPDATE_SCREENSHOTS") == "1"
     folder = ROOT / "docs" / "images" if wanted else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
 
-    def take(tab: Tab, name: str) -> None:
-        tab.page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+    def take(tab: Tab, name: str, selector: str | None = None) -> None:
+        subject = tab.page if selector is None else tab.page.locator(selector)
+        subject.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
 
     return take

@@ -16,7 +16,7 @@ PROMPT = "How does my own key pay for this answer?"
 
 
 def test_connect_chat_reload_disconnect(
-    tab: Tab, site: Site, screenshot: Callable[[Tab, str], None]
+    tab: Tab, site: Site, screenshot: Callable[..., None]
 ) -> None:
     page = tab.page
     page.goto(site.app_url)
@@ -51,7 +51,7 @@ def test_connect_chat_reload_disconnect(
 
 
 def test_a_visitor_who_denies_can_try_again(
-    tab: Tab, site: Site, screenshot: Callable[[Tab, str], None]
+    tab: Tab, site: Site, screenshot: Callable[..., None]
 ) -> None:
     tab.expected.append(r"status of 400 .*/openrouter/callback")
     page = tab.page
@@ -155,9 +155,7 @@ def test_a_dead_key_leads_through_login_back_to_the_same_chat(tab: Tab, site: Si
     assert "hello" in tab.wait_for_answer()
 
 
-def test_dark_and_on_a_phone(
-    open_tab: Callable[..., Tab], screenshot: Callable[[Tab, str], None]
-) -> None:
+def test_dark_and_on_a_phone(open_tab: Callable[..., Tab], screenshot: Callable[..., None]) -> None:
     for name, options in (
         ("chat-dark", {"color_scheme": "dark"}),
         ("chat-phone", {"device_scale_factor": 2}),

@@ -15,7 +15,9 @@ def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
         yield sdk
 
 
-@pytest.fixture(autouse=True)
-def _no_key_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _no_key_of_the_developer() -> Iterator[None]:
     """OpenRouter's packages would take it from the environment and send it along."""
-    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("OPENROUTER_API_KEY", raising=False)
+        yield

@@ -160,9 +160,7 @@ def test_it_sends_the_attribution_that_we_send(
     typescript: TypeScriptSDK, emulator: Emulator
 ) -> None:
     api_key = emulator.issue_key()
-    url, title, categories = ATTRIBUTION.values()
-    options = {"httpReferer": url, "appTitle": title, "appCategories": categories}
-    typescript.call("key", emulator.url, api_key, options=options)
+    typescript.call("key", emulator.url, api_key)
     OurClient().call("key", emulator.url, api_key)
     theirs, ours = (
         {name: record.headers.get(name.lower()) for name in ATTRIBUTION}

@@ -32,8 +32,9 @@ FOREIGN = [
     {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
     {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
-    {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     {"Sec-Fetch-Site": "none", "Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "none", "Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
     {"Sec-Fetch-Site": ""},
     {"Sec-Fetch-Site": "Same-Origin"},
     {"Sec-Fetch-Site": "same-origin, cross-site"},
@@ -45,6 +46,8 @@ OWN = [
     {"Sec-Fetch-Site": "same-origin"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
     {"Sec-Fetch-Site": "none"},
+    # What Chromium sends for a form on a page with the referrer policy "no-referrer".
+    {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
 ]
 
 

@@ -2,9 +2,14 @@
 import { createInterface } from "node:readline";
 
 import { OpenRouter } from "@openrouter/sdk";
+import { SDK_METADATA } from "@openrouter/sdk/lib/config.js";
 import { oAuthCreateSHA256CodeChallenge } from "@openrouter/sdk/funcs/oAuthCreateSHA256CodeChallenge.js";
 
 const operations = {
+  methods: (sdk, { names }) => names.filter((name) => typeof memberOf(sdk, name) === "function"),
+  oauth_methods: (sdk) =>
+    Object.getOwnPropertyNames(Object.getPrototypeOf(sdk.oAuth)).filter((n) => n !== "constructor"),
+  version: () => SDK_METADATA.sdkVersion,
   authorization_url: (sdk, parameters) => sdk.oAuth.createAuthorizationUrl(parameters),
   create_code_challenge: (sdk) => sdk.oAuth.createSHA256CodeChallenge(),
   code_challenges: (sdk, { codeVerifiers }) => Promise.all(codeVerifiers.map(codeChallengeOf)),
@@ -24,6 +29,10 @@ const operations = {
     return chunks;
   },
 };
+
+function memberOf(sdk, name) {
+  return name.split(".").reduce((owner, part) => owner?.[part], sdk);
+}
 
 async function codeChallengeOf(codeVerifier) {
   const result = await oAuthCreateSHA256CodeChallenge({ codeVerifier });

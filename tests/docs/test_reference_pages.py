@@ -1,0 +1,164 @@
+"""The tables of docs/client.md and docs/emulator.md say what the code says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields
+
+import pytest
+from doc_blocks import ROOT
+
+from flask_openrouter import OpenRouterClient, errors
+from flask_openrouter.client import KeyInfo
+from flask_openrouter.client.answers import error_from
+from flask_openrouter.emulator import KEY_MARKER, EmulatorConfig, Fault, RecordedRequest
+from flask_openrouter.emulator.__main__ import emulator_command
+from flask_openrouter.emulator.control import __doc__ as CONTROL
+from flask_openrouter.emulator.models import MODELS
+
+CLIENT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+EMULATOR = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")
+
+
+def _table(page: str, head: str) -> list[list[str]]:
+    """Return the cells of the table that begins with this line, row by row."""
+    lines = page.partition(f"\n{head}\n")[2].splitlines()[1:]
+    assert lines, f"no table {head}"
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([A-Za-z_]+)`", cell)
+
+
+# -- the client -------------------------------------------------------------------------------
+
+ERRORS = _table(CLIENT, "| status | class | `is_retryable` | what to do |")
+
+
+@pytest.mark.parametrize("row", ERRORS, ids=lambda row: f"{row[0]}: {row[1]}")
+def test_the_table_of_errors_is_true(row: list[str]) -> None:
+    status, (name,), is_retryable = row[0], _names(row[1]), row[2]
+    cls = getattr(errors, name)
+    assert cls.is_retryable is (is_retryable == "yes")
+    first = re.match(r"\d{3}", status)
+    if first is not None and "exchange" not in status:
+        assert type(error_from(int(first[0]), {}, None)) is cls
+
+
+def test_the_table_of_errors_is_complete() -> None:
+    """All that a call may raise; the others belong to the extension."""
+    named = {_names(row[1])[0] for row in ERRORS}
+    known = {
+        name
+        for name, cls in vars(errors).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, errors.APIError | errors.TransportError | errors.InvalidAnswerError)
+    }
+    assert named == known
+
+
+def test_every_method_has_a_heading_with_its_signature() -> None:
+    headings = re.findall(r"`(\w+)\((.*?)\)`", "\n".join(re.findall("^### .*", CLIENT, re.M)))
+    documented = {
+        name: [p.strip() for p in text.split(",") if p.strip()] for name, text in headings
+    }
+    public = {
+        name: method
+        for name, method in inspect.getmembers(OpenRouterClient, inspect.isfunction)
+        if not name.startswith("_") and name != "preload"
+    }
+    assert set(documented) == set(public)
+    assert "`client.preload()`" in CLIENT
+    for name, method in public.items():
+        assert documented[name] == _parameters(method), name
+
+
+def _parameters(method: object) -> list[str]:
+    """Return the parameters as a heading shows them: names, defaults, the lone star."""
+    assert callable(method)
+    shown, star = [], False
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.name == "self":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not star:
+            shown.append("*")
+            star = True
+        default = parameter.default
+        value = f'"{default}"' if isinstance(default, str) else default
+        suffix = "" if default is parameter.empty else f"={value}"
+        shown.append(parameter.name + suffix)
+    return shown
+
+
+def test_every_argument_of_the_client_is_in_the_table() -> None:
+    rows = _table(CLIENT, "| parameter | default | meaning |")
+    named = {name for row in rows for name in _names(row[0])}
+    assert named == set(inspect.signature(OpenRouterClient).parameters)
+
+
+def test_the_fields_of_a_key_that_are_named_exist() -> None:
+    section = CLIENT.partition("### `get_key_info(api_key)`")[2].partition("###")[0]
+    prose = section.partition("```")[0]
+    named = set(_names(prose)) - {"KeyInfo", "byok_", "spent_this_period"}
+    assert len(named) > 8
+    assert named <= {field.name for field in fields(KeyInfo)}
+    assert isinstance(KeyInfo.spent_this_period, property)
+
+
+# -- the emulator -----------------------------------------------------------------------------
+
+
+def test_every_switch_is_in_the_table_with_its_option() -> None:
+    rows = _table(EMULATOR, "| switch | program | default | meaning |")
+    shown = {_names(row[0])[0]: row[1].strip("`") for row in rows}
+    assert set(shown) == {field.name for field in fields(EmulatorConfig)}
+    options = {option.name: option.opts[0] for option in emulator_command.params}
+    del options["host"], options["port"]
+    assert {name: option for name, option in shown.items() if option} == options
+
+
+def test_the_defaults_of_the_switches_are_true() -> None:
+    config = EmulatorConfig()
+    for row in _table(EMULATOR, "| switch | program | default | meaning |"):
+        (name,) = _names(row[0])
+        stated = row[2].strip("`").partition(",")[0]
+        value = getattr(config, name)
+        if name == "clock":
+            assert stated == f"{value.__module__}.{value.__name__}"
+        elif isinstance(value, float):
+            assert float(stated) == value
+        else:
+            assert stated == (f'"{value}"' if isinstance(value, str) else str(value))
+
+
+def test_every_argument_of_a_fault_is_in_the_table() -> None:
+    rows = _table(EMULATOR, "| argument | meaning |")
+    named = {name for row in rows for name in _names(row[0])}
+    assert named == {field.name for field in fields(Fault)} | {"times"}
+
+
+def test_every_field_of_a_recorded_request_is_named() -> None:
+    section = EMULATOR.partition("### Recorded requests")[2].partition("```")[0]
+    assert {field.name for field in fields(RecordedRequest)} == set(
+        _names(section.partition(". ")[0])
+    )
+
+
+def test_every_address_of_the_control_api_is_shown() -> None:
+    assert CONTROL is not None
+    addresses = set(re.findall(r"/_emulator/([a-z]+)", CONTROL))
+    assert addresses == set(re.findall(r":18080/_emulator/([a-z]+)", EMULATOR))
+
+
+def test_the_keys_and_models_are_as_described() -> None:
+    assert f"`sk-or-v1-{KEY_MARKER}`" in EMULATOR
+    assert f"`{KEY_MARKER}`" in EMULATOR
+    assert len(MODELS) == 8
+    assert "has eight models" in EMULATOR

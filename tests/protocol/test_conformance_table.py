@@ -1,0 +1,113 @@
+"""The conformance page says what OpenRouter's SDKs, our client and the emulator really do."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import openrouter
+import pytest
+from callers import python_sdk
+from conformance import Conformance, Row, as_markdown, methods_of_oauth
+from typescript_sdk import TypeScriptSDK
+
+from flask_openrouter.emulator import Emulator
+
+PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
+WRITE = os.environ.get("OPENROUTER_WRITE_DOCS") == "1"
+
+# The package announces its own deprecated fields whenever it parses a key.
+pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def tables(
+    running_emulator: Emulator, typescript: TypeScriptSDK, _no_key_of_the_developer: None
+) -> dict[str, list[Row]]:
+    """The truth."""
+    running_emulator.reset()
+    return Conformance(running_emulator, typescript).tables()
+
+
+def test_the_page_has_the_tables_that_are_true(tables: dict[str, list[Row]]) -> None:
+    """Otherwise OPENROUTER_WRITE_DOCS=1 writes them; look at the difference then."""
+    true = {heading: as_markdown(rows) for heading, rows in tables.items()}
+    if WRITE:
+        PAGE.write_text(_with_tables(PAGE.read_text(encoding="utf-8"), true), encoding="utf-8")
+    assert _tables_of(PAGE.read_text(encoding="utf-8")) == true
+
+
+def test_the_page_names_the_versions_that_were_compared(typescript: TypeScriptSDK) -> None:
+    """At least these: newer ones must still agree with the tables."""
+    text = PAGE.read_text(encoding="utf-8")
+    stated = dict(re.findall(r"`(openrouter|@openrouter/sdk)` (\d+\.\d+\.\d+)", text))
+    installed = {
+        "openrouter": openrouter.VERSION,
+        "@openrouter/sdk": typescript.call("version", "http://unused").value,
+    }
+    for name, version in installed.items():
+        assert _numbers(stated[name]) <= _numbers(version)
+
+
+def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(
+    typescript: TypeScriptSDK,
+) -> None:
+    """Federation of workloads (RFC 8693, RFC 7517) is another protocol."""
+    with python_sdk("http://unused", None) as sdk:
+        assert methods_of_oauth(sdk) == {
+            "exchange_auth_code_for_api_key",
+            "create_auth_code",
+            "create_oauth_token",
+            "list_oauth_jwks",
+        }
+    assert set(typescript.call("oauth_methods", "http://unused").value) == {
+        "createAuthorizationUrl",
+        "createSHA256CodeChallenge",
+        "exchangeAuthCodeForAPIKey",
+        "createAuthCode",
+        "createOauthToken",
+        "listOauthJwks",
+    }
+
+
+def test_we_leave_out_nothing_that_openrouter_documents(tables: dict[str, list[Row]]) -> None:
+    """But for ``spawn_*``, telemetry of a program of OpenRouter's. Key fields: see the page."""
+    gaps = {
+        row[0]
+        for heading, rows in tables.items()
+        for row in rows
+        if row[1] != "no" and row[4] == "no" and not heading.startswith("Fields")
+    }
+    assert gaps == {"`spawn_agent` of `/auth/keys/code`", "`spawn_cloud` of `/auth/keys/code`"}
+
+
+def test_the_emulator_answers_everything_in_the_tables(tables: dict[str, list[Row]]) -> None:
+    gaps = {row[0] for rows in tables.values() for row in rows if row[5] == "no"}
+    assert gaps == {"`spawn_agent` of `/auth/keys/code`", "`spawn_cloud` of `/auth/keys/code`"}
+
+
+def _tables_of(page: str) -> dict[str, str]:
+    """Return the tables of the page by the heading above each."""
+    sections = re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", page, re.M)
+    found = {}
+    for heading, text in sections:
+        table = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+        if table:
+            found[heading] = table
+    return found
+
+
+def _with_tables(page: str, tables: dict[str, str]) -> str:
+    for heading, table in tables.items():
+        before, mark, after = page.partition(f"## {heading}\n")
+        assert mark, f"the page has no heading {heading}"
+        section, next_heading, rest = after.partition("\n## ")
+        prose = [line for line in section.splitlines() if not line.startswith("|")]
+        text = "\n".join(prose).strip()
+        page = f"{before}{mark}\n{text}\n\n{table}\n{next_heading}{rest}"
+    return page
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

@@ -1,0 +1,253 @@
+"""The rules of the house: who may import whom, how big a file may get, and what is public."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from project_files import ROOT, project_files, texts
+
+import flask_openrouter
+from flask_openrouter import errors
+from flask_openrouter.errors import OpenRouterError
+
+PACKAGE = ROOT / "flask_openrouter"
+MAX_LINES = 350
+
+#: The upper floors by name; every other module of the top level is on floor 2.
+FLOORS = {"": 4, "extension": 3, "config": 1, "client": 1, "storage": 1, "errors": 0, "signals": 0}
+ASIDE = {"emulator", "testing"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name below the package; ``""`` is the package."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(name: str) -> Iterator[tuple[str, bool]]:
+    """Yield (imported module, at import time?); ours without the package's name.
+
+    What only type checkers read does not count.
+    """
+    path = MODULES[name]
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    lazy = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for inner in ast.walk(outer)
+    }
+    for_types = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.If) and "TYPE_CHECKING" in ast.dump(outer.test)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        at_import = id(node) not in lazy
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.removeprefix("flask_openrouter."), at_import
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            target = ".".join([*filter(None, base), *filter(None, [node.module])])
+            target = target.removeprefix("flask_openrouter.")
+            if node.level and not node.module:
+                for alias in node.names:
+                    yield ".".join([*filter(None, base), alias.name]), at_import
+            else:
+                yield target, at_import
+
+
+def floor(name: str) -> int:
+    return FLOORS.get(name.partition(".")[0], 2)
+
+
+def is_aside(name: str) -> bool:
+    return name.partition(".")[0] in ASIDE
+
+
+OURS = {
+    name: {target for target, _ in imports_of(name) if target in MODULES and target != name}
+    for name in MODULES
+}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if not is_aside(name)))
+def test_a_module_imports_from_its_own_floor_or_below(name: str) -> None:
+    if floor(name) == 4:
+        return
+    above = {
+        target for target in OURS[name] if not is_aside(target) and floor(target) > floor(name)
+    }
+    assert above == set()
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {
+        name: {t for t, at_import in imports_of(name) if at_import and t in MODULES and t != name}
+        for name in MODULES
+    }
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_a_circle_would_be_noticed() -> None:
+    with pytest.raises(CycleError):
+        tuple(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
+    assert OURS["views"] >= {"guard", "pages", "services"}
+    assert OURS["storage.vault"] >= {"errors", "storage.cipher"}
+
+
+def test_the_lower_floors_know_no_flask() -> None:
+    below = {name for name in MODULES if floor(name) < 2 and not is_aside(name)} | {"redirects"}
+    users = {
+        name for name in below if any(t.partition(".")[0] == "flask" for t, _ in imports_of(name))
+    }
+    assert users == {"storage.cookie"}
+
+
+def test_the_emulator_imports_nothing_of_ours() -> None:
+    """A mistake on one side must not be cancelled out by the same mistake on the other."""
+    for name in MODULES:
+        if name.partition(".")[0] == "emulator":
+            assert {t for t in OURS[name] if t.partition(".")[0] != "emulator"} == set(), name
+            others = {t.partition(".")[0] for t, _ in imports_of(name)} - {
+                "emulator",
+                "flask_openrouter",
+            }
+            assert others <= {*sys.stdlib_module_names, "flask", "werkzeug", "click"}, name
+
+
+def test_only_the_command_line_and_the_test_tools_know_the_emulator() -> None:
+    users = {name for name in MODULES if any(t.startswith("emulator") for t in OURS[name])}
+    assert {name for name in users if not is_aside(name)} <= {"cli", "doctor"}
+    for name in users & {"cli", "doctor"}:
+        assert not [
+            t for t, at_import in imports_of(name) if at_import and t.startswith("emulator")
+        ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in project_files("flask_openrouter", "example_app", "tests") if p.suffix == ".py"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_no_file_is_too_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_an_app_loads_nothing_that_it_does_not_use() -> None:
+    """Neither the emulator and the optional packages, nor ``requests`` before the first call."""
+    program = """
+import sys
+from flask import Flask
+from flask_openrouter import OpenRouterAuth
+app = Flask("tested")
+app.config["SECRET_KEY"] = "0123456789abcdef" * 2
+OpenRouterAuth(app)
+assert app.test_client().get("/openrouter/login", base_url="https://a.example").status_code == 303
+print(*sorted(sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "flask_openrouter.views" in loaded
+    for name in (
+        "requests",
+        "urllib3",
+        "redis",
+        "sqlalchemy",
+        "openai",
+        "openrouter",
+        "flask_login",
+    ):
+        assert name not in loaded
+    for name in ("flask_openrouter.emulator", "flask_openrouter.testing", "pytest", "unittest"):
+        assert name not in loaded
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    names = {"OpenRouterAuth", "requires_openrouter_key", "current_openrouter", "OpenRouterClient"}
+    assert set(flask_openrouter.__all__) == names | {"KeyStorage", "OpenRouterError"}
+    assert len(flask_openrouter.__all__) == 6
+    for name in flask_openrouter.__all__:
+        assert getattr(flask_openrouter, name) is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", flask_openrouter.__version__)
+
+
+def test_every_error_descends_from_the_one_base() -> None:
+    for module in pkgutil.walk_packages([str(PACKAGE)], "flask_openrouter."):
+        if module.name.startswith("flask_openrouter.emulator") or "__main__" in module.name:
+            continue
+        for name, kind in vars(importlib.import_module(module.name)).items():
+            is_ours = inspect.isclass(kind) and kind.__module__.startswith("flask_openrouter")
+            if is_ours and issubclass(kind, BaseException):
+                assert issubclass(kind, OpenRouterError), (module.name, name)
+    assert issubclass(errors.ConfigurationError, ValueError)
+
+
+def test_the_tree_in_the_docstring_of_errors_is_complete() -> None:
+    assert errors.__doc__ is not None
+    for name, kind in vars(errors).items():
+        if inspect.isclass(kind) and kind.__module__ == errors.__name__:
+            assert re.search(rf"\b{name}\b", errors.__doc__), name
+            assert kind.__doc__
+
+
+def test_the_package_warns_by_its_logger_only() -> None:
+    for path, text in texts("flask_openrouter"):
+        if path.suffix == ".py":
+            assert "warnings.warn" not in text, path
+            names = set(re.findall(r"getLogger\(([^)]*)\)", text))
+            assert names <= {'"flask_openrouter"', '"flask_openrouter.emulator"', '"werkzeug"'}, (
+                path
+            )
+            calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+            assert "print" not in {getattr(function, "id", None) for function in calls}, path
+
+
+def test_no_file_tells_where_it_was_written() -> None:
+    places = re.compile("|".join(["/work" + "/", "/tmp" + "/plan", "shared" + "/", r"/home/\w+/"]))
+    notes = re.compile(
+        "|".join(f"{name}[.]md" for name in ("DESIGN", "HOUSE", "PEERS", "OPENROUTER"))
+    )
+    for path, text in texts():
+        assert not places.search(text), path
+        assert not notes.search(text), path
+
+
+def test_every_public_name_says_what_it_is() -> None:
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), name
+        for node in tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                assert node.name.startswith("_") or _is_documented(node), f"{name}.{node.name}"
+
+
+def _is_documented(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+    is_overload = any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
+    return is_overload or bool(ast.get_docstring(node))

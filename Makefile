@@ -35,7 +35,7 @@ wheel: .venv/.ready
 	$(BIN)/python -m pytest tests/packaging
 
 clean:
-	rm -rf .venv .coverage htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-node .coverage htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.python:

@@ -35,13 +35,14 @@ class SpentStates:
     def claim(self, state: str, now: float) -> bool:
         """Return whether this is the first claim. ``now``: Unix time in seconds."""
         with self._lock:
+            if self._expiries.get(state, now) > now:
+                return False
+            self._expiries.pop(state, None)
             while self._expiries:
                 oldest = next(iter(self._expiries))
                 if self._expiries[oldest] > now and len(self._expiries) < self._most:
                     break
                 del self._expiries[oldest]
-            if state in self._expiries:
-                return False
             self._expiries[state] = now + self._max_age
             return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -181,7 +182,7 @@ class Conformance:
             schema = body["requestBody"]["content"]["application/json"]["schema"]
             for name in schema["properties"]:
                 yield self._parameter(
-                    PATHS[operation], name, YES, lambda c, o=operation: self._sent_to(o, c)
+                    PATHS[operation], name, YES, partial(self._sent_to, operation)
                 )
         for name in ATTRIBUTION:
             yield self._parameter("headers", name, GUIDE, self._headers_of)

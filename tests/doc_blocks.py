@@ -59,7 +59,9 @@ def runs(language: str) -> list[list[Block]]:
 
 def at_emulator(code: str, url: str) -> ast.Module:
     """Return the code with this base URL wherever ``OpenRouterClient`` is to find OpenRouter."""
-    return ast.fix_missing_locations(_Redirection(url).visit(ast.parse(code)))
+    tree = ast.parse(code)
+    _Redirection(url).visit(tree)
+    return ast.fix_missing_locations(tree)
 
 
 class _Redirection(ast.NodeTransformer):

@@ -116,8 +116,8 @@ def _in_words(error: ValidationError) -> Iterator[str]:
 def _strict_registry() -> Registry[Any]:
     strict = copy.deepcopy(document())
     _close(strict)
-    registry: Registry[Any] = Registry()
-    return registry.with_resource(_URI, DRAFT202012.create_resource(strict))
+    registry: Registry[Any] = Registry().with_resource(_URI, DRAFT202012.create_resource(strict))
+    return registry
 
 
 def _close(node: Any, *, is_part: bool = False) -> None:

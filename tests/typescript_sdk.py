@@ -18,6 +18,8 @@ from components import require
 
 _SOURCE = Path(__file__).parent / "protocol" / "typescript"
 _INSTALL_SECONDS = 300
+#: Older ones have no ``crypto`` of their own, which the SDK needs.
+OLDEST_NODE = 20
 _ATTRIBUTION = {
     "httpReferer": ATTRIBUTION["HTTP-Referer"],
     "appTitle": ATTRIBUTION["X-OpenRouter-Title"],
@@ -63,6 +65,9 @@ def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
     node = shutil.which("node")
     if node is None:
         require("node", "not on PATH (apt install nodejs npm)")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
+        require("node", f"the SDK needs Node {OLDEST_NODE} or newer, and this is {version.strip()}")
     modules = install_typescript_sdk(cache)
     with tempfile.TemporaryDirectory() as folder:
         script = shutil.copy(_SOURCE / "check.mjs", folder)

@@ -6,10 +6,12 @@ import ast
 import inspect
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import MakeApp
+from flask import Flask
 from visitor import Visitor
 
 import flask_openrouter
@@ -60,14 +62,14 @@ def test_openrouter_api_key_is_named_nowhere_in_the_code(folder: str) -> None:
 
 
 def test_a_key_of_the_developer_is_never_used(
-    make_app: MakeApp, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    make_app: Callable[..., Flask], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither from the environment nor from the config, with any of the three ways to call."""
     developer_key = emulator.issue_key()
     monkeypatch.setenv("OPENROUTER_API_KEY", developer_key)
     monkeypatch.setenv("OPENAI_API_KEY", developer_key)
     app = make_app(OPENROUTER_API_KEY=developer_key)
-    question = [{"role": "user", "content": "Hello"}]
+    question: Any = [{"role": "user", "content": "Hello"}]
     model = "openai/gpt-4o-mini"
 
     @app.get("/ask")

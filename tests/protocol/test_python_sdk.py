@@ -129,7 +129,7 @@ def test_both_create_the_same_code(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("limits", [{}, {"limit": 10, "usage": 2.5}, {"limit": 0}])
-def test_both_read_the_same_about_a_key(emulator: Emulator, limits: dict[str, float]) -> None:
+def test_both_read_the_same_about_a_key(emulator: Emulator, limits: dict[str, Any]) -> None:
     ours, theirs = both("key", emulator, emulator.issue_key(**limits))
     data = theirs.value["data"]
     assert {name: data.get(name) for name in ours.value} == ours.value

@@ -1,0 +1,91 @@
+"""The scripts of docs/frontend.md in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from chat_visitor import served
+from doc_blocks import ROOT, blocks
+from flask import Flask, Response, render_template_string
+from gallery import create_gallery
+from tab import Site, Tab
+
+from flask_openrouter import requires_openrouter_key
+from flask_openrouter.emulator import run_in_thread
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
+
+PAGE = """<!doctype html>
+<html lang="en">
+<title>Front end</title>
+<link rel="icon" href="data:,">
+<script type="module" src="/{{ script }}.js"></script>
+{{ openrouter_disconnect_button() if current_openrouter else openrouter_button() }}
+"""
+USE = """
+document.addEventListener("keydown", async () => {
+  const connected = await isConnected();
+  const reply = await ask("Hello?");
+  if (reply) document.body.append(`${connected} ${reply.answer}`);
+});
+"""
+POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'"
+)
+
+
+def script(*marks: str) -> str:
+    """Return the blocks of the page that contain these words."""
+    page = [b.code for b in blocks("js") if b.page == ROOT / "docs" / "frontend.md"]
+    return "".join(next(code for code in page if mark in code) for mark in marks)
+
+
+def add_front_end(app: Flask) -> Flask:
+    scripts = {"ask": script("isConnected", "ask(") + USE, "popup": script("BroadcastChannel")}
+
+    @app.get("/front/<script>")
+    def front(script: str) -> Response:
+        page = render_template_string(PAGE, script=script)
+        return Response(page, headers={"Content-Security-Policy": POLICY})
+
+    @app.get("/<name>.js")
+    def source(name: str) -> Response:
+        return Response(scripts[name], mimetype="text/javascript")
+
+    @app.post("/ask")
+    @requires_openrouter_key
+    def ask() -> dict[str, str]:
+        return {"answer": "Hello!"}
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with run_in_thread() as emulator, served(add_front_end(create_gallery(emulator.url))) as url:
+        yield Site(url, emulator.url)
+
+
+def test_a_script_learns_where_to_connect_and_comes_back(tab: Tab, site: Site) -> None:
+    tab.expected.append("status of 401")
+    page = tab.page
+    page.goto(f"{site.app_url}/front/ask")
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(f"{site.app_url}/front/ask")
+    page.keyboard.press("a")
+    sync_api.expect(page.locator("body")).to_contain_text("true Hello!")
+
+
+def test_a_popup_connects_and_the_page_notices(tab: Tab, site: Site) -> None:
+    page = tab.page
+    page.goto(f"{site.app_url}/front/popup")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Connect OpenRouter").click()
+    popup = opened.value
+    assert page.url == f"{site.app_url}/front/popup"
+    with popup.expect_event("close"):
+        popup.get_by_role("button", name="Approve").click()
+    sync_api.expect(page.get_by_role("button", name="Disconnect")).to_be_visible()
+    assert page.url == f"{site.app_url}/front/popup"

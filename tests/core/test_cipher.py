@@ -1,0 +1,111 @@
+"""The ciphertext: opens with its key and its context, in its one spelling, and not otherwise."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from flask_openrouter.storage.cipher import KeyCipher, bound_to
+
+MATERIAL = b"sixteen bytes at least"
+CIPHER = KeyCipher([MATERIAL])
+CIPHERTEXT = CIPHER.encrypt(b"plaintext", b"context")
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=600), st.binary(max_size=60), st.binary(min_size=16, max_size=64))
+def test_what_was_encrypted_is_decrypted(plaintext: bytes, context: bytes, key: bytes) -> None:
+    cipher = KeyCipher([key])
+    ciphertext = cipher.encrypt(plaintext, context)
+    assert cipher.decrypt(ciphertext, context) == plaintext
+    assert cipher.is_current(ciphertext, context)
+    assert set(ciphertext) <= set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    )
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_another_context_does_not_open_it(one: bytes, other: bytes) -> None:
+    opened = CIPHER.decrypt(CIPHER.encrypt(b"plaintext", one), other)
+    assert opened == (b"plaintext" if one == other else None)
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=16, max_size=64))
+def test_another_key_does_not_open_it(key: bytes) -> None:
+    assert (KeyCipher([key]).decrypt(CIPHERTEXT, b"context") is None) is (key != MATERIAL)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_no_change_goes_unnoticed(data: st.DataObject) -> None:
+    """Base64 allows many spellings of the same bytes: ours is one of them only."""
+    start = data.draw(st.integers(0, len(CIPHERTEXT)))
+    end = data.draw(st.integers(start, min(len(CIPHERTEXT), start + 4)))
+    piece = data.draw(st.text(st.sampled_from("AB-_+/=\n .é\0\ud800"), max_size=4))
+    changed = CIPHERTEXT[:start] + piece + CIPHERTEXT[end:]
+    opened = CIPHER.decrypt(changed, b"context")
+    assert (opened is None) is (changed != CIPHERTEXT)
+
+
+@pytest.mark.parametrize("length", range(60))
+def test_the_last_letter_has_one_spelling(length: int) -> None:
+    ciphertext = CIPHER.encrypt(b"x" * length, b"")
+    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=":
+        changed = ciphertext[:-1] + letter
+        assert (CIPHER.decrypt(changed, b"") is None) is (changed != ciphertext)
+
+
+@settings(deadline=None)
+@given(st.text())
+@example("")
+@example("AQ")
+@example("AQ" + "A" * 37)
+@example("=" * 40)
+def test_any_other_text_is_nothing(text: str) -> None:
+    assert CIPHER.decrypt(text, b"context") is None
+    assert not CIPHER.is_current(text, b"context")
+
+
+def test_the_newest_key_encrypts_and_all_decrypt() -> None:
+    new, old = KeyCipher([b"a new key of 16+ bytes"]), CIPHER
+    both = KeyCipher([b"a new key of 16+ bytes", MATERIAL])
+    written = both.encrypt(b"plaintext", b"")
+    assert new.decrypt(written, b"") == b"plaintext"
+    assert old.decrypt(written, b"") is None
+    assert both.is_current(written, b"")
+    earlier = old.encrypt(b"plaintext", b"")
+    assert both.decrypt(earlier, b"") == b"plaintext"
+    assert not both.is_current(earlier, b"")
+
+
+def test_another_version_is_not_read() -> None:
+    """Even if whoever wrote it held the key."""
+    key = HKDF(SHA256(), length=32, salt=None, info=b"flask_openrouter key v1").derive(MATERIAL)
+    nonce = bytes(12)
+    body = nonce + AESGCM(key).encrypt(nonce, b"plaintext", b"context")
+    for version in (b"\x00", b"\x02", b"\x81"):
+        text = base64.urlsafe_b64encode(version + body).rstrip(b"=").decode()
+        assert CIPHER.decrypt(text, b"context") is None
+    text = base64.urlsafe_b64encode(b"\x01" + body).rstrip(b"=").decode()
+    assert CIPHER.decrypt(text, b"context") == b"plaintext"
+
+
+def test_contexts_differ_when_any_part_does() -> None:
+    parts = [
+        bound_to(purpose, base_url, owner_id)
+        for purpose, base_url, owner_id in itertools.product(
+            ("api_key", "api_key in cookie", "unsaved"),
+            ("https://openrouter.ai", "http://127.0.0.1:3001"),
+            ("", "A", "a", "A\0", "browser:A", "é", "e\u0301"),
+        )
+    ]
+    assert len(set(parts)) == len(parts)

@@ -1,0 +1,325 @@
+"""``requires_openrouter_key``: where it may stand, and that no view runs without a key."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask, request
+from flask.views import MethodView, View
+from visitor import NAVIGATE, Visitor
+
+from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.errors import KeyRejectedError, NotConnectedError
+
+
+class Ran(list[str]):
+    """What ran."""
+
+    def __call__(self, name: str = "view") -> str:
+        self.append(name)
+        return f"{name} {current_openrouter.masked_key[:9]}"
+
+
+@pytest.fixture
+def ran() -> Ran:
+    return Ran()
+
+
+def check(site: Any, ran: Ran, path: str = "/view", text: str = "view sk-or-v1-") -> None:
+    """Refused without a key, without running; served with one."""
+    answer = site.visitor.get(path)
+    assert (answer.status_code, len(ran)) == (303, 0)
+    assert answer.location == f"/openrouter/login?next={path}"
+    site.connect()
+    answer = site.visitor.get(path)
+    assert (answer.text, len(ran)) == (text, 1)
+
+
+def test_a_bare_decorator(site: Any, ran: Ran) -> None:
+    site.app.add_url_rule("/view", "view", requires_openrouter_key(lambda: ran()))
+    check(site, ran)
+
+
+def test_a_decorator_with_empty_brackets(site: Any, ran: Ran) -> None:
+    @site.app.get("/view/<int:number>")
+    @requires_openrouter_key()
+    def view(number: int) -> str:
+        """A docstring."""
+        assert number == 7
+        return ran()
+
+    assert (view.__name__, view.__doc__) == ("view", "A docstring.")
+    check(site, ran, "/view/7")
+
+
+def test_what_is_called_like_a_function_can_be_guarded(site: Any, ran: Ran) -> None:
+    class Page:
+        def show(self, name: str) -> str:
+            return ran(name)
+
+    view = requires_openrouter_key(functools.partial(Page().show, "view"))
+    bound = requires_openrouter_key(Page().show)
+    site.app.add_url_rule("/view", "view", view)
+    site.app.add_url_rule("/bound/<name>", "bound", bound)
+    assert site.visitor.get("/bound/x").status_code == 303
+    check(site, ran)
+    assert site.visitor.get("/bound/x").text.startswith("x sk-or")
+
+
+def test_an_async_view_is_awaited_once(site: Any, ran: Ran) -> None:
+    @site.app.get("/view")
+    @requires_openrouter_key
+    async def view() -> str:
+        await asyncio.sleep(0)
+        return ran()
+
+    check(site, ran)
+
+
+def test_exceptions_of_a_view_are_its_own(site: Any) -> None:
+    class Mine(Exception): ...
+
+    @site.app.get("/sync")
+    @requires_openrouter_key
+    def sync_view() -> str:
+        raise Mine("sync")
+
+    @site.app.get("/async")
+    @requires_openrouter_key
+    async def async_view() -> str:
+        raise Mine("async")
+
+    site.connect()
+    for name in ("sync", "async"):
+        with pytest.raises(Mine, match=name):
+            site.visitor.get(f"/{name}")
+
+
+def test_class_based_views(site: Any, ran: Ran) -> None:
+    class Page(View):
+        decorators = (requires_openrouter_key,)
+
+        def dispatch_request(self) -> str:
+            return ran()
+
+    class Methods(MethodView):
+        decorators = (requires_openrouter_key(on_missing="json"),)
+
+        def get(self) -> str:
+            return ran("get")
+
+        async def post(self) -> str:
+            return ran("post")
+
+    site.app.add_url_rule("/view", view_func=Page.as_view("page"))
+    site.app.add_url_rule("/methods", view_func=Methods.as_view("methods"))
+    assert site.visitor.get("/methods").status_code == 401
+    assert site.visitor.post("/methods").status_code == 401
+    check(site, ran)
+    assert site.visitor.get("/methods").text.startswith("get")
+    assert site.visitor.post("/methods").text.startswith("post")
+
+
+def test_a_single_method_of_a_class(site: Any, ran: Ran) -> None:
+    class Methods(MethodView):
+        @requires_openrouter_key
+        def get(self) -> str:
+            return ran()
+
+        def post(self) -> str:
+            return "open"
+
+    site.app.add_url_rule("/view", view_func=Methods.as_view("methods"))
+    assert site.visitor.post("/view").text == "open"
+    check(site, ran)
+
+
+def test_a_whole_blueprint(site: Any, ran: Ran) -> None:
+    outer, inner, other = (Blueprint(name, name) for name in ("outer", "inner", "other"))
+    outer.get("/view")(lambda: ran())
+    inner.add_url_rule("/inner", "inner", lambda: ran(), methods=["GET", "POST"])
+    other.get("/other")(lambda: "open")
+    site.auth.protect(outer)
+    outer.register_blueprint(inner)
+    site.app.register_blueprint(outer)
+    site.app.register_blueprint(other)
+    assert site.visitor.get("/other").text == "open"
+    assert site.visitor.get("/inner").status_code == 303
+    assert site.visitor.post("/inner").status_code == 303
+    assert (
+        site.visitor.client.get("/view", headers={"Accept": "application/json"}).status_code == 401
+    )
+    check(site, ran)
+
+
+def test_a_blueprint_that_is_registered_already_cannot_be_protected(site: Any) -> None:
+    late = Blueprint("late", "late")
+    site.app.register_blueprint(late)
+    with pytest.raises(AssertionError):
+        site.auth.protect(late)
+
+
+def test_a_whole_blueprint_heals_too(site: Any) -> None:
+    pages = Blueprint("pages", "pages")
+
+    @pages.get("/view")
+    def view() -> str:
+        current_openrouter.key_info()
+        return "alive"
+
+    site.auth.protect(pages)
+    site.app.register_blueprint(pages)
+    site.connect()
+    assert site.visitor.get("/view").text == "alive"
+    site.emulator.revoke(site.issued_key())
+    asked = site.visitor.get("/view")
+    assert (asked.status_code, asked.location) == (303, "/openrouter/login?next=/view")
+    assert site.visitor.key is None
+
+
+def test_options_passes_without_a_key(site: Any, ran: Ran) -> None:
+    """A preflight carries no cookies, so it cannot be from a visitor who is connected."""
+    pages = Blueprint("pages", "pages")
+    pages.get("/page")(lambda: ran())
+    site.auth.protect(pages)
+    site.app.register_blueprint(pages)
+    answers = [site.app.test_client().options(path) for path in ("/guarded", "/page")]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert "GET" in answer.headers["Allow"]
+        assert "Cookie" not in answer.headers.get("Vary", "")
+    assert ran == []
+
+
+def test_a_view_that_answers_options_itself_gets_no_key(site: Any) -> None:
+    @site.app.route("/view", methods=["GET", "OPTIONS"])
+    @requires_openrouter_key
+    def view() -> str:
+        if request.method == "OPTIONS":
+            return str(bool(current_openrouter))
+        return current_openrouter.api_key
+
+    assert site.app.test_client().options("/view").text == "False"
+
+
+WRONG_ORDERS: list[Callable[[Flask, Callable[[], str]], None]] = [
+    lambda app, view: requires_openrouter_key(app.get("/view")(view)),
+    lambda app, view: requires_openrouter_key()(app.get("/view")(view)),
+    lambda app, view: requires_openrouter_key(app.route("/view", methods=["GET", "POST"])(view)),
+    lambda app, view: requires_openrouter_key(app.get("/view")(app.get("/other")(view))),
+    lambda app, view: requires_openrouter_key(
+        app.get("/view")(functools.wraps(view)(lambda: view()))
+    ),
+]
+
+
+@pytest.mark.parametrize("decorate", WRONG_ORDERS)
+def test_a_guard_above_the_route_is_an_error_and_never_an_open_view(
+    decorate: Any, site: Any, ran: Ran
+) -> None:
+    def view() -> str:
+        return ran()
+
+    decorate(site.app, view)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="above the route"):
+            site.visitor.get("/view")
+        site.connect()
+    assert ran == []
+
+
+def test_a_guard_above_a_route_of_a_blueprint_is_an_error_as_well(site: Any, ran: Ran) -> None:
+    pages = Blueprint("pages", "pages")
+
+    @requires_openrouter_key
+    @pages.get("/view")
+    def view() -> str:
+        return ran()
+
+    site.app.register_blueprint(pages)
+    with pytest.raises(RuntimeError, match=r"'pages\.view' is not guarded"):
+        site.visitor.get("/view")
+    assert ran == []
+
+
+def test_a_guard_between_other_decorators_stands_well(site: Any, ran: Ran) -> None:
+    def other(view: Callable[[], str]) -> Callable[[], str]:
+        return functools.wraps(view)(lambda: view())
+
+    @site.app.get("/view")
+    @other
+    @requires_openrouter_key
+    @requires_openrouter_key
+    @other
+    def view() -> str:
+        return ran()
+
+    check(site, ran)
+
+
+def test_a_class_cannot_be_decorated() -> None:
+    with pytest.raises(TypeError, match="decorators = "):
+
+        @requires_openrouter_key
+        class Page(View):
+            pass
+
+
+@pytest.mark.parametrize("view", [7, "view", None])
+def test_only_functions_can_be_guarded(view: Any) -> None:
+    with pytest.raises(TypeError, match="guards functions"):
+        requires_openrouter_key()(view)
+
+
+@pytest.mark.parametrize("value", ["Redirect", "html", "", 7, True, object(), ["json"]])
+def test_an_unknown_on_missing_is_refused_when_decorating(value: Any) -> None:
+    with pytest.raises(ValueError, match="on_missing"):
+        requires_openrouter_key(on_missing=value)
+
+
+@pytest.mark.parametrize("value", ["//evil.example", "https://evil.example", "chat", "", "/\\a", 7])
+def test_a_next_that_leaves_the_app_is_refused_when_decorating(value: Any) -> None:
+    with pytest.raises(ValueError, match="next must be"):
+        requires_openrouter_key(next=value)
+
+
+def test_without_init_app_nothing_is_open() -> None:
+    app = Flask("bare")
+    app.config.update(TESTING=True, SECRET_KEY="0123456789abcdef" * 2)
+    ran = []
+
+    @app.get("/view")
+    @requires_openrouter_key
+    def view() -> str:
+        ran.append(1)
+        return "open"
+
+    with pytest.raises(RuntimeError, match="init_app"):
+        Visitor(app).get("/view")
+    app.testing = False
+    assert Visitor(app).get("/view").status_code == 500
+    assert ran == []
+
+
+def test_errors_of_ours_in_open_views_ask_to_connect_as_well(site: Any) -> None:
+    def not_connected() -> str:
+        raise NotConnectedError("no key")
+
+    def rejected() -> str:
+        raise KeyRejectedError
+
+    site.app.add_url_rule("/open", "open", lambda: current_openrouter.api_key)
+    site.app.add_url_rule("/raise", "raise", not_connected)
+    site.app.add_url_rule("/reject", "reject", rejected)
+    for path in ("/open", "/raise", "/reject"):
+        asked = site.visitor.get(path)
+        assert (asked.status_code, asked.location) == (303, f"/openrouter/login?next={path}")
+        scripted = site.app.test_client().get(path, headers={**NAVIGATE, "Sec-Fetch-Mode": "cors"})
+        assert scripted.status_code == 401
+    site.connect()
+    assert site.visitor.get("/reject").status_code == 303
+    assert site.visitor.key is None

@@ -249,9 +249,11 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
 
 
 def _is_weak(key: bytes) -> bool:
-    # Few different bytes: one letter again and again, or blanks of some kind.
+    # Random bytes may well begin or end with a blank; those around a text do not count.
+    length = len(key.strip()) if key.isascii() else len(key)
+    # One letter again and again, or blanks of some kind.
     is_monotonous = len(set(key)) < 5
-    return len(key.strip()) < MIN_SECRET_BYTES or is_monotonous or key.lower() in _SAMPLE_SECRETS
+    return length < MIN_SECRET_BYTES or is_monotonous or key.lower() in _SAMPLE_SECRETS
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:

@@ -29,7 +29,7 @@ _PATH_CHARACTERS: Final = "!$&'()*+,/:;=@"
 def add_template_names(app: Flask) -> None:
     """Give every template of the app ``current_openrouter`` and the functions of this module."""
     services: Services = app.extensions[EXTENSION_KEY]
-    reader = UsageReader(services.settings, services.clock)
+    reader = UsageReader(services.client, services.clock)
 
     @pass_context
     def openrouter_usage(context: Context) -> Markup:

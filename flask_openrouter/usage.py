@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .client import OpenRouterClient
-from .config import Settings
 from .errors import KeyRejectedError, OpenRouterError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ logger = logging.getLogger("flask_openrouter")
 FRESH_SECONDS: Final = 300.0
 #: Seconds before OpenRouter is asked again after it gave no answer.
 RETRY_SECONDS: Final = 30.0
-#: Seconds that a page waits for OpenRouter.
+#: Seconds that a page waits for OpenRouter, tries again included.
 PATIENCE_SECONDS: Final = 2.0
 
 _PERIODS: Final = {"daily": " today", "weekly": " this week", "monthly": " this month"}
@@ -86,16 +85,8 @@ class UsageCache:
 class UsageReader:
     """Reads the usage of connections, for one app. ``clock`` returns Unix time in seconds."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
-        # A client of its own: a page does not wait as long as a login.
-        self._client = OpenRouterClient(
-            settings.base_url,
-            timeout=min(PATIENCE_SECONDS, settings.request_timeout),
-            app_url=settings.app_url,
-            app_title=settings.app_title,
-            app_categories=settings.app_categories,
-            retries=0,
-        )
+    def __init__(self, client: OpenRouterClient, clock: Callable[[], float]) -> None:
+        self._client = client
         self._clock = clock
         self._cache = UsageCache()
 
@@ -119,7 +110,7 @@ class UsageReader:
         if is_known:
             return usage
         try:
-            info = self._client.get_key_info(connection.api_key)
+            info = self._client.get_key_info(connection.api_key, timeout=PATIENCE_SECONDS)
         except KeyRejectedError:
             connection.forget_rejected()
             raise

@@ -187,9 +187,10 @@ class OpenRouterClient:
             raise result
         return result
 
-    def get_key_info(self, api_key: str) -> KeyInfo:
+    def get_key_info(self, api_key: str, *, timeout: float | None = None) -> KeyInfo:
         """Return what OpenRouter says about a key (``GET /api/v1/key``).
 
+        :param timeout: seconds for this call by the wall clock, instead of the client's.
         :raises ValueError: if the key is malformed.
         :raises KeyRejectedError: the key was deleted, disabled or has expired.
         :raises APIError: another error status.
@@ -198,7 +199,7 @@ class OpenRouterClient:
         """
         result = calls.get_key_info(
             self._transport,
-            self._timeout,
+            self._timeout if timeout is None else timeout,
             self._attribution,
             api_key,
             retries=self._retries,

@@ -57,7 +57,7 @@ def make_site(emulator: Emulator) -> MakeSite:
 
         site = Site(app, auth, emulator, Visitor(app))
 
-        @app.get("/-key")
+        @app.get("/-key", endpoint="-key")
         def look() -> str:
             site.seen.append(current_openrouter.api_key)
             return ""

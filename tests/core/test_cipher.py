@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+import runpy
+import sys
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -109,3 +111,9 @@ def test_contexts_differ_when_any_part_does() -> None:
         )
     ]
     assert len(set(parts)) == len(parts)
+
+
+def test_r83_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
+    with pytest.raises(ImportError, match="pip install cryptography"):
+        runpy.run_path(sys.modules[KeyCipher.__module__].__file__ or "")

@@ -243,6 +243,9 @@ def test_pages_of_guarded_views_are_private_unless_they_say_otherwise(site: Any)
 
 def test_a_post_comes_back_to_the_page_it_was_made_from(site: Any) -> None:
     site.app.add_url_rule("/ask", "ask", requires_openrouter_key(lambda: "ran"), methods=["POST"])
+    for referrer in ("http://[", "http://a]b", "//", "", "http://localhost:81/x", "http://evil/x"):
+        asked = site.visitor.post("/ask", headers={"Referer": referrer})
+        assert (asked.status_code, asked.location) == (303, "/openrouter/login")
     visitor = Visitor(site.app, "https://xn--bcher-kva.example")
     headers = {"Referer": "https://xn--bcher-kva.example/page?a=b#c"}
     assert visitor.post("/ask", headers=headers).location == (

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from flask_openrouter import errors
-from flask_openrouter.problems import PROBLEMS, problem_of
+from flask_openrouter.problems import PROBLEMS, problem_of, problem_of_login
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,22 @@ def test_every_error_is_told_as_the_right_problem(
 ) -> None:
     problem = problem_of(error)
     assert (problem.code, problem.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.KeyRejectedError(), "provider_failed"),
+        (errors.OutOfCreditError(402), "provider_failed"),
+        (errors.RateLimitError(429), "busy"),
+        (errors.CodeRefusedError(403), "code_refused"),
+    ],
+    ids=repr,
+)
+def test_a_login_has_no_key_yet_that_could_be_rejected(
+    error: errors.OpenRouterError, code: str
+) -> None:
+    assert problem_of_login(error).code == code
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ OWN = [
     {"Sec-Fetch-Site": "same-origin"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"},
     {"Sec-Fetch-Site": "none"},
+    # What browsers send from a page with the referrer policy "no-referrer", such as ours.
+    {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
     # What Chromium sends for a form on a page with the referrer policy "no-referrer".
     {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
 ]

@@ -134,7 +134,14 @@ def _secrets_of_the_readme() -> list[str]:
 WEAK = [
     *(None, "", b"", 0, False, "x", " ", " " * 40, "\t\n" * 20, b" " * 32, "o" * 15),
     *("dev", "secret", "changeme", "change-me-in-production", "CHANGE-ME-IN-PRODUCTION"),
-    *("super-secret-key", "your-secret-key-here", "secretsecretsecret", "\u00a0" * 16, "a" * 16),
+    *(
+        "super-secret-key",
+        "your-secret-key-here",
+        "secretsecretsecret",
+        "\u00a0" * 16,
+        "a" * 16,
+        "dev" + " " * 20,
+    ),
     # The value in Flask's own tutorial and documentation.
     "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
     *(12345678901234567890, ["a list of one secret key, thirty"], object()),
@@ -177,7 +184,10 @@ def test_r90_while_developing_a_weak_key_is_named_only(
         start(SECRET_KEY=" " * 20, **{mode: True})
 
 
-@pytest.mark.parametrize("secret", [secrets.token_hex(), secrets.token_bytes(16), "blåbærsyltetøy i store glass"])
+@pytest.mark.parametrize(
+    "secret",
+    [secrets.token_hex(), b"\n" + bytes(range(0x81, 0x8F)) + b" ", "blåbærsyltetøy i store glass"],
+)
 def test_r90_a_good_key_starts_the_app(secret: Any, caplog: pytest.LogCaptureFixture) -> None:
     start(SECRET_KEY=secret, SECRET_KEY_FALLBACKS=(secrets.token_hex(),))
     assert caplog.text == ""

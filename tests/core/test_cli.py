@@ -1,0 +1,116 @@
+"""``flask openrouter …``: none of the commands ever prints a key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from flask_openrouter.storage.memory import MemoryStorage
+
+
+def run(app: Any, *arguments: str) -> Any:
+    return app.test_cli_runner().invoke(args=["openrouter", *arguments])
+
+
+def test_generate_key_prints_what_the_setting_takes(make_app: Any) -> None:
+    app = make_app()
+    keys = {run(app, "generate-key").output for _ in range(3)}
+    assert len(keys) == 3
+    for key in keys:
+        assert re.fullmatch(r"[A-Za-z0-9_-]{43}=\n", key)
+        assert len(base64.urlsafe_b64decode(key)) == 32
+        make_app(OPENROUTER_ENCRYPTION_KEY=key.strip())
+
+
+def test_pkce_prints_a_pair_that_belongs_together(app: Any) -> None:
+    result = run(app, "pkce")
+    found = dict(line.split() for line in result.output.splitlines())
+    digest = hashlib.sha256(found["code_verifier"].encode()).digest()
+    assert found["code_challenge"] == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    assert run(app, "pkce").output != result.output
+
+
+def test_forget_deletes_one_owner_s_key(make_site: Any) -> None:
+    storage = MemoryStorage()
+    site = make_site({"storage": storage})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    api_key = site.issued_key()
+    result = run(site.app, "forget", "bob")
+    assert site.visitor.key is not None
+    assert "Forgotten" not in result.output
+    result = run(site.app, "forget", "alice")
+    assert (result.exit_code, storage.count_owners()) == (0, 0)
+    assert "Forgotten" in result.output
+    assert "OpenRouter" in result.output
+    assert api_key not in result.output
+    assert site.visitor.key is None
+
+
+def test_forget_says_that_it_cannot_reach_into_browsers(app: Any) -> None:
+    """It must not claim to have forgotten a key that lives in a cookie."""
+    result = run(app, "forget", "alice")
+    assert result.exit_code == 1
+    assert "Forgotten" not in result.output
+    assert "browser" in result.output
+
+
+@pytest.mark.parametrize("owner_id", ["", "x" * 256])
+def test_forget_refuses_an_owner_that_no_key_can_have(owner_id: str, make_site: Any) -> None:
+    result = run(make_site({"storage": MemoryStorage()}).app, "forget", owner_id)
+    assert result.exit_code == 1
+    assert "Forgotten" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_forget_reports_a_storage_that_fails(make_site: Any) -> None:
+    class Down(MemoryStorage):
+        def delete(self, owner_id: str) -> None:
+            raise OSError("password=hunter2")
+
+    site = make_site({"storage": Down()})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    result = run(site.app, "forget", "alice")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: Deleting the key failed")
+    assert "hunter2" not in result.output
+    assert site.visitor.key is not None
+
+
+def test_the_commands_are_listed_with_what_they_do(app: Any) -> None:
+    result = run(app, "--help")
+    assert result.exit_code == 0
+    for name in ("emulator", "forget", "generate-key", "pkce"):
+        assert re.search(rf"^  {name} +[A-Z]", result.output, re.MULTILINE), result.output
+
+
+def test_the_emulator_command_explains_itself(app: Any) -> None:
+    result = run(app, "emulator", "--help")
+    assert result.exit_code == 0
+    assert "--port" in result.output
+    assert run(app, "no-such-command").exit_code == 2
+
+
+def test_the_emulator_is_loaded_for_its_command_only() -> None:
+    program = """
+import sys
+from flask import Flask
+from flask_openrouter import OpenRouterAuth
+app = Flask("tested")
+app.config["SECRET_KEY"] = "0123456789abcdef" * 2
+OpenRouterAuth(app)
+result = app.test_cli_runner().invoke(args=["openrouter", "generate-key"])
+assert result.exit_code == 0, result.output
+print([name for name in sys.modules if "emulator" in name])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,265 @@
+"""The storages and the task that docs/storage.md shows, run as an app would run them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flask
+import pytest
+from doc_blocks import blocks
+from flask import Flask
+from live_app import live
+from sqlalchemy import insert, text
+from visitor import Visitor, fingerprint
+
+import flask_openrouter
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.listing import ListableStorage
+from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.testing import KeyStorageContract
+
+Namespace = dict[str, Any]
+
+
+def run_block(word: str, app: Flask, **names: Any) -> Namespace:
+    """Run the block of the page that holds this word; return what it defined."""
+    (code,) = [
+        block.code
+        for block in blocks("python")
+        if block.page.name == "storage.md" and word in block.code
+    ]
+    namespace: Namespace = {
+        **{name: getattr(flask_openrouter, name) for name in flask_openrouter.__all__},
+        **{name: getattr(flask, name) for name in ("request", "session")},
+        "app": app,
+        **names,
+    }
+    exec(compile(code, word, "exec"), namespace)  # noqa: S102 - our own documentation
+    return namespace
+
+
+@pytest.fixture
+def bare_app(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """An app with a guarded view and a way to sign in, without the extension."""
+    monkeypatch.chdir(tmp_path)
+    app = Flask("documented")
+    app.config.update(
+        TESTING=True, SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url
+    )
+
+    @app.get("/guarded")
+    @flask_openrouter.requires_openrouter_key
+    def guarded() -> str:
+        return fingerprint(flask_openrouter.current_openrouter.api_key)
+
+    @app.post("/sign-in/<int:user_id>")
+    def sign_in(user_id: int) -> str:
+        flask.session["user_id"] = user_id
+        return "welcome"
+
+    return app
+
+
+@pytest.fixture
+def user_table(bare_app: Flask) -> Iterator[Namespace]:
+    names = run_block("class UserTableStorage", bare_app)
+    with names["engine"].begin() as connection:
+        for number in (1, 2, 3):
+            connection.execute(insert(names["users"]).values(id=number, name=f"user {number}"))
+    yield names
+    names["engine"].dispose()
+
+
+def test_a_table_of_users_keeps_the_keys_of_users(
+    bare_app: Flask, user_table: Namespace, emulator: Emulator
+) -> None:
+    ada, bob = Visitor(bare_app), Visitor(bare_app)
+    ada.post("/sign-in/1")
+    bob.post("/sign-in/2")
+    ada.connect(emulator)
+    assert (ada.key is None, bob.key) == (False, None)
+    bob.connect(emulator)
+    with user_table["engine"].connect() as connection:
+        rows = connection.execute(text("SELECT * FROM users ORDER BY id")).all()
+    assert [row[1] for row in rows] == ["user 1", "user 2", "user 3"]
+    assert [row[2] is None for row in rows] == [False, False, True]
+    assert "sk-or" not in str(rows)
+    ada.post("/openrouter/disconnect")
+    assert ada.key is None
+    assert bob.key is not None
+
+
+def test_a_table_of_users_refuses_strangers_before_a_key_is_made(
+    bare_app: Flask, user_table: Namespace, emulator: Emulator
+) -> None:
+    for user_id in (None, 99):
+        visitor = Visitor(bare_app)
+        if user_id is not None:
+            visitor.post(f"/sign-in/{user_id}")
+        callback = emulator.approve(visitor.start())
+        assert visitor.get(callback).status_code == 503
+    assert emulator.count("POST", "/api/v1/auth/keys") == 0
+    with pytest.raises(LookupError):
+        user_table["UserTableStorage"](user_table["engine"]).set("99", "ciphertext")
+
+
+def test_a_table_of_users_rotates(
+    bare_app: Flask, user_table: Namespace, emulator: Emulator
+) -> None:
+    visitor = Visitor(bare_app)
+    visitor.post("/sign-in/2")
+    visitor.connect(emulator)
+    storage = bare_app.extensions["openrouter"].vault.storage
+    assert isinstance(storage, ListableStorage)
+    assert (list(storage.owner_ids()), storage.count_owners()) == (["2"], 1)
+    assert list(storage.owner_ids("2")) == []
+    result = bare_app.test_cli_runner().invoke(args=["openrouter", "rotate"])
+    assert "0 rotated, 1 already current" in result.stdout
+
+
+class FakeVault:
+    """As much of Vault's key-value engine, version 2, as the example uses."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.app = Flask("vault")
+        path = "/v1/secret/<kind>/openrouter/<name>"
+        self.app.add_url_rule(path, view_func=self.serve, methods=["GET", "POST", "DELETE"])
+
+    def serve(self, kind: str, name: str) -> flask.typing.ResponseReturnValue:
+        if flask.request.headers.get("X-Vault-Token") != "open sesame":
+            return {"errors": ["permission denied"]}, 403
+        if flask.request.method == "POST" and kind == "data":
+            self.secrets[name] = flask.request.get_json()["data"]["record"]
+        elif flask.request.method == "DELETE" and kind == "metadata":
+            self.secrets.pop(name, None)
+            return "", 204
+        elif name not in self.secrets:
+            return {"errors": []}, 404
+        return {"data": {"data": {"record": self.secrets.get(name)}}}
+
+
+@pytest.fixture(scope="module")
+def vault() -> FakeVault:
+    return FakeVault()
+
+
+@pytest.fixture(scope="module")
+def vault_url(vault: FakeVault) -> Iterator[str]:
+    with live(vault.app) as url:
+        yield url
+
+
+def vault_storage() -> Any:
+    return run_block("class VaultStorage", Flask("unused", root_path="."), OpenRouterAuth=ignore)[
+        "VaultStorage"
+    ]
+
+
+def ignore(*_: object, **__: object) -> None:
+    """In the place of OpenRouterAuth, where only the class of the block is wanted."""
+
+
+class TestVaultStorage(KeyStorageContract):
+    """The example keeps every promise of a storage."""
+
+    @pytest.fixture(autouse=True)
+    def _serve(self, vault_url: str) -> None:
+        self.url = vault_url
+
+    def make_storage(self) -> KeyStorage:
+        storage: KeyStorage = vault_storage()(self.url, "open sesame")
+        return storage
+
+    make_second_storage = make_storage
+
+
+def test_a_secrets_manager_gets_the_record_in_the_clear(
+    bare_app: Flask, vault: FakeVault, vault_url: str, emulator: Emulator
+) -> None:
+    storage = vault_storage()(vault_url, "open sesame")
+    flask_openrouter.OpenRouterAuth(bare_app, storage=storage, encrypt=False)
+    vault.secrets.clear()
+    visitor = Visitor(bare_app)
+    visitor.connect(emulator)
+    assert visitor.key is not None
+    (record,) = vault.secrets.values()
+    assert "sk-or-v1-" in record
+    visitor.post("/openrouter/disconnect")
+    assert vault.secrets == {}
+
+
+def test_a_secrets_manager_that_refuses_is_noticed_and_shows_no_key(
+    bare_app: Flask,
+    vault: FakeVault,
+    vault_url: str,
+    emulator: Emulator,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "flask_openrouter")
+    storage = vault_storage()(vault_url, "open sesame")
+    flask_openrouter.OpenRouterAuth(bare_app, storage=storage, encrypt=False)
+    visitor = Visitor(bare_app)
+    visitor.connect(emulator)
+    storage.vault_token = "expired"
+    answer = visitor.get("/guarded")
+    assert answer.status_code == 503
+    assert "sk-or" not in answer.text + caplog.text
+    assert visitor.post("/openrouter/disconnect").status_code == 503
+
+
+@pytest.fixture
+def celery(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What Celery would do with a task, done by a plain thread. Yields the results."""
+    results: list[Any] = []
+    threads: list[threading.Thread] = []
+
+    def shared_task(function: Callable[..., Any]) -> Callable[..., Any]:
+        def delay(*arguments: Any) -> None:
+            # Celery sends arguments by message: only what JSON can say arrives.
+            sent = json.loads(json.dumps(arguments))
+            thread = threading.Thread(target=lambda: results.append(function(*sent)))
+            threads.append(thread)
+            thread.start()
+            thread.join(20)
+
+        function.delay = delay  # type: ignore[attr-defined]
+        return function
+
+    module = ModuleType("celery")
+    module.shared_task = shared_task  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "celery", module)
+    yield results
+    assert not [thread for thread in threads if thread.is_alive()]
+
+
+def test_the_task_of_the_documentation_works_in_a_thread(
+    bare_app: Flask, emulator: Emulator, celery: list[Any]
+) -> None:
+    auth = flask_openrouter.OpenRouterAuth(bare_app, storage=MemoryStorage())
+    task = run_block("shared_task", bare_app, auth=auth)["summarize"]
+    visitor = Visitor(bare_app)
+    visitor.connect(emulator)
+
+    def ask() -> str:
+        answer = visitor.post("/summarize", data={"text": "A long story."})
+        assert answer.text == "Started."
+        return str(celery.pop())
+
+    assert len(ask()) > 20
+    with emulator.faults(status=402, path="/api/v1/chat/completions"):
+        assert ask() == "Add credit at OpenRouter."
+    with emulator.faults(status=401, path="/api/v1/chat/completions"):
+        assert ask() == "Connect OpenRouter again."
+    assert visitor.key is None
+    task.delay("nobody", "A long story.")
+    assert celery == ["Connect OpenRouter first."]

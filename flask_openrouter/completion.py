@@ -13,7 +13,7 @@ from .callback import Callback
 from .connection import Connection, drop_connection, get_connection, real_app, send
 from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
 from .finished import find_finished, remember_finished
-from .pages import home_url, own_path, protect_page, see_other, show_problem
+from .pages import landing_url, own_path, protect_page, see_other, show_problem
 from .problems import PROBLEMS, Problem, problem_of_login
 from .redirects import safe_next
 from .services import Services
@@ -30,7 +30,7 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
         callback = read()
         finished = find_finished(services, callback.state)
         if finished is not None and get_connection():
-            return go_on(services, _still_safe(finished.next_url))
+            return go_on(_still_safe(finished.next_url))
         pending = find_authorization(services, callback.state)
         next_url = _still_safe(pending.next_url)
         if callback.code is None:
@@ -51,7 +51,7 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
         if not store(services, previous, owner_id, record):
             return fail(PROBLEMS["not_saved"], next_url)
         remember_finished(pending)
-        return go_on(services, next_url, is_popup=pending.is_popup)
+        return go_on(next_url, is_popup=pending.is_popup)
     return fail(problem_of_login(failure), next_url)
 
 
@@ -82,12 +82,10 @@ def store(services: Services, previous: Connection, owner_id: str, record: KeyRe
     return True
 
 
-def go_on(services: Services, next_url: str | None, *, is_popup: bool = False) -> Response:
+def go_on(next_url: str | None, *, is_popup: bool = False) -> Response:
     """Send a visitor who is connected to where the login was to lead."""
-    landing = next_url or services.settings.login_redirect_url or home_url()
-    if is_popup:
-        landing = url_for("openrouter.connected", next=landing)
-    return protect_page(see_other(landing))
+    url = url_for("openrouter.connected", next=next_url) if is_popup else landing_url(next_url)
+    return protect_page(see_other(url))
 
 
 def fail(problem: Problem, next_url: str | None) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from flask import Response, jsonify, make_response, render_template, request, url_for
 
@@ -15,12 +15,9 @@ from .services import get_services
 
 logger = logging.getLogger("flask_openrouter")
 
+_SCRIPTS: Final = "; script-src 'self'"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none';"
-        " base-uri 'none'"
-    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -33,10 +30,18 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
     ``scripts`` allows our own script files; nothing is ever inline.
     """
     response.headers.update(_HEADERS)
-    if scripts:
-        response.headers["Content-Security-Policy"] += "; script-src 'self'"
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'self'; form-action {_form_targets()};"
+        f" frame-ancestors 'none'; base-uri 'none'{_SCRIPTS if scripts else ''}"
+    )
     response.vary.add("Cookie")
     return response
+
+
+def _form_targets() -> str:
+    # Browsers apply the policy to where a form leads in the end: a login may end on another site.
+    landing = urlsplit(get_services().settings.login_redirect_url or "")
+    return f"'self' {landing.scheme}://{landing.netloc}" if landing.netloc else "'self'"
 
 
 def own_path() -> str:
@@ -47,6 +52,11 @@ def own_path() -> str:
 def home_url() -> str:
     """Return the app's front page: where to go when nothing better is known."""
     return f"{request.script_root}/"
+
+
+def landing_url(next_url: str | None) -> str:
+    """Return where a login leads: ``next_url``, which is checked, or what the app has set."""
+    return next_url or get_services().settings.login_redirect_url or home_url()
 
 
 def next_of_request() -> str | None:

@@ -21,7 +21,7 @@ from .errors import (
     OutOfCreditError,
 )
 from .fetch_metadata import is_cross_site, is_same_origin, refuse_background_load
-from .pages import home_url, next_of_request, protect_page, see_other, show_problem
+from .pages import home_url, landing_url, next_of_request, protect_page, see_other, show_problem
 from .problems import PROBLEMS, problem_of, problem_of_login
 from .services import get_services
 
@@ -86,7 +86,7 @@ def callback() -> Response:
 
 def connected() -> Response:
     """End a login in a popup: a small script tells the page that opened it, and closes."""
-    page = render_template("openrouter/connected.html", next_url=next_of_request() or home_url())
+    page = render_template("openrouter/connected.html", next_url=landing_url(next_of_request()))
     return protect_page(make_response(page), scripts=True)
 
 
@@ -101,7 +101,7 @@ def save() -> Response:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
     if not completion.store(services, get_connection(), parked.owner_id, parked.record):
         return completion.fail(PROBLEMS["not_saved"], next_url)
-    return completion.go_on(services, next_url)
+    return completion.go_on(next_url)
 
 
 def disconnect() -> Response:

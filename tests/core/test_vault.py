@@ -38,6 +38,16 @@ class PlainStorage:
         self.hooks.get("delete", lambda owner_id: self.kept.pop(owner_id, None))(owner_id)
 
 
+class Replacing(PlainStorage):
+    """Writes only over what it was shown."""
+
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        if self.kept.get(owner_id) != ciphertext:
+            return False
+        self.kept[owner_id] = new_ciphertext
+        return True
+
+
 def vault(storage: Any, *material: bytes, **options: Any) -> KeyVault:
     cipher = KeyCipher(material or [NEW])
     return KeyVault(storage, cipher, **{"base_url": "https://openrouter.ai", **options})
@@ -197,7 +207,7 @@ class TestReencryption:
         storage.kept["A"] = b"bytes"
         assert vault(storage).reencrypt("A") is Outcome.UNREADABLE
 
-    @pytest.mark.parametrize("kind", [PlainStorage, MemoryStorage])
+    @pytest.mark.parametrize("kind", [PlainStorage, MemoryStorage, Replacing])
     def test_a_key_that_is_saved_meanwhile_wins(self, kind: Any) -> None:
         newer = KeyRecord("sk-or-v1-" + "5" * 64, None, 1_800_000_001)
         storage = kind()
@@ -218,8 +228,9 @@ class TestReencryption:
         assert vault(storage, NEW, OLD).reencrypt("A") is Outcome.CURRENT
         assert vault(storage, NEW).load("A") == newer
 
-    def test_a_storage_without_replace_is_written_if_it_did_not_change(self) -> None:
-        storage = PlainStorage()
+    @pytest.mark.parametrize("kind", [PlainStorage, MemoryStorage, Replacing])
+    def test_what_did_not_change_meanwhile_is_written(self, kind: Any) -> None:
+        storage = kind()
         vault(storage, OLD).save("A", RECORD)
         assert vault(storage, NEW, OLD).reencrypt("A") is Outcome.ROTATED
         assert vault(storage, NEW).load("A") == RECORD

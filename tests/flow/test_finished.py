@@ -100,3 +100,14 @@ def test_the_popup_page_leads_nowhere_else(visitor: Visitor) -> None:
     page = visitor.get("/openrouter/connected?next=https://evil.example/")
     assert "evil" not in page.text
     assert 'href="/"' in page.text
+
+
+def test_a_login_may_end_on_another_site_of_the_app(make_app: Any, emulator: Emulator) -> None:
+    """As the operator has set it, also where the policy of our pages is asked."""
+    landing = "https://spa.example/start"
+    visitor = Visitor(make_app(OPENROUTER_LOGIN_REDIRECT_URL=landing))
+    assert visitor.connect(emulator).location == landing
+    popup = visitor.get(emulator.approve(visitor.get("/openrouter/login?display=popup").location))
+    assert f'href="{landing}"' in visitor.get(popup.location).text
+    policy = visitor.get("/openrouter/code").headers["Content-Security-Policy"]
+    assert "form-action 'self' https://spa.example;" in policy

@@ -135,8 +135,9 @@ def test_trouble_shows_nothing_and_is_not_asked_again_at_once(
 ) -> None:
     with emulator.faults(times=None, **fault, path="/api/v1/key"):
         assert show(USAGE) == ""
+    tries = asked(emulator)
     assert show(USAGE) == ""
-    assert asked(emulator) == 1
+    assert asked(emulator) == tries
     clock.now += RETRY_SECONDS
     assert "$" in show(USAGE)
     assert connected.key is not None

@@ -175,7 +175,7 @@ class Connection:
         self._services.vault.forget(self.owner_id)
         self.__dict__.pop("session", None)
         self._record = None
-        if has_request_context():
+        if has_request_context() and self.owner_id == self._services.owners.current():
             self._services.owners.remember(None)
         if was_connected:
             logger.info("A key was forgotten (%s).", reason)

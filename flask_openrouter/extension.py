@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ class OpenRouterAuth:
         url_prefix: str = "/openrouter",
         clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
+        if inspect.isclass(storage):
+            raise ConfigurationError(f"storage is the class {storage.__name__}: pass an object.")
         if storage is not None and not isinstance(storage, KeyStorage):
             raise ConfigurationError(
                 f"storage is a {type(storage).__name__}, which lacks get(owner_id),"

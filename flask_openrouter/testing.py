@@ -13,6 +13,7 @@ from typing import Final
 
 from .storage import KeyStorage
 from .storage.listing import ListableStorage
+from .storage.replacing import ReplacingStorage
 
 __all__ = ["KeyStorageContract"]
 
@@ -197,6 +198,31 @@ class KeyStorageContract:
             if owner_id in owner_ids:
                 storage.set(owner_id, "new")
         assert {storage.get(owner_id) for owner_id in owner_ids} == {"new"}
+
+    def test_replacing_needs_what_is_stored(self) -> None:
+        storage, owner_id = self._make_replacing_storage(), _new_owner_id()
+        assert storage.replace(owner_id, "old", "new") is False
+        assert storage.get(owner_id) is None
+        storage.set(owner_id, "old")
+        assert storage.replace(owner_id, "older", "new") is False
+        assert storage.get(owner_id) == "old"
+        assert storage.replace(owner_id, "old", "new") is True
+        assert storage.get(owner_id) == "new"
+
+    def test_of_threads_that_replace_one_succeeds(self) -> None:
+        storage, owner_id = self._make_replacing_storage(), _new_owner_id()
+        storage.set(owner_id, "old")
+        outcomes = _run_in_threads(
+            lambda number: storage.replace(owner_id, "old", f"new {number}"), _THREADS
+        )
+        assert outcomes.count(True) == 1
+        assert storage.get(owner_id) == f"new {outcomes.index(True)}"
+
+    def _make_replacing_storage(self) -> ReplacingStorage:
+        storage = self.make_storage()
+        if not isinstance(storage, ReplacingStorage):
+            raise unittest.SkipTest("this storage does not replace")
+        return storage
 
     def _make_listable_storage(self) -> ListableStorage:
         storage = self.make_storage()

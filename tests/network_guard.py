@@ -46,5 +46,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     if not is_local(host):
-        attempts.append(f"{event} {host}")
+        # A name that nobody can have (RFC 6761) is looked up on purpose.
+        if not str(host).endswith(".invalid"):
+            attempts.append(f"{event} {host}")
         raise error

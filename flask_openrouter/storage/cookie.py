@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from flask import Response, after_this_request, has_request_context, request
+from flask import Response, after_this_request, current_app, has_request_context, request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
 BROWSER: Final = "browser:"
@@ -29,8 +29,8 @@ class ExtensionCookie:
 
     @property
     def name(self) -> str:
-        """The name for this request's scheme (RFC 6265bis §4.1.3.2 for the prefix)."""
-        return f"{'__Host-' if request.is_secure else ''}openrouter{self._suffix}"
+        """The name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
+        return f"{'__Host-' if _is_secure() else ''}openrouter{self._suffix}"
 
     def read(self) -> str | None:
         """Return the value, as this request has set it or else as the browser sent it."""
@@ -53,11 +53,16 @@ class ExtensionCookie:
             self.name,
             value,
             max_age=self._max_age if value else 0,
-            secure=request.is_secure,
+            secure=_is_secure(),
             httponly=True,
             samesite="Lax",
         )
         return _vary_by_cookie(response)
+
+
+def _is_secure() -> bool:
+    # Behind a proxy that speaks https for the app, the app may know it from its settings only.
+    return request.is_secure or bool(current_app.config["SESSION_COOKIE_SECURE"])
 
 
 def _vary_by_cookie(response: Response) -> Response:

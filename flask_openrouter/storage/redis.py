@@ -25,6 +25,13 @@ HEALTH_CHECK_INTERVAL: Final = 30
 # Keys that the server looks at in one step of a listing.
 _SCAN_COUNT: Final = 500
 
+# One script is one step for the server, also in a cluster.
+_REPLACE: Final = """
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
+return 1
+"""
+
 
 class RedisStorage:
     """Keeps each ciphertext under ``prefix`` and the percent-encoded owner id.
@@ -71,6 +78,14 @@ class RedisStorage:
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
         self._client.set(self._key(owner_id), ciphertext, ex=self._max_age)
+
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was.
+
+        The entry expires when it would have. Needs Redis 6.0 or newer, and the right to EVAL.
+        """
+        key = self._key(owner_id)
+        return bool(self._client.eval(_REPLACE, 1, key, ciphertext, new_ciphertext))
 
     def delete(self, owner_id: str) -> None:
         """Forget this owner's ciphertext. No error if there is none."""

@@ -50,7 +50,7 @@ class SQLAlchemyStorage:
         table_name: str = "openrouter_keys",
     ) -> None:
         require_sqlalchemy()
-        from sqlalchemy import URL, bindparam, delete, select
+        from sqlalchemy import URL, bindparam, delete, select, update
 
         self._own_engine: Engine | None = None
         if isinstance(url_or_engine, str | URL):
@@ -67,6 +67,9 @@ class SQLAlchemyStorage:
         columns = self.table.c
         self._select = select(columns.ciphertext).where(columns.owner_id == bindparam("owner_id"))
         self._delete = delete(self.table).where(columns.owner_id == bindparam("owner_id"))
+        self._replace = update(self.table).where(
+            columns.owner_id == bindparam("owner"), columns.ciphertext == bindparam("old")
+        )
         self._select_page = (
             select(columns.owner_id)
             .where(columns.owner_id > bindparam("after"))
@@ -103,6 +106,21 @@ class SQLAlchemyStorage:
                 connection.execute(binding.upsert, row)
 
         self._run(write)
+
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was."""
+        check_owner_id(owner_id)
+
+        def change(connection: Connection, binding: _Binding) -> bool:
+            parameters = {
+                "owner": binding.encode(owner_id),
+                "old": ciphertext,
+                "ciphertext": new_ciphertext,
+                "updated_at": datetime.now(timezone.utc),
+            }
+            return connection.execute(self._replace, parameters).rowcount == 1
+
+        return self._run(change)
 
     def delete(self, owner_id: str) -> None:
         """Forget this owner's ciphertext. No error if there is none."""

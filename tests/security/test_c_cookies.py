@@ -193,6 +193,33 @@ def test_r26_our_cookies_are_locked_down(stored_apps: Any, emulator: Emulator, s
     assert visitor.key is None
 
 
+def test_r26_what_the_app_demands_of_its_session_our_cookie_keeps(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """A proxy speaks https for the app, which sees http: the browser must not send it in clear."""
+    app = make_app(
+        SESSION_COOKIE_SECURE=True,
+        OPENROUTER_CALLBACK_URL="https://localhost/openrouter/callback",
+    )
+    # The browser talks to the proxy by https, and the proxy to the app by http.
+    app.wsgi_app = _PlainHTTP(app.wsgi_app)
+    visitor = Visitor(app, base_url="https://localhost")
+    landed = visitor.connect(emulator)
+    assert landed.status_code == 303
+    assert "secure" in set_cookies(landed)["__Host-openrouter"][1]
+    assert visitor.key is not None
+
+
+class _PlainHTTP:
+    """What reaches an app behind a proxy that ends TLS, without ProxyFix."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        return self._app({**environ, "wsgi.url_scheme": "http"}, start_response)
+
+
 def test_r26_a_settings_domain_does_not_widen_our_cookie(make_app: Any, emulator: Emulator) -> None:
     app = make_app(
         SESSION_COOKIE_DOMAIN="localhost",

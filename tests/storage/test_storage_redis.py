@@ -159,3 +159,12 @@ def test_what_the_url_sets_wins_and_waits_are_bounded(redis_server: RedisServer)
         redis_server.thaw()
     assert storage.get("owner") == "ciphertext"
     storage.close()
+
+
+def test_replacing_keeps_the_expiry(redis_server: RedisServer) -> None:
+    storage = RedisStorage(redis_server.url, max_age=1000)
+    storage.set("owner", "old")
+    redis_server.execute("EXPIRE", "openrouter:key:owner", "100")
+    assert storage.replace("owner", "old", "new")
+    assert redis_server.execute("TTL", "openrouter:key:owner") in (99, 100)
+    storage.close()

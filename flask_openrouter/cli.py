@@ -6,7 +6,6 @@ import base64
 import secrets
 import shlex
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
@@ -35,27 +34,26 @@ class _Commands(AppGroup):
             return super().get_command(ctx, name)
         from .emulator.__main__ import emulator_command
 
+        def run(**options: Any) -> None:
+            _require_development()
+            click.get_current_context().invoke(emulator_command, **options)
+
         return click.Command(
             name,
-            callback=with_appcontext(_in_development_only(emulator_command.callback)),
+            callback=with_appcontext(run),
             params=emulator_command.params,
             help=emulator_command.help,
         )
 
 
-def _in_development_only(command: Callable[..., None] | None) -> Callable[..., None]:
-    def run(**options: Any) -> None:
-        settings = get_services().settings
-        if not (current_app.debug or current_app.testing or settings.emulator):
-            raise click.ClickException(
-                "This app runs as in production. The emulator is for development: start it with"
-                " flask --debug, set OPENROUTER_EMULATOR = True, or run it without an app:"
-                " python -m flask_openrouter.emulator"
-            )
-        if command is not None:
-            command(**options)
-
-    return run
+def _require_development() -> None:
+    settings = get_services().settings
+    if not (current_app.debug or current_app.testing or settings.emulator):
+        raise click.ClickException(
+            "This app runs as in production. The emulator is for development: start it with"
+            " flask --debug, set OPENROUTER_EMULATOR = True, or run it without an app:"
+            " python -m flask_openrouter.emulator"
+        )
 
 
 def create_commands() -> AppGroup:

@@ -32,7 +32,7 @@ _SAMPLE_SECRETS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """What the operator of one app decided. Each field is documented with its setting."""
 

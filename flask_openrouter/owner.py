@@ -73,13 +73,14 @@ class Owners:
         """Let this browser prove in later requests that it is ``owner_id``; None lets it forget.
 
         Users of the app prove that to the app, and the default storage's cookie is its own proof.
+        What a browser can prove besides stays while a user of the app is signed in.
         """
         if self._cookie_storage is not None:
             return
         if owner_id is not None and owner_id.startswith(BROWSER):
             browser_id = owner_id[len(BROWSER) :].encode()
             self._cookie.write(self._signer.sign(browser_id).decode())
-        elif owner_id is None and self._cookie.read() is not None:
+        elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
             self._cookie.write("")
 
     def _browser_id(self) -> str | None:

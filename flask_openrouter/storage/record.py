@@ -17,7 +17,7 @@ _DICTIONARY = (
 _LATEST: Final = 253_402_300_799
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KeyRecord:
     """A key, the account it belongs to, and when it was connected (Unix time, seconds)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -96,6 +97,32 @@ def test_the_emulator_command_explains_itself(app: Any) -> None:
     assert result.exit_code == 0
     assert "--port" in result.output
     assert run(app, "no-such-command").exit_code == 2
+
+
+def test_the_emulator_is_refused_in_production(make_app: Any) -> None:
+    app = make_app(
+        TESTING=False, OPENROUTER_BASE_URL="https://openrouter.ai", OPENROUTER_EMULATOR=False
+    )
+    result = run(app, "emulator", "--port", "0")
+    assert result.exit_code == 1
+    assert "production" in result.output
+    assert "OPENROUTER_EMULATOR" in result.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "debug"),
+    [({"TESTING": True}, "0"), ({"OPENROUTER_EMULATOR": True}, "0"), ({}, "1")],
+)
+def test_the_emulator_runs_in_development(
+    settings: dict[str, bool], debug: str, make_app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets as far as its port, which is taken."""
+    monkeypatch.setenv("FLASK_DEBUG", debug)
+    app = make_app(**{"TESTING": False, "OPENROUTER_BASE_URL": "https://openrouter.ai", **settings})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run(app, "emulator", "--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 1
+    assert "Cannot listen on port" in result.output
 
 
 def test_the_emulator_is_loaded_for_its_command_only() -> None:

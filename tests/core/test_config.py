@@ -6,6 +6,7 @@ import base64
 import logging
 import re
 import secrets
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -215,7 +216,7 @@ def test_the_environment_and_a_key_of_the_app_are_not_read(
     for name in [*NAMES, "OPENROUTER_API_KEY", "SECRET_KEY"]:
         monkeypatch.setenv(name, "https://evil.example")
     assert read(OPENROUTER_API_KEY="sk-or-v1-of-the-app") == read()
-    assert not any("sk-or" in str(value) for value in vars(read()).values())
+    assert not any("sk-or" in str(value) for value in astuple(read()))
 
 
 values = st.recursive(

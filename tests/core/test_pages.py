@@ -128,6 +128,18 @@ def test_headers_are_added_to_those_that_are_there(app: Flask) -> None:
     assert "script-src 'self'" in with_scripts.headers["Content-Security-Policy"]
 
 
+def test_a_form_may_lead_to_the_site_where_logins_end(make_app: Any) -> None:
+    for url, targets in (
+        (None, "form-action 'self';"),
+        ("/chat", "form-action 'self';"),
+        ("https://chat.example:8443/a?b=c", "form-action 'self' https://chat.example:8443;"),
+    ):
+        app = make_app(OPENROUTER_LOGIN_REDIRECT_URL=url)
+        with app.test_request_context("/"):
+            answer = protect_page(app.make_response("x"))
+        assert targets in answer.headers["Content-Security-Policy"]
+
+
 def test_a_redirect_says_nothing_but_where_to(app: Flask) -> None:
     with app.test_request_context("/"):
         answer = see_other("https://openrouter.ai/auth?a=b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from flask import request
 from werkzeug.datastructures import MultiDict
@@ -30,9 +30,8 @@ def read_callback(base_url: str) -> Callback:
     Raises :class:`StateMismatchError` with reason ``malformed`` for what is none: wrong parameters,
     a parameter twice (RFC 6749 §3.1), a value that cannot be a code, another issuer (RFC 9207).
     """
-    if len(request.query_string) > _MAX_QUERY:
-        raise _malformed()
-    return _callback_of(request.args, base_url)
+    # Not request.args, which keeps what is no UTF-8 as it is spelt: that could pass for a code.
+    return _callback_of(_parse(request.query_string.decode("latin-1")), base_url)
 
 
 def read_pasted(text: str, state: str, base_url: str) -> Callback:
@@ -42,18 +41,22 @@ def read_pasted(text: str, state: str, base_url: str) -> Callback:
     :func:`read_callback`.
     """
     text = text.strip()
-    if len(text) > _MAX_QUERY:
-        raise _malformed()
     if "://" not in text:
         return _callback_of(MultiDict({"state": state, "code": text}), base_url)
-    try:
-        values = MultiDict(parse_qsl(urlsplit(text).query, keep_blank_values=True))
-    except ValueError:
-        raise _malformed() from None
+    values = _parse(text.partition("?")[2].partition("#")[0])
     values.setdefault("state", state)
     if "code" not in values:
         raise _malformed()
     return _callback_of(values, base_url)
+
+
+def _parse(query: str) -> MultiDict[str, str]:
+    if len(query) > _MAX_QUERY or not query.isascii():
+        raise _malformed()
+    try:
+        return MultiDict(parse_qsl(query, keep_blank_values=True, errors="strict"))
+    except ValueError:
+        raise _malformed() from None
 
 
 def _callback_of(values: MultiDict[str, str], base_url: str) -> Callback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import current_app, request, url_for
@@ -13,6 +14,11 @@ from .errors import LoginError
 from .services import Services
 
 logger = logging.getLogger("flask_openrouter")
+
+SECURE_ON_HTTP: Final = (
+    "SESSION_COOKIE_SECURE is set, and visitors come back to plain http (%s): browsers may not keep"
+    " the session there, and no login can be finished. Use https, or unset it for development."
+)
 
 
 def callback_url_for(services: Services) -> str:
@@ -32,7 +38,16 @@ def callback_url_for(services: Services) -> str:
             reason="insecure_address",
         )
     _warn_of_open_host(services, url)
+    _warn_of_secure_cookie(services, url)
     return url
+
+
+def _warn_of_secure_cookie(services: Services, url: str) -> None:
+    if not current_app.config["SESSION_COOKIE_SECURE"] or url.startswith("https:"):
+        return
+    if "secure" not in services.warned:
+        services.warned.add("secure")
+        logger.warning(SECURE_ON_HTTP, url)
 
 
 def _warn_of_open_host(services: Services, url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 from flask import current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
 from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
@@ -65,6 +65,10 @@ def create_commands() -> AppGroup:
     group.command("forget", params=[click.Argument(["owner_id"])])(forget)
     after = click.Option(["--after"], metavar="OWNER", help="Go on behind this owner.")
     group.command("rotate", params=[after])(rotate)
+    live = click.Option(["--live"], is_flag=True, help="Ask OpenRouter too.")
+    as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
+    # It loads the app itself, since that may be what fails.
+    group.command("doctor", params=[live, as_json], with_appcontext=False)(doctor)
     return group
 
 
@@ -133,6 +137,21 @@ def rotate(after: str | None) -> None:
             " configured here, or for another base URL, or was altered. Its owners are asked to"
             " connect again."
         )
+
+
+def doctor(live: bool, as_json: bool) -> None:
+    """Find what breaks or endangers logins, and say what to do about it.
+
+    Exit status: 0 if there is no problem, 1 if there is one. Warnings do not count.
+    """
+    from .doctor import Doctor
+    from .doctor.report import print_report
+    from .doctor.workers import Workers
+
+    context = click.get_current_context()
+    info = context.ensure_object(ScriptInfo)
+    workers = Workers(info.app_import_path, can_repeat=info.create_app is None)
+    context.exit(print_report(Doctor(info.load_app, workers, live=live).run(), as_json=as_json))
 
 
 def _summary(rotation: Rotation) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from datetime import datetime, timezone
 from functools import cached_property
@@ -12,6 +11,7 @@ from flask import Flask, current_app, has_request_context, request
 from werkzeug.local import LocalProxy
 
 from .client.attribution import attribution_headers
+from .client.models import hash_of_key
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services
 from .signals import key_disconnected
@@ -100,7 +100,7 @@ class Connection:
     @property
     def key_hash(self) -> str:
         """The SHA-256 of the key in hexadecimal, by which OpenRouter's pages know it."""
-        return hashlib.sha256(self.api_key.encode()).hexdigest()
+        return hash_of_key(self.api_key)
 
     @cached_property
     def session(self) -> APISession:
@@ -162,6 +162,13 @@ class Connection:
     def disconnect(self) -> None:
         """Forget the key. It lives on at OpenRouter until its owner deletes it there."""
         self._forget("visitor")
+
+    def is_meant_by(self, error: KeyRejectedError) -> bool:
+        """Whether the dead key is, or was until now, this connection's.
+
+        A view that raises the error without saying which key means this one.
+        """
+        return error.key_hash is None or not self or error.key_hash == self.key_hash
 
     def forget_rejected(self) -> None:
         """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile."""

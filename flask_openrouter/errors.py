@@ -148,9 +148,13 @@ class BadRequestError(APIError):
 
 
 class KeyRejectedError(APIError):
-    """401: the key was deleted, disabled or has expired. Only a new login helps."""
+    """401: the key was deleted, disabled or has expired. Only a new login helps.
+
+    ``key_hash``: the SHA-256 of the key in hexadecimal, or None when a view raised this error.
+    """
 
     summary = "OpenRouter rejected the key"
+    key_hash: str | None = None
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Flask
 
 from . import guard
+from .callback_url import SECURE_ON_HTTP
 from .callbacks import Callbacks
 from .cli import create_commands
 from .client import OpenRouterClient
@@ -87,7 +88,7 @@ class OpenRouterAuth:
                 " and either pass the app or call init_app."
             )
         settings = Settings.from_config(app.config)
-        _warn_of_session_cookie(app)
+        _warn_of_session_cookie(app, settings.callback_url or "")
         cookie = ExtensionCookie(settings.key_max_age)
         storage = self._storage
         cookie_storage = None
@@ -173,7 +174,9 @@ class OpenRouterAuth:
         return Connection(real_app(), owner_id)
 
 
-def _warn_of_session_cookie(app: Flask) -> None:
+def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:
+    if app.config["SESSION_COOKIE_SECURE"] and callback_url.startswith("http:"):
+        logger.warning(SECURE_ON_HTTP, callback_url)
     if str(app.config["SESSION_COOKIE_SAMESITE"]).lower() == "strict":
         logger.warning(
             "SESSION_COOKIE_SAMESITE is 'Strict': browsers will not send the session when a visitor"

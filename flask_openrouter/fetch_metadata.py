@@ -31,8 +31,8 @@ def refuse_background_load() -> Response | None:
 
 
 def is_cross_site() -> bool:
-    """Whether another site sent the visitor here."""
-    return request.headers.get("Sec-Fetch-Site") == "cross-site"
+    """Whether a page of another origin sent the visitor here."""
+    return request.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none")
 
 
 def is_same_origin() -> bool:
@@ -46,7 +46,8 @@ def is_same_origin() -> bool:
         return False
     if origin is None:
         return True
-    here = request.host_url.removesuffix("/")
+    # Not request.host_url, in which a name with foreign letters is spelt as browsers show it.
+    here = f"{request.scheme}://{request.host}"
     if site == "same-origin":
         # The browser's own verdict. A proxy that speaks https for us hides the scheme, and a page
         # with the referrer policy "no-referrer" hides its origin.

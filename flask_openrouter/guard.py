@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, overload
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -20,8 +19,8 @@ from flask import (
 
 from .callbacks import call
 from .connection import get_connection
-from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OpenRouterError
-from .pages import is_htmx, is_script, own_path, protect_page, see_other, show_problem
+from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
+from .pages import is_htmx, is_script, page_of_visitor, protect_page, see_other, show_problem
 from .problems import PROBLEMS, Problem
 from .redirects import safe_next
 from .services import get_services
@@ -109,16 +108,24 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
 
 
 def heal(
-    error: OpenRouterError, on_missing: OnMissing | None = None, next_url: str | None = None
+    error: KeyRejectedError | NotConnectedError,
+    on_missing: OnMissing | None = None,
+    next_url: str | None = None,
 ) -> Any:
     """Forget a key that OpenRouter rejects, and ask the visitor to connect again."""
     if isinstance(error, NotConnectedError):
         return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
     try:
-        get_connection().forget_rejected()
+        connection = get_connection()
+        is_meant = connection.is_meant_by(error)
+        if is_meant:
+            connection.forget_rejected()
     except KeyStorageError:
         # Answered here: as an error handler, this function must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
+    if not is_meant:
+        # Some other key is dead, such as one of the app: that is the view's trouble.
+        raise error
     return ask_to_connect(PROBLEMS["key_rejected"], on_missing, next_url)
 
 
@@ -129,7 +136,7 @@ def ask_to_connect(
     handler = get_services().callbacks.unauthorized_handler if on_missing is None else on_missing
     if callable(handler):
         return _answer_of(handler)
-    next_url = next_url or _page_of_visitor()
+    next_url = next_url or page_of_visitor()
     login_url = url_for("openrouter.login", next=next_url)
     if on_missing == "json" or (on_missing is None and is_script()):
         response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
@@ -164,19 +171,6 @@ def refuse_open_view() -> None:
 def protect(blueprint: Blueprint) -> None:
     """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one."""
     blueprint.before_request(refuse)
-
-
-def _page_of_visitor() -> str | None:
-    # A request with a body is never replayed, and a script's address is not a page: both go back to
-    # the page they were made from.
-    is_page = request.method in ("GET", "HEAD") and not is_script()
-    try:
-        page = urlsplit(request.url if is_page else request.referrer or "")
-    except ValueError:
-        return None
-    if not is_page and page.netloc != request.host:
-        return None
-    return safe_next(page._replace(scheme="", netloc="").geturl(), own_path=own_path())
 
 
 def _keep_private(response: Response) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from flask import Response, jsonify, make_response, render_template, request, url_for
 
@@ -13,8 +13,13 @@ from .problems import Problem
 from .redirects import safe_next
 from .services import get_services
 
+if TYPE_CHECKING:
+    from .doctor.finding import Finding
+
 logger = logging.getLogger("flask_openrouter")
 
+#: What RFC 3986 (section 3.3) allows in a path besides letters, digits and "-._~".
+_PATH_CHARACTERS: Final = "!$&'()*+,/:;=@"
 _SCRIPTS: Final = "; script-src 'self'"
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -62,6 +67,24 @@ def landing_url(next_url: str | None) -> str:
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
     return safe_next(request.values.get("next"), own_path=own_path())
+
+
+def page_of_visitor() -> str | None:
+    """Return the page that the visitor is on, as a safe path to come back to, or None."""
+    if request.method in ("GET", "HEAD") and not is_script():
+        # Not request.url, which leaves a per cent sign of the path as it is.
+        path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
+        query = request.query_string.decode(errors="replace")
+        page = f"{path}?{query}" if query else path
+    else:
+        # A request with a body is never replayed, and a script's address is not a page: both go
+        # back to the page they were made from.
+        scheme, _, rest = (request.referrer or "").partition("://")
+        host, slash, path = rest.partition("/")
+        if (scheme, host) != (request.scheme, request.host):
+            return None
+        page = slash + path
+    return safe_next(page, own_path=own_path())
 
 
 def see_other(url: str) -> Response:
@@ -118,7 +141,17 @@ def show_problem(problem: Problem, *, next_url: str | None = None) -> Response:
                 keys_url=f"{settings.base_url}/settings/keys",
                 credits_url=f"{settings.base_url}/settings/credits",
                 reference=reference,
+                findings=_findings(problem),
             )
         )
     response.status_code = problem.status
     return protect_page(response)
+
+
+def _findings(problem: Problem) -> Sequence[Finding]:
+    """Return what may be behind a lost login, for the developer of an app in debug mode."""
+    if not current_app.debug:
+        return ()
+    from .doctor.lost_login import CODES, explain_lost_login
+
+    return explain_lost_login() if problem.code in CODES else ()

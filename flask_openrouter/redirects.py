@@ -10,9 +10,9 @@ from werkzeug.urls import iri_to_uri
 #: Longer addresses are dropped: they would fill the session cookie.
 MAX_NEXT_LENGTH = 1024
 
-# One slash, then neither a second one nor a backslash (browsers read both as "other host"), and
-# nowhere a control character (browsers delete tabs and newlines before they look) or a backslash.
-_LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*", re.A)
+# One slash, not two; and nowhere a backslash, which browsers take for a slash, or a control
+# character, for they delete tabs and newlines before they look.
+_LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*", re.A)
 # The same, seen through one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote
 
-from flask import Flask, request, url_for
+from flask import Flask, url_for
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
 from .connection import current_openrouter, get_connection
 from .errors import KeyRejectedError
-from .pages import is_script, own_path
+from .pages import own_path, page_of_visitor
 from .redirects import safe_next
 from .services import EXTENSION_KEY, Services, get_services
 from .usage import UsageReader
@@ -21,9 +20,6 @@ VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
 SIZES: Final = ("sm", "md", "lg", "xl")
 
 CONNECT: Final = "Connect OpenRouter"
-
-#: What RFC 3986 (section 3.3) allows in a path besides letters, digits and "-._~".
-_PATH_CHARACTERS: Final = "!$&'()*+,/:;=@"
 
 
 def add_template_names(app: Flask) -> None:
@@ -65,7 +61,7 @@ def openrouter_button(
     _check("variant", variant, VARIANTS)
     _check("size", size, SIZES)
     if next is None and get_services().settings.login_redirect_url is None:
-        next = _this_page()
+        next = page_of_visitor()
     return _piece(
         context,
         "button",
@@ -103,7 +99,7 @@ def show_usage(context: Context, reader: UsageReader) -> Markup:
     try:
         usage = reader.read(get_connection())
     except KeyRejectedError:
-        return _piece(context, "connect_again", url=_login_url(_this_page()))
+        return _piece(context, "connect_again", url=_login_url(page_of_visitor()))
     return Markup() if usage is None else _piece(context, "usage", usage=usage)
 
 
@@ -128,13 +124,3 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _login_url(next_url: str | None) -> str:
     return url_for("openrouter.login", next=safe_next(next_url, own_path=own_path()))
-
-
-def _this_page() -> str | None:
-    # The answer to a form or a script is not a page to come back to.
-    if request.method not in ("GET", "HEAD") or is_script():
-        return None
-    # Not request.url, which leaves a per cent sign of the path as it is.
-    path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
-    query = request.query_string.decode(errors="replace")
-    return f"{path}?{query}" if query else path

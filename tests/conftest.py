@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,9 @@ from flask import Flask
 from visitor import Visitor, fingerprint
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
-from flask_openrouter.emulator import Emulator, run_in_thread
+from flask_openrouter.emulator import Emulator
+
+pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin"]
 
 MakeApp = Callable[..., Flask]
 
@@ -27,16 +29,14 @@ class Clock:
 
 
 @pytest.fixture(scope="session")
-def running_emulator() -> Iterator[Emulator]:
-    with run_in_thread() as emulator:
-        yield emulator
+def running_emulator(openrouter_emulator_server: Emulator) -> Emulator:
+    return openrouter_emulator_server
 
 
 @pytest.fixture
-def emulator(running_emulator: Emulator) -> Emulator:
+def emulator(openrouter_emulator: Emulator) -> Emulator:
     """A local OpenRouter without any memory of other tests."""
-    running_emulator.reset()
-    return running_emulator
+    return openrouter_emulator
 
 
 @pytest.fixture

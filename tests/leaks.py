@@ -51,6 +51,16 @@ def without_session(text: bytes) -> bytes:
     return _SESSION_COOKIE.sub(b"", text)
 
 
+def without_protocol(text: bytes, base_url: str) -> bytes:
+    """Return an answer without the two places where the protocol itself puts the state.
+
+    The address at OpenRouter that a login redirects to, and the form for a pasted code.
+    """
+    location = rb"\r\nLocation: " + re.escape(base_url.encode()) + rb"/auth\?[^\r\n]*"
+    form_field = rb'<input type="hidden" name="state" value="[A-Za-z0-9_-]{43}">'
+    return re.sub(form_field, b"", re.sub(location, b"", text))
+
+
 def session_text(cookie: str) -> str:
     """Return the JSON inside the value of a session cookie."""
     payload = cookie.lstrip(".").split(".")[0]

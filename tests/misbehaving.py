@@ -90,7 +90,8 @@ class MisbehavingProvider:
 
     ``url``: its origin. ``requests``: all that arrived, in order. ``exchanges``: those that were
     ``POST /api/v1/auth/keys``. ``connections``: how many were accepted. ``handshakes``: how many
-    reached a finished TLS handshake. ``host`` is the name used in ``url``.
+    reached a finished TLS handshake. ``host`` is the name used in ``url``; ``port`` 0 takes a free
+    one.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class MisbehavingProvider:
         tls: ssl.SSLContext | None = None,
         on_connect: Act | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._script = list(script) if isinstance(script, Sequence) else [script]
         self._tls = tls
@@ -111,7 +113,7 @@ class MisbehavingProvider:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
 

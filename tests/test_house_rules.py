@@ -25,7 +25,7 @@ MAX_LINES = 350
 
 #: The upper floors by name; every other module of the top level is on floor 2.
 FLOORS = {"": 4, "extension": 3, "config": 1, "client": 1, "storage": 1, "errors": 0, "signals": 0}
-ASIDE = {"emulator", "testing"}
+ASIDE = {"emulator", "testing", "pytest_plugin"}
 
 
 def modules() -> dict[str, Path]:

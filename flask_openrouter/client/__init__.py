@@ -22,6 +22,7 @@ from uuid import UUID
 
 from ..errors import ConfigurationError
 from . import calls, pkce
+from .answers import about_key
 from .attribution import attribution_headers
 from .authorization import build_auth_code_request, build_authorization_url
 from .base_url import OPENROUTER, normalize_base_url
@@ -182,6 +183,7 @@ class OpenRouterClient:
                 self._transport, self._timeout, self._attribution, api_key, body
             )
         )
+        result = about_key(result, api_key)
         del api_key, callback_url, code_challenge, body
         if isinstance(result, BaseException):
             raise result
@@ -205,6 +207,7 @@ class OpenRouterClient:
             retries=self._retries,
             sleep=self._sleep,
         )
+        result = about_key(result, api_key)
         del api_key
         if isinstance(result, BaseException):
             raise result

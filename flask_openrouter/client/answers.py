@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from ..errors import (
@@ -34,6 +34,9 @@ from ..errors import (
     ServerError,
     UnprocessableError,
 )
+from .models import hash_of_key
+
+Result = TypeVar("Result")
 
 #: Largest answer that is read, in bytes, both as sent and decoded.
 MAX_ANSWER_BYTES = 65_536
@@ -162,6 +165,13 @@ def error_from(
         request_id=_request_id(headers, secrets),
         retry_after=parse_retry_after(headers.get("retry-after")),
     )
+
+
+def about_key(result: Result, api_key: str) -> Result:
+    """Return ``result``; if it says that a key is dead, with a note of which one."""
+    if isinstance(result, KeyRejectedError):
+        result.key_hash = hash_of_key(api_key)
+    return result
 
 
 def is_limit_spent(error: Mapping[str, Any]) -> bool:

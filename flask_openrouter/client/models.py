@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +19,11 @@ _CODE = re.compile(r"[!-~]{1,1024}")
 def is_api_key(value: object) -> bool:
     """Whether ``value`` can be a key: 8 to 512 printable ASCII characters without blanks."""
     return isinstance(value, str) and _API_KEY.fullmatch(value) is not None
+
+
+def hash_of_key(api_key: str) -> str:
+    """Return the SHA-256 by which OpenRouter's pages know a key (guide "OAuth PKCE")."""
+    return hashlib.sha256(api_key.encode()).hexdigest()
 
 
 def is_code(value: object) -> bool:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutOfCreditError
-from .answers import error_from
+from .answers import about_key, error_from
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -50,6 +50,7 @@ def openai_client(
         def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
             error = super()._make_status_error(err_msg, body=body, response=response)
             ours = error_from(response.status_code, response.headers, response.content)
+            about_key(ours, api_key)
             kind = _openai_errors().get(type(ours))
             if kind is None:
                 return error
@@ -105,6 +106,7 @@ def openrouter_client(
     def heed(response: httpx.Response) -> None:
         if response.status_code in (401, 402, 403):
             error = error_from(response.status_code, response.headers, response.read())
+            about_key(error, api_key)
             if isinstance(error, KeyRejectedError):
                 on_rejected()
             if isinstance(error, KeyRejectedError | OutOfCreditError):

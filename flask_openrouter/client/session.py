@@ -22,7 +22,7 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from .answers import MAX_ANSWER_BYTES, decode_body, error_from
+from .answers import MAX_ANSWER_BYTES, about_key, decode_body, error_from
 from .connections import Adapter
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .outcome import without_trace
@@ -176,14 +176,15 @@ def _error_in(response: requests.Response) -> OpenRouterError | None:
     raw: urllib3.HTTPResponse = response.raw
     body = raw.read(MAX_ANSWER_BYTES, decode_content=False)
     response.close()
+    api_key = response.request.headers["Authorization"].removeprefix("Bearer ")
     error = error_from(
         response.status_code,
         response.headers,
         decode_body(body, raw.headers.get("content-encoding", "")),
-        secrets=(response.request.headers["Authorization"].removeprefix("Bearer "),),
+        secrets=(api_key,),
     )
     if isinstance(error, KeyRejectedError | OutOfCreditError):
-        return error
+        return about_key(error, api_key)
     # Another 403 is for the caller to read, so what was read of it is put back.
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),

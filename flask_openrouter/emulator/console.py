@@ -20,9 +20,7 @@ def index(key_hash: str | None = None) -> ResponseReturnValue:
     """Show the keys that were issued, or one of them."""
     emulator = get_emulator()
     wanted = key_hash or request.args.get("api_key_hash")
-    keys = [
-        key for key in emulator.ledger.keys(emulator.now()) if wanted in (None, key["hash"])
-    ]
+    keys = [key for key in emulator.ledger.keys(emulator.now()) if wanted in (None, key["hash"])]
     if wanted is not None and not keys:
         return message_page(404, "No such key", "This emulator has not issued it.")
     answer = page("index.html", base_url=request.host_url.rstrip("/"), keys=keys)

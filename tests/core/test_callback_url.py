@@ -76,3 +76,33 @@ def test_each_app_is_warned_for_itself(make_app: Any, caplog: pytest.LogCaptureF
     for app in (make_app(), make_app()):
         callback_url(app)
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize(
+    ("base_url", "settings", "is_warned"),
+    [
+        ("http://localhost:5000", {"SESSION_COOKIE_SECURE": True}, True),
+        ("http://localhost:5000", {}, False),
+        ("https://localhost", {"SESSION_COOKIE_SECURE": True}, False),
+        (
+            "https://localhost",
+            {
+                "SESSION_COOKIE_SECURE": True,
+                "OPENROUTER_CALLBACK_URL": "http://localhost:5000/openrouter/callback",
+            },
+            True,
+        ),
+    ],
+)
+def test_a_session_cookie_that_browsers_will_not_keep_is_named_once(
+    base_url: str,
+    settings: dict[str, Any],
+    is_warned: bool,
+    make_app: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = make_app(**settings)
+    for _ in range(3):
+        callback_url(app, base_url)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * is_warned
+    assert ("SESSION_COOKIE_SECURE" in caplog.text) == is_warned

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, jsonify, request
 from visitor import NAVIGATE, Visitor
 
-from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter import OpenRouterClient, current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import KeyRejectedError
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -38,7 +38,7 @@ def ask(app: Flask, path: str = "/guarded", method: str = "GET", **headers: str)
 def test_a_browser_is_redirected(headers: dict[str, str], site: Any) -> None:
     answer = ask(site.app, "/guarded?a=b&c=%2Fd", **headers)
     assert answer.status_code == 303
-    assert answer.location == "/openrouter/login?next=/guarded?a%3Db%26c%3D/d"
+    assert answer.location == "/openrouter/login?next=/guarded?a%3Db%26c%3D%252Fd"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +188,22 @@ def test_a_view_that_finds_out_by_itself_says_so_with_the_error(site: Any) -> No
     assert site.visitor.key is None
 
 
+@pytest.mark.parametrize("is_protected", [False, True])
+def test_some_other_dead_key_is_the_view_s_own_trouble(is_protected: bool, site: Any) -> None:
+    """As that of the app itself: the visitor's key stays, and nobody is sent to connect."""
+    dead = site.emulator.issue_key()
+    site.emulator.revoke(dead)
+
+    def view() -> str:
+        return str(OpenRouterClient(site.emulator.url).get_key_info(dead))
+
+    site.app.add_url_rule("/v", "v", view if is_protected else requires_openrouter_key(view))
+    site.connect()
+    with pytest.raises(KeyRejectedError):
+        site.visitor.get("/v")
+    assert site.visitor.key is not None
+
+
 class DyingStorage(MemoryStorage):
     """Fails from the moment it is told to."""
 
@@ -239,6 +255,14 @@ def test_pages_of_guarded_views_are_private_unless_they_say_otherwise(site: Any)
     own = site.visitor.get("/cached")
     assert own.headers["Cache-Control"] == "private, max-age=60"
     assert {"Accept", "Cookie"} <= set(own.headers["Vary"].split(", "))
+
+
+def test_pages_of_guarded_views_vary_by_cookie_whatever_tells_the_owner(make_site: Any) -> None:
+    """Here no cookie of ours is even read."""
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    assert "Cookie" in site.app.test_client().get("/guarded").headers["Vary"]
 
 
 def test_a_post_comes_back_to_the_page_it_was_made_from(site: Any) -> None:

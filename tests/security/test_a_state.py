@@ -117,10 +117,14 @@ def test_r04_a_state_works_once(visitor: Visitor, emulator: Emulator) -> None:
     assert visitor.get(callback).status_code == 303
     first_key = visitor.key
 
-    assert_refused(visitor, emulator, callback)
+    again = visitor.get(callback)
 
+    # To the browser that finished it, a reload says that it is finished (F30).
+    assert (again.status_code, again.location) == (303, "/")
     assert visitor.key == first_key is not None
     assert exchanges(emulator) == 1
+    stranger = Visitor(visitor.app)
+    assert_refused(stranger, emulator, callback)
 
 
 def test_r04_a_code_that_openrouter_refuses_spends_the_state(

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import KeyRejectedError
 
 
 class User(UserMixin):  # type: ignore[misc]
@@ -261,5 +262,6 @@ def test_a_rejected_key_of_somebody_else_costs_the_visitor_nothing(
     visitor = Visitor(app)
     visitor.connect(emulator)
     key = visitor.key
-    visitor.get("/balance")
+    with pytest.raises(KeyRejectedError):
+        visitor.get("/balance")
     assert visitor.key == key is not None

@@ -1,4 +1,4 @@
-"""Tests for what others build on this package: the promises of a key storage, ready to run."""
+"""The promises of a key storage as tests, for storages that others write."""
 
 # Tests assert.
 # ruff: noqa: S101
@@ -11,11 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from .storage import KeyStorage
-from .storage.listing import ListableStorage
-from .storage.replacing import ReplacingStorage
-
-__all__ = ["KeyStorageContract"]
+from ..storage import KeyStorage
+from ..storage.listing import ListableStorage
+from ..storage.replacing import ReplacingStorage
 
 _THREADS: Final = 8
 

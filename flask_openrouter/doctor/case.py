@@ -1,0 +1,82 @@
+"""The app that is examined, and the address at which its visitors find it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Flask
+
+from ..client.base_url import is_loopback_host
+from ..config import Settings
+from ..services import EXTENSION_KEY, Services
+
+#: Stands for a public host that no setting names (RFC 2606).
+_SOME_HOST: Final = "app.example"
+
+
+@dataclass(frozen=True)
+class Site:
+    """An origin: ``http`` or ``https``, and a host with its port, if it has one."""
+
+    scheme: str
+    host: str
+    #: Whether a setting of the app says so.
+    is_known: bool = True
+
+    @property
+    def hostname(self) -> str:
+        """The host without its port, in lower case; that of IPv6 without brackets."""
+        return urlsplit(f"//{self.host}").hostname or ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One app under examination."""
+
+    app: Flask
+    services: Services
+
+    @classmethod
+    def of(cls, app: Flask) -> Case:
+        """Return the case of an app that has the extension."""
+        return cls(app, app.extensions[EXTENSION_KEY])
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in effect."""
+        return self.services.settings
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the app runs in debug or testing mode."""
+        return self.app.debug or self.app.testing
+
+    @property
+    def site(self) -> Site:
+        """Where visitors find the app, as far as its settings tell."""
+        config = self.app.config
+        if self.settings.callback_url is not None:
+            parts = urlsplit(self.settings.callback_url)
+            return Site(parts.scheme, parts.netloc)
+        if config["SERVER_NAME"] or config["TRUSTED_HOSTS"]:
+            host = config["SERVER_NAME"] or config["TRUSTED_HOSTS"][0].removeprefix(".")
+            is_local = is_loopback_host(urlsplit(f"//{host}").hostname or "")
+            # OpenRouter sends nobody to a public host by http.
+            return Site(config["PREFERRED_URL_SCHEME"] if is_local else "https", host)
+        if self.is_development:
+            return Site("http", "localhost", is_known=False)
+        return Site("https", _SOME_HOST, is_known=False)
+
+    def path_of(self, endpoint: str) -> str:
+        """Return the path of one of our routes inside the app, such as ``/openrouter/login``."""
+        return urlsplit(self.app.url_map.bind(self.site.host).build(endpoint)).path
+
+    @property
+    def callback_path(self) -> str:
+        """The path of the callback route as browsers see it."""
+        if self.settings.callback_url is not None:
+            return urlsplit(self.settings.callback_url).path
+        root: str = self.app.config["APPLICATION_ROOT"]
+        return root.rstrip("/") + self.path_of("openrouter.callback")

@@ -1,0 +1,95 @@
+"""What the doctor says: lines for people, or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from .finding import Finding, Result, Severity
+
+logger = logging.getLogger("flask_openrouter")
+
+#: Version of the JSON document. It changes when a program that reads it would have to.
+VERSION: Final = 1
+
+_MARKS: Final = {
+    Severity.OK: ("ok", "green"),
+    Severity.WARNING: ("warn", "yellow"),
+    Severity.PROBLEM: ("FAIL", "red"),
+}
+_WIDTH: Final = 100
+_INDENT: Final = " " * 6
+
+
+def print_report(results: Iterable[Result], *, as_json: bool) -> int:
+    """Print what was found, each as soon as it is; return the exit status, 0 or 1."""
+    done = []
+    # What the extension would log are findings here.
+    logger.addFilter(_drop)
+    try:
+        for result in results:
+            done.append(result)
+            if not as_json:
+                _print_result(result)
+    finally:
+        logger.removeFilter(_drop)
+    document = to_document(done)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        problems, warnings = document["problems"], document["warnings"]
+        click.echo(f"\n{_number(problems, 'problem')}, {_number(warnings, 'warning')}.")
+    return int(document["severity"] == Severity.PROBLEM)
+
+
+def to_document(results: Iterable[Result]) -> dict[str, Any]:
+    """Return the JSON document."""
+    results = list(results)
+    counts = _counts(results)
+    return {
+        "version": VERSION,
+        "severity": Result("", "", tuple(f for r in results for f in r.findings)).severity.value,
+        "problems": counts[Severity.PROBLEM],
+        "warnings": counts[Severity.WARNING],
+        "checks": [
+            {
+                "name": result.name,
+                "title": result.title,
+                "severity": result.severity.value,
+                "findings": [asdict(finding) for finding in result.findings],
+            }
+            for result in results
+        ],
+    }
+
+
+def _print_result(result: Result) -> None:
+    mark, color = _MARKS[result.severity]
+    click.secho(f"{mark:<6}", fg=color, nl=False)
+    click.echo(result.title)
+    for finding in result.findings:
+        _print_finding(finding)
+
+
+def _print_finding(finding: Finding) -> None:
+    click.echo(click.wrap_text(f"{finding.title} [{finding.code}]", _WIDTH, _INDENT, _INDENT))
+    if finding.remedy is not None:
+        click.echo(click.wrap_text(f"Remedy: {finding.remedy}", _WIDTH, _INDENT, _INDENT))
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _counts(results: Iterable[Result]) -> Counter[Severity]:
+    return Counter(finding.severity for result in results for finding in result.findings)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,268 @@
+"""Faults of visitors, browsers, and what stands between."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from attack import load_jar, save_jar, set_cookies
+from faults.bench import Bench, Scene
+from faults.row import Row, fault
+from faults.stores import wait_until
+from flask import Flask, session
+from live_app import Browser, LiveAnswer, live
+
+HOUR = 3600
+
+
+@fault("F1", "the visitor declines", "400 You declined",
+       variants={"error=access_denied": "&error=access_denied", "no code": ""},
+       remark="nothing of the address is shown")  # fmt: skip
+def _declines(bench: Bench, query: str) -> Row:
+    scene = bench.scene()
+    address = scene.first.partition("&code=")[0]
+    return scene.row(scene.go(address + query))
+
+
+@fault("F2", "back after 11 minutes", "400 This login took too long")
+def _late(bench: Bench, _: None) -> Row:
+    scene = bench.scene(between=5 * 60)
+    bench.clock.now += 6 * 60
+    return scene.row(scene.go())
+
+
+@fault("F22", "cookies off", "400 This login is not known here", remark="the page names cookies")
+def _no_cookies(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    without = bench.visitor(scene.app)
+    without.client = scene.app.test_client(use_cookies=False)
+    page = scene.watch(lambda: without.get(scene.first))
+    assert "cookies are off" in page.text
+    assert page.location is None
+    return scene.row(page)
+
+
+@fault("F23", "session cookie is SameSite=Strict", "400 This login is not known here",
+       remark="named at start-up and on the page; a reload completes the login")  # fmt: skip
+def _strict(bench: Bench, _: None) -> Row:
+    app = bench.app(SESSION_COOKIE_SAMESITE="Strict")
+    assert "SESSION_COOKIE_SAMESITE" in bench.log()
+    scene = bench.scene(app)
+    jar = save_jar(scene.visitor)
+    load_jar(scene.visitor, {name: jar[name] for name in jar if name != "session"})
+    page = scene.go()
+    assert "SameSite=Strict" in page.text
+    load_jar(scene.visitor, jar)
+    return scene.row(page)
+
+
+@fault("F24", "Secure session cookie on plain http", "400 This login is not known here",
+       remark="named in the log when the login begins, and on the page")  # fmt: skip
+def _secure(bench: Bench, _: None) -> Row:
+    scene = bench.scene(bench.app(SESSION_COOKIE_SECURE=True), base_url="https://localhost")
+    scene.visitor.base_url = "http://localhost"
+    plain = scene.first.replace("https://", "http://")
+    page = scene.go(plain)
+    scene.visitor.get("/openrouter/login")
+    assert "SESSION_COOKIE_SECURE" in bench.log()
+    assert "Secure" in page.text
+    scene.visitor.base_url = "https://localhost"
+    return scene.row(page)
+
+
+@fault("F25", "session cookie too big for the browser", "400 This login is not known here",
+       remark="the app's own 4 kB pushed it out")  # fmt: skip
+def _too_big(bench: Bench, _: None) -> Row:
+    app = bench.app()
+    is_greedy = []
+
+    @app.after_request
+    def keep_too_much(response):  # type: ignore[no-untyped-def]
+        if is_greedy:
+            session["basket"] = secrets.token_hex(4000)
+        return response
+
+    scene = bench.scene(app)
+    jar = save_jar(scene.visitor)
+    is_greedy.append(True)
+    answer = scene.visitor.get("/openrouter/login?next=/first")
+    value, _attributes = set_cookies(answer)["session"]
+    assert len("session" + value) > 4093
+    callback_url = scene.visitor.callback_url(answer.location, code=bench.new_code())
+    # The browser drops what is too big and keeps what it had.
+    load_jar(scene.visitor, jar)
+    is_greedy.clear()
+    return scene.row(scene.go(callback_url))
+
+
+@fault("F26", "another app on this host has the same cookie", "400 This login is not known here",
+       other_tab="lost", remark="the other app has replaced the session; a new login works")  # fmt: skip
+def _neighbour(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    neighbour = Flask("neighbour")
+    neighbour.secret_key = secrets.token_hex()
+
+    @neighbour.get("/")
+    def home() -> str:
+        session["name"] = "somebody"
+        return "home"
+
+    answer = neighbour.test_client().get("/")
+    value, _attributes = set_cookies(answer)["session"]
+    load_jar(scene.visitor, {**save_jar(scene.visitor), "session": value})
+    row = scene.row(scene.go())
+    assert scene.visitor.get(scene.visitor.begin("/again")).location == "/again"
+    return row
+
+
+@fault("F30", "reload of, or way back to, the callback", "303 to `/first`", key="kept", events=0,
+       remark="lands where the login led; the code is not sent again")  # fmt: skip
+def _reload(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    assert scene.visitor.get(scene.first).status_code == 303
+    scene.old_key = scene.visitor.key
+    return scene.row(scene.go())
+
+
+@fault("F42", "another user of the app signs in meanwhile",
+       "400 This login belongs to somebody else")  # fmt: skip
+def _other_user(bench: Bench, _: None) -> Row:
+    bench.user = "ada"
+    scene = bench.scene()
+    bench.user = "bob"
+    page = scene.go()
+    assert scene.visitor.key is None
+    bench.user = "ada"
+    return scene.row(page)
+
+
+@fault("F45", "the clock jumps", "400 This login took too long",
+       variants={"back 1 h": -HOUR, "forward 1 d": 24 * HOUR})  # fmt: skip
+def _clock(bench: Bench, seconds: int) -> Row:
+    scene = bench.scene(between=seconds)
+    return scene.row(scene.go())
+
+
+@fault("F48", "a prefetcher goes first", "503", events=0,
+       remark="then the visitor's own visit completes the login")  # fmt: skip
+def _prefetch(bench: Bench, _: None) -> Row:
+    return _unasked(bench.scene(), {"Sec-Purpose": "prefetch;prerender"})
+
+
+@fault("F48", "an image or frame loads the address first", "403 Open this address in a tab",
+       remark="as above")  # fmt: skip
+def _image(bench: Bench, _: None) -> Row:
+    return _unasked(bench.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
+
+
+@fault("F48", "a link checker sends HEAD first", "204", events=0, remark="as above")
+def _head(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    parts = urlsplit(scene.first)
+    path = parts._replace(scheme="", netloc="").geturl()
+    page = scene.watch(lambda: scene.visitor.client.head(path))
+    row = scene.row(page)
+    assert scene.visitor.get(scene.first).location == "/first"
+    return row
+
+
+def _unasked(scene: Scene, headers: dict[str, str]) -> Row:
+    assert "Set-Cookie" not in scene.visitor.get("/openrouter/login", **headers).headers
+    page = scene.go(**headers)
+    assert "Set-Cookie" not in page.headers
+    row = scene.row(page)
+    assert scene.visitor.get(scene.first).location == "/first"
+    return row
+
+
+# -- several requests at once: on a live server -------------------------------------------------
+
+
+def _browser(scene: Scene, url: str) -> Browser:
+    """The visitor's browser, at the live server."""
+    return Browser(url, save_jar(scene.visitor))
+
+
+def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
+    """Let the visitor have the cookies of these answers, in this order."""
+    for answer in answers:
+        browser.apply(answer)
+        head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+        scene.bench.saw_answer(f"\r\n{head}\r\n{answer.text}".encode())
+    load_jar(scene.visitor, browser.jar)
+    scene.visitor.note_verifiers()
+
+
+@fault("F31", "double click on connect", "303 to `/first`", exchanges=1, key="replaced",
+       remark="the login whose cookie came last completes; the waiting tab too")  # fmt: skip
+def _double_click(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    with live(scene.app) as url, ThreadPoolExecutor(2) as pool:
+        browser = _browser(scene, url)
+        login = url + "/openrouter/login?next=/first"
+        answers = list(pool.map(lambda _: browser.send("GET", login), range(2)))
+        _take_back(scene, browser, *answers)
+    assert answers[0].location != answers[1].location
+    callback_url = scene.visitor.callback_url(answers[-1].location, code=bench.new_code())
+    return scene.row(scene.go(callback_url))
+
+
+@fault("F32", "the callback twice at once", "303 to `/first`, and 400", exchanges=1, key="replaced",
+       events=2, remark="one line for the key, one for the twin; in either order of arrival")  # fmt: skip
+def _twins(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    with live(scene.app) as url, ThreadPoolExecutor(2) as pool, scene.watching():
+        browser = _browser(scene, url)
+        with bench.upstream.held() as gate:
+            winner = pool.submit(browser.send, "GET", scene.first)
+            gate.wait_for_exchange()
+            loser = browser.send("GET", scene.first)
+            gate.opened.set()
+        _take_back(scene, browser, winner.result(), loser)
+    assert browser.jar == _after(browser, loser, winner.result())
+    return scene.row(f"{winner.result().status} to `{winner.result().location}`, and {loser.status}")
+
+
+def _after(browser: Browser, *answers: LiveAnswer) -> dict[str, str]:
+    later = Browser(browser.url, browser.jar)
+    for answer in answers:
+        later.apply(answer)
+    return {name: later.jar[name] for name in browser.jar}
+
+
+@fault("F47", "the visitor leaves during the exchange", "400 This login is not known here",
+       storages=("cookie",), remark="what they see when they come back; the lost key is made good"
+       " by a new login")  # fmt: skip
+def _leaves(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    _leave(bench, scene)
+    return scene.row(scene.go())
+
+
+@fault("F47", "a signed-in user leaves during the exchange", "303 to `/first`", events=0,
+       storages=("memory", "sqlite", "postgresql", "redis"), key="replaced",
+       remark="their key was stored all the same")  # fmt: skip
+def _user_leaves(bench: Bench, _: None) -> Row:
+    bench.user = "ada"
+    scene = bench.scene()
+    _leave(bench, scene)
+    return scene.row(scene.go())
+
+
+def _leave(bench: Bench, scene: Scene) -> None:
+    """Hang up while OpenRouter is thinking; return when the worker is free again."""
+    events = bench.events()
+    with live(scene.app) as url:
+        parts = urlsplit(url)
+        with bench.upstream.held() as gate:
+            browser = _browser(scene, url)
+            cookies = "; ".join(map("=".join, browser.jar.items()))
+            path = urlsplit(scene.first)._replace(scheme="", netloc="").geturl()
+            with socket.create_connection((parts.hostname, parts.port)) as connection:
+                head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\r\n"
+                connection.sendall(head.encode())
+                gate.wait_for_exchange()
+        wait_until(lambda: bench.events() > events)
+        assert Browser(url).get("/openrouter/status").status == 200

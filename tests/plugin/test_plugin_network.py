@@ -1,0 +1,189 @@
+"""The network guard: a test with the emulator that reaches for another host fails, and says how."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from flask_openrouter import OpenRouterClient
+from flask_openrouter.testing import Emulator
+from flask_openrouter.testing.network import guarded_network, is_local
+
+Failed = pytest.fail.Exception
+#: Nobody is at these addresses (RFC 5737, RFC 3849).
+NOBODY, NOBODY_6 = "192.0.2.1", "2001:db8::1"
+
+
+@pytest.fixture
+def guarded() -> Iterator[None]:
+    with guarded_network():
+        yield
+
+
+@pytest.fixture
+def connection() -> Iterator[socket.socket]:
+    """A socket that does not wait."""
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        yield connection
+
+
+def test_the_real_openrouter_is_out_of_reach(openrouter_emulator: Emulator) -> None:
+    with pytest.raises(Failed, match=r"reached for openrouter\.ai.*openrouter_app_config"):
+        OpenRouterClient().get_key_info("sk-or-v1-nobody")
+
+
+def test_another_host_is_named_with_its_remedy(openrouter_emulator: Emulator) -> None:
+    with pytest.raises(Failed) as failed, requests.Session() as session:
+        session.trust_env = False
+        session.get("https://API.example/v1", timeout=1)
+    assert "This test reached for api.example, " in str(failed.value)
+    assert "openrouter_allowed_hosts" in str(failed.value)
+    assert "OpenRouterAuth" not in str(failed.value)
+
+
+@pytest.mark.parametrize("host", [NOBODY, "db.example", "localhost.example", "127.0.0.1.example"])
+def test_no_way_around_by_address(guarded: None, connection: socket.socket, host: str) -> None:
+    with pytest.raises(Failed, match=f"reached for {host},"):
+        connection.connect((host, 443))
+    with pytest.raises(Failed, match=f"reached for {host},"):
+        connection.connect_ex((host.encode(), 443))
+
+
+def test_no_way_around_by_ipv6(guarded: None) -> None:
+    with socket.socket(socket.AF_INET6) as connection, pytest.raises(Failed, match=NOBODY_6):
+        connection.connect((NOBODY_6, 443))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "localhost", "127.0.0.1", "127.8.9.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"],
+)
+def test_this_machine_is_local(host: str) -> None:
+    assert is_local(host)
+
+
+@pytest.mark.parametrize("host", ["openrouter.ai", NOBODY, NOBODY_6, "::ffff:192.0.2.1", "10.0.0.1"])
+def test_other_machines_are_not_local(host: str) -> None:
+    assert not is_local(host)
+
+
+def test_this_machine_is_in_reach(guarded: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        socket.create_connection(("localhost", port), 5).close()
+        with socket.socket() as connection:
+            assert connection.connect_ex(("127.0.0.1", port)) == 0
+    assert socket.getaddrinfo(None, 80)
+    assert socket.getaddrinfo(host=b"LOCALHOST", port=80)
+
+
+def test_what_is_no_address_of_a_machine_passes(guarded: None) -> None:
+    one, other = socket.socketpair(socket.AF_UNIX)
+    with one, other, socket.socket(socket.AF_UNIX) as connection:
+        with pytest.raises(FileNotFoundError):
+            connection.connect("/nonexistent/socket")
+        one.sendall(b"x")
+        assert other.recv(1) == b"x"
+
+
+def test_a_name_that_nobody_can_have_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests use it for an OpenRouter that cannot be reached."""
+
+    def nobody(host: str, port: int) -> list[tuple[Any, ...]]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with guarded_network(), pytest.raises(socket.gaierror, match="unknown"):
+        socket.getaddrinfo("nx.invalid", 443)
+
+
+def test_allowed_hosts_are_in_reach(
+    connection: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (NOBODY, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with guarded_network(["DB.example"]):
+        with pytest.raises(Failed):
+            connection.connect((NOBODY, 5432))
+        with pytest.raises(Failed):
+            socket.getaddrinfo("other.example", 5432)
+        (*_, address), *_ = socket.getaddrinfo("db.Example", 5432)
+        # Whatever the network says: the guard let it pass.
+        assert connection.connect_ex(address) in (errno.EINPROGRESS, errno.ENETUNREACH)
+
+
+def test_afterwards_everything_is_as_before() -> None:
+    before = dict(vars(socket.socket)), dict(vars(socket))
+    with guarded_network():
+        assert "connect" in vars(socket.socket)
+    with pytest.raises(ZeroDivisionError), guarded_network():
+        raise ZeroDivisionError
+    assert (dict(vars(socket.socket)), dict(vars(socket))) == before
+
+
+def test_other_threads_are_refused_and_the_test_fails() -> None:
+    """A server's thread must end well, and what it swallows must not pass unseen."""
+    refused: list[str] = []
+
+    def reach() -> None:
+        try:
+            socket.create_connection(("api.example", 443), 1)
+        except OSError as error:
+            refused.append(str(error))
+
+    with pytest.raises(Failed, match=r"reached for api\.example,"), guarded_network():
+        thread = threading.Thread(target=reach)
+        thread.start()
+        thread.join()
+    assert "openrouter_allowed_hosts" in refused[0]
+
+
+def test_a_run_tells_which_test_reached_out(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import socket
+        import pytest
+
+        def reach():
+            with socket.socket() as connection:
+                connection.setblocking(False)
+                return connection.connect_ex(("192.0.2.1", 443))
+
+        def test_with_the_emulator(openrouter_emulator):
+            reach()
+
+        def test_with_the_config(openrouter_app_config):
+            reach()
+
+        def test_with_neither():
+            reach()
+
+        class TestAllowed:
+            @pytest.fixture(scope="session")
+            def openrouter_allowed_hosts(self):
+                return ["192.0.2.1"]
+
+            def test_with_the_emulator(self, openrouter_emulator):
+                reach()
+
+        class TestTurnedOff:
+            @pytest.fixture
+            def openrouter_network_guard(self):
+                pass
+
+            def test_with_the_emulator(self, openrouter_emulator):
+                reach()
+        """
+    )
+    result = pytester.runpytest_subprocess("-W", "error")
+    result.assert_outcomes(passed=3, failed=2)
+    result.stdout.fnmatch_lines(["*Failed: This test reached for 192.0.2.1, *"])

@@ -1,0 +1,51 @@
+"""The files that docs/testing.md shows, saved in an empty folder and run by pytest."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from doc_blocks import ROOT, blocks
+
+_NAME = re.compile(r"# (\w+\.py)\n")
+PAGE = ROOT / "docs" / "testing.md"
+FILES = {
+    name[1]: block.code
+    for block in blocks("python")
+    if block.page == PAGE and (name := _NAME.match(block.code)) is not None
+}
+
+
+def test_the_files_that_are_shown_pass(pytester: pytest.Pytester) -> None:
+    assert {"app.py", "test_app.py", "conftest.py"} <= set(FILES)
+    for name, code in FILES.items():
+        (pytester.path / name).write_text(code, encoding="utf-8")
+    result = pytester.runpytest_subprocess("-W", "error", "-rs")
+    outcomes = result.parseoutcomes()
+    shown = sum(len(re.findall(r"^def test_", code, re.M)) for code in FILES.values())
+    assert shown >= 9
+    # One of them is run twice; the contract skips what a storage does not offer.
+    contract = outcomes["passed"] + outcomes["skipped"] - shown - 1
+    assert contract >= 15
+    assert set(outcomes) == {"passed", "skipped"}
+
+
+def test_the_first_two_are_enough(pytester: pytest.Pytester) -> None:
+    for name in ("app.py", "test_app.py"):
+        (pytester.path / name).write_text(FILES[name], encoding="utf-8")
+    assert len([line for line in FILES["test_app.py"].splitlines() if line]) <= 11
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)
+
+
+def test_every_block_on_the_page_is_run() -> None:
+    for block in blocks("python"):
+        if block.page == PAGE and block.note.startswith("not run"):
+            assert _NAME.match(block.code), block.name
+
+
+def test_the_table_names_every_fixture() -> None:
+    source = (ROOT / "flask_openrouter" / "pytest_plugin.py").read_text(encoding="utf-8")
+    fixtures = re.findall(r"@pytest\.fixture(\([^)]*\))?\ndef (\w+)\(", source)
+    scopes = {name: "session" if "session" in options else "test" for options, name in fixtures}
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", PAGE.read_text(encoding="utf-8"), re.M)
+    assert dict(rows) == scopes

@@ -26,6 +26,14 @@ _PROGRESS_STEPS: Final = 100
 class _Commands(AppGroup):
     """The group. It imports the emulator only when the emulator is asked for."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as error:
+            # From the creation of the app. Such a message needs no traceback to be understood.
+            failure = click.ClickException(str(error))
+        raise failure
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "emulator"])
 
@@ -156,3 +164,7 @@ def doctor(live: bool, as_json: bool) -> None:
 
 def _summary(rotation: Rotation) -> str:
     return ", ".join(f"{count} {outcome.value}" for outcome, count in rotation.counts.items()) + "."
+
+
+#: For the ``flask`` program itself, which finds it even when the app cannot be created.
+commands: Final = create_commands()

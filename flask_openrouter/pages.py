@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from flask import Response, jsonify, make_response, render_template, request, url_for
+from flask import (
+    Response,
+    current_app,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
 
 from .problems import Problem
 from .redirects import safe_next

@@ -14,8 +14,8 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from example_app import create_app
-from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.testing import api_key_of
 
 ORIGIN = "http://localhost:3000"
 #: What a browser says about a request that our own page's script makes.
@@ -47,9 +47,7 @@ class ChatVisitor(Visitor):
     @property
     def api_key(self) -> str:
         """The key that the app holds for this visitor."""
-        with self.client:
-            self.get("/")
-            return current_openrouter.api_key
+        return api_key_of(self.client, base_url=ORIGIN)
 
     @property
     def completions(self) -> int:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+import network_guard
 import pytest
 from flask import Flask
 from visitor import Visitor, fingerprint
@@ -26,6 +27,14 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_leaves_this_machine() -> Iterator[None]:
+    """Refuse every connection to elsewhere, and fail the session if one was tried."""
+    network_guard.install()
+    yield
+    assert network_guard.attempts == []
 
 
 @pytest.fixture(scope="session")

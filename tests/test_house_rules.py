@@ -22,6 +22,8 @@ from flask_openrouter.errors import OpenRouterError
 
 PACKAGE = ROOT / "flask_openrouter"
 MAX_LINES = 350
+#: Tests are read one at a time.
+MAX_TEST_LINES = 400
 
 #: The upper floors by name; every other module of the top level is on floor 2.
 FLOORS = {"": 4, "extension": 3, "config": 1, "client": 1, "storage": 1, "errors": 0, "signals": 0}
@@ -155,7 +157,8 @@ def test_only_the_command_line_and_the_test_tools_know_the_emulator() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_file_is_too_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    most = MAX_TEST_LINES if path.is_relative_to(ROOT / "tests") else MAX_LINES
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
 def test_an_app_loads_nothing_that_it_does_not_use() -> None:

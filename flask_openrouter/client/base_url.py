@@ -116,7 +116,10 @@ def _looks_like_openrouter(host: str) -> bool:
         return True
     if len(labels) == 3 and labels[0] in {"www", "api"}:
         labels = labels[1:]
-    return len(labels) == 2 and _distance(labels[0], "openrouter") <= 2
+    if len(labels) != 2:
+        return False
+    name = labels[0].replace("-", "")
+    return name.startswith("openrouter") or _distance(name, "openrouter") <= 2
 
 
 def _mentions_openrouter(url: object) -> bool:

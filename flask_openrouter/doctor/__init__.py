@@ -30,7 +30,7 @@ __all__ = ["Doctor"]
 Check: TypeAlias = "tuple[str, str, Callable[[Case], Iterator[Finding]]]"
 
 _CHECKS: Final[tuple[Check, ...]] = (
-    ("settings", "Settings are read after they are made", check_settings),
+    ("settings", "Settings", check_settings),
     ("secret_key", "Secret key", check_secret_key),
     ("provider", "Base URL", check_provider),
     ("callback_url", "Callback address", check_callback_url),
@@ -63,9 +63,13 @@ class Doctor:
     def _checks(self) -> Iterator[Check]:
         yield from _CHECKS
         yield "workers", "A second process", self.workers.check
-        if self.live:
-            yield "connection", "Way to OpenRouter", self.way.connect
+        if not self.live:
+            return
+        yield "connection", "Way to OpenRouter", self.way.connect
+        # Asked anew each time: the check before may have found it closed.
+        if self.way.is_open:
             yield "api", "OpenRouter's API", self.way.ask
+        if self.way.is_open:
             yield "exchange", "Exchange of a code", self.way.exchange
 
     def _load(self) -> tuple[Flask | None, Finding | None]:

@@ -35,14 +35,19 @@ class Way:
     timeout: float = TIMEOUT
     #: Resolves a host and a port, as ``socket.getaddrinfo`` does.
     look_up: Callable[[str, int], Sequence[object]] = socket.getaddrinfo
-    #: Whether the steps so far went well; the later ones would only say the same again.
+    #: Whether the steps so far went well; the others would only say the same again.
     is_open: bool = field(default=True, init=False)
 
     def connect(self, case: Case) -> Iterator[Finding]:
         """Find what is wrong with name resolution, TCP, the proxy, and TLS."""
+        from ..client.transport import Transport
+
         self.is_open = False
-        environment = Environment.read(case.settings.base_url)
-        target = urlsplit(environment.proxy or case.settings.base_url)
+        base_url = case.settings.base_url
+        environment = Environment.read(base_url)
+        # Notices a certificate bundle that cannot be read.
+        Transport(base_url, environment).preload()
+        target = urlsplit(environment.proxy or base_url)
         host, port = target.hostname or "", target.port or _PORTS[target.scheme.lower()]
         what = "OpenRouter"
         if environment.proxy is not None:
@@ -80,10 +85,6 @@ class Way:
 
     def ask(self, case: Case) -> Iterator[Finding]:
         """Find out whether the API answers, and whether the clocks agree."""
-        if not self.is_open:
-            yield _NOT_TRIED
-            return
-        # Imported here: this is the one check that needs requests.
         from ..client.transport import Transport
 
         base_url = case.settings.base_url
@@ -108,9 +109,6 @@ class Way:
 
     def exchange(self, case: Case) -> Iterator[Finding]:
         """Find out whether a code that nobody issued is refused, as it is documented."""
-        if not self.is_open:
-            yield _NOT_TRIED
-            return
         client = OpenRouterClient(case.settings.base_url, timeout=self.timeout, retries=0)
         try:
             client.exchange_code("doctor-asks-for-a-refusal", client.create_code_verifier())
@@ -175,4 +173,3 @@ def _tls_context(environment: Environment) -> ssl.SSLContext:
 
 
 _PORTS: Final = {"https": 443, "http": 80}
-_NOT_TRIED: Final = ok("not_tried", "Not tried: the way to OpenRouter is not open.")

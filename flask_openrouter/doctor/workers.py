@@ -85,7 +85,9 @@ class Workers:
             return None
         # The app may have printed something of its own.
         _, mark, line = done.stdout.decode(errors="replace").rpartition(_MARK)
-        told: dict[str, str] = json.loads(line) if mark else None
+        if not mark:
+            return None
+        told: dict[str, str] = json.loads(line)
         return told
 
 

@@ -18,6 +18,9 @@ NAME = "open" + "router"
 HINT = "did you mean https://openrouter.ai"
 
 LOOK_ALIKES = {
+    "with an ending": "https://openrouter-ai.com",
+    "with a hyphen": "https://open-" + "router.dev",
+    "without one": "https://" + "openrouter" + "login.com",
     "one letter exchanged": f"https://{NAME[:3]}m{NAME[4:]}.ai",
     "one letter doubled": "https://open" + "rrouter" + ".ai",
     "one letter missing": "https://" + NAME.replace("e", "", 1) + ".ai",

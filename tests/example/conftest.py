@@ -1,32 +1,29 @@
-"""The example app, at the emulator that all tests share."""
+"""The example app and its visitors, as any app's tests have them from the package's plugin."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from chat_visitor import ChatVisitor
+from chat_visitor import ORIGIN, ChatVisitor
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from example_app import create_app
 from flask_openrouter.emulator import Emulator
 
 
 @pytest.fixture
-def app(emulator: Emulator) -> Flask:
-    return create_app(
-        {
-            "SECRET_KEY": "for tests only, thirty-two characters",
-            "OPENROUTER_BASE_URL": emulator.url,
-            "OPENROUTER_EMULATOR": True,
-        }
-    )
+def app(openrouter_app_config: dict[str, object]) -> Flask:
+    return create_app(openrouter_app_config)
 
 
 @pytest.fixture
-def visitor(app: Flask, emulator: Emulator) -> ChatVisitor:
-    return ChatVisitor(app, emulator)
+def visitor(app: Flask, openrouter_emulator: Emulator) -> ChatVisitor:
+    return ChatVisitor(app, openrouter_emulator)
 
 
 @pytest.fixture
-def connected(visitor: ChatVisitor) -> ChatVisitor:
-    assert visitor.connect().status_code == 303
+def connected(visitor: ChatVisitor, openrouter_login: Callable[..., TestResponse]) -> ChatVisitor:
+    openrouter_login(visitor.client, "/", base_url=ORIGIN)
     return visitor

@@ -101,6 +101,11 @@ class Bench:
         # In its own browser's session a login's state and verifier belong; code and key never do.
         self.saw("sessions", without_protocol(data, self.upstream.url))
 
+    def log(self) -> str:
+        """Everything of ours in the log."""
+        records = [r for r in self._caplog.records if r.name == "flask_openrouter"]
+        return "\n".join(record.getMessage() for record in records)
+
     def events(self) -> int:
         """How many lines of ours are in the log by now, without those for debugging."""
         return sum(
@@ -203,7 +208,12 @@ class Scene:
     """A visitor who is connected and has two logins open: the fault meets ``first``."""
 
     def __init__(
-        self, bench: Bench, app: Flask, *, base_url: str = "http://localhost", between: int = 0
+        self,
+        bench: Bench,
+        app: Flask,
+        *,
+        base_url: str = "http://localhost",
+        between: int = 0,
     ) -> None:
         self.bench = bench
         self.app = app

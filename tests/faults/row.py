@@ -40,7 +40,7 @@ class Row:
     events: int | None = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
     """One line of the table. ``run(bench, variant)`` injects it; ``remark`` explains the line."""
 

@@ -124,15 +124,13 @@ def test_a_failed_login_names_the_reason(
 ) -> None:
     client = app.test_client()
     with openrouter_emulator.faults(status=500, path="/api/v1/auth/keys", times=None):
-        with pytest.raises(AssertionError, match="The login failed: .*/callback answered 502"):
+        with pytest.raises(AssertionError, match=r"The login failed: .*/callback answered 502"):
             openrouter_login(client)
         assert openrouter_login(client, check=False).status_code == 502
     openrouter_login(client)
 
 
-def test_a_login_that_does_not_begin_names_the_answer(
-    app: Flask, openrouter_login: Login
-) -> None:
+def test_a_login_that_does_not_begin_names_the_answer(app: Flask, openrouter_login: Login) -> None:
     @app.before_request
     def members_only() -> tuple[str, int, dict[str, str]]:
         return "Members only", 302, {"Location": "/members"}

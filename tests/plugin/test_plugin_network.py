@@ -40,9 +40,10 @@ def test_the_real_openrouter_is_out_of_reach(openrouter_emulator: Emulator) -> N
 
 
 def test_another_host_is_named_with_its_remedy(openrouter_emulator: Emulator) -> None:
-    with pytest.raises(Failed) as failed, requests.Session() as session:
+    with requests.Session() as session:
         session.trust_env = False
-        session.get("https://API.example/v1", timeout=1)
+        with pytest.raises(Failed) as failed:
+            session.get("https://API.example/v1", timeout=1)
     assert "This test reached for api.example, " in str(failed.value)
     assert "openrouter_allowed_hosts" in str(failed.value)
     assert "OpenRouterAuth" not in str(failed.value)
@@ -69,7 +70,9 @@ def test_this_machine_is_local(host: str) -> None:
     assert is_local(host)
 
 
-@pytest.mark.parametrize("host", ["openrouter.ai", NOBODY, NOBODY_6, "::ffff:192.0.2.1", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["openrouter.ai", NOBODY, NOBODY_6, "::ffff:192.0.2.1", "10.0.0.1"]
+)
 def test_other_machines_are_not_local(host: str) -> None:
     assert not is_local(host)
 
@@ -81,7 +84,7 @@ def test_this_machine_is_in_reach(guarded: None) -> None:
         with socket.socket() as connection:
             assert connection.connect_ex(("127.0.0.1", port)) == 0
     assert socket.getaddrinfo(None, 80)
-    assert socket.getaddrinfo(host=b"LOCALHOST", port=80)
+    assert socket.getaddrinfo(host=b"localhost", port=80)
 
 
 def test_what_is_no_address_of_a_machine_passes(guarded: None) -> None:
@@ -140,10 +143,13 @@ def test_other_threads_are_refused_and_the_test_fails() -> None:
         except OSError as error:
             refused.append(str(error))
 
-    with pytest.raises(Failed, match=r"reached for api\.example,"), guarded_network():
-        thread = threading.Thread(target=reach)
-        thread.start()
-        thread.join()
+    thread = threading.Thread(target=reach)
+    guard = guarded_network()
+    guard.__enter__()
+    thread.start()
+    thread.join()
+    with pytest.raises(Failed, match=r"reached for api\.example,"):
+        guard.__exit__(None, None, None)
     assert "openrouter_allowed_hosts" in refused[0]
 
 
@@ -168,7 +174,7 @@ def test_a_run_tells_which_test_reached_out(pytester: pytest.Pytester) -> None:
             reach()
 
         class TestAllowed:
-            @pytest.fixture(scope="session")
+            @pytest.fixture
             def openrouter_allowed_hosts(self):
                 return ["192.0.2.1"]
 

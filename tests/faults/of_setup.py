@@ -1,0 +1,136 @@
+"""Faults of operators: keys, workers, proxies, and what was left in the settings."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from attack import browser_with, save_jar
+from faults.bench import Bench, Scene
+from faults.row import Row, fault
+from flask import Flask
+from gunicorn_workers import gunicorn
+from live_app import Browser
+from visitor import fingerprint
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flask_openrouter.errors import ConfigurationError
+
+
+def _move(scene: Scene, app: Flask) -> None:
+    """Let the visitor's browser speak to this app from now on, as after a restart."""
+    jar = save_jar(scene.visitor)
+    scene.visitor.client = browser_with(app, jar).client
+
+
+@fault("F27", "SECRET_KEY changed in mid-login", "400 This login is not known here", key="gone",
+       other_tab="lost", remark="nothing is deleted: with the old key everything is there again")  # fmt: skip
+def _key_changed(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    jar = save_jar(scene.visitor)
+    _move(scene, bench.app())
+    row = scene.row(scene.go())
+    scene.visitor.client = browser_with(scene.app, jar).client
+    assert scene.visitor.key == scene.old_key
+    assert scene.visitor.get(scene.second).location == "/second"
+    return row
+
+
+@fault("F28", "SECRET_KEY rotated, the old one as fallback", "303 to `/first`", exchanges=1,
+       key="replaced")  # fmt: skip
+def _key_rotated(bench: Bench, _: None) -> Row:
+    old = secrets.token_hex()
+    scene = bench.scene(bench.app(SECRET_KEY=old))
+    _move(scene, bench.app(SECRET_KEY_FALLBACKS=[old]))
+    assert scene.visitor.key == scene.old_key
+    return scene.row(scene.go())
+
+
+@fault("F29", "workers with different keys", "400 This login is not known here",
+       remark="the page says it to the operator; the other worker deletes nothing")  # fmt: skip
+def _workers_disagree(bench: Bench, _: None) -> Row:
+    scene = bench.scene()
+    other = browser_with(bench.app(), save_jar(scene.visitor))
+    page = scene.watch(lambda: other.get(scene.first))
+    assert "same SECRET_KEY" in page.text
+    assert [other.key for _ in range(3)] == [None] * 3
+    return scene.row(page)
+
+
+@fault("F46", "gunicorn --preload: fork after import, threads", "303 to `/first`", exchanges=4,
+       key="replaced", events=None, storages=("cookie", "sqlite", "postgresql", "redis"),
+       remark="two workers, four visitors; no nonce twice; the log is in other processes")  # fmt: skip
+def _fork(bench: Bench, _: None) -> Row:
+    log = bench.folder / "gunicorn.log"
+    options = f"--preload --threads 4 --capture-output --log-level debug --error-logfile {log}"
+    bench.monkeypatch.setenv("GUNICORN_CMD_ARGS", options)
+    settings = {
+        "SECRET_KEY": f"key {secrets.token_hex()}",
+        "OPENROUTER_BASE_URL": bench.upstream.url,
+        "OPENROUTER_EMULATOR": "true",
+        **({"OPENROUTER_STORAGE_URI": bench.store.uri} if bench.store.uri else {}),
+    }
+    with gunicorn(2, **settings) as url:
+        browsers = [Browser(url) for _ in range(4)]
+        codes = [bench.new_code() for _ in browsers]
+        pages = [
+            browser.get(browser.callback_url(code))
+            for browser, code in zip(browsers, codes, strict=True)
+        ]
+        expected = [fingerprint(bench.upstream.keys[code]) for code in codes]
+        assert [browser.key for browser in browsers] == expected
+    assert {(page.status, page.location) for page in pages} == {(303, "/")}
+    ciphertexts = {browser.jar["openrouter"].partition(".")[2][:16] for browser in browsers}
+    assert len(ciphertexts) == 4
+    text = log.read_text()
+    assert "Booting worker" in text
+    assert "shown with reference" not in text
+    bench.saw("gunicorn", text)
+    found = len(bench.secrets_found())
+    return Row("303 to `/first`", 4, "replaced", secrets=found, events=None)
+
+
+@fault("F49", "behind a proxy with https, without ProxyFix",
+       "400 This address cannot be used to connect", remark="the page names ProxyFix")  # fmt: skip
+def _no_proxy_fix(bench: Bench, _: None) -> Row:
+    app = bench.app(TRUSTED_HOSTS=["app.example"])
+    scene = bench.scene(app, base_url="https://app.example")
+    scene.visitor.base_url = "http://app.example"
+    page = scene.go("/openrouter/login?next=/first")
+    assert "ProxyFix" in page.text
+    scene.visitor.base_url = "https://app.example"
+    return scene.row(page)
+
+
+@fault("F49", "behind a proxy with a prefix, with ProxyFix", "303 to `/sub/first`", exchanges=1,
+       key="replaced")  # fmt: skip
+def _prefix(bench: Bench, _: None) -> Row:
+    app = bench.app(TRUSTED_HOSTS=["app.example"])
+    fixed = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)
+
+    def proxy(environ: dict[str, Any], start_response: Any) -> Any:
+        environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix("/sub")
+        environ["HTTP_X_FORWARDED_PROTO"] = environ["wsgi.url_scheme"]
+        environ["HTTP_X_FORWARDED_HOST"] = environ["HTTP_HOST"]
+        environ["HTTP_X_FORWARDED_PREFIX"] = "/sub"
+        environ.update({"wsgi.url_scheme": "http", "HTTP_HOST": "127.0.0.1:8000"})
+        return fixed(environ, start_response)
+
+    app.wsgi_app = proxy  # type: ignore[method-assign]
+    scene = bench.scene(app, base_url="https://app.example")
+    assert scene.first.startswith("https://app.example/sub/openrouter/callback?")
+    return scene.row(scene.go())
+
+
+@fault("F50", "emulator still configured in production", "the app does not start", events=0,
+       remark="nor does openrouter.ai ever get, or the app open, a key of the emulator")  # fmt: skip
+def _emulator_in_production(bench: Bench, _: None) -> Row:
+    secret = secrets.token_hex()
+    scene = bench.scene(bench.app(SECRET_KEY=secret))
+    with scene.watching(), pytest.raises(ConfigurationError, match="OPENROUTER_BASE_URL") as error:
+        bench.app(SECRET_KEY=secret, TESTING=False)
+    bench.saw("error reports", repr(error.value))
+    production = bench.app(SECRET_KEY=secret, OPENROUTER_BASE_URL="https://openrouter.ai")
+    assert browser_with(production, save_jar(scene.visitor)).key is None
+    return scene.row("the app does not start")

@@ -26,6 +26,7 @@ class ExtensionCookie:
         self._max_age = max_age
         self._suffix = suffix
         self._environ_key = f"flask_openrouter.cookie{suffix}"
+        self._written_key = f"{self._environ_key}.written"
 
     @property
     def name(self) -> str:
@@ -36,16 +37,19 @@ class ExtensionCookie:
         """Return the value, as this request has set it or else as the browser sent it."""
         if not has_request_context():
             return None
-        # Whatever comes of it is for this browser alone: no cache may hand it to another.
-        after_this_request(_vary_by_cookie)
-        value: str | None = request.environ.get(self._environ_key, request.cookies.get(self.name))
+        value: str | None = request.environ.get(self._environ_key)
+        if value is None:
+            # Whatever comes of it is for this browser alone: no cache may hand it to another.
+            after_this_request(_vary_by_cookie)
+            value = request.environ[self._environ_key] = request.cookies.get(self.name, "")
         return value or None
 
     def write(self, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        if self._environ_key not in request.environ:
-            after_this_request(self._send)
         request.environ[self._environ_key] = value
+        if self._written_key not in request.environ:
+            request.environ[self._written_key] = True
+            after_this_request(self._send)
 
     def _send(self, response: Response) -> Response:
         value = request.environ[self._environ_key]

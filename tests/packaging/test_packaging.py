@@ -14,8 +14,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LOGIN = """
+from importlib.metadata import entry_points
 from flask import Flask
 import flask_openrouter
+import flask_openrouter.testing
 from flask_openrouter import OpenRouterAuth
 from flask_openrouter.emulator import run_in_thread
 
@@ -32,6 +34,8 @@ with run_in_thread() as emulator:
     assert client.get("/openrouter/status").json["connected"]
     assert client.get("/openrouter/callback").status_code == 400
     assert client.get("/openrouter/static/openrouter.css").status_code == 200
+(plugin,) = entry_points(group="pytest11", name="flask_openrouter")
+assert plugin.value == "flask_openrouter.pytest_plugin"
 print("connected")
 """
 

@@ -1,0 +1,120 @@
+"""Attributes of the session cookie that lose a login."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("value", ["Strict", "strict"])
+def test_samesite_strict_is_a_problem(value: str, production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
+    assert diagnosis.bad == {"session_cookie_samesite": "problem"}
+    diagnosis.says("session_cookie_samesite", "'Strict'", "'Lax'")
+
+
+def test_samesite_none_without_secure_is_a_problem(make_app: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(make_app(SESSION_COOKIE_SAMESITE="None"))
+    assert diagnosis.bad == {"session_cookie_samesite": "problem"}
+    diagnosis.says("session_cookie_samesite", "'None'", "SESSION_COOKIE_SECURE")
+
+
+@pytest.mark.parametrize("value", ["Lax", "None", None])
+def test_other_values_of_samesite_are_right_on_https(
+    value: str | None, production: Any, diagnose: Any
+) -> None:
+    assert diagnose(production(SESSION_COOKIE_SAMESITE=value)).bad == {}
+
+
+def test_secure_on_plain_http_is_a_problem(make_app: Any, diagnose: Any) -> None:
+    url = "http://localhost:5000/openrouter/callback"
+    app = make_app(SESSION_COOKIE_SECURE=True, OPENROUTER_CALLBACK_URL=url)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"session_cookie_secure": "problem"}
+    diagnosis.says("session_cookie_secure", "plain http", "SESSION_COOKIE_SECURE = False")
+
+
+def test_secure_in_development_is_a_warning(make_app: Any, diagnose: Any) -> None:
+    """The developer's machine may speak https; nothing says that it does not."""
+    diagnosis = diagnose(make_app(SESSION_COOKIE_SECURE=True))
+    assert diagnosis.bad == {"session_cookie_secure": "warning"}
+
+
+def test_a_session_without_secure_on_https_is_a_warning(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(SESSION_COOKIE_SECURE=False))
+    assert diagnosis.bad == {"session_cookie_not_secure": "warning"}
+    diagnosis.says("session_cookie_not_secure", "SESSION_COOKIE_SECURE = True")
+
+
+@pytest.mark.parametrize("domain", ["other.example", "www.app.example", "pp.example"])
+def test_a_domain_that_does_not_cover_the_callback_is_a_problem(
+    domain: str, production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(SESSION_COOKIE_DOMAIN=domain))
+    assert diagnosis.bad == {"session_cookie_domain": "problem"}
+    diagnosis.says("session_cookie_domain", repr(domain))
+
+
+@pytest.mark.parametrize("domain", ["app.example", ".app.example", "APP.example"])
+def test_a_domain_that_covers_the_callback_is_right(
+    domain: str, production: Any, diagnose: Any
+) -> None:
+    assert diagnose(production(SESSION_COOKIE_DOMAIN=domain)).bad == {}
+
+
+@pytest.mark.parametrize("path", ["/app", "/openroute", "/openrouter/callback/x"])
+@pytest.mark.parametrize("setting", ["SESSION_COOKIE_PATH", "APPLICATION_ROOT"])
+def test_a_path_that_does_not_cover_the_callback_is_a_problem(
+    path: str, setting: str, production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(**{setting: path}))
+    assert diagnosis.bad == {"session_cookie_path": "problem"}
+    diagnosis.says("session_cookie_path", repr(path), "/openrouter/callback")
+
+
+@pytest.mark.parametrize("path", ["/", "/openrouter", "/openrouter/"])
+def test_a_path_that_covers_the_callback_is_right(
+    path: str, production: Any, diagnose: Any
+) -> None:
+    assert diagnose(production(SESSION_COOKIE_PATH=path)).bad == {}
+
+
+def test_the_root_of_the_app_is_part_of_the_callback_s_path(production: Any, diagnose: Any) -> None:
+    app = production(OPENROUTER_CALLBACK_URL=None, APPLICATION_ROOT="/sub")
+    assert diagnose(app).bad == {}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"SESSION_COOKIE_NAME": "__Host-session", "SESSION_COOKIE_DOMAIN": "app.example"},
+        {"SESSION_COOKIE_NAME": "__Host-session", "SESSION_COOKIE_PATH": "/openrouter"},
+        {"SESSION_COOKIE_NAME": "__host-session", "SESSION_COOKIE_SECURE": False},
+        {"SESSION_COOKIE_NAME": "__Secure-session", "SESSION_COOKIE_SECURE": False},
+    ],
+    ids=str,
+)
+def test_a_prefix_that_promises_too_much_is_a_problem(
+    settings: dict[str, Any], production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(**settings))
+    assert diagnosis.bad["session_cookie_prefix"] == "problem"
+    assert set(diagnosis.bad) <= {"session_cookie_prefix", "session_cookie_not_secure"}
+
+
+@pytest.mark.parametrize("name", ["__Host-session", "__Secure-session", "own"])
+def test_a_prefix_that_is_kept_is_right(name: str, production: Any, diagnose: Any) -> None:
+    assert diagnose(production(SESSION_COOKIE_NAME=name)).bad == {}
+
+
+def test_a_session_that_is_over_before_the_login_is_a_warning(
+    production: Any, diagnose: Any
+) -> None:
+    app = production(PERMANENT_SESSION_LIFETIME=timedelta(minutes=1))
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"session_lifetime": "warning"}
+    diagnosis.says("session_lifetime", "is 60 seconds", "600 seconds or more")
+    fitting = {"PERMANENT_SESSION_LIFETIME": 60, "OPENROUTER_LOGIN_MAX_AGE": 60}
+    assert diagnose(production(**fitting)).bad == {}

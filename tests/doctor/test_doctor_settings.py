@@ -1,0 +1,288 @@
+"""Each wrong setting is really made, and found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask, redirect, session
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from flask_openrouter import OpenRouterAuth
+
+Any_ = Any
+
+
+def test_an_app_as_it_should_be_has_nothing_to_be_told(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production())
+    assert diagnosis.bad == {}
+    assert (diagnosis.document["problems"], diagnosis.document["warnings"]) == (0, 0)
+    assert diagnosis.checks == [
+        *("app", "settings", "secret_key", "provider", "callback_url"),
+        *("session_cookie", "login", "storage", "workers"),
+    ]
+
+
+def test_a_developer_s_app_has_nothing_to_be_told(make_app: Any, diagnose: Any) -> None:
+    assert diagnose(make_app()).bad == {}
+
+
+# -- settings ------------------------------------------------------------------------------------
+
+
+def test_settings_that_come_too_late_are_named(production: Any, diagnose: Any) -> None:
+    app = production()
+    app.config["SECRET_KEY"] = "another-secret-key-which-came-too-late"
+    app.config["OPENROUTER_KEY_LIMIT"] = 5
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"settings_changed": "problem"}
+    diagnosis.says("settings_changed", "effect: SECRET_KEY, OPENROUTER_KEY_LIMIT.", "init_app")
+    assert "came-too-late" not in diagnosis.text
+
+
+def test_an_encryption_key_that_comes_too_late_is_named(production: Any, diagnose: Any) -> None:
+    app = production()
+    app.config["OPENROUTER_ENCRYPTION_KEY"] = "A" * 43 + "="
+    diagnose(app).says("settings_changed", "effect: OPENROUTER_ENCRYPTION_KEY.")
+
+
+def test_a_wrong_setting_that_comes_too_late_is_named(production: Any, diagnose: Any) -> None:
+    app = production()
+    app.config["OPENROUTER_KEY_LIMIT"] = "a lot"
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"settings_changed": "problem"}
+    diagnosis.says("settings_changed", "OPENROUTER_KEY_LIMIT must be a number")
+
+
+@pytest.mark.parametrize("secret", ["dev", "change-me-in-production"])
+def test_a_weak_key_of_development_is_a_warning(secret: str, make_app: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(make_app(SECRET_KEY=secret))
+    assert diagnosis.bad == {"secret_key_weak": "warning"}
+    diagnosis.says("secret_key_weak", "SECRET_KEY is too easy to guess", "token_hex")
+
+
+def test_a_weak_key_that_came_into_production_is_a_problem(make_app: Any, diagnose: Any) -> None:
+    """An app that was created in debug mode, and is run without."""
+    app = make_app(TESTING=False, DEBUG=True, SECRET_KEY="dev")
+    assert diagnose(app).bad["secret_key_weak"] == "problem"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"OPENROUTER_EMULATOR": True},
+        {"OPENROUTER_EMULATOR": True, "OPENROUTER_BASE_URL": "http://127.0.0.1:18080"},
+        {"OPENROUTER_BASE_URL": "https://localhost:18080"},
+    ],
+)
+def test_an_emulator_in_production_is_a_problem(
+    settings: dict[str, Any], production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(**settings))
+    assert diagnosis.bad == {"emulator_in_production": "problem"}
+    diagnosis.says("emulator_in_production", "OPENROUTER_EMULATOR", "OPENROUTER_BASE_URL")
+
+
+def test_another_provider_is_a_warning(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(OPENROUTER_BASE_URL="https://gateway.example"))
+    assert diagnosis.bad == {"other_provider": "warning"}
+    diagnosis.says("other_provider", "https://gateway.example")
+
+
+# -- addresses -----------------------------------------------------------------------------------
+
+
+def test_a_host_that_nothing_fixes_is_a_warning(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=None, TRUSTED_HOSTS=None))
+    assert diagnosis.bad == {"host_not_fixed": "warning"}
+    diagnosis.says("host_not_fixed", "OPENROUTER_CALLBACK_URL", "TRUSTED_HOSTS", "SERVER_NAME")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"SERVER_NAME": "app.example"},
+        {"TRUSTED_HOSTS": [".app.example"]},
+        {"SERVER_NAME": "localhost:5000", "SESSION_COOKIE_SECURE": False},
+    ],
+    ids=str,
+)
+def test_a_host_that_a_setting_of_flask_s_fixes_is_enough(
+    settings: dict[str, Any], production: Any, diagnose: Any
+) -> None:
+    app = production(**{"OPENROUTER_CALLBACK_URL": None, "TRUSTED_HOSTS": None, **settings})
+    assert diagnose(app).bad == {}
+
+
+@pytest.mark.parametrize("url", ["https://app.example/callback", "https://app.example"])
+def test_a_callback_address_without_the_route_is_a_problem(
+    url: str, production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=url))
+    assert diagnosis.bad == {"callback_path": "problem"}
+    diagnosis.says("callback_path", "end with /openrouter/callback", "url_prefix")
+
+
+def test_a_callback_address_below_a_path_of_the_server_s_is_right(
+    production: Any, diagnose: Any
+) -> None:
+    url = "https://app.example/sub/own/callback"
+    assert diagnose(production({"url_prefix": "/own"}, OPENROUTER_CALLBACK_URL=url)).bad == {}
+
+
+def test_a_login_that_starts_on_another_host_is_a_problem(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(SERVER_NAME="www.app.example"))
+    assert diagnosis.bad == {"callback_host": "problem"}
+    diagnosis.says("callback_host", "SERVER_NAME is www.app.example", "is on app.example")
+
+
+def test_two_hosts_may_share_the_session_by_its_domain(production: Any, diagnose: Any) -> None:
+    app = production(SERVER_NAME="www.app.example", SESSION_COOKIE_DOMAIN="app.example")
+    assert diagnose(app).bad == {}
+
+
+def test_a_callback_host_that_the_app_refuses_is_a_problem(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(TRUSTED_HOSTS=["other.example"]))
+    assert diagnosis.bad == {"callback_host_refused": "problem", "login_fails": "problem"}
+    diagnosis.says("callback_host_refused", "does not contain app.example")
+    diagnosis.says("login_fails", "HTTP 400")
+
+
+# -- the start of a login ------------------------------------------------------------------------
+
+
+def test_a_missing_proxy_fix_is_a_warning(production: Any, diagnose: Any) -> None:
+    app = production()
+    app.wsgi_app = app.wsgi_app.app
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"proxy_fix_missing": "warning"}
+    diagnosis.says(
+        "proxy_fix_missing", "app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)"
+    )
+
+
+@pytest.mark.parametrize("proxies", [1, 2, 3])
+def test_a_proxy_fix_for_several_proxies_is_noticed(
+    proxies: int, production: Any, diagnose: Any
+) -> None:
+    app = production()
+    app.wsgi_app = ProxyFix(app.wsgi_app.app, x_proto=proxies)
+    assert diagnose(app).bad == {}
+
+
+def test_an_app_that_sends_everybody_to_sign_in_is_a_warning(
+    production: Any, diagnose: Any
+) -> None:
+    app = production()
+    app.before_request(lambda: redirect("/sign-in"))
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"login_redirected": "warning"}
+    diagnosis.says("login_redirected", "HTTP 302", "'openrouter'")
+
+
+@pytest.mark.parametrize(("answer", "words"), [(("", 404), "HTTP 404"), (([], 200), "HTTP 200")])
+def test_an_app_that_swallows_the_login_route_is_a_problem(
+    answer: Any, words: str, production: Any, diagnose: Any
+) -> None:
+    app = production()
+    app.before_request(lambda: answer)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"login_fails": "problem"}
+    diagnosis.says("login_fails", words)
+
+
+def test_our_own_error_page_is_named(production: Any, diagnose: Any) -> None:
+    app = production()
+    app.extensions["openrouter"].callbacks.owner_loader = lambda: "browser:forged"
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"login_fails": "problem"}
+    diagnosis.says("login_fails", "'storage_unavailable'", "Please try again")
+
+
+def test_an_error_page_with_hints_for_the_operator_shows_them(
+    production: Any, diagnose: Any
+) -> None:
+    """A middleware that takes the visit for a script's, say."""
+    app = production()
+
+    @app.before_request
+    def refuse() -> Any:
+        return {"error": "insecure_address"}, 400
+
+    diagnose(app).says("login_fails", "'insecure_address'", "ProxyFix")
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_a_login_route_that_raises_is_a_problem(
+    debug: str, production: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", debug)
+    app = production()
+    app.logger.disabled = True
+
+    @app.before_request
+    def fail() -> None:
+        raise OSError("postgresql://user:hunter2@db")
+
+    diagnosis = diagnose(app)
+    assert diagnosis.bad["login_fails"] == "problem"
+    diagnosis.says("login_fails", "OSError at" if debug == "1" else "HTTP 500")
+    assert "hunter2" not in diagnosis.text
+
+
+def test_a_session_that_nobody_saves_is_a_problem(production: Any, diagnose: Any) -> None:
+    app = production()
+
+    @app.after_request
+    def drop(answer: Any) -> Any:
+        session.modified = False
+        return answer
+
+    @app.teardown_request
+    def ignore(error: BaseException | None) -> None: ...
+
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"session_not_sent": "problem"}
+    diagnosis.says("session_not_sent", "no session cookie")
+
+
+def test_a_session_that_is_nearly_full_is_a_warning(production: Any, diagnose: Any) -> None:
+    app = production()
+
+    @app.before_request
+    def fill() -> None:
+        session["own"] = list(range(10**8, 10**8 + 1500, 2))
+
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"session_cookie_size": "warning"}
+    diagnosis.says("session_cookie_size", "4093", "flask.session")
+
+
+def test_a_check_that_fails_does_not_keep_the_others_from_being_made(
+    production: Any, diagnose: Any
+) -> None:
+    app = production()
+
+    class Broken(type(app.session_interface)):  # type: ignore[misc]
+        def get_cookie_path(self, app: Flask) -> str:
+            raise OSError("hunter2")
+
+    app.session_interface = Broken()
+    diagnosis = diagnose(app)
+    assert diagnosis.bad["check_failed"] == "problem"
+    diagnosis.says("check_failed", "OSError at", "test_doctor_settings.py")
+    assert diagnosis.checks[-1] == "workers"
+    assert "hunter2" not in diagnosis.text
+
+
+def test_an_app_without_the_extension_is_told_so(production: Any) -> None:
+    auth = OpenRouterAuth()
+    app = Flask("bare")
+    from flask_openrouter.cli import create_commands
+
+    app.cli.add_command(create_commands())
+    result = app.test_cli_runner().invoke(args=["openrouter", "doctor"])
+    assert result.exit_code == 1
+    assert "[extension_missing]" in result.output
+    assert "auth.init_app(app)" in result.output
+    assert auth is not None

@@ -48,25 +48,28 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
         failure = error
     else:
         record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
-        if not store(services, previous, owner_id, record):
-            return fail(PROBLEMS["not_saved"], next_url)
+        refusal = store(services, previous, owner_id, record)
+        if refusal is not None:
+            return fail(PROBLEMS["not_saved"], next_url, refusal)
         remember_finished(pending)
         return go_on(next_url, is_popup=pending.is_popup)
-    return fail(problem_of_login(failure), next_url)
+    return fail(problem_of_login(failure), next_url, failure)
 
 
-def store(services: Services, previous: Connection, owner_id: str, record: KeyRecord) -> bool:
-    """Store a new key and tell those who listen; or park it, and return False.
+def store(
+    services: Services, previous: Connection, owner_id: str, record: KeyRecord
+) -> KeyStorageError | None:
+    """Store a new key and tell those who listen; or park it, and return why it was not stored.
 
     ``previous``: the visitor's connection until now. ``owner_id``: whose the new key is.
     """
     try:
         previous_user_id = previous.openrouter_user_id if previous else None
         _save(services, owner_id, record)
-    except KeyStorageError:
+    except KeyStorageError as error:
         # For the same owner: the storage may have stored it and failed to say so.
         parking.park(services, parking.Parked(owner_id, record))
-        return False
+        return error
     parking.clear()
     services.owners.remember(owner_id)
     drop_connection()
@@ -79,7 +82,7 @@ def store(services: Services, previous: Connection, owner_id: str, record: KeyRe
         openrouter_user_id=record.openrouter_user_id,
         previous_openrouter_user_id=previous_user_id,
     )
-    return True
+    return None
 
 
 def go_on(next_url: str | None, *, is_popup: bool = False) -> Response:
@@ -88,10 +91,13 @@ def go_on(next_url: str | None, *, is_popup: bool = False) -> Response:
     return protect_page(see_other(url))
 
 
-def fail(problem: Problem, next_url: str | None) -> Response:
-    """Tell the visitor, and those who listen, that a login ended without a key."""
+def fail(problem: Problem, next_url: str | None, error: OpenRouterError) -> Response:
+    """Tell the visitor, and those who listen, that a login ended without a key.
+
+    ``error``: why, for the log.
+    """
     send(login_failed, real_app(), reason=problem.code)
-    return show_problem(problem, next_url=next_url)
+    return show_problem(problem, next_url=next_url, error=error)
 
 
 def _still_safe(next_url: str | None) -> str | None:
@@ -103,11 +109,12 @@ def _save(services: Services, owner_id: str, record: KeyRecord) -> None:
     # The key exists at OpenRouter, and its code is spent: a second try costs little.
     try:
         services.vault.save(owner_id, record)
-    except KeyStorageError:
-        logger.warning("Saving a new key failed; trying once more.")
+    except KeyStorageError as error:
+        failure = str(error)
     else:
         return
     services.vault.save(owner_id, record)
+    logger.warning("%s The second try worked.", failure)
 
 
 def _forget_previous(services: Services, previous_id: str | None, owner_id: str) -> None:

@@ -35,7 +35,7 @@ def show_code_form() -> Response:
             state=pending.state,
         )
         return protect_page(make_response(page))
-    return fail(problem_of_login(failure), next_url)
+    return fail(problem_of_login(failure), next_url, failure)
 
 
 def take_pasted_code() -> Response:

@@ -18,6 +18,7 @@ from flask import (
     url_for,
 )
 
+from .errors import OpenRouterError
 from .problems import Problem
 from .redirects import safe_next
 from .services import get_services
@@ -126,13 +127,18 @@ def is_htmx() -> bool:
     return request.headers.get("HX-Request", "").lower() == "true"
 
 
-def show_problem(problem: Problem, *, next_url: str | None = None) -> Response:
+def show_problem(
+    problem: Problem, *, next_url: str | None = None, error: OpenRouterError | None = None
+) -> Response:
     """Answer with the problem: a page that links to a new login, or JSON for scripts.
 
-    ``next_url``: where that login shall end; already checked.
+    ``next_url``: where that login shall end; already checked. ``error``: why, for the log only.
     """
     reference = secrets.token_hex(4)
-    logger.warning("%s (%s): shown with reference %s.", problem.title, problem.code, reference)
+    cause = "" if error is None else f" {error}"
+    logger.warning(
+        "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
+    )
     settings = get_services().settings
     login_url = url_for("openrouter.login", next=next_url)
     if is_script():

@@ -73,7 +73,7 @@ def login() -> Response:
         failure = error
     else:
         return protect_page(see_other(authorization_url(services, pending, callback_url)))
-    return completion.fail(problem_of_login(failure), next_url)
+    return completion.fail(problem_of_login(failure), next_url, failure)
 
 
 def callback() -> Response:
@@ -99,8 +99,9 @@ def save() -> Response:
     parked = parking.find_parked(services)
     if parked is None:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
-    if not completion.store(services, get_connection(), parked.owner_id, parked.record):
-        return completion.fail(PROBLEMS["not_saved"], next_url)
+    refusal = completion.store(services, get_connection(), parked.owner_id, parked.record)
+    if refusal is not None:
+        return completion.fail(PROBLEMS["not_saved"], next_url, refusal)
     return completion.go_on(next_url)
 
 
@@ -109,15 +110,14 @@ def disconnect() -> Response:
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
     connection = get_connection()
+    failure: KeyStorageError | None = None
     try:
         key_hash = connection.key_hash if connection else None
         connection.disconnect()
-    except KeyStorageError:
-        is_forgotten = False
-    else:
-        is_forgotten = True
-    if not is_forgotten:
-        return show_problem(PROBLEMS["not_forgotten"])
+    except KeyStorageError as error:
+        failure = error
+    if failure is not None:
+        return show_problem(PROBLEMS["not_forgotten"], error=failure)
     parking.clear()
     target = next_of_request() or get_services().settings.disconnect_redirect_url
     return protect_page(see_other(target or url_for("openrouter.disconnected", key=key_hash)))
@@ -148,4 +148,4 @@ def status() -> Response:
 
 def show_error(error: OpenRouterError) -> Response:
     """Answer an error of ours that a view of the app did not handle."""
-    return show_problem(problem_of(error))
+    return show_problem(problem_of(error), error=error)

@@ -131,7 +131,9 @@ class Bench:
             canaries = self.canaries
             if place == "sessions":
                 canaries = {n: c for n, c in canaries.items() if n.startswith(("key", "code"))}
-            joined = b"\n".join(t.encode(errors="replace") if isinstance(t, str) else t for t in texts)
+            joined = b"\n".join(
+                t.encode(errors="replace") if isinstance(t, str) else t for t in texts
+            )
             found += [f"{place}: {leak}" for leak in leaks_in(joined, canaries)]
         return found
 
@@ -224,7 +226,8 @@ class Scene:
         self.first = self.visitor.begin("/first")
         bench.clock.now += between
         self.second = self.visitor.begin("/second")
-        self._exchanges = self._events = 0
+        #: Exchanges, and lines in the log, of what was watched last.
+        self.counts: tuple[int, int | None] = (0, 0)
 
     def watch(self, action: Callable[[], TestResponse]) -> TestResponse:
         """Do this, and count what it causes."""
@@ -236,8 +239,7 @@ class Scene:
         """Count what this block causes."""
         exchanges, events = self.bench.upstream.exchanges, self.bench.events()
         yield
-        self._exchanges = self.bench.upstream.exchanges - exchanges
-        self._events = self.bench.events() - events
+        self.counts = (self.bench.upstream.exchanges - exchanges, self.bench.events() - events)
 
     def go(self, url: str | None = None, **headers: str) -> TestResponse:
         """Come back from OpenRouter in the first tab, or go elsewhere, and count what it causes."""
@@ -252,11 +254,10 @@ class Scene:
         assert not completes or self.visitor.key not in (None, self.old_key)
         return Row(
             page=page if isinstance(page, str) else describe(page),
-            exchanges=self._exchanges,
+            exchanges=self.counts[0],
             key=state,
             other_tab="completes" if completes else "lost",
-            secrets=len(self.bench.secrets_found()),
-            events=self._events,
+            events=self.counts[1],
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from certificates import CertificateAuthority
-from faults.bench import Bench
+from faults.bench import Bench, describe
 from faults.row import Row, fault
 from misbehaving import (
     Act,
@@ -65,7 +65,7 @@ _answering(
 )  # fmt: skip
 _answering(
     "F4", "wrong code or code_verifier", "400 OpenRouter refused this login",
-    variants={"403": error(403, "Invalid code or code_verifier"), "400": error(400, "Invalid code")},
+    variants={"403": error(403, "Invalid code or code_verifier"), "400": error(400, "Bad code")},
 )  # fmt: skip
 _answering(
     "F5", "code_challenge_method refused", "400 OpenRouter refused this login",
@@ -143,7 +143,7 @@ CERTIFICATES: dict[str, Any] = {
     remark="nothing is sent, and the log says that it is the certificate",
 )
 def _certificate(bench: Bench, make: Any) -> Row:
-    bad = make(CertificateAuthority(bench.folder))
+    bad = make(bench.upstream.authority)
     row = _come_back(bench, bench.upstream.presenting(bad))
     assert "certificate" in bench.log()
     return row
@@ -228,19 +228,23 @@ def _bodies() -> dict[str, Act]:
     return acts
 
 
-@fault("F18", "an answer without a usable key, in any of {count} ways".format(count=len(_bodies())),
+BODIES = _bodies()
+
+
+@fault("F18", f"an answer without a usable key, in any of {len(BODIES)} ways",
        "502 Unexpected answer from OpenRouter", exchanges=1,
        remark="nothing of it is stored, logged or shown")  # fmt: skip
 def _bad_body(bench: Bench, _: None) -> Row:
-    app = bench.app()
     bench.canaries["key of the bad answers"] = KEY
-    rows = set()
-    for act in _bodies().values():
-        scene = bench.scene(app)
+    scene = bench.scene()
+    pages = {}
+    for name, act in BODIES.items():
+        address = scene.visitor.begin("/first")
         with bench.upstream.acting(act):
-            rows.add(scene.row(scene.go()))
-    (row,) = rows
-    return row
+            pages[name] = describe(scene.go(address))
+        assert scene.counts == (1, 1), name
+    (page,) = set(pages.values())
+    return scene.row(page)
 
 
 _answering(
@@ -261,7 +265,8 @@ def _proxy_down(bench: Bench, _: None) -> Row:
 
     bench.monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     row = _come_back(bench, bench.upstream.without_proxy())
-    assert set(looked_up) == {"127.0.0.1"}
+    assert looked_up
+    assert set(looked_up) <= {"127.0.0.1", b"127.0.0.1"}, looked_up
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +51,16 @@ class Fault:
     storages: tuple[str, ...] = STORAGES
     variants: Mapping[str, Any] = field(default_factory=lambda: {"": None})
     remark: str = ""
+    #: Whether every storage meets every variant; else the first does, and the others the first one.
+    is_crossed: bool = False
     #: How OpenRouter is reached: "http", "https", or "proxy".
     upstream: str = "http"
+
+    def runs(self) -> Iterator[tuple[str, str]]:
+        """Yield every variant with the storages that meet it."""
+        for number, variant in enumerate(self.variants):
+            for storage in self.storages if self.is_crossed or not number else self.storages[:1]:
+                yield variant, storage
 
     def cells(self, row: Row) -> tuple[str, ...]:
         """Return the line of the table."""
@@ -69,7 +77,7 @@ class Fault:
             row.key,
             row.other_tab,
             str(row.secrets),
-            "–" if row.events is None else str(row.events),
+            "-" if row.events is None else str(row.events),
             self.remark,
         )
 

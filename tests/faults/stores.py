@@ -103,9 +103,9 @@ class Store:
             yield
             away.rename(self.folder)
         else:
-            with self.switch.failing("get"), self.switch.failing("set"):
-                with self.switch.failing("delete"):
-                    yield
+            failing = self.switch.failing
+            with failing("get"), failing("set"), failing("delete"):
+                yield
 
     def everything(self) -> list[str | bytes]:
         """Return all bytes that the storage holds, past the code under test."""
@@ -124,7 +124,7 @@ def dump_redis(server: RedisServer) -> list[str | bytes]:
     """Return every key, its value, and the value as Redis serialises it."""
     with redis.Redis(port=server.port, socket_timeout=5) as client:
         found: list[str | bytes] = []
-        for key in client.keys():
+        for key in client.scan_iter():
             found += [key, client.dump(key) or b""]
             if client.type(key) == b"string":
                 found.append(client.get(key) or b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ OBSERVED: dict[Fault, Row] = {}
 RUNS = [
     pytest.param(fault, variant, kind, id=f"{fault.number} {fault.name} {variant} {kind}")
     for fault in FAULTS
-    for kind in fault.storages
-    for variant in fault.variants
+    for variant, kind in fault.runs()
 ]
 
 
@@ -39,9 +39,9 @@ def test_a_fault_ends_as_the_table_says(
     with open_bench(kind, fault.upstream) as bench:
         row = fault.run(bench, fault.variants[variant])
         bench.saw("terminal", *capfd.readouterr())
-        assert bench.secrets_found() == []
-    OBSERVED[fault] = row
-    assert row == fault.expected
+        found = bench.secrets_found()
+    OBSERVED[fault] = row = replace(row, secrets=len(found))
+    assert row == fault.expected, found
 
 
 def test_no_fault_is_missing() -> None:

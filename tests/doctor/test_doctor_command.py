@@ -1,0 +1,284 @@
+"""``flask openrouter doctor`` as it is typed: a real process, and apps that may not even load."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_openrouter import OpenRouterAuth
+from flask_openrouter.doctor import Doctor
+from flask_openrouter.doctor.case import Case
+from flask_openrouter.doctor.workers import Workers, fingerprints, tell
+from flask_openrouter.emulator import Emulator
+
+APP = """
+import os, secrets
+from flask import Flask
+from flask_openrouter import OpenRouterAuth
+
+def create_app():
+    app = Flask(__name__)
+    app.config.from_prefixed_env("TRIED")
+    {more}
+    OpenRouterAuth(app)
+    return app
+"""
+SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+class Folder:
+    """An empty folder with an ``app.py``, and the ``flask`` command in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, more: str = "", *, text: str = APP) -> None:
+        (self.path / "app.py").write_text(text.replace("{more}", more), encoding="utf-8")
+
+    def flask(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "TRIED_SECRET_KEY": SECRET,
+            **{name: value for name, value in settings.items() if name.startswith("FLASK")},
+            **{f"TRIED_{name}": v for name, v in settings.items() if not name.startswith("FLASK")},
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "flask", *arguments],
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def doctor(self, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return self.flask("openrouter", "doctor", *options, **settings)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_the_lines_for_people(folder: Folder) -> None:
+    folder.write()
+    done = folder.doctor(SESSION_COOKIE_SAMESITE="Strict")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\nok    Secret key\n" in done.stdout
+    assert "\nwarn  Callback address\n      The callback address is taken" in done.stdout
+    assert "\nFAIL  Session cookie\n      SESSION_COOKIE_SAMESITE is 'Strict'" in done.stdout
+    assert "\n      Remedy: Set SESSION_COOKIE_SAMESITE = 'Lax'.\n" in done.stdout
+    assert done.stdout.endswith("\n1 problem, 2 warnings.\n")
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert SECRET not in done.stdout
+
+
+def test_warnings_do_not_make_it_fail(folder: Folder) -> None:
+    folder.write()
+    done = folder.doctor("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert (document["severity"], document["problems"], document["warnings"]) == ("warning", 0, 2)
+
+
+def test_nothing_wrong_says_so(folder: Folder) -> None:
+    folder.write()
+    done = folder.doctor(FLASK_DEBUG="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\n0 problems, 0 warnings.\n")
+
+
+def test_what_the_extension_would_log_is_said_once(folder: Folder) -> None:
+    folder.write()
+    done = folder.doctor(FLASK_DEBUG="1", SECRET_KEY="dev")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("too easy to guess") == 1
+
+
+# -- an app that cannot be created ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"SECRET_KEY": ""}, ["SECRET_KEY is not set.", "token_hex"]),
+        ({"SECRET_KEY": "dev"}, ["SECRET_KEY is too easy to guess", "token_hex"]),
+        ({"OPENROUTER_ENCRYPTION_KEY": "hunter2"}, ["32 bytes", "flask openrouter generate-key"]),
+        ({"OPENROUTER_BASE_URL": "https://" + "openr0uter" + ".ai"}, ["did you mean"]),
+        ({"OPENROUTER_CALLBACK_URL": "http://app.example/openrouter/callback"}, ["https"]),
+        ({"OPENROUTER_STORAGE_URI": "nosuch://a:hunter2@b/c"}, ["OPENROUTER_STORAGE_URI"]),
+        ({"OPENROUTER_STORAGE_URI": "sqlite:////no/such/folder/k.db"}, ["/no/such/folder"]),
+    ],
+    ids=lambda value: "-".join(value),
+)
+def test_a_setting_that_keeps_the_app_from_starting_is_named(
+    settings: dict[str, str], words: list[str], folder: Folder
+) -> None:
+    folder.write()
+    done = folder.doctor(**settings)
+    assert (done.returncode, done.stderr) == (1, "")
+    text = " ".join(done.stdout.split())
+    assert text.startswith("FAIL App ")
+    assert "[configuration] Remedy: " in text
+    assert text.endswith("1 problem, 0 warnings.")
+    for word in words:
+        assert word in text
+    assert "hunter2" not in text
+
+
+def test_other_commands_say_it_in_one_line_or_do_without_the_app(folder: Folder) -> None:
+    folder.write()
+    done = folder.flask("openrouter", "rotate", SECRET_KEY="")
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: SECRET_KEY is not set\. [^\n]+\n", done.stderr)
+    done = folder.flask("openrouter", "generate-key", SECRET_KEY="")
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_of_this_name", "While importing 'app', an ImportError was raised."),
+        ("x = 1", "Failed to find Flask application or factory"),
+        ("raise OSError('hunter2')", "Creating the app raises OSError at "),
+    ],
+)
+def test_an_app_that_cannot_be_loaded_is_named(text: str, words: str, folder: Folder) -> None:
+    folder.write(text=text)
+    done = folder.doctor("--json", FLASK_APP="app")
+    assert (done.returncode, done.stderr) == (1, "")
+    (check,) = json.loads(done.stdout)["checks"]
+    (finding,) = check["findings"]
+    assert finding["code"] == "app_not_loaded"
+    assert words in finding["title"]
+    assert "flask routes" in finding["remedy"]
+    assert "hunter2" not in done.stdout
+
+
+def test_a_folder_without_an_app_is_named(folder: Folder) -> None:
+    done = folder.doctor()
+    assert done.returncode == 1
+    assert "Could not locate a Flask application" in done.stdout
+
+
+# -- a second process ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ('app.secret_key = secrets.token_hex(); print("{own}")', "SECRET_KEY"),
+        ('app.config["OPENROUTER_STORAGE_URI"] = f"sqlite:///{os.getpid()}"', "STORAGE_URI"),
+        (
+            "import base64; app.config['OPENROUTER_ENCRYPTION_KEY'] ="
+            " base64.urlsafe_b64encode(os.urandom(32)).decode()",
+            "ENCRYPTION_KEY",
+        ),
+    ],
+)
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_a_setting_that_is_made_anew_is_found(
+    line: str, name: str, debug: str, folder: Folder
+) -> None:
+    folder.write(line)
+    done = folder.doctor("--json", FLASK_DEBUG=debug)
+    assert done.returncode == (0 if debug == "1" else 1)
+    document = json.loads(done.stdout[done.stdout.index("{\n") :])
+    (finding,) = document["checks"][-1]["findings"]
+    assert finding["code"] == "workers_differ"
+    assert finding["severity"] == ("warning" if debug == "1" else "problem")
+    assert re.search(rf"process: (OPENROUTER_)?{name}\.", finding["title"])
+
+
+def test_the_app_that_flask_was_told_is_the_one_that_is_compared(folder: Folder) -> None:
+    folder.write("raise SystemExit('the wrong app')")
+    folder.path.joinpath("other.py").write_text(APP.format(more=""), encoding="utf-8")
+    done = folder.flask("--app", "other:create_app", "openrouter", "doctor", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["checks"][-1]["findings"] == []
+
+
+def test_an_app_that_loads_only_once_is_not_compared(folder: Folder) -> None:
+    folder.write("open('lock', 'x')")
+    done = folder.doctor("--json")
+    (finding,) = json.loads(done.stdout)["checks"][-1]["findings"]
+    assert (finding["code"], finding["severity"]) == ("workers_not_compared", "warning")
+
+
+def test_a_second_process_that_takes_too_long_is_not_waited_for(
+    production: Any, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("import time; time.sleep(30)")
+    monkeypatch.chdir(folder.path)
+    (*_, result) = Doctor(production, Workers("app", timeout=0.5)).run()
+    (finding,) = result.findings
+    assert finding.code == "workers_not_compared"
+    assert "within 0.5 seconds" in finding.title
+
+
+def test_a_program_of_the_app_s_own_is_not_run_again(production: Any, diagnose: Any) -> None:
+    finding = diagnose(production()).findings["workers_not_compared"]
+    assert finding["severity"] == "ok"
+
+
+def test_what_is_told_is_no_secret(
+    production: Any, folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """Two questions get two answers, so nobody can tell keys apart by them."""
+    folder.write()
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setenv("TRIED_SECRET_KEY", SECRET)
+    monkeypatch.setattr(sys, "path", [str(folder.path), *sys.path])
+    monkeypatch.setattr(sys, "argv", ["-c", "00" * 32])
+    tell()
+    tell(["11" * 32, "app:create_app"])
+    del sys.modules["app"]
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("flask_openrouter fingerprints: {")
+    assert first != second
+    assert SECRET not in first + second
+    case = Case.of(production(OPENROUTER_ENCRYPTION_KEY="A" * 43 + "="))
+    assert set(fingerprints(case, b"n")) == {
+        "SECRET_KEY",
+        "OPENROUTER_ENCRYPTION_KEY",
+        "OPENROUTER_BASE_URL",
+        "OPENROUTER_STORAGE_URI",
+    }
+
+
+# -- what production loads -----------------------------------------------------------------------
+
+
+def test_an_app_does_not_load_the_doctor() -> None:
+    program = """
+import sys
+from flask import Flask
+from flask_openrouter import OpenRouterAuth
+app = Flask("tested")
+app.config["SECRET_KEY"] = "0123456789abcdef" * 2
+OpenRouterAuth(app)
+assert app.test_client().get("/openrouter/callback").status_code == 400
+print([name for name in sys.modules if "doctor" in name])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_two_apps_have_a_command_each(emulator: Emulator) -> None:
+    for _ in range(2):
+        app = Flask("tested")
+        app.config.update(TESTING=True, SECRET_KEY=SECRET, OPENROUTER_BASE_URL=emulator.url)
+        OpenRouterAuth(app)
+        result = app.test_cli_runner().invoke(args=["openrouter", "doctor", "--help"])
+        assert result.output.count("--live") == 1
+        assert "Exit status" in result.output

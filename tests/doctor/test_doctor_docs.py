@@ -1,0 +1,71 @@
+"""docs/doctor.md says what the code says."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import flask_openrouter
+from flask_openrouter import doctor
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "doctor.md").read_text(encoding="utf-8")
+SOURCE = Path(doctor.__file__).parent
+
+#: Each way to make a finding, and the severities that it may have.
+KINDS = {
+    "ok": {"ok"},
+    "warning": {"warning"},
+    "problem": {"problem"},
+    "found": {"warning", "problem"},
+    "_not_loaded": set(),
+}
+
+
+def in_code() -> dict[str, set[str]]:
+    """Return every code of the package with the severities that it may have."""
+    found: dict[str, set[str]] = {}
+    for path in SOURCE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in KINDS and node.args and isinstance(node.args[0], ast.Constant):
+                code = node.args[0].value
+                found.setdefault(code, set()).update(KINDS[node.func.id])
+    return found
+
+
+def test_every_code_is_in_the_table_with_its_severities() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z ,]+) \|", PAGE.partition("## What it finds")[2], re.M)
+    table = {code: set(re.findall(r"\b(ok|warning|problem)\b", cell)) for code, cell in rows}
+    assert len(rows) == len(table) > 40
+    assert table == in_code()
+
+
+def test_every_check_is_named(make_app: Any, diagnose: Any) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `checks` |"))
+    assert re.findall(r"`(\w+)`", row)[1:] == diagnose(make_app(), "--live").checks
+
+
+def test_the_example_is_as_the_schema_says() -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads((DOCS / "doctor.schema.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    example = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+    validator = Draft202012Validator(schema)
+    validator.validate(example)
+    finding = example["checks"][0]["findings"][0]
+    for wrong in ({"remedy": None}, {"severity": "ok"}, {"severity": "bad"}, {"code": "A b"}):
+        assert not validator.is_valid(
+            {**example, "checks": [{**example["checks"][0], "findings": [{**finding, **wrong}]}]}
+        )
+
+
+def test_the_package_is_small() -> None:
+    assert Path(flask_openrouter.__file__).parent in SOURCE.parents
+    for path in SOURCE.glob("*.py"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 300

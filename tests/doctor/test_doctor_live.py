@@ -1,0 +1,250 @@
+"""``--live``: the way to a provider, which is the emulator or one that misbehaves."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import CertificateAuthority
+from misbehaving import MisbehavingProvider, answer, hang, issue_key, reset, tunnel_to
+from servers import free_port
+
+from flask_openrouter.client.environment import CA_VARIABLES
+from flask_openrouter.doctor import Doctor
+from flask_openrouter.doctor.network import Way
+from flask_openrouter.doctor.workers import Workers
+from flask_openrouter.emulator import Emulator
+
+DAY = datetime.timedelta(days=1)
+REFUSE = answer(403, {"error": {"code": 403, "message": "Invalid code"}})
+LIVE = ["connection", "api", "exchange"]
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CertificateAuthority:
+    authority = CertificateAuthority(tmp_path)
+    for variable in CA_VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    return authority
+
+
+def date(seconds: float = 0) -> dict[str, str]:
+    now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return {"Date": format_datetime(now, usegmt=True)}
+
+
+def test_the_emulator_is_found_as_openrouter_would_be(
+    make_app: Any, diagnose: Any, emulator: Emulator
+) -> None:
+    diagnosis = diagnose(make_app(), "--live")
+    assert diagnosis.bad == {}
+    assert diagnosis.checks[-3:] == LIVE
+    assert emulator.count("GET", "/api/v1/models") == 1
+    assert emulator.count("POST", "/api/v1/auth/keys") == 1
+
+
+def test_without_live_nobody_is_asked(make_app: Any, diagnose: Any, emulator: Emulator) -> None:
+    assert not set(LIVE) & set(diagnose(make_app()).checks)
+    assert emulator.requests == []
+
+
+def test_a_name_that_does_not_resolve_ends_the_way(make_app: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(make_app(OPENROUTER_BASE_URL="https://nobody.invalid"), "--live")
+    assert diagnosis.bad == {"other_provider": "warning", "dns_failed": "problem"}
+    diagnosis.says("dns_failed", "nobody.invalid", "resolver")
+    assert diagnosis.checks[-1] == "connection"
+
+
+def test_a_resolver_that_hangs_is_not_waited_for(make_app: Any) -> None:
+    never = threading.Event()
+    way = Way(timeout=0.1, look_up=lambda host, port: [never.wait(5)])
+    doctor = Doctor(make_app, Workers(can_repeat=False), live=True, way=way)
+    start = time.monotonic()
+    (finding,) = list(doctor.run())[-1].findings
+    never.set()
+    assert finding.code == "dns_failed"
+    assert time.monotonic() - start < 4
+
+
+def test_a_port_that_nobody_listens_on_ends_the_way(make_app: Any, diagnose: Any) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=url), "--live")
+    assert diagnosis.bad == {"tcp_failed": "problem"}
+    diagnosis.says("tcp_failed", url.removeprefix("http://"), "ConnectionRefusedError", "emulator")
+    assert diagnosis.checks[-1] == "connection"
+
+
+def test_tls_that_is_in_order_is_used(
+    trusted: CertificateAuthority, make_app: Any, diagnose: Any
+) -> None:
+    tls = trusted.server_context("127.0.0.1")
+    with MisbehavingProvider([answer(200, {}, date()), REFUSE], tls=tls) as provider:
+        assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
+        assert [request.path for request in provider.requests] == [
+            "/api/v1/models",
+            "/api/v1/auth/keys",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "words"),
+    [
+        (["127.0.0.1"], {"valid_until": -DAY, "valid_from": -2 * DAY}, "certificate has expired"),
+        (["127.0.0.1"], {"self_signed": True}, "self"),
+        (["openrouter.ai"], {}, "mismatch"),
+    ],
+)
+def test_a_certificate_that_is_not_in_order_is_named(
+    hosts: list[str],
+    options: dict[str, Any],
+    words: str,
+    trusted: CertificateAuthority,
+    make_app: Any,
+    diagnose: Any,
+) -> None:
+    with MisbehavingProvider(REFUSE, tls=trusted.server_context(*hosts, **options)) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+        assert diagnosis.bad == {"tls_failed": "problem"}
+        diagnosis.says("tls_failed", words, "REQUESTS_CA_BUNDLE")
+        assert provider.requests == []
+
+
+def test_what_does_not_speak_tls_is_named(
+    trusted: CertificateAuthority, make_app: Any, diagnose: Any
+) -> None:
+    with MisbehavingProvider(REFUSE) as provider:
+        url = provider.url.replace("http:", "https:")
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=url), "--live")
+    assert set(diagnosis.bad) == {"tls_failed"}
+
+
+def test_a_handshake_that_hangs_is_not_waited_for(
+    trusted: CertificateAuthority, make_app: Any
+) -> None:
+    with MisbehavingProvider(REFUSE, on_connect=hang()) as provider:
+        url = provider.url.replace("http:", "https:")
+        way = Way(timeout=0.3)
+        doctor = Doctor(
+            lambda: make_app(OPENROUTER_BASE_URL=url), Workers(can_repeat=False), True, way
+        )
+        (finding,) = list(doctor.run())[-1].findings
+    assert finding.code == "tcp_failed"
+    assert "TimeoutError" in finding.title
+
+
+def test_a_certificate_bundle_that_cannot_be_read_is_named(
+    trusted: CertificateAuthority, make_app: Any, diagnose: Any, tmp_path: Path
+) -> None:
+    trusted.bundle.write_text("nothing")
+    diagnosis = diagnose(make_app(OPENROUTER_BASE_URL="https://localhost:1"), "--live")
+    assert diagnosis.bad == {"configuration": "problem"}
+    diagnosis.says("configuration", "certificate bundle", "Correct this setting")
+    assert diagnosis.checks[-1] == "connection"
+
+
+def test_a_folder_of_certificates_is_used(
+    trusted: CertificateAuthority, make_app: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = trusted.bundle.parent / "certificates"
+    empty.mkdir()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    with MisbehavingProvider(REFUSE, tls=trusted.server_context("127.0.0.1")) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+    assert set(diagnosis.bad) == {"tls_failed"}
+
+
+def test_the_way_leads_through_the_proxy(
+    trusted: CertificateAuthority,
+    make_app: Any,
+    diagnose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tls = trusted.server_context("openrouter.ai")
+    with (
+        MisbehavingProvider([answer(200, {}, date()), REFUSE], tls=tls) as provider,
+        MisbehavingProvider(tunnel_to(provider.port)) as proxy,
+    ):
+        url = f"http://user:hunter2@127.0.0.1:{proxy.port}"
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        app = make_app(OPENROUTER_BASE_URL="https://openrouter.ai")
+        diagnosis = diagnose(app, "--live")
+        assert diagnosis.bad == {}
+        assert len(provider.requests) == 2
+    diagnosis.says("proxy_used", f"127.0.0.1:{proxy.port}")
+    diagnosis = diagnose(app, "--live")
+    assert diagnosis.bad == {"tcp_failed": "problem"}
+    diagnosis.says("tcp_failed", "The proxy cannot be reached")
+    assert "hunter2" not in diagnosis.text
+
+
+def test_a_proxy_without_a_scheme_or_name_is_named(
+    make_app: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid")
+    app = make_app(OPENROUTER_BASE_URL="https://openrouter.ai")
+    diagnosis = diagnose(app, "--live")
+    diagnosis.says("proxy_used", "proxy.invalid:80")
+    diagnosis.says("dns_failed", "The proxy's name proxy.invalid")
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(300, "behind"), (-300, "ahead of")])
+def test_a_clock_that_is_wrong_is_a_warning(
+    seconds: int, words: str, make_app: Any, diagnose: Any
+) -> None:
+    with MisbehavingProvider([answer(200, {}, date(seconds)), REFUSE]) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+    assert diagnosis.bad == {"clock_skew": "warning"}
+    diagnosis.says("clock_skew", words, "NTP")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}, date(30)], ids=str)
+def test_a_clock_that_cannot_be_compared_or_is_nearly_right_is_left_alone(
+    headers: dict[str, str], make_app: Any, diagnose: Any
+) -> None:
+    with MisbehavingProvider([answer(200, {}, headers), REFUSE]) as provider:
+        assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
+
+
+def test_an_api_that_does_not_answer_ends_the_way(make_app: Any, diagnose: Any) -> None:
+    with MisbehavingProvider(reset()) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+    assert diagnosis.bad == {"api_unreachable": "problem"}
+    assert diagnosis.checks[-1] == "api"
+
+
+def test_an_api_with_another_status_is_a_problem(make_app: Any, diagnose: Any) -> None:
+    with MisbehavingProvider([answer(404, {}, date()), REFUSE]) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+    assert diagnosis.bad == {"api_unexpected": "problem"}
+    diagnosis.says("api_unexpected", "HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "severity", "words"),
+    [
+        (answer(429, {}), "exchange_busy", "warning", "429"),
+        (answer(500, {}), "exchange_unexpected", "problem", "500"),
+        (answer(404, {}), "exchange_unexpected", "problem", "404"),
+        (issue_key("sk-or-v1-" + "a" * 64), "exchange_unexpected", "problem", "not OpenRouter"),
+    ],
+)
+def test_an_exchange_that_is_not_refused_as_documented_is_found(
+    act: Any, code: str, severity: str, words: str, make_app: Any, diagnose: Any
+) -> None:
+    with MisbehavingProvider([answer(200, {}, date()), act]) as provider:
+        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+    assert diagnosis.bad == {code: severity}
+    diagnosis.says(code, words)
+    assert "a" * 64 not in diagnosis.text
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_both_documented_refusals_are_right(status: int, make_app: Any, diagnose: Any) -> None:
+    with MisbehavingProvider([answer(200, {}, date()), answer(status, {})]) as provider:
+        assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}

@@ -1,0 +1,103 @@
+"""The doctor in this process: apps that cannot be created, and a second one to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask import Flask
+from flask.cli import NoAppException, ScriptInfo
+
+from flask_openrouter import OpenRouterAuth
+from flask_openrouter.cli import commands
+from flask_openrouter.doctor import Doctor
+from flask_openrouter.doctor.workers import Workers
+
+SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+APP = f"""
+from flask import Flask
+from flask_openrouter import OpenRouterAuth
+
+app = Flask(__name__)
+app.config["SECRET_KEY"] = "{SECRET}"
+OpenRouterAuth(app)
+"""
+
+
+def create_app_without_secret() -> Flask:
+    app = Flask("broken")
+    OpenRouterAuth(app)
+    return app
+
+
+def raising(error: Exception) -> Callable[[], Flask]:
+    def create_app() -> Flask:
+        raise error
+
+    return create_app
+
+
+@pytest.mark.parametrize(
+    ("create_app", "code", "title"),
+    [
+        (create_app_without_secret, "configuration", "SECRET_KEY is not set."),
+        (raising(NoAppException("Not here:\n\nTraceback")), "app_not_loaded", "Not here."),
+        (raising(KeyError("hunter2")), "app_not_loaded", "Creating the app raises KeyError at "),
+    ],
+)
+def test_an_app_that_cannot_be_created_is_the_only_finding(
+    create_app: Callable[[], Flask], code: str, title: str
+) -> None:
+    (result,) = Doctor(create_app, Workers()).run()
+    (finding,) = result.findings
+    assert (result.name, finding.code) == ("app", code)
+    assert finding.title.startswith(title)
+    assert "hunter2" not in finding.title
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rotate"], "Error: SECRET_KEY is not set."),
+        (["doctor"], "FAIL  App\n      SECRET_KEY is not set. [configuration]"),
+    ],
+)
+def test_the_commands_are_there_without_an_app(arguments: list[str], words: str) -> None:
+    info = ScriptInfo(create_app=create_app_without_secret)
+    result = CliRunner().invoke(commands, arguments, obj=info)
+    assert result.exit_code == 1
+    assert result.output.startswith(words)
+    assert "Traceback" not in result.output
+
+
+def test_what_is_in_order_is_told_without_a_remedy(production: Any) -> None:
+    result = production().test_cli_runner().invoke(args=["openrouter", "doctor"])
+    assert result.exit_code == 0
+    assert "ok    Storage\n      Keys live in the visitors' browsers" in result.output
+    assert "Remedy" not in result.output
+    assert result.output.endswith("\n0 problems, 0 warnings.\n")
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "code"),
+    [
+        (SECRET, APP, None),
+        (SECRET.upper(), APP, "workers_differ"),
+        (SECRET, "raise OSError", "workers_not_compared"),
+    ],
+)
+def test_the_second_process_has_the_same_key_or_not(
+    secret: str,
+    text: str,
+    code: str | None,
+    production: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "same.py").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (*_, result) = Doctor(lambda: production(SECRET_KEY=secret), Workers("same")).run()
+    assert [finding.code for finding in result.findings] == ([] if code is None else [code])

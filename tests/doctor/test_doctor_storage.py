@@ -1,0 +1,273 @@
+"""Storages that are down, read-only, without a table, or hold keys that do not open."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from servers import PostgreSQLServer, free_port, running_postgresql, running_redis
+
+from flask_openrouter.errors import KeyStorageError
+from flask_openrouter.services import Services
+from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.storage.record import KeyRecord
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+
+KEY = "sk-or-v1-" + "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    with running_postgresql() as server:
+        yield server
+
+
+def services_of(app: Any) -> Services:
+    services: Services = app.extensions["openrouter"]
+    return services
+
+
+def close(app: Any) -> None:
+    services_of(app).vault.storage.close()  # type: ignore[attr-defined]
+
+
+# -- what works ----------------------------------------------------------------------------------
+
+
+def test_the_cookie_needs_nothing(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production())
+    assert diagnosis.findings["storage_cookie"]["severity"] == "ok"
+
+
+def test_a_database_is_left_as_it_was(production: Any, diagnose: Any, tmp_path: Path) -> None:
+    app = production(OPENROUTER_STORAGE_URI=f"sqlite:///{tmp_path}/keys.db")
+    services_of(app).vault.save("alice", KeyRecord(KEY, None, 1))
+    diagnosis = diagnose(app)
+    storage = services_of(app).vault.storage
+    assert diagnosis.bad == {}
+    assert list(storage.owner_ids()) == ["alice"]  # type: ignore[attr-defined]
+    assert KEY not in diagnosis.text
+    close(app)
+
+
+def test_a_storage_of_one_s_own_that_cannot_list_is_right(production: Any, diagnose: Any) -> None:
+    assert diagnose(production({"storage": _Own()})).bad == {}
+    assert diagnose(production({"storage": _Own(), "encrypt": False})).bad == {}
+
+
+def test_redis_is_left_as_it_was_and_missed_when_it_is_gone(production: Any, diagnose: Any) -> None:
+    with running_redis() as server:
+        app = production(OPENROUTER_STORAGE_URI=server.url)
+        assert diagnose(app).bad == {}
+        assert server.execute("DBSIZE") == 0
+        server.execute("CONFIG", "SET", "min-replicas-to-write", "1")
+        diagnosis = diagnose(app)
+        assert diagnosis.bad == {"storage_not_written": "problem"}
+        server.kill()
+        diagnosis = diagnose(app)
+        assert diagnosis.bad == {"storage_unreachable": "problem"}
+        diagnosis.says("storage_unreachable", "(ConnectionError)", "OPENROUTER_STORAGE_URI")
+        close(app)
+
+
+# -- memory --------------------------------------------------------------------------------------
+
+
+def test_memory_in_production_is_a_warning(production: Any, diagnose: Any) -> None:
+    diagnosis = diagnose(production(OPENROUTER_STORAGE_URI="memory://"))
+    assert diagnosis.bad == {"storage_memory": "warning"}
+
+
+def test_memory_in_development_is_right(make_app: Any, diagnose: Any) -> None:
+    assert diagnose(make_app(OPENROUTER_STORAGE_URI="memory://")).bad == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "severity"),
+    [
+        ("WEB_CONCURRENCY", "4", "problem"),
+        ("WEB_CONCURRENCY", "1", "warning"),
+        ("WEB_CONCURRENCY", "many", "warning"),
+        ("GUNICORN_CMD_ARGS", "--bind :80 --workers=3", "problem"),
+        ("GUNICORN_CMD_ARGS", "-w 2", "problem"),
+        ("GUNICORN_CMD_ARGS", "--bind :80", "warning"),
+    ],
+)
+def test_memory_with_several_workers_is_a_problem(
+    name: str,
+    value: str,
+    severity: str,
+    production: Any,
+    diagnose: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    diagnosis = diagnose(production(OPENROUTER_STORAGE_URI="memory://"))
+    assert diagnosis.bad == {"storage_memory": severity}
+
+
+# -- databases -----------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_down_is_a_problem(production: Any, diagnose: Any) -> None:
+    url = f"postgresql+psycopg://somebody:hunter2@127.0.0.1:{free_port()}/keys"
+    app = production(OPENROUTER_STORAGE_URI=url)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"storage_unreachable": "problem"}
+    diagnosis.says("storage_unreachable", "cannot be read (OperationalError)")
+    assert "hunter2" not in diagnosis.text
+    close(app)
+
+
+def test_a_table_that_may_not_be_created_is_a_problem(
+    production: Any, diagnose: Any, postgresql: PostgreSQLServer
+) -> None:
+    url = _url_of_a_guest(postgresql)
+    app = production(OPENROUTER_STORAGE_URI=url)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"storage_table_missing": "problem"}
+    diagnosis.says("storage_table_missing", "(InsufficientPrivilege)", "create_table()")
+    assert "hunter2" not in diagnosis.text
+    close(app)
+
+
+def test_a_table_that_may_only_be_read_is_a_problem(
+    production: Any, diagnose: Any, postgresql: PostgreSQLServer
+) -> None:
+    url = _url_of_a_guest(postgresql)
+    name = url.rpartition("/")[2]
+    owner = SQLAlchemyStorage(postgresql.database_url(name))
+    owner.create_table()
+    owner.close()
+    postgresql.execute("GRANT SELECT ON openrouter_keys TO guest", database=name)
+    app = production(OPENROUTER_STORAGE_URI=url)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"storage_not_written": "problem"}
+    diagnosis.says("storage_not_written", "(InsufficientPrivilege)", "insert, update and delete")
+    close(app)
+
+
+def _url_of_a_guest(server: PostgreSQLServer) -> str:
+    """Return a new database's URL for an account that may do nothing there."""
+    owner_url = sqlalchemy.make_url(server.create_database())
+    if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'guest'"):
+        server.execute("CREATE ROLE guest LOGIN PASSWORD 'hunter2'")
+    server.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", database=owner_url.database or "")
+    guest_url = owner_url.set(username="guest", password="hunter2")
+    return guest_url.render_as_string(hide_password=False)
+
+
+# -- keys that do not open -----------------------------------------------------------------------
+
+
+def test_keys_under_another_encryption_key_are_a_problem(
+    production: Any, diagnose: Any, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{tmp_path}/keys.db"
+    old = production(OPENROUTER_STORAGE_URI=uri)
+    for number in range(3):
+        services_of(old).vault.save(f"user {number}", KeyRecord(KEY, None, 1))
+    close(old)
+    new = production(OPENROUTER_STORAGE_URI=uri, SECRET_KEY=secrets.token_hex())
+    diagnosis = diagnose(new)
+    assert diagnosis.bad == {"stored_keys_unreadable": "problem"}
+    diagnosis.says("stored_keys_unreadable", "Of 3 stored keys", "3 do not open", "fallbacks")
+    services_of(new).vault.save("bob", KeyRecord(KEY, None, 1))
+    diagnosis = diagnose(new)
+    assert diagnosis.bad == {"stored_keys_unreadable": "warning"}
+    diagnosis.says("stored_keys_unreadable", "Of 4 stored keys", "3 do not open")
+    close(new)
+
+
+def test_an_owner_who_disconnects_meanwhile_does_not_count(production: Any, diagnose: Any) -> None:
+    class Leaving(_Own):
+        def owner_ids(self, after: str | None = None) -> Iterator[str]:
+            yield "somebody who has gone"
+
+        def count_owners(self) -> int:
+            return 1
+
+    assert diagnose(production({"storage": Leaving()})).bad == {}
+
+
+# -- storages with mistakes ----------------------------------------------------------------------
+
+
+class _Own:
+    """A storage of somebody else's."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, str] = {}
+
+    def get(self, owner_id: str) -> str | None:
+        return self.entries.get(owner_id)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        self.entries[owner_id] = ciphertext
+
+    def delete(self, owner_id: str) -> None:
+        self.entries.pop(owner_id, None)
+
+
+class _Forgetful(_Own):
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        pass
+
+
+class _ForUsersOnly(_Own):
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        raise LookupError("hunter2")
+
+
+class _Unforgetting(_Own):
+    def delete(self, owner_id: str) -> None:
+        pass
+
+
+class _Stuck(_Own):
+    def delete(self, owner_id: str) -> None:
+        raise OSError("hunter2")
+
+
+class _ReadOnlyMemory(MemoryStorage):
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        raise OSError("hunter2")
+
+
+@pytest.mark.parametrize(
+    ("storage", "code", "severity", "words"),
+    [
+        (_Forgetful, "storage_not_written", "warning", "give it back"),
+        (_ForUsersOnly, "storage_not_written", "warning", "(LookupError)"),
+        (_Stuck, "storage_not_written", "warning", "(OSError)"),
+        (_ReadOnlyMemory, "storage_not_written", "warning", "(OSError)"),
+        (_Unforgetting, "storage_keeps_deleted", "problem", "delete()"),
+    ],
+)
+def test_a_storage_with_a_mistake_is_found(
+    storage: type, code: str, severity: str, words: str, production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production({"storage": storage()}))
+    diagnosis.bad.pop("storage_memory", None)
+    assert diagnosis.bad[code] == severity
+    diagnosis.says(code, words)
+    assert "hunter2" not in diagnosis.text
+
+
+def test_a_storage_that_cannot_be_read_is_a_problem(production: Any, diagnose: Any) -> None:
+    class Down(_Own):
+        def get(self, owner_id: str) -> str | None:
+            raise KeyStorageError("hunter2")
+
+    for encrypt, reason in (
+        (True, "cannot be read (KeyStorageError)."),
+        (False, "cannot be read."),
+    ):
+        diagnosis = diagnose(production({"storage": Down(), "encrypt": encrypt}))
+        assert diagnosis.bad == {"storage_unreachable": "problem"}
+        diagnosis.says("storage_unreachable", reason)
+        assert "hunter2" not in diagnosis.text

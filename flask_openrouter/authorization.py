@@ -19,6 +19,7 @@ from flask import current_app, session
 from flask.sessions import SecureCookieSessionInterface
 
 from .callbacks import call
+from .client.models import _Secret
 from .client.pkce import create_code_verifier
 from .errors import StateMismatchError
 from .services import Services
@@ -37,8 +38,8 @@ _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _BINDING: Final = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
-@dataclass(frozen=True)
-class AuthorizationRequest:
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest(_Secret):
     """One login under way (RFC 6749 §4.1.1)."""
 
     state: str = field(repr=False)
@@ -160,7 +161,7 @@ def take_authorization(services: Services, request: AuthorizationRequest) -> Non
     Raises :class:`StateMismatchError` when another request took it already.
     """
     _store([entry for entry in _pending() if entry.state != request.state])
-    if not services.spent_states.claim(request.state, services.clock()):
+    if not services.spent_states.claim(digest(request.state), services.clock()):
         raise StateMismatchError("This login has been finished already.", reason="unknown")
 
 

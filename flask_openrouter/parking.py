@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from .client.models import _Secret
 from .services import Services
 from .storage.cipher import bound_to
 from .storage.cookie import BROWSER, ExtensionCookie
@@ -20,8 +21,8 @@ MAX_AGE: Final = 600
 _COOKIE: Final = ExtensionCookie(MAX_AGE, suffix="-unsaved")
 
 
-@dataclass(frozen=True)
-class Parked:
+@dataclass(frozen=True, slots=True)
+class Parked(_Secret):
     """A record that waits, and the owner it was to be stored for."""
 
     owner_id: str

@@ -179,6 +179,17 @@ class PostgreSQLServer(Server):
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    def dump(self, database: str) -> str:
+        """Return what ``pg_dump`` makes of a database."""
+        dumped = subprocess.run(
+            [str(self._programs / "pg_dump"), "-h", "127.0.0.1", "-U", "tester", database],
+            env={**os.environ, "PGPORT": str(self.port), "PGPASSWORD": self.password},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return dumped.stdout
+
     def initialize(self) -> None:
         """Make the data folder."""
         password_file = self.folder / "password"

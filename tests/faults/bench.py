@@ -194,16 +194,18 @@ class Person(Visitor):
     def begin(self, next_url: str | None = None) -> str:
         """Begin a login; return its callback address with a new code, as if it was approved."""
         callback_url = self.callback_url(self.start(next_url), code=self.bench.new_code())
-        self.bench.canaries[f"state {len(self.bench.canaries)}"] = parameter(callback_url, "state")
+        state = parameter(callback_url, "state")
+        self.bench.canaries[f"waiting state {state[:4]}"] = state
         self.note_verifiers()
         return callback_url
 
     def note_verifiers(self) -> None:
-        """Remember the code_verifier of every login that waits in this browser."""
+        """Remember the state and code_verifier of every login that waits in this browser."""
         cookie = self.client.get_cookie("session")
         session = json.loads(session_text(cookie.value)) if cookie else {}
         for entry in session.get("_openrouter", []):
-            self.bench.canaries[f"verifier of {entry[0][:4]}"] = entry[1]
+            self.bench.canaries[f"waiting state {entry[0][:4]}"] = entry[0]
+            self.bench.canaries[f"waiting verifier {entry[0][:4]}"] = entry[1]
 
 
 class Scene:

@@ -18,9 +18,13 @@ from live_app import Browser, LiveAnswer, live
 HOUR = 3600
 
 
-@fault("F1", "the visitor declines", "400 You declined",
-       variants={"error=access_denied": "&error=access_denied", "no code": ""},
-       remark="nothing of the address is shown")  # fmt: skip
+@fault(
+    "F1",
+    "the visitor declines",
+    "400 You declined",
+    variants={"error=access_denied": "&error=access_denied", "no code": ""},
+    remark="nothing of the address is shown",
+)
 def _declines(bench: Bench, query: str) -> Row:
     scene = bench.scene()
     address = scene.first.partition("&code=")[0]
@@ -45,8 +49,12 @@ def _no_cookies(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F23", "session cookie is SameSite=Strict", "400 This login is not known here",
-       remark="named at start-up and on the page; a reload completes the login")  # fmt: skip
+@fault(
+    "F23",
+    "session cookie is SameSite=Strict",
+    "400 This login is not known here",
+    remark="named at start-up and on the page; a reload completes the login",
+)
 def _strict(bench: Bench, _: None) -> Row:
     app = bench.app(SESSION_COOKIE_SAMESITE="Strict")
     assert "SESSION_COOKIE_SAMESITE" in bench.log()
@@ -59,8 +67,12 @@ def _strict(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F24", "Secure session cookie on plain http", "400 This login is not known here",
-       remark="named in the log when the login begins, and on the page")  # fmt: skip
+@fault(
+    "F24",
+    "Secure session cookie on plain http",
+    "400 This login is not known here",
+    remark="named in the log when the login begins, and on the page",
+)
 def _secure(bench: Bench, _: None) -> Row:
     scene = bench.scene(bench.app(SESSION_COOKIE_SECURE=True), base_url="https://localhost")
     # A browser sends Secure cookies over https only.
@@ -73,8 +85,12 @@ def _secure(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F25", "session cookie too big for the browser", "400 This login is not known here",
-       remark="the app's own 4 kB pushed it out")  # fmt: skip
+@fault(
+    "F25",
+    "session cookie too big for the browser",
+    "400 This login is not known here",
+    remark="the app's own 4 kB pushed it out",
+)
 def _too_big(bench: Bench, _: None) -> Row:
     app = bench.app()
     is_greedy = []
@@ -100,8 +116,13 @@ def _too_big(bench: Bench, _: None) -> Row:
     return scene.row(scene.go(callback_url))
 
 
-@fault("F26", "another app on this host has the same cookie", "400 This login is not known here",
-       other_tab="lost", remark="the other app has replaced the session; a new login works")  # fmt: skip
+@fault(
+    "F26",
+    "another app on this host has the same cookie",
+    "400 This login is not known here",
+    other_tab="lost",
+    remark="the other app has replaced the session; a new login works",
+)
 def _neighbour(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     neighbour = Flask("neighbour")
@@ -120,8 +141,14 @@ def _neighbour(bench: Bench, _: None) -> Row:
     return row
 
 
-@fault("F30", "reload of, or way back to, the callback", "303 to `/first`", key="kept", events=0,
-       remark="lands where the login led; the code is not sent again")  # fmt: skip
+@fault(
+    "F30",
+    "reload of, or way back to, the callback",
+    "303 to `/first`",
+    key="kept",
+    events=0,
+    remark="lands where the login led; the code is not sent again",
+)
 def _reload(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     assert scene.visitor.get(scene.first).status_code == 303
@@ -129,8 +156,9 @@ def _reload(bench: Bench, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault("F42", "another user of the app signs in meanwhile",
-       "400 This login belongs to somebody else")  # fmt: skip
+@fault(
+    "F42", "another user of the app signs in meanwhile", "400 This login belongs to somebody else"
+)
 def _other_user(bench: Bench, _: None) -> Row:
     bench.user = "ada"
     scene = bench.scene()
@@ -141,8 +169,12 @@ def _other_user(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F45", "the clock jumps", "400 This login took too long",
-       variants={"back 1 h": -HOUR, "forward 1 d": 24 * HOUR})  # fmt: skip
+@fault(
+    "F45",
+    "the clock jumps",
+    "400 This login took too long",
+    variants={"back 1 h": -HOUR, "forward 1 d": 24 * HOUR},
+)
 def _clock(bench: Bench, seconds: int) -> Row:
     scene = bench.scene()
     bench.clock.now += seconds
@@ -151,14 +183,23 @@ def _clock(bench: Bench, seconds: int) -> Row:
     return scene.row(page)
 
 
-@fault("F48", "a prefetcher goes first", "503", events=0,
-       remark="then the visitor's own visit completes the login")  # fmt: skip
+@fault(
+    "F48",
+    "a prefetcher goes first",
+    "503",
+    events=0,
+    remark="then the visitor's own visit completes the login",
+)
 def _prefetch(bench: Bench, _: None) -> Row:
     return _unasked(bench.scene(), {"Sec-Purpose": "prefetch;prerender"})
 
 
-@fault("F48", "an image or frame loads the address first", "403 Open this address in a tab",
-       remark="as above")  # fmt: skip
+@fault(
+    "F48",
+    "an image or frame loads the address first",
+    "403 Open this address in a tab",
+    remark="as above",
+)
 def _image(bench: Bench, _: None) -> Row:
     return _unasked(bench.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
 
@@ -201,8 +242,14 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     scene.visitor.note_verifiers()
 
 
-@fault("F31", "double click on connect", "303 to `/first`", exchanges=1, key="replaced",
-       remark="the login whose cookie came last completes; the waiting tab too")  # fmt: skip
+@fault(
+    "F31",
+    "double click on connect",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+    remark="the login whose cookie came last completes; the waiting tab too",
+)
 def _double_click(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     with live(scene.app) as url, ThreadPoolExecutor(2) as pool:
@@ -215,8 +262,15 @@ def _double_click(bench: Bench, _: None) -> Row:
     return scene.row(scene.go(callback_url.replace(url, "http://localhost")))
 
 
-@fault("F32", "the callback twice at once", "303 to `/first`, and 400", exchanges=1, key="replaced",
-       events=2, remark="one line for the key, one for the twin; in either order of arrival")  # fmt: skip
+@fault(
+    "F32",
+    "the callback twice at once",
+    "303 to `/first`, and 400",
+    exchanges=1,
+    key="replaced",
+    events=2,
+    remark="one line for the key, one for the twin; in either order of arrival",
+)
 def _twins(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     with live(scene.app) as url, ThreadPoolExecutor(2) as pool, scene.watching():
@@ -237,24 +291,39 @@ def _twins(bench: Bench, _: None) -> Row:
     )
 
 
-@fault("F47", "the visitor leaves during the exchange", "400 This login is not known here",
-       storages=("cookie",),
-       remark="what they see on coming back; a new login makes good for the key that got lost")  # fmt: skip
+@fault(
+    "F47",
+    "the visitor leaves during the exchange",
+    "400 This login is not known here",
+    storages=("cookie",),
+    remark="what they see on coming back; a new login makes good for the key that got lost",
+)
 def _leaves(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     _leave(bench, scene)
     return scene.row(scene.go())
 
 
-@fault("F47", "the visitor leaves during the exchange", "400 This login is not known here",
-       storages=SERVER_SIDE, key="gone",
-       remark="their browser never got its new id, and the old one is void: a new login")  # fmt: skip
+@fault(
+    "F47",
+    "the visitor leaves during the exchange",
+    "400 This login is not known here",
+    storages=SERVER_SIDE,
+    key="gone",
+    remark="their browser never got its new id, and the old one is void: a new login",
+)
 def _leaves_for_good(bench: Bench, _: None) -> Row:
     return _leaves(bench, _)
 
 
-@fault("F47", "a signed-in user leaves during the exchange", "400 This login is not known here",
-       storages=SERVER_SIDE, key="replaced", remark="the new key was stored all the same")  # fmt: skip
+@fault(
+    "F47",
+    "a signed-in user leaves during the exchange",
+    "400 This login is not known here",
+    storages=SERVER_SIDE,
+    key="replaced",
+    remark="the new key was stored all the same",
+)
 def _user_leaves(bench: Bench, _: None) -> Row:
     bench.user = "ada"
     return _leaves(bench, _)

@@ -24,8 +24,14 @@ def _move(scene: Scene, app: Flask) -> None:
     scene.visitor.client = browser_with(app, jar).client
 
 
-@fault("F27", "SECRET_KEY changed in mid-login", "400 This login is not known here", key="gone",
-       other_tab="lost", remark="nothing is deleted: with the old key everything is there again")  # fmt: skip
+@fault(
+    "F27",
+    "SECRET_KEY changed in mid-login",
+    "400 This login is not known here",
+    key="gone",
+    other_tab="lost",
+    remark="nothing is deleted: with the old key everything is there again",
+)
 def _key_changed(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     jar = save_jar(scene.visitor)
@@ -37,8 +43,13 @@ def _key_changed(bench: Bench, _: None) -> Row:
     return row
 
 
-@fault("F28", "SECRET_KEY rotated, the old one as fallback", "303 to `/first`", exchanges=1,
-       key="replaced")  # fmt: skip
+@fault(
+    "F28",
+    "SECRET_KEY rotated, the old one as fallback",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+)
 def _key_rotated(bench: Bench, _: None) -> Row:
     old = secrets.token_hex()
     scene = bench.scene(bench.app(SECRET_KEY=old))
@@ -47,8 +58,12 @@ def _key_rotated(bench: Bench, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault("F29", "workers with different keys", "400 This login is not known here",
-       remark="the page says it to the operator; the other worker deletes nothing")  # fmt: skip
+@fault(
+    "F29",
+    "workers with different keys",
+    "400 This login is not known here",
+    remark="the page says it to the operator; the other worker deletes nothing",
+)
 def _workers_disagree(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     other = browser_with(bench.app(), save_jar(scene.visitor))
@@ -58,9 +73,16 @@ def _workers_disagree(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F46", "gunicorn --preload: fork after import, threads", "303 to `/first`", exchanges=4,
-       key="replaced", events=None, storages=("cookie", "sqlite", "postgresql", "redis"),
-       remark="two workers, four visitors; no nonce twice; the log is in other processes")  # fmt: skip
+@fault(
+    "F46",
+    "gunicorn --preload: fork after import, threads",
+    "303 to `/first`",
+    exchanges=4,
+    key="replaced",
+    events=None,
+    storages=("cookie", "sqlite", "postgresql", "redis"),
+    remark="two workers, four visitors; no nonce twice; the log is in other processes",
+)
 def _fork(bench: Bench, _: None) -> Row:
     log = bench.folder / "gunicorn.log"
     options = f"--preload --threads 4 --capture-output --log-level debug --error-logfile {log}"
@@ -90,8 +112,12 @@ def _fork(bench: Bench, _: None) -> Row:
     return Row("303 to `/first`", 4, "replaced", events=None)
 
 
-@fault("F49", "behind a proxy with https, without ProxyFix",
-       "400 This address cannot be used to connect", remark="the page names ProxyFix")  # fmt: skip
+@fault(
+    "F49",
+    "behind a proxy with https, without ProxyFix",
+    "400 This address cannot be used to connect",
+    remark="the page names ProxyFix",
+)
 def _no_proxy_fix(bench: Bench, _: None) -> Row:
     app = bench.app(TRUSTED_HOSTS=["app.example"])
     scene = bench.scene(app, base_url="https://app.example")
@@ -102,8 +128,13 @@ def _no_proxy_fix(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F49", "behind a proxy with a prefix, with ProxyFix", "303 to `/first`", exchanges=1,
-       key="replaced")  # fmt: skip
+@fault(
+    "F49",
+    "behind a proxy with a prefix, with ProxyFix",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+)
 def _prefix(bench: Bench, _: None) -> Row:
     app = bench.app(TRUSTED_HOSTS=["app.example"])
     fixed = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)
@@ -122,8 +153,13 @@ def _prefix(bench: Bench, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault("F50", "emulator still configured in production", "the app does not start", events=0,
-       remark="nor does openrouter.ai ever get, or the app open, a key of the emulator")  # fmt: skip
+@fault(
+    "F50",
+    "emulator still configured in production",
+    "the app does not start",
+    events=0,
+    remark="nor does openrouter.ai ever get, or the app open, a key of the emulator",
+)
 def _emulator_in_production(bench: Bench, _: None) -> Row:
     secret = secrets.token_hex()
     scene = bench.scene(bench.app(SECRET_KEY=secret))

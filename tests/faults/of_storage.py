@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import socket
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
 
-import redis
 from attack import load_jar, save_jar
-from components import require
 from faults.bench import Bench, Scene
 from faults.row import SERVER_SIDE, Row, fault
-from faults.stores import Store, small_disk
 from live_app import Browser, live
-from misbehaving import Connection, MisbehavingProvider
-from servers import RedisServer
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
-
-from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 NOT_NOW = "503 Keys cannot be stored or read right now"
 NOT_SAVED = "503 Your key is not saved yet"
@@ -39,8 +29,13 @@ def _save_again(scene: Scene) -> TestResponse:
     return answer
 
 
-@fault("F33", "storage down when the visitor comes back", NOT_NOW, storages=SERVER_SIDE,
-       remark="the code is not sent; the same visit works when the storage is back")  # fmt: skip
+@fault(
+    "F33",
+    "storage down when the visitor comes back",
+    NOT_NOW,
+    storages=SERVER_SIDE,
+    remark="the code is not sent; the same visit works when the storage is back",
+)
 def _down_before(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     jar = save_jar(scene.visitor)
@@ -52,24 +47,7 @@ def _down_before(bench: Bench, _: None) -> Row:
     return row
 
 
-@contextmanager
-def _locked_sqlite(store: Store) -> Iterator[None]:
-    with closing(sqlite3.connect(store.folder / "keys.db", isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
-
-
-@fault("F33", "SQLite locked by another program", NOT_SAVED, exchanges=1, storages=("sqlite",),
-       remark=f"readers see nothing of the lock, so it is found at the end: {WAITS}")  # fmt: skip
-def _locked(bench: Bench, _: None) -> Row:
-    scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=f"{bench.store.uri}?timeout=0.1"))
-    with _locked_sqlite(bench.store):
-        page = scene.go()
-    return _parked(scene, page)
-
-
-def _parked(scene: Scene, page: TestResponse) -> Row:
+def parked(scene: Scene, page: TestResponse) -> Row:
     """Measure first, then go back in time and save again: the other tab has replaced the key."""
     jar = save_jar(scene.visitor)
     unsaved = scene.visitor.client.get_cookie("openrouter-unsaved")
@@ -82,8 +60,16 @@ def _parked(scene: Scene, page: TestResponse) -> Row:
     return row
 
 
-@fault("F34", "storage fails once at the save", "303 to `/first`", exchanges=1, key="replaced",
-       events=2, storages=SERVER_SIDE, remark="one line for the second try, one for the key")  # fmt: skip
+@fault(
+    "F34",
+    "storage fails once at the save",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+    events=2,
+    storages=SERVER_SIDE,
+    remark="one line for the second try, one for the key",
+)
 def _fails_once(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     with bench.store.switch.failing("set", times=1):
@@ -91,17 +77,23 @@ def _fails_once(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F34", "storage fails at every save", NOT_SAVED, exchanges=1, storages=SERVER_SIDE,
-       remark=WAITS)  # fmt: skip
+@fault(
+    "F34", "storage fails at every save", NOT_SAVED, exchanges=1, storages=SERVER_SIDE, remark=WAITS
+)
 def _fails_always(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     with bench.store.switch.failing("set"):
         page = scene.go()
-    return _parked(scene, page)
+    return parked(scene, page)
 
 
-@fault("F35", "storage does not answer", NOT_NOW, storages=("postgresql", "redis"),
-       remark="5 s at most, which the run shortens")  # fmt: skip
+@fault(
+    "F35",
+    "storage does not answer",
+    NOT_NOW,
+    storages=("postgresql", "redis"),
+    remark="5 s at most, which the run shortens",
+)
 def _slow(bench: Bench, _: None) -> Row:
     if bench.store.kind == "redis":
         scene = bench.scene(
@@ -129,8 +121,15 @@ def _slow(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F35", "the app's own storage hangs for one visitor", "303 to `/first`", exchanges=1,
-       key="replaced", storages=SERVER_SIDE, remark="others are served meanwhile")  # fmt: skip
+@fault(
+    "F35",
+    "the app's own storage hangs for one visitor",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+    storages=SERVER_SIDE,
+    remark="others are served meanwhile",
+)
 def _hangs(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     released, entered = threading.Event(), threading.Event()
@@ -162,8 +161,13 @@ def _hangs(bench: Bench, _: None) -> Row:
     return scene.row(page.result())
 
 
-@fault("F36", "storage down in a guarded view", NOT_NOW, storages=SERVER_SIDE,
-       remark="the view does not run")  # fmt: skip
+@fault(
+    "F36",
+    "storage down in a guarded view",
+    NOT_NOW,
+    storages=SERVER_SIDE,
+    remark="the view does not run",
+)
 def _guard(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     requests = len(bench.upstream.requests)
@@ -185,8 +189,15 @@ ROWS: dict[str, Callable[[str, str], str]] = {
 }
 
 
-@fault("F37", "what is stored does not open", "303 to `/openrouter/login?next=/use`", key="gone",
-       variants=ROWS, is_crossed=True, remark="not used, and not deleted")  # fmt: skip
+@fault(
+    "F37",
+    "what is stored does not open",
+    "303 to `/openrouter/login?next=/use`",
+    key="gone",
+    variants=ROWS,
+    is_crossed=True,
+    remark="not used, and not deleted",
+)
 def _corrupt(bench: Bench, change: Callable[[str, str], str]) -> Row:
     scene = bench.scene()
     other = bench.visitor(scene.app)
@@ -210,8 +221,14 @@ def _owner_id(scene: Scene, visitor: object) -> str:
     return "browser:" + signed.rpartition(".")[0]
 
 
-@fault("F38", "deleting fails", "503 Still connected", storages=SERVER_SIDE,
-       variants={"the delete": "delete", "everything": "down"}, is_crossed=True)  # fmt: skip
+@fault(
+    "F38",
+    "deleting fails",
+    "503 Still connected",
+    storages=SERVER_SIDE,
+    variants={"the delete": "delete", "everything": "down"},
+    is_crossed=True,
+)
 def _delete_fails(bench: Bench, what: str) -> Row:
     scene = bench.scene()
     failing = bench.store.down() if what == "down" else bench.store.switch.failing("delete")
@@ -223,72 +240,17 @@ def _delete_fails(bench: Bench, what: str) -> Row:
     return row
 
 
-@contextmanager
-def _out_of_memory(server: RedisServer) -> Iterator[None]:
-    server.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    server.execute("CONFIG", "SET", "maxmemory", "1")
-    yield
-    server.execute("CONFIG", "SET", "maxmemory", "0")
-
-
-@contextmanager
-def _replica(server: RedisServer) -> Iterator[None]:
-    server.execute("REPLICAOF", "127.0.0.1", "1")
-    yield
-    server.execute("REPLICAOF", "NO", "ONE")
-
-
-@fault("F39", "Redis takes no writes", NOT_SAVED, exchanges=1, storages=("redis",), remark=WAITS,
-       variants={"out of memory": _out_of_memory, "read-only": _replica})  # fmt: skip
-def _redis_takes_nothing(bench: Bench, failing: Callable[..., object]) -> Row:
-    scene = bench.scene()
-    with failing(bench.store.server):  # type: ignore[attr-defined]
-        page = scene.go()
-    return _parked(scene, page)
-
-
-@fault("F39", "Redis entry of the wrong type", NOT_NOW, storages=("redis",),
-       remark="the code is not sent")  # fmt: skip
-def _wrong_type(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    with redis.Redis(port=bench.store.server.port) as client:
-        (entry,) = client.keys("openrouter:key:*")
-        client.rename(entry, "aside")
-        client.lpush(entry, "x")
-        page = scene.go()
-        client.rename("aside", entry)
-    return scene.row(page)
-
-
-@fault("F39", "Redis has moved the entry (MOVED)", NOT_NOW, storages=("redis",),
-       remark="the code is not sent")  # fmt: skip
-def _moved(bench: Bench, _: None) -> Row:
-    is_moved = threading.Event()
-
-    def front(connection: Connection) -> None:
-        with socket.create_connection(("127.0.0.1", bench.store.server.port)) as behind:
-            while request := connection.sock.recv(65536):
-                if is_moved.is_set():
-                    connection.send(b"-MOVED 3999 127.0.0.1:1\r\n")
-                    continue
-                behind.sendall(request)
-                connection.send(behind.recv(65536))
-        connection.close()
-
-    with MisbehavingProvider(on_connect=front) as provider:
-        uri = f"redis://127.0.0.1:{provider.port}/0"
-        scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=uri))
-        is_moved.set()
-        page = scene.go()
-        is_moved.clear()
-        row = scene.row(page)
-        bench.store.close()
-    return row
-
-
-@fault("F40", "one user connects twice at the same moment", "303 to `/first`, twice", exchanges=2,
-       key="replaced", events=None, storages=SERVER_SIDE, remark="one row, and one of the two keys;"
-       " a line for each, and more where one read the key of the other and saved again")  # fmt: skip
+@fault(
+    "F40",
+    "one user connects twice at the same moment",
+    "303 to `/first`, twice",
+    exchanges=2,
+    key="replaced",
+    events=None,
+    storages=SERVER_SIDE,
+    remark="one row, and one of the two keys;"
+    " a line for each, and more where one read the key of the other and saved again",
+)
 def _race(bench: Bench, _: None) -> Row:
     bench.user = "ada"
     scene = bench.scene()
@@ -314,60 +276,3 @@ def _race(bench: Bench, _: None) -> Row:
     assert list(bench.store.switch.inner.owner_ids()) == ["ada"]  # type: ignore[attr-defined]
     scene.counts = (scene.counts[0], None)
     return scene.row("303 to `/first`, twice")
-
-
-@fault("F40", "the app rolls its own transaction back", "303 to `/first`", exchanges=1,
-       key="replaced", storages=("postgresql",), remark="the key is not part of it")  # fmt: skip
-def _rollback(bench: Bench, _: None) -> Row:
-    engine = create_engine(str(bench.store.uri))
-    bench.cleanup.callback(engine.dispose)
-    app = bench.app({"storage": SQLAlchemyStorage(engine)})
-    open_transactions = []
-
-    @app.before_request
-    def begin() -> None:
-        connection = engine.connect()
-        connection.execute(text("CREATE TABLE IF NOT EXISTS visits (page text)"))
-        connection.execute(text("INSERT INTO visits VALUES ('a page')"))
-        open_transactions.append(connection)
-
-    @app.teardown_request
-    def roll_back(_: BaseException | None) -> None:
-        connection = open_transactions.pop()
-        connection.rollback()
-        connection.close()
-
-    scene = bench.scene(app)
-    return scene.row(scene.go())
-
-
-@fault("F41", "disk full", NOT_SAVED, exchanges=1, storages=("sqlite",),
-       remark=f"no half row; {WAITS}")  # fmt: skip
-def _disk_full(bench: Bench, _: None) -> Row:
-    with small_disk(bench.folder / "disk") as disk:
-        if disk is None:
-            require("small file system", "only root may mount one")
-        scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=f"sqlite:///{disk}/keys.db"))
-        filler = disk / "filler"
-        _fill(filler)
-        # Only what is new needs room: rows of others take what the file still has.
-        storage = bench.store.switch.inner
-        try:
-            for number in range(1000):
-                storage.set(f"user {number}", "x" * 4000)
-        except Exception as error:
-            assert "full" in str(error) or "disk I/O" in str(error)  # noqa: PT017
-        page = scene.go()
-        filler.unlink()
-        row = _parked(scene, page)
-        bench.store.close()
-        bench.saw("storage", *(path.read_bytes() for path in disk.iterdir()))
-    return row
-
-
-def _fill(path: object) -> None:
-    try:
-        path.write_bytes(b"x" * 256 * 1024)  # type: ignore[attr-defined]
-    except OSError:
-        return
-    raise AssertionError("the disk is not full")

@@ -189,9 +189,14 @@ _answering(
 )  # fmt: skip
 
 
-@fault("F17", "redirect elsewhere", "502 Unexpected answer from OpenRouter", exchanges=1,
-       variants={str(status): status for status in (301, 302, 303, 307, 308)},
-       remark="not followed")  # fmt: skip
+@fault(
+    "F17",
+    "redirect elsewhere",
+    "502 Unexpected answer from OpenRouter",
+    exchanges=1,
+    variants={str(status): status for status in (301, 302, 303, 307, 308)},
+    remark="not followed",
+)
 def _redirect(bench: Bench, status: int) -> Row:
     with MisbehavingProvider(answer(200, {"key": KEY})) as elsewhere:
         act = redirect_to(f"{elsewhere.url}/api/v1/auth/keys", status)
@@ -231,9 +236,13 @@ def _bodies() -> dict[str, Act]:
 BODIES = _bodies()
 
 
-@fault("F18", f"an answer without a usable key, in any of {len(BODIES)} ways",
-       "502 Unexpected answer from OpenRouter", exchanges=1,
-       remark="nothing of it is stored, logged or shown")  # fmt: skip
+@fault(
+    "F18",
+    f"an answer without a usable key, in any of {len(BODIES)} ways",
+    "502 Unexpected answer from OpenRouter",
+    exchanges=1,
+    remark="nothing of it is stored, logged or shown",
+)
 def _bad_body(bench: Bench, _: None) -> Row:
     bench.canaries["key of the bad answers"] = KEY
     scene = bench.scene()
@@ -253,8 +262,13 @@ _answering(
 )  # fmt: skip
 
 
-@fault("F20", "proxy down", "502 OpenRouter cannot be reached", upstream="proxy",
-       remark="no way around the proxy is tried")  # fmt: skip
+@fault(
+    "F20",
+    "proxy down",
+    "502 OpenRouter cannot be reached",
+    upstream="proxy",
+    remark="no way around the proxy is tried",
+)
 def _proxy_down(bench: Bench, _: None) -> Row:
     looked_up: list[object] = []
     find = socket.getaddrinfo
@@ -270,8 +284,14 @@ def _proxy_down(bench: Bench, _: None) -> Row:
     return row
 
 
-@fault("F21", "`.netrc` on the server", "303 to `/first`", exchanges=1, key="replaced",
-       remark="ignored")  # fmt: skip
+@fault(
+    "F21",
+    "`.netrc` on the server",
+    "303 to `/first`",
+    exchanges=1,
+    key="replaced",
+    remark="ignored",
+)
 def _netrc(bench: Bench, _: None) -> Row:
     netrc = bench.folder / "netrc"
     netrc.write_text("machine localhost login somebody password something\n")
@@ -282,8 +302,13 @@ def _netrc(bench: Bench, _: None) -> Row:
     return row
 
 
-@fault("F43", "key dead at OpenRouter", "303 to `/openrouter/login?next=/use`", key="gone",
-       remark="402, 403, 429 and 5xx leave the key alone")  # fmt: skip
+@fault(
+    "F43",
+    "key dead at OpenRouter",
+    "303 to `/openrouter/login?next=/use`",
+    key="gone",
+    remark="402, 403, 429 and 5xx leave the key alone",
+)
 def _key_dead(bench: Bench, _: None) -> Row:
     scene = bench.scene()
     for status in (400, 403, 404, 408, 429, 500, 503):
@@ -295,9 +320,13 @@ def _key_dead(bench: Bench, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F44", "no credit left", "402 No credit left",
-       variants={"402": error(402), "key's limit": error(403, "Key limit exceeded")},
-       remark="links to the credits at OpenRouter")  # fmt: skip
+@fault(
+    "F44",
+    "no credit left",
+    "402 No credit left",
+    variants={"402": error(402), "key's limit": error(403, "Key limit exceeded")},
+    remark="links to the credits at OpenRouter",
+)
 def _no_credit(bench: Bench, act: Act) -> Row:
     scene = bench.scene()
     with bench.upstream.acting(act):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import of_browser, of_setup, of_storage, of_upstream
+from faults import of_browser, of_databases, of_setup, of_storage, of_upstream
 from faults.row import FAULTS, Fault, Row, as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 WRITE = os.environ.get("OPENROUTER_WRITE_DOCS") == "1"
-MODULES = (of_browser, of_setup, of_storage, of_upstream)
+MODULES = (of_browser, of_databases, of_setup, of_storage, of_upstream)
 #: How many kinds of faults there are.
 COUNT = 50
 #: What this run saw. Faults that were not run, as when one test is picked, are as expected.

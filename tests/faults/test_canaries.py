@@ -1,0 +1,187 @@
+"""A whole visit with a random key, code, code_verifier and state, none of which stays anywhere."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from faults.bench import Bench, Person, error_report
+from faults.dumps import dumps_of, texts_within
+from faults.row import SERVER_SIDE, STORAGES
+from flask import Flask, session
+from leaks import leaks_in
+from servers import PostgreSQLServer
+
+from flask_openrouter import current_openrouter
+from flask_openrouter.authorization import SESSION_KEY, AuthorizationRequest
+from flask_openrouter.callback import Callback, read_callback
+from flask_openrouter.client.models import AuthCode, IssuedKey
+from flask_openrouter.connection import Connection
+from flask_openrouter.errors import KeyStorageError
+from flask_openrouter.parking import Parked
+from flask_openrouter.storage.record import KeyRecord
+
+KEY = f"sk-or-v1-{secrets.token_hex(32)}"
+CODE = f"auth_code_{secrets.token_urlsafe(24)}"
+VERIFIER = secrets.token_urlsafe(32)
+STATE = secrets.token_urlsafe(32)
+CANARIES = {"key": KEY, "code": CODE, "code_verifier": VERIFIER, "state": STATE}
+
+
+def _look_around(bench: Bench, app: Flask) -> None:
+    """Add a view that writes down everything of ours that a view can reach."""
+    services = app.extensions["openrouter"]
+
+    @app.get("/look")
+    def look() -> str:
+        connection = current_openrouter.detach()
+        waiting = [AuthorizationRequest.from_session(entry) for entry in session[SESSION_KEY]]
+        callback = read_callback(services.settings.base_url)
+        things = [
+            current_openrouter, connection, connection.session, connection.session.headers,
+            connection.session.auth, services.vault.load(connection.owner_id), callback, *waiting,
+            *(getattr(services, name) for name in services.__dataclass_fields__), services,
+            services.vault.storage, app.extensions, app.config, app.session_interface,
+        ]  # fmt: skip
+        for thing in things:
+            bench.saw(f"dumps of {type(thing).__name__}", *dumps_of(thing))
+        return "looked"
+
+
+def _paste(bench: Bench, visitor: Person) -> None:
+    """Go through a login without a callback."""
+    form = visitor.get("/openrouter/code?next=/pasted").text
+    visitor.note_verifiers()
+    (state,) = re.findall(r'name="state" value="([^"]+)"', form)
+    data = {"code": bench.new_code(), "state": state, "next": "/pasted"}
+    assert visitor.post("/openrouter/code", data=data).status_code == 303
+
+
+def _save_again(bench: Bench, visitor: Person) -> None:
+    """Lose a key to the storage, twice, and save it in the end."""
+    with bench.store.switch.failing("set"):
+        assert visitor.get(visitor.begin("/saved")).status_code == 503
+        assert visitor.post("/openrouter/save").status_code == 503
+    assert visitor.post("/openrouter/save?next=/saved").location == "/saved"
+    assert visitor.post("/openrouter/save").status_code == 400
+
+
+def _visit(bench: Bench, app: Flask, visitor: Person) -> None:
+    callback = visitor.begin("/use")
+    assert visitor.get(callback).location == "/use"
+    assert visitor.get("/use").text == "200"
+    assert visitor.get("/key-info").status_code == 200
+    assert visitor.get("/openrouter/status").json["connected"]
+    assert visitor.get(callback).location == "/use"
+    assert bench.visitor(app).get(callback).status_code == 400
+    _paste(bench, visitor)
+    if bench.store.kind in SERVER_SIDE:
+        _save_again(bench, visitor)
+    waiting = visitor.begin("/look")
+    assert visitor.get(f"/look?{waiting.partition('?')[2]}").text == "looked"
+    assert visitor.post("/openrouter/disconnect").status_code == 303
+    assert visitor.get("/openrouter/disconnected").status_code == 200
+    assert visitor.key is None
+
+
+@pytest.mark.parametrize("kind", STORAGES)
+def test_a_whole_visit_leaves_no_secret_behind(
+    open_bench: Callable[..., Any],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    with open_bench(kind) as bench, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        app = bench.app()
+        _look_around(bench, app)
+        stayer, leaver = bench.visitor(app), bench.visitor(app)
+        assert stayer.get(stayer.begin()).status_code == 303
+        _visit(bench, app, leaver)
+        assert stayer.key is not None
+        bench.saw("services", *texts_within(app.extensions["openrouter"]))
+        bench.saw("warnings", *(repr(vars(warning)) for warning in warned))
+        bench.saw("terminal", *capfd.readouterr())
+        if isinstance(bench.store.server, PostgreSQLServer):
+            bench.saw("pg_dump", bench.store.server.dump(str(bench.store.uri).rpartition("/")[2]))
+        assert bench.secrets_found() == []
+        _assert_that_it_was_looked_for(bench, caplog)
+
+
+def _assert_that_it_was_looked_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """There were secrets, and there was something to search."""
+    kinds = {re.match(r"[a-z ]+", name)[0].strip() for name in bench.canaries}  # type: ignore[index]
+    assert kinds >= {"code", "key of", "waiting state", "waiting verifier", "exchanged verifier"}
+    loggers = {record.name for record in caplog.records if record.levelno == logging.DEBUG}
+    assert {"flask_openrouter", "urllib3.connectionpool"} <= loggers
+    if bench.store.kind in ("sqlite", "postgresql"):
+        assert "sqlalchemy.engine.Engine" in {record.name for record in caplog.records}
+    assert len(bench.seen["signals"]) > 6
+    assert len(b"".join(map(_bytes, bench.seen["storage"]))) > 100 or bench.store.kind == "cookie"
+    assert len(bench.seen["services"]) > 100
+    # The other way round: what was put where it does not belong is found.
+    for place in ("answers", "log", "storage", "error reports"):
+        bench.seen = {place: [f"before {bench.canaries[next(iter(bench.canaries))]} after"]}
+        assert any(found.startswith(place) for found in bench.secrets_found())
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(errors="replace")
+
+
+@pytest.mark.parametrize("kind", SERVER_SIDE)
+def test_a_connection_without_a_request_shows_nothing(
+    open_bench: Callable[..., Any], kind: str
+) -> None:
+    """As a task queue has it; and the errors that its storage gives it."""
+    with open_bench(kind) as bench:
+        bench.user = "ada"
+        app = bench.app()
+        visitor = bench.visitor(app)
+        visitor.get(visitor.begin())
+        with app.app_context():
+            connection = Connection(app, "ada")
+            assert connection
+            bench.saw("dumps", *dumps_of(connection), *dumps_of(connection.session))
+            record = KeyRecord(connection.api_key, None, 1)
+            for operation, call in {
+                "get": lambda: Connection(app, "ada").api_key,
+                "set": lambda: app.extensions["openrouter"].vault.save("ada", record),
+                "delete": connection.disconnect,
+            }.items():
+                with bench.store.switch.failing(operation), pytest.raises(KeyStorageError) as error:
+                    call()
+                ours = [t for t in error_report(error.value) if "test_canaries" not in t]
+                bench.saw("error reports", *ours, *dumps_of(error.value))
+        assert bench.secrets_found() == []
+
+
+THINGS = [
+    KeyRecord(KEY, "user_1", 1),
+    AuthorizationRequest(STATE, VERIFIER, 1, "A" * 16, "/", False, False),
+    Callback(STATE, CODE),
+    Parked("browser:x", KeyRecord(KEY, "user_1", 1)),
+    IssuedKey(KEY, "user_1"),
+    AuthCode(CODE),
+]
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
+def test_r64_what_holds_a_secret_is_not_written_down_by_accident(thing: object) -> None:
+    """Caches and task queues pickle what they are given."""
+    assert leaks_in(dumps_of(thing), CANARIES) == []
+
+
+def test_a_secret_in_an_object_would_be_found() -> None:
+    class Careless:
+        def __init__(self) -> None:
+            self.inner = [{"key": KEY}]
+
+    assert leaks_in(dumps_of({"key": KEY}), CANARIES)
+    assert leaks_in(dumps_of(Careless()), CANARIES)
+    assert leaks_in(texts_within(Careless()), CANARIES)

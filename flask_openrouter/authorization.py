@@ -19,9 +19,9 @@ from flask import current_app, session
 from flask.sessions import SecureCookieSessionInterface
 
 from .callbacks import call
-from .client.models import _Secret
 from .client.pkce import create_code_verifier
 from .errors import StateMismatchError
+from .secret import HoldsSecret
 from .services import Services
 
 logger = logging.getLogger("flask_openrouter")
@@ -39,7 +39,7 @@ _BINDING: Final = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationRequest(_Secret):
+class AuthorizationRequest(HoldsSecret):
     """One login under way (RFC 6749 §4.1.1)."""
 
     state: str = field(repr=False)

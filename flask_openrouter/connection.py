@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from flask import Flask, current_app, has_request_context, request
 from werkzeug.local import LocalProxy
@@ -51,9 +51,9 @@ class Connection:
     def __bool__(self) -> bool:
         return self._record is not None
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A connection holds a key and cannot be pickled. Pass its owner_id instead."
+            "A connection holds a key and is not pickled or copied. Pass its owner_id instead."
         )
 
     @cached_property

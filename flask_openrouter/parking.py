@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .client.models import _Secret
+from .secret import HoldsSecret
 from .services import Services
 from .storage.cipher import bound_to
 from .storage.cookie import BROWSER, ExtensionCookie
@@ -22,7 +22,7 @@ _COOKIE: Final = ExtensionCookie(MAX_AGE, suffix="-unsaved")
 
 
 @dataclass(frozen=True, slots=True)
-class Parked(_Secret):
+class Parked(HoldsSecret):
     """A record that waits, and the owner it was to be stored for."""
 
     owner_id: str

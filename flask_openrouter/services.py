@@ -22,8 +22,8 @@ EXTENSION_KEY: Final = "openrouter"
 class SpentStates:
     """The states whose code has been sent, so that no code is ever sent twice by this process.
 
-    Needed because a signed cookie can be put back. Holds nothing of a visitor but 43 random
-    characters, for as long as a login may last; bounded.
+    Needed because a signed cookie can be put back. Holds nothing of a visitor but 16 characters,
+    for as long as a login may last; bounded.
     """
 
     def __init__(self, max_age: int, *, most: int = 100_000) -> None:

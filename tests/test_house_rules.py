@@ -26,7 +26,16 @@ MAX_LINES = 350
 MAX_TEST_LINES = 400
 
 #: The upper floors by name; every other module of the top level is on floor 2.
-FLOORS = {"": 4, "extension": 3, "config": 1, "client": 1, "storage": 1, "errors": 0, "signals": 0}
+FLOORS = {
+    "": 4,
+    "extension": 3,
+    "config": 1,
+    "client": 1,
+    "storage": 1,
+    "errors": 0,
+    "secret": 0,
+    "signals": 0,
+}
 ASIDE = {"emulator", "testing", "pytest_plugin"}
 
 

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
+
+from ..secret import HoldsSecret
 
 #: Keys are opaque; this is what can stand in a header, and nothing that could split one.
 _API_KEY = re.compile(r"[!-~]{8,512}")
@@ -31,17 +33,8 @@ def is_code(value: object) -> bool:
     return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 
-class _Secret:
-    """Base of what must not be written anywhere by accident."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled or copied")
-
-
 @dataclass(frozen=True, slots=True)
-class IssuedKey(_Secret):
+class IssuedKey(HoldsSecret):
     """A new key (``POST /api/v1/auth/keys``).
 
     ``openrouter_user_id`` is None when OpenRouter does not say who approved.
@@ -49,9 +42,6 @@ class IssuedKey(_Secret):
 
     api_key: str = field(repr=False)
     openrouter_user_id: str | None = None
-
-    # The dataclass decorator gives slotted frozen classes a way to be pickled. Take it back.
-    __reduce__ = _Secret.__reduce__
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> IssuedKey | None:
@@ -62,7 +52,7 @@ class IssuedKey(_Secret):
 
 
 @dataclass(frozen=True, slots=True)
-class AuthCode(_Secret):
+class AuthCode(HoldsSecret):
     """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes."""
 
     code: str = field(repr=False)

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -22,6 +22,7 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
+from ..secret import HoldsSecret
 from .answers import MAX_ANSWER_BYTES, about_key, decode_body, error_from
 from .connections import Adapter
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
@@ -42,7 +43,7 @@ class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
     """No bytes within the session's time limit. Caught as ours, and as that of ``requests``."""
 
 
-class APISession(requests.Session):
+class APISession(HoldsSecret, requests.Session):
     """A session rooted at ``<base_url>/api/v1/``: ``session.post("chat/completions", json=...)``.
 
     Relative addresses are below the root, with or without a leading slash. An absolute one must be
@@ -83,9 +84,6 @@ class APISession(requests.Session):
 
     def __repr__(self) -> str:
         return f"<APISession {self._root}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("APISession holds a key and is not pickled or copied")
 
     def close(self) -> None:
         """Do nothing: the connections belong to the client and serve its other sessions too."""

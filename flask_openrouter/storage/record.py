@@ -7,6 +7,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..secret import HoldsSecret
+
 # Words that every record holds. Compressing against them halves a record, which for most apps
 # travels in a cookie with every request.
 _DICTIONARY = (
@@ -18,7 +20,7 @@ _LATEST: Final = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord:
+class KeyRecord(HoldsSecret):
     """A key, the account it belongs to, and when it was connected (Unix time, seconds)."""
 
     api_key: str = field(repr=False)

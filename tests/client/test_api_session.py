@@ -358,7 +358,7 @@ def test_r64_session_shows_no_key():
     session = OpenRouterClient().api_session(KEY)
     assert repr(session) == "<APISession https://openrouter.ai/api/v1/>"
     assert KEY not in repr(vars(session))
-    with pytest.raises(TypeError, match="holds a key"):
+    with pytest.raises(TypeError, match="holds a secret"):
         pickle.dumps(session)
 
 

@@ -21,6 +21,7 @@ from faults.stores import Store
 from faults.upstream import Upstream
 from flask import Flask, got_request_exception
 from leaks import leaks_in, response_bytes, session_text, without_protocol, without_session
+from live_app import LiveAnswer
 from visitor import Visitor
 from werkzeug.test import TestResponse
 
@@ -100,6 +101,12 @@ class Bench:
         self.saw("answers", without_session(without_protocol(data, self.upstream.url)))
         # In its own browser's session a login's state and verifier belong; code and key never do.
         self.saw("sessions", without_protocol(data, self.upstream.url))
+
+    def saw_live(self, *answers: LiveAnswer) -> None:
+        """Keep answers of a live server."""
+        for answer in answers:
+            head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+            self.saw_answer(f"\r\n{head}\r\n{answer.text}".encode())
 
     def log(self) -> str:
         """Everything of ours in the log."""

@@ -67,7 +67,9 @@ def open_bench(
 
     @contextmanager
     def open_one(kind: str, upstream_kind: str = "http") -> Iterator[Bench]:
-        caplog.set_level(logging.DEBUG)
+        for name in ("", "sqlalchemy"):
+            # SQLAlchemy says nothing of statements and rows unless it is asked itself.
+            caplog.set_level(logging.DEBUG, name)
         with ExitStack() as stack:
             store = make_store(kind)
             stack.callback(store.close)

@@ -236,8 +236,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     """Let the visitor have the cookies of these answers, in this order."""
     for answer in answers:
         browser.apply(answer)
-        head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-        scene.bench.saw_answer(f"\r\n{head}\r\n{answer.text}".encode())
+    scene.bench.saw_live(*answers)
     load_jar(scene.visitor, browser.jar)
     scene.visitor.note_verifiers()
 

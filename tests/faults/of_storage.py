@@ -272,6 +272,7 @@ def _race(bench: Bench, _: None) -> Row:
         visits = [pool.submit(b.get, a) for b, a in zip(browsers, addresses, strict=True)]
         answers = [visit.result() for visit in visits]
     bench.store.switch.before = lambda operation: None
+    bench.saw_live(*answers)
     assert [(a.status, a.location) for a in answers] == [(303, "/first")] * 2
     assert list(bench.store.switch.inner.owner_ids()) == ["ada"]  # type: ignore[attr-defined]
     scene.counts = (scene.counts[0], None)

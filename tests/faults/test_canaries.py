@@ -44,7 +44,7 @@ def _look_around(bench: Bench, app: Flask) -> None:
         callback = read_callback(services.settings.base_url)
         things = [
             current_openrouter, connection, connection.session, connection.session.headers,
-            connection.session.auth, services.vault.load(connection.owner_id), callback, *waiting,
+            connection.session.auth, callback, *waiting,
             *(getattr(services, name) for name in services.__dataclass_fields__), services,
             services.vault.storage, app.extensions, app.config, app.session_interface,
         ]  # fmt: skip
@@ -115,15 +115,16 @@ def test_a_whole_visit_leaves_no_secret_behind(
 
 def _assert_that_it_was_looked_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """There were secrets, and there was something to search."""
-    kinds = {re.match(r"[a-z ]+", name)[0].strip() for name in bench.canaries}  # type: ignore[index]
-    assert kinds >= {"code", "key of", "waiting state", "waiting verifier", "exchanged verifier"}
+    for kind in ("code", "key of", "waiting state", "waiting verifier", "exchanged verifier"):
+        assert any(name.startswith(kind) for name in bench.canaries), kind
     loggers = {record.name for record in caplog.records if record.levelno == logging.DEBUG}
     assert {"flask_openrouter", "urllib3.connectionpool"} <= loggers
     if bench.store.kind in ("sqlite", "postgresql"):
         assert "sqlalchemy.engine.Engine" in {record.name for record in caplog.records}
     assert len(bench.seen["signals"]) > 6
     assert len(b"".join(map(_bytes, bench.seen["storage"]))) > 100 or bench.store.kind == "cookie"
-    assert len(bench.seen["services"]) > 100
+    # The walk got as far as the kept connections of the client.
+    assert {bench.upstream.url, "localhost"} <= set(bench.seen["services"])
     # The other way round: what was put where it does not belong is found.
     for place in ("answers", "log", "storage", "error reports"):
         bench.seen = {place: [f"before {bench.canaries[next(iter(bench.canaries))]} after"]}

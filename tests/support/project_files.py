@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 #: Made by tools, or other people's words.
 _NOT_OURS: Final = {"node_modules", "dist", "build", "htmlcov", "__pycache__"}
 

@@ -19,7 +19,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from witness import Exchange
 
-_DOCUMENT = Path(__file__).parent / "data" / "openrouter-openapi.json"
+_DOCUMENT = Path(__file__).parents[1] / "data" / "openrouter-openapi.json"
 _URI = "urn:openrouter-openapi"
 _ROOT = "/api/v1"
 #: Headers that are about the API, not about HTTP.

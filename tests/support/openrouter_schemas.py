@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-_DOCUMENT = Path(__file__).parent / "data" / "openrouter-openapi.json"
+_DOCUMENT = Path(__file__).parents[1] / "data" / "openrouter-openapi.json"
 _URI = "urn:openrouter-openapi"
 
 

@@ -109,6 +109,7 @@ def test_spent_credit_keeps_the_key_and_says_where_to_add_some(
         answer = visitor.get(path)
     assert answer.status_code == 402
     assert "/settings/credits" in answer.text
+    assert "/settings/keys" in answer.text
     assert visitor.key is not None
 
 

@@ -61,24 +61,36 @@ class Way:
                 " proxy.",
             )
             return
-        try:
-            with limited_by(Deadline(self.timeout)), connect(host, port, None) as connection:
+        with limited_by(Deadline(self.timeout)):
+            try:
+                connection = connect(host, port, None)
+            except OSError as error:
+                yield problem(
+                    "tcp_failed",
+                    f"{what} cannot be reached at {host}:{port} ({type(error).__name__}).",
+                    "Let the firewall pass it, or set HTTPS_PROXY. For an emulator: start it.",
+                )
+                return
+            with connection:
                 # With a proxy the next check shows whether TLS works: it goes all the way.
                 if environment.proxy is None and target.scheme == "https":
-                    _tls_context(environment).wrap_socket(connection, server_hostname=host).close()
-        except ssl.SSLError as error:
-            reason = getattr(error, "verify_message", None) or error.reason or "no reason given"
+                    yield from self._shake_hands(connection, host, port, environment)
+                    return
+        self.is_open = True
+
+    def _shake_hands(
+        self, connection: socket.socket, host: str, port: int, environment: Environment
+    ) -> Iterator[Finding]:
+        try:
+            _tls_context(environment).wrap_socket(connection, server_hostname=host).close()
+        except OSError as error:
+            reasons = [getattr(error, name, None) for name in ("verify_message", "reason")]
+            reason = next(filter(None, reasons), type(error).__name__)
             yield problem(
                 "tls_failed",
                 f"There is no secure connection to {host}:{port}: {reason}.",
                 "Set the clock right. If a proxy of your company reads along, name its certificates"
                 " in REQUESTS_CA_BUNDLE. Otherwise somebody else may be answering.",
-            )
-        except OSError as error:
-            yield problem(
-                "tcp_failed",
-                f"{what} cannot be reached at {host}:{port} ({type(error).__name__}).",
-                "Let the firewall pass it, or set HTTPS_PROXY. For an emulator: start it.",
             )
         else:
             self.is_open = True

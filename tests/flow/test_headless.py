@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any
 
 import pytest
 from visitor import Visitor
@@ -78,6 +79,14 @@ def test_another_site_cannot_paste(visitor: Visitor, emulator: Emulator) -> None
     answer = paste(visitor, state, code, **{"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
     assert emulator.count("POST", "/api/v1/auth/keys") == 0
+
+
+def test_a_user_whose_id_no_storage_takes_is_told_so(make_app: Any) -> None:
+    app = make_app()
+    app.extensions["openrouter"].callbacks.owner_loader = lambda: "x" * 256
+    page = Visitor(app).get("/openrouter/code")
+    assert page.status_code == 503
+    assert "Error storage_unavailable," in page.text
 
 
 def test_a_login_in_the_background_is_not_started(visitor: Visitor) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import openai
 import pytest
 from flask import Flask, Response, stream_with_context
+from openrouter.errors import ForbiddenResponseError
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.errors import KeyRejectedError, OutOfCreditError
+from flask_openrouter.errors import ConfigurationError, KeyRejectedError, OutOfCreditError
 from flask_openrouter.signals import key_disconnected
 
 QUESTION: Any = [{"role": "user", "content": "Hello?"}]
@@ -138,3 +140,28 @@ def test_errors_of_the_openai_helper_are_also_those_of_the_package(
     assert isinstance(spent, OutOfCreditError)
     assert spent.status == spent.status_code == 402
     assert not isinstance(other, KeyRejectedError | OutOfCreditError)
+
+
+@pytest.mark.parametrize(("helper", "package"), [("openai", "openai"), ("sdk", "openrouter")])
+def test_a_package_that_is_missing_is_named(
+    make_app: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, helper: str, package: str
+) -> None:
+    app: Flask = make_app(OPENROUTER_STORAGE_URI="memory://")
+    app.extensions["openrouter"].callbacks.owner_loader = lambda: "ada"
+    Visitor(app).connect(emulator)
+    # What Python itself does for a package that is not there.
+    monkeypatch.setitem(sys.modules, package, None)
+    with app.test_request_context():
+        connection = current_openrouter.detach()
+    with pytest.raises(ConfigurationError, match=f"pip install {package}"):
+        getattr(connection, helper)()
+
+
+def test_a_refusal_that_is_not_about_the_key_stays_the_packages_own(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    visitor.connect(emulator)
+    body = {"error": {"code": 403, "message": "Moderation"}}
+    with emulator.faults(status=403, body=body, times=None), pytest.raises(ForbiddenResponseError):
+        visitor.get("/sdk")
+    assert visitor.key is not None

@@ -60,7 +60,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         "emulator/static/emulator.css",
     ):
         assert f"flask_openrouter/{needed}" in names
-    assert not [name for name in names if "__pycache__" in name or "test_" in name]
+    assert not [name for name in names if "__pycache__" in name or "/test_" in name]
 
 
 def test_the_sdist_holds_the_tests_too() -> None:

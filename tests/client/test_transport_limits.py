@@ -10,6 +10,7 @@ import time
 import zlib
 
 import pytest
+from exchanges import CODE, GOOD, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
 from misbehaving import (
     MisbehavingProvider,
     answer,
@@ -27,29 +28,9 @@ from misbehaving import (
 from flask_openrouter.client import OpenRouterClient, deadline
 from flask_openrouter.errors import (
     InvalidAnswerError,
-    OpenRouterError,
     TransportError,
     TransportTimeoutError,
 )
-
-KEY = "sk-or-v1-" + "0123456789abcdef" * 4
-CODE, VERIFIER = "auth_code_xyz789", "v" * 43
-GOOD = http_answer(200, {"key": KEY, "user_id": None})
-LIMIT = 0.6
-
-
-def failure_of_exchange(url, timeout=LIMIT):
-    """Return the error of an exchange and the seconds it took."""
-    started = time.monotonic()
-    with pytest.raises(OpenRouterError) as caught:
-        OpenRouterClient(url, timeout=timeout).exchange_code(CODE, VERIFIER)
-    return caught.value, time.monotonic() - started
-
-
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
 
 # --- time -------------------------------------------------------------------------------------
 

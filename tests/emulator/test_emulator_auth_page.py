@@ -9,27 +9,13 @@ from protocol_steps import (
     CODE_CHALLENGE,
     CODE_VERIFIER,
     S256,
+    ask,
     authorization_url,
     consent_on,
+    decide,
 )
 
 from flask_openrouter.emulator import Emulator
-
-
-def ask(http: requests.Session, url: str) -> requests.Response:
-    return http.get(url, allow_redirects=False, timeout=5)
-
-
-def decide(
-    http: requests.Session, emulator: Emulator, consent: str, decision: str, **headers: str
-) -> requests.Response:
-    return http.post(
-        f"{emulator.url}/auth",
-        data={"consent": consent, "decision": decision},
-        headers=headers,
-        allow_redirects=False,
-        timeout=5,
-    )
 
 
 def test_approval_returns_to_the_callback_and_keeps_its_query(emulator: Emulator) -> None:

@@ -10,28 +10,14 @@ from protocol_steps import (
     CODE_VERIFIER,
     PLAIN,
     S256,
+    ask,
     authorization_url,
     code_in,
     consent_on,
+    decide,
 )
 
 from flask_openrouter.emulator import Emulator
-
-
-def ask(http: requests.Session, url: str) -> requests.Response:
-    return http.get(url, allow_redirects=False, timeout=5)
-
-
-def decide(
-    http: requests.Session, emulator: Emulator, consent: str, decision: str, **headers: str
-) -> requests.Response:
-    return http.post(
-        f"{emulator.url}/auth",
-        data={"consent": consent, "decision": decision},
-        headers=headers,
-        allow_redirects=False,
-        timeout=5,
-    )
 
 
 def test_a_consent_page_works_once(emulator: Emulator, http: requests.Session) -> None:

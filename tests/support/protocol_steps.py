@@ -60,3 +60,19 @@ def control(
 ) -> requests.Response:
     """Call the control API."""
     return http.request(method, f"{emulator.url}/_emulator{path}", json=body, timeout=5)
+
+
+def ask(http: requests.Session, url: str) -> requests.Response:
+    return http.get(url, allow_redirects=False, timeout=5)
+
+
+def decide(
+    http: requests.Session, emulator: Emulator, consent: str, decision: str, **headers: str
+) -> requests.Response:
+    return http.post(
+        f"{emulator.url}/auth",
+        data={"consent": consent, "decision": decision},
+        headers=headers,
+        allow_redirects=False,
+        timeout=5,
+    )

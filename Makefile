@@ -47,7 +47,7 @@ clean:
 	@touch $@
 
 .venv/.demo: .venv/.python pyproject.toml
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e . --group demo
 	@touch $@
 
 .venv/.ready: .venv/.python pyproject.toml

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import zlib
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from ..secret import HoldsSecret
 
-# Words that every record holds. Compressing against them halves a record, which for most apps
-# travels in a cookie with every request.
-_DICTIONARY = (
-    b'"user_ee10,"sk-or-v1-0123456789abcdef{"api_key":"","connected_at":1,"user_id":null"}'
-)
+#: The form of OpenRouter's keys today: 32 bytes, which need not be kept as 64 digits.
+_USUAL_KEY: Final = re.compile(r"sk-or-v1-([0-9a-f]{64})")
+#: What the first byte of a record says: the key is a usual one; the account is known.
+_IS_USUAL: Final = 1
+_HAS_USER: Final = 2
+_TIME_BYTES: Final = 5
+_KEY_BYTES: Final = 32
 
 #: The last second that a datetime can hold.
 _LATEST: Final = 253_402_300_799
@@ -59,15 +61,45 @@ class KeyRecord(HoldsSecret):
         )
 
     def to_bytes(self) -> bytes:
-        """Return the record as few bytes, for encryption. Never use the length as a secret."""
-        deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARY)
-        return deflate.compress(self.to_json().encode()) + deflate.flush()
+        """Return the record as few bytes, for encryption: most travel with every request.
+
+        A byte of flags, the time, the key, the account; a key of another form is preceded by its
+        length.
+        """
+        usual = _USUAL_KEY.fullmatch(self.api_key)
+        key = bytes.fromhex(usual[1]) if usual else self.api_key.encode()
+        user = self.openrouter_user_id
+        flags = (_IS_USUAL if usual else 0) | (0 if user is None else _HAS_USER)
+        return b"".join(
+            (
+                bytes((flags,)),
+                self.connected_at.to_bytes(_TIME_BYTES, "big"),
+                b"" if usual else len(key).to_bytes(2, "big"),
+                key,
+                # JSON can spell half a character, so an account may hold one.
+                (user or "").encode(errors="surrogatepass"),
+            )
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> KeyRecord | None:
         """Read what :meth:`to_bytes` wrote; None for anything else."""
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARY)
-        try:
-            return cls.from_json(inflate.decompress(data, 4096))
-        except zlib.error:
+        start = 1 + _TIME_BYTES
+        if len(data) < start + 2 or data[0] > _IS_USUAL | _HAS_USER:
             return None
+        is_usual, has_user = data[0] & _IS_USUAL, data[0] & _HAS_USER
+        if not is_usual:
+            start += 2
+        end = start + (_KEY_BYTES if is_usual else int.from_bytes(data[start - 2 : start], "big"))
+        key, user = data[start:end], data[end:]
+        if len(data) < end or (user and not has_user):
+            return None
+        try:
+            record = cls(
+                f"sk-or-v1-{key.hex()}" if is_usual else key.decode("ascii"),
+                user.decode(errors="surrogatepass") if has_user else None,
+                int.from_bytes(data[1 : 1 + _TIME_BYTES], "big"),
+            )
+        except ValueError:
+            return None
+        return record if record._is_well_formed() else None

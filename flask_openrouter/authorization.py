@@ -12,14 +12,15 @@ import hmac
 import logging
 import re
 import secrets
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from flask import current_app, session
+from flask import session
 from flask.sessions import SecureCookieSessionInterface
 
 from .callbacks import call
 from .client.pkce import create_code_verifier
+from .current import this_app
 from .errors import StateMismatchError
 from .secret import HoldsSecret
 from .services import Services
@@ -33,9 +34,16 @@ MAX_PENDING: Final = 8
 MAX_CLOCK_SKEW: Final = 60
 #: Browsers drop a cookie whose name and value are longer, in bytes (RFC 6265 §6.1).
 _MAX_COOKIE: Final = 4093
-#: A state or code_verifier of ours, and a binding: base64url of 32 and of 12 bytes.
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_BINDING: Final = re.compile(r"[A-Za-z0-9_-]{16}")
+#: What fits whatever the name, domain and path of the session cookie are.
+_FITS_ANYWHERE: Final = 2048
+#: A state as we make them: base64url of 16 bytes, more than anybody can guess (RFC 6749 §10.10).
+_STATE: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+#: A login as the session holds it, where bytes count: state, code_verifier, issued_at, binding;
+#: then a mark for each thing that is so, and where to go afterwards.
+_ENTRY: Final = re.compile(
+    r"([A-Za-z0-9_-]{22})([A-Za-z0-9_-]{43})([0-9a-f]{8})([A-Za-z0-9_-]{8})(x?)(p?)(/.*)?", re.S
+)
+_BINDING_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +64,28 @@ class AuthorizationRequest(HoldsSecret):
     is_popup: bool
 
     @classmethod
-    def from_session(cls, value: Any) -> AuthorizationRequest | None:
+    def from_session(cls, value: object) -> AuthorizationRequest | None:
         """Read one entry of the session; None for what this version did not write."""
-        try:
-            request = cls(*value)
-        except TypeError:
+        entry = _ENTRY.fullmatch(value) if isinstance(value, str) else None
+        if entry is None:
             return None
-        return request if request._is_well_formed() else None
+        state, code_verifier, issued_at, binding, is_cross_site, is_popup, next_url = entry.groups()
+        return cls(
+            state=state,
+            code_verifier=code_verifier,
+            issued_at=int(issued_at, 16),
+            binding=binding,
+            next_url=next_url,
+            is_cross_site=bool(is_cross_site),
+            is_popup=bool(is_popup),
+        )
 
-    def _is_well_formed(self) -> bool:
+    def to_session(self) -> str:
+        """Return the entry of the session for this login."""
+        marks = ("x" if self.is_cross_site else "") + ("p" if self.is_popup else "")
         return (
-            _matches(_SECRET, self.state)
-            and _matches(_SECRET, self.code_verifier)
-            and type(self.issued_at) is int
-            and 0 <= self.issued_at < 2**53
-            and _matches(_BINDING, self.binding)
-            and isinstance(self.next_url, str | None)
-            and isinstance(self.is_cross_site, bool)
-            and isinstance(self.is_popup, bool)
+            f"{self.state}{self.code_verifier}{self.issued_at:08x}{self.binding}{marks}"
+            f"{self.next_url or ''}"
         )
 
 
@@ -82,7 +94,7 @@ def start_authorization(
 ) -> AuthorizationRequest:
     """Put a new login into this browser's session and return it."""
     request = AuthorizationRequest(
-        state=secrets.token_urlsafe(32),
+        state=secrets.token_urlsafe(16),
         code_verifier=create_code_verifier(),
         issued_at=int(services.clock()),
         binding=binding_of(services),
@@ -140,7 +152,7 @@ def find_authorization(services: Services, state: str) -> AuthorizationRequest:
     user of the app or against another base URL.
     """
     found = None
-    if _matches(_SECRET, state):
+    if _STATE.fullmatch(state):
         for entry in _pending():
             if hmac.compare_digest(entry.state, state):
                 found = entry
@@ -174,7 +186,7 @@ def _pending() -> list[AuthorizationRequest]:
 
 def _store(pending: list[AuthorizationRequest]) -> None:
     if pending:
-        session[SESSION_KEY] = [list(astuple(entry)) for entry in pending]
+        session[SESSION_KEY] = [entry.to_session() for entry in pending]
     else:
         session.pop(SESSION_KEY, None)
 
@@ -190,15 +202,11 @@ def _is_fresh(services: Services, request: AuthorizationRequest) -> bool:
     return -MAX_CLOCK_SKEW <= age <= services.settings.login_max_age
 
 
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
 def binding_of(services: Services) -> str:
     """Return what ties a login to the app's user of this request and to the base URL."""
     user_id = services.owners.app_user()
     owner = "nobody" if user_id is None else f"user {user_id}"
-    return digest(f"{services.settings.base_url} {owner}")
+    return digest(f"{services.settings.base_url} {owner}")[:_BINDING_LENGTH]
 
 
 def digest(text: str) -> str:
@@ -208,14 +216,19 @@ def digest(text: str) -> str:
 
 
 def _session_is_too_big() -> bool:
-    interface = current_app.session_interface
+    content = dict(session)
+    # Cheap and never too low: signing the session twice for every login would cost more.
+    most = len(ascii(content)) * 4 // 3 + 100
+    if most < _FITS_ANYWHERE:
+        return False
+    app = this_app()
+    interface = app.session_interface
     if not isinstance(interface, SecureCookieSessionInterface):
         return False
-    attributes = (interface.get_cookie_domain(current_app), interface.get_cookie_path(current_app))
-    name = interface.get_cookie_name(current_app)
+    attributes = (interface.get_cookie_domain(app), interface.get_cookie_path(app))
+    name = interface.get_cookie_name(app)
     room = _MAX_COOKIE - len(name) - sum(len(text or "") for text in attributes) - 160
-    # Cheap and never too low: signing the session twice for every login would cost more.
-    if len(ascii(dict(session))) * 4 // 3 + 100 < room:
+    if most < room:
         return False
-    serializer = interface.get_signing_serializer(current_app)
-    return serializer is not None and len(serializer.dumps(dict(session))) > room
+    serializer = interface.get_signing_serializer(app)
+    return serializer is not None and len(serializer.dumps(content)) > room

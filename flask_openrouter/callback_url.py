@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from typing import Final
-from urllib.parse import urlsplit
 
-from flask import current_app, request, url_for
+from flask import url_for
 
-from .client.base_url import is_loopback_host
-from .config import is_callback_url
+from .client.authorization import check_callback_url
+from .client.base_url import is_loopback_url
+from .current import this_app, this_request
 from .errors import LoginError
 from .services import Services
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 SECURE_ON_HTTP: Final = (
     "SESSION_COOKIE_SECURE is set, and visitors come back to plain http (%s): browsers may not keep"
@@ -31,7 +31,7 @@ def callback_url_for(services: Services) -> str:
     if services.settings.callback_url is not None:
         return services.settings.callback_url
     url = url_for("openrouter.callback", _external=True)
-    if not is_callback_url(url):
+    if check_callback_url(url, takes_state=True):
         raise LoginError(
             "OpenRouter sends visitors back to https addresses or localhost only. Behind a proxy"
             " add werkzeug's ProxyFix, or set OPENROUTER_CALLBACK_URL.",
@@ -43,7 +43,7 @@ def callback_url_for(services: Services) -> str:
 
 
 def _warn_of_secure_cookie(services: Services, url: str) -> None:
-    if not current_app.config["SESSION_COOKIE_SECURE"] or url.startswith("https:"):
+    if not this_app().config["SESSION_COOKIE_SECURE"] or url.startswith("https:"):
         return
     if "secure" not in services.warned:
         services.warned.add("secure")
@@ -51,13 +51,15 @@ def _warn_of_secure_cookie(services: Services, url: str) -> None:
 
 
 def _warn_of_open_host(services: Services, url: str) -> None:
-    is_fixed = current_app.config["SERVER_NAME"] or current_app.config["TRUSTED_HOSTS"]
-    host = urlsplit(url).hostname or ""
-    if is_fixed or is_loopback_host(host) or host == "::1" or "host" in services.warned:
+    config = this_app().config
+    if config["SERVER_NAME"] or config["TRUSTED_HOSTS"] or "host" in services.warned:
+        return
+    scheme, host = url.lower().split("/", 3)[0:3:2]
+    if is_loopback_url(f"{scheme}//{host}"):
         return
     services.warned.add("host")
     logger.warning(
         "The callback address is taken from the request's Host header (%s), which a visitor may"
         " forge. Set OPENROUTER_CALLBACK_URL, or Flask's TRUSTED_HOSTS or SERVER_NAME.",
-        request.host,
+        this_request().host,
     )

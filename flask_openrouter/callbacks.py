@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import current_app
+from .current import this_app
 
 
 @dataclass
@@ -20,4 +20,4 @@ class Callbacks:
 
 def call(function: Callable[[], Any]) -> Any:
     """Call a function of the app, which may be ``async def``."""
-    return current_app.ensure_sync(function)()
+    return this_app().ensure_sync(function)()

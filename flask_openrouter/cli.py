@@ -37,9 +37,9 @@ class _Commands(AppGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), "emulator"])
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name != "emulator":
-            return super().get_command(ctx, name)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "emulator":
+            return super().get_command(ctx, cmd_name)
         from .emulator.__main__ import emulator_command
 
         def run(**options: Any) -> None:
@@ -47,7 +47,7 @@ class _Commands(AppGroup):
             click.get_current_context().invoke(emulator_command, **options)
 
         return click.Command(
-            name,
+            cmd_name,
             callback=with_appcontext(run),
             params=emulator_command.params,
             help=emulator_command.help,

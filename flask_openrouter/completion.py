@@ -10,10 +10,11 @@ from flask import Response, url_for
 from . import parking
 from .authorization import find_authorization, take_authorization
 from .callback import Callback
-from .connection import Connection, drop_connection, get_connection, real_app, send
+from .connection import Connection, drop_connection, get_connection, send
+from .current import this_app
 from .errors import AccessDeniedError, KeyStorageError, OpenRouterError
 from .finished import find_finished, remember_finished
-from .pages import landing_url, own_path, protect_page, see_other, show_problem
+from .pages import landing_url, own_path, see_other, show_problem
 from .problems import PROBLEMS, Problem, problem_of_login
 from .redirects import safe_next
 from .services import Services
@@ -51,7 +52,7 @@ def finish(services: Services, read: Callable[[], Callback]) -> Response:
         refusal = store(services, previous, owner_id, record)
         if refusal is not None:
             return fail(PROBLEMS["not_saved"], next_url, refusal)
-        remember_finished(pending)
+        remember_finished(services, pending)
         return go_on(next_url, is_popup=pending.is_popup)
     return fail(problem_of_login(failure), next_url, failure)
 
@@ -70,14 +71,14 @@ def store(
         # For the same owner: the storage may have stored it and failed to say so.
         parking.park(services, parking.Parked(owner_id, record))
         return error
-    parking.clear()
+    parking.clear(services)
     services.owners.remember(owner_id)
     drop_connection()
     _forget_previous(services, previous.owner_id, owner_id)
     logger.info("A key was connected.")
     send(
         key_connected,
-        real_app(),
+        this_app(),
         owner_id=owner_id,
         openrouter_user_id=record.openrouter_user_id,
         previous_openrouter_user_id=previous_user_id,
@@ -88,7 +89,7 @@ def store(
 def go_on(next_url: str | None, *, is_popup: bool = False) -> Response:
     """Send a visitor who is connected to where the login was to lead."""
     url = url_for("openrouter.connected", next=next_url) if is_popup else landing_url(next_url)
-    return protect_page(see_other(url))
+    return see_other(url)
 
 
 def fail(problem: Problem, next_url: str | None, error: OpenRouterError) -> Response:
@@ -96,7 +97,7 @@ def fail(problem: Problem, next_url: str | None, error: OpenRouterError) -> Resp
 
     ``error``: why, for the log.
     """
-    send(login_failed, real_app(), reason=problem.code)
+    send(login_failed, this_app(), reason=problem.code)
     return show_problem(problem, next_url=next_url, error=error)
 
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .client.attribution import attribution_headers
-from .client.authorization import callback_with_state
+from .client.authorization import check_callback_url
 from .client.base_url import is_loopback_url, is_openrouter, normalize_base_url
 from .errors import ConfigurationError
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 MIN_SECRET_BYTES: Final = 16
 _HUGE: Final = 10**12
@@ -163,18 +163,9 @@ def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
     return base_url
 
 
-def is_callback_url(url: str) -> bool:
-    """Whether OpenRouter accepts this callback address: https, or http on loopback."""
-    try:
-        callback_with_state(url, "state")
-    except ValueError:
-        return False
-    return True
-
-
 def _callback_url(config: Mapping[str, Any]) -> str | None:
     url = _text(config, "OPENROUTER_CALLBACK_URL")
-    if url is not None and not is_callback_url(url):
+    if url is not None and check_callback_url(url, takes_state=True):
         raise ConfigurationError(
             "OPENROUTER_CALLBACK_URL must be the full https address of the callback route, such as"
             " https://app.example/openrouter/callback (http only on localhost), without fragment."

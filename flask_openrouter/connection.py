@@ -7,11 +7,12 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context
 from werkzeug.local import LocalProxy
 
 from .client.attribution import attribution_headers
 from .client.models import hash_of_key
+from .current import this_app, this_request
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services
 from .signals import key_disconnected
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .client.models import KeyInfo
     from .client.session import APISession
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 _ENVIRON_KEY: Final = "flask_openrouter.connection"
 
@@ -197,22 +198,18 @@ def get_connection() -> Connection:
             " auth.for_owner(owner_id)."
         )
     owner_id = get_services().owners.current()
+    environ = this_request().environ
     # Kept with the request, not on g: g lives as long as the app context, which may be longer. And
     # looked at with the owner, who changes when the app signs somebody in or out.
-    connection: Connection | None = request.environ.get(_ENVIRON_KEY)
+    connection: Connection | None = environ.get(_ENVIRON_KEY)
     if connection is None or connection.owner_id != owner_id:
-        connection = request.environ[_ENVIRON_KEY] = Connection(real_app(), owner_id)
+        connection = environ[_ENVIRON_KEY] = Connection(this_app(), owner_id)
     return connection
 
 
 def drop_connection() -> None:
     """Let this request read the key anew: another one has been stored."""
-    request.environ.pop(_ENVIRON_KEY, None)
-
-
-def real_app() -> Flask:
-    """Return the current app itself, not the proxy: for signals, and to be kept."""
-    return cast(LocalProxy[Flask], current_app)._get_current_object()
+    this_request().environ.pop(_ENVIRON_KEY, None)
 
 
 #: The connection of this request's visitor; false when they have not connected.

@@ -51,7 +51,8 @@ class NotConnectedError(OpenRouterError):
 class LoginError(OpenRouterError):
     """This login cannot be finished; the visitor has to start again.
 
-    ``reason`` is a short machine-readable code, one of those documented with the subclasses.
+    ``reason`` is a short machine-readable code: one of those documented with the subclasses, or
+    ``insecure_address``, to which OpenRouter sends nobody back.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -72,14 +73,19 @@ class AccessDeniedError(LoginError):
 
 
 class KeyStorageError(OpenRouterError):
-    """The storage failed. The cause is chained; the message names the operation only."""
+    """The storage failed. ``__cause__`` is what it raised; the message names the operation only.
+
+    Without a cause: the storage did not keep what it was given, or the id of the app's user is one
+    that no storage can keep apart from others.
+    """
 
 
 class TransportError(OpenRouterError):
     """OpenRouter gave no usable HTTP answer: unreachable, TLS failure, connection lost.
 
     ``was_sent`` is true when the request may have reached OpenRouter. A code that was sent may have
-    been turned into a key although nobody saw the answer.
+    been turned into a key although nobody saw the answer. ``is_retryable``: whether the same call
+    may work a little later, if it changes nothing.
     """
 
     is_retryable = True
@@ -96,7 +102,8 @@ class TransportTimeoutError(TransportError):
 class InvalidAnswerError(OpenRouterError):
     """OpenRouter answered something that its documentation does not allow.
 
-    ``status`` is the HTTP status of that answer, or None if it was not even HTTP.
+    ``status`` is the HTTP status of that answer, or None if it was not even HTTP. ``is_retryable``
+    is false.
     """
 
     is_retryable = False

@@ -6,17 +6,18 @@ import inspect
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask
 
-from . import guard
+from . import guard, parking
 from .callback_url import SECURE_ON_HTTP
 from .callbacks import Callbacks
 from .cli import create_commands
 from .client import OpenRouterClient
 from .config import Settings
-from .connection import Connection, real_app
+from .connection import Connection
+from .current import this_app
 from .errors import ConfigurationError
 from .owner import Owners, check_app_user
 from .services import EXTENSION_KEY, Services, SpentStates, get_services
@@ -28,7 +29,7 @@ from .storage.vault import KeyVault
 from .templating import add_template_names
 from .views import create_blueprint
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,7 +57,8 @@ class OpenRouterAuth:
         clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         if inspect.isclass(storage):
-            raise ConfigurationError(f"storage is the class {storage.__name__}: pass an object.")
+            name: str = storage.__name__  # pyright: ignore[reportAttributeAccessIssue]
+            raise ConfigurationError(f"storage is the class {name}: pass an object.")
         if storage is not None and not isinstance(storage, KeyStorage):
             raise ConfigurationError(
                 f"storage is a {type(storage).__name__}, which lacks get(owner_id),"
@@ -89,7 +91,9 @@ class OpenRouterAuth:
             )
         settings = Settings.from_config(app.config)
         _warn_of_session_cookie(app, settings.callback_url or "")
-        cookie = ExtensionCookie(settings.key_max_age)
+        # Not the requests alone: a proxy that speaks https for the app may not tell.
+        is_secure = (settings.callback_url or "").startswith("https:")
+        cookie = ExtensionCookie(settings.key_max_age, is_secure=is_secure)
         storage = self._storage
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
@@ -117,6 +121,10 @@ class OpenRouterAuth:
             ),
             owners=Owners(cookie, settings.secret_keys, self._callbacks, cookie_storage),
             callbacks=self._callbacks,
+            finished_cookie=ExtensionCookie(
+                settings.login_max_age, suffix="-done", is_secure=is_secure
+            ),
+            unsaved_cookie=ExtensionCookie(parking.MAX_AGE, suffix="-unsaved", is_secure=is_secure),
             spent_states=SpentStates(settings.login_max_age),
             clock=self._clock,
         )
@@ -171,7 +179,7 @@ class OpenRouterAuth:
             )
         if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
             owner_id = check_app_user(owner_id)
-        return Connection(real_app(), owner_id)
+        return Connection(this_app(), owner_id)
 
 
 def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Response, request
 
+from .current import this_request
 from .pages import protect_page, show_problem
 from .problems import PROBLEMS
+
+_PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ")
 
 
 def refuse_background_load() -> Response | None:
@@ -16,15 +21,16 @@ def refuse_background_load() -> Response | None:
 
     HEAD, prefetch and sub-resources neither start nor finish anything.
     """
-    headers = request.headers
+    request = this_request()
+    sent = request.environ
     if request.method == "HEAD":
         return protect_page(Response(status=204))
-    purposes = [headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz")]
-    if any("prefetch" in purpose.lower() or "preview" in purpose.lower() for purpose in purposes):
+    purposes = (sent.get(name, "").lower() for name in _PURPOSES)
+    if any("prefetch" in purpose or "preview" in purpose for purpose in purposes):
         return protect_page(Response(status=503))
     if (
-        headers.get("Sec-Fetch-Mode", "navigate") != "navigate"
-        or headers.get("Sec-Fetch-Dest", "document") != "document"
+        sent.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
+        or sent.get("HTTP_SEC_FETCH_DEST", "document") != "document"
     ):
         return show_problem(PROBLEMS["not_a_visit"])
     return None
@@ -32,7 +38,8 @@ def refuse_background_load() -> Response | None:
 
 def is_cross_site() -> bool:
     """Whether a page of another origin sent the visitor here."""
-    return request.headers.get("Sec-Fetch-Site") not in (None, "same-origin", "none")
+    site = this_request().environ.get("HTTP_SEC_FETCH_SITE")
+    return site not in (None, "same-origin", "none")
 
 
 def is_same_origin() -> bool:

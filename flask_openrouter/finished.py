@@ -1,23 +1,21 @@
-"""Logins that this browser has finished, for visitors who reload the callback or go back to it.
+"""The login that this browser finished last, for visitors who reload the callback or go back to it.
 
-They land where the login led, as if nothing had happened: their code is not sent again.
+They land where the login led, as if nothing had happened: their code is not sent again. Kept in a
+small cookie of its own: a session that holds nothing else would be read with every request.
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
-from typing import Any, Final
-
-from flask import session
+from typing import Final
 
 from .authorization import AuthorizationRequest, binding_of, digest
 from .services import Services
 
-SESSION_KEY: Final = "_openrouter_finished"
-#: How many logins a browser remembers.
-MAX_FINISHED: Final = 2
 #: How long an address it remembers, in characters.
 MAX_NEXT_LENGTH: Final = 200
+_MARK_LENGTH: Final = 16
 
 
 @dataclass(frozen=True)
@@ -27,37 +25,26 @@ class FinishedLogin:
     next_url: str | None
 
 
-def remember_finished(request: AuthorizationRequest) -> None:
+def remember_finished(services: Services, request: AuthorizationRequest) -> None:
     """Let this browser know that it has finished this login."""
-    # A comfort, not worth much of the session cookie: a long address is not remembered.
+    # A comfort, not worth many bytes: a long address is not remembered.
     next_url = request.next_url if len(request.next_url or "") <= MAX_NEXT_LENGTH else None
-    entries = [[digest(request.state), request.binding, next_url], *_entries()]
-    session[SESSION_KEY] = entries[:MAX_FINISHED]
+    mark = digest(f"{digest(request.state)} {request.binding}")
+    services.finished_cookie.write(f"{mark}{next_url or ''}")
 
 
 def find_finished(services: Services, state: str) -> FinishedLogin | None:
-    """Return the login with this state that this browser finished as this user, or None."""
+    """Return the login with this state if this browser finished it last, as this user, or None.
+
+    Where it led is the browser's word: check it.
+    """
+    remembered = services.finished_cookie.read()
+    if remembered is None:
+        return None
     mark = digest(state)
     # What the app raises when it is asked for its user shows no state in its traceback.
     del state
-    for known, binding, next_url in _entries():
-        if known == mark and binding == binding_of(services):
-            return FinishedLogin(next_url)
-    return None
-
-
-def _entries() -> list[list[Any]]:
-    values = session.get(SESSION_KEY)
-    if not isinstance(values, list):
-        return []
-    return [value for value in values if _is_entry(value)]
-
-
-def _is_entry(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and isinstance(value[0], str)
-        and isinstance(value[1], str)
-        and isinstance(value[2], str | None)
-    )
+    mark = digest(f"{mark} {binding_of(services)}")
+    if not hmac.compare_digest(mark.encode(), remembered[:_MARK_LENGTH].encode(errors="replace")):
+        return None
+    return FinishedLogin(remembered[_MARK_LENGTH:] or None)

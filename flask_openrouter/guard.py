@@ -11,19 +11,26 @@ from flask import (
     Blueprint,
     Response,
     after_this_request,
-    current_app,
     jsonify,
-    request,
-    url_for,
 )
 
 from .callbacks import call
 from .connection import get_connection
+from .current import this_app, this_request
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
-from .pages import is_htmx, is_script, page_of_visitor, protect_page, see_other, show_problem
+from .pages import (
+    is_htmx,
+    is_script,
+    login_url_for,
+    page_of_visitor,
+    protect_page,
+    see_other,
+    show_problem,
+)
 from .problems import PROBLEMS, Problem
 from .redirects import safe_next
 from .services import get_services
+from .storage.cookie import vary_by_cookie
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,12 +85,14 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
+    is_async = inspect.iscoroutinefunction(view)
+
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         answer = refuse(on_missing, next_url)
         if answer is not None:
             return answer
-        run = current_app.ensure_sync(view)
+        run = this_app().ensure_sync(view) if is_async else view
         try:
             return run(*args, **kwargs)
         except (KeyRejectedError, NotConnectedError) as error:
@@ -99,7 +108,7 @@ def _guard(
 
 def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> Any:
     """Return the answer for a visitor without a key, or None when the view may run."""
-    if request.method == "OPTIONS":
+    if this_request().method == "OPTIONS":
         return None
     after_this_request(_keep_private)
     if get_connection():
@@ -137,14 +146,13 @@ def ask_to_connect(
     if callable(handler):
         return _answer_of(handler)
     next_url = next_url or page_of_visitor()
-    login_url = url_for("openrouter.login", next=next_url)
-    if on_missing == "json" or (on_missing is None and is_script()):
-        response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
-        response.status_code = 401
-        if is_htmx():
-            response.headers["HX-Redirect"] = login_url
-    else:
-        response = see_other(login_url)
+    login_url = login_url_for(next_url)
+    if on_missing == "redirect" or (on_missing is None and not is_script()):
+        return see_other(login_url)
+    response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
+    response.status_code = 401
+    if is_htmx():
+        response.headers["HX-Redirect"] = login_url
     return protect_page(response)
 
 
@@ -160,8 +168,8 @@ def _answer_of(handler: Callable[[], Any]) -> Any:
 
 def refuse_open_view() -> None:
     """Stop a view whose guard was put above its route: the route knows the bare function only."""
-    endpoint = request.endpoint
-    if endpoint is not None and hasattr(current_app.view_functions.get(endpoint), _MARK):
+    endpoint = this_request().endpoint
+    if endpoint is not None and hasattr(this_app().view_functions.get(endpoint), _MARK):
         raise RuntimeError(
             f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
             " decorator. Put it below, next to the function."
@@ -174,7 +182,6 @@ def protect(blueprint: Blueprint) -> None:
 
 
 def _keep_private(response: Response) -> Response:
-    response.vary.add("Cookie")
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    if not any(name.lower() == "cache-control" for name, _ in response.headers):
+        response.headers.add("Cache-Control", "no-store")
+    return vary_by_cookie(response)

@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from typing import Final
 
-from flask import current_app
 from itsdangerous import BadSignature, Signer
 
 from .callbacks import Callbacks, call
+from .current import this_app
 from .errors import KeyStorageError
 from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
 from .storage.owner_id import check_owner_id
@@ -54,7 +54,7 @@ class Owners:
         """
         if self._callbacks.owner_loader is not None:
             user_id = call(self._callbacks.owner_loader)
-        elif hasattr(current_app, "login_manager"):
+        elif hasattr(this_app(), "login_manager"):
             from flask_login import current_user
 
             user_id = current_user.get_id() if current_user.is_authenticated else None

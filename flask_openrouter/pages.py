@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,49 +15,55 @@ from flask import (
     jsonify,
     make_response,
     render_template,
-    request,
     url_for,
 )
 
+from .current import this_request
 from .errors import OpenRouterError
 from .problems import Problem
 from .redirects import safe_next
 from .services import get_services
+from .storage.cookie import vary_by_cookie
 
 if TYPE_CHECKING:
     from .doctor.finding import Finding
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 #: What RFC 3986 (section 3.3) allows in a path besides letters, digits and "-._~".
 _PATH_CHARACTERS: Final = "!$&'()*+,/:;=@"
+#: What may stand unescaped in a query besides those, but "&=" (RFC 3986, section 3.4).
+_QUERY_CHARACTERS: Final = "!$'()*,/:;?@"
+_PLAIN: Final = "text/plain; charset=utf-8"
 _SCRIPTS: Final = "; script-src 'self'"
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+_HEADERS: Final = (
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+)
 
 
 def protect_page(response: Response, *, scripts: bool = False) -> Response:
     """Add the headers of our pages: not cached, not framed, no referrer.
 
-    ``scripts`` allows our own script files; nothing is ever inline.
+    ``response``: a new one of ours, without any of these. ``scripts`` allows our own script files;
+    nothing is ever inline.
     """
-    response.headers.update(_HEADERS)
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; form-action {_form_targets()};"
-        f" frame-ancestors 'none'; base-uri 'none'{_SCRIPTS if scripts else ''}"
-    )
-    response.vary.add("Cookie")
-    return response
+    policy = _policy(get_services().settings.login_redirect_url or "", scripts)
+    response.headers.extend((*_HEADERS, ("Content-Security-Policy", policy)))
+    return vary_by_cookie(response)
 
 
-def _form_targets() -> str:
+@cache
+def _policy(landing_url: str, scripts: bool) -> str:
     # Browsers apply the policy to where a form leads in the end: a login may end on another site.
-    landing = urlsplit(get_services().settings.login_redirect_url or "")
-    return f"'self' {landing.scheme}://{landing.netloc}" if landing.netloc else "'self'"
+    landing = urlsplit(landing_url)
+    targets = f"'self' {landing.scheme}://{landing.netloc}" if landing.netloc else "'self'"
+    return (
+        f"default-src 'none'; style-src 'self'; form-action {targets}; frame-ancestors 'none';"
+        f" base-uri 'none'{_SCRIPTS if scripts else ''}"
+    )
 
 
 def own_path() -> str:
@@ -64,9 +71,16 @@ def own_path() -> str:
     return unquote(url_for("openrouter.login").removesuffix("/login"))
 
 
+def login_url_for(next_url: str | None) -> str:
+    """Return the address of a login that leads to ``next_url``, which is checked."""
+    url = url_for("openrouter.login")
+    # Spelt as url_for spells it, which takes three times as long.
+    return url if next_url is None else f"{url}?next={quote(next_url, safe=_QUERY_CHARACTERS)}"
+
+
 def home_url() -> str:
     """Return the app's front page: where to go when nothing better is known."""
-    return f"{request.script_root}/"
+    return f"{this_request().script_root}/"
 
 
 def landing_url(next_url: str | None) -> str:
@@ -76,11 +90,15 @@ def landing_url(next_url: str | None) -> str:
 
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
-    return safe_next(request.values.get("next"), own_path=own_path())
+    request = this_request()
+    # A form's address may hold it, too.
+    next_url = (request.args if request.method == "GET" else request.values).get("next")
+    return None if next_url is None else safe_next(next_url, own_path=own_path())
 
 
 def page_of_visitor() -> str | None:
     """Return the page that the visitor is on, as a safe path to come back to, or None."""
+    request = this_request()
     if request.method in ("GET", "HEAD") and not is_script():
         # Not request.url, which leaves a per cent sign of the path as it is.
         path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
@@ -99,9 +117,7 @@ def page_of_visitor() -> str | None:
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to an address that is already checked, unchanged."""
-    response = Response(status=303, content_type="text/plain; charset=utf-8")
-    response.headers["Location"] = url
-    return response
+    return protect_page(Response(status=303, headers=(("Content-Type", _PLAIN), ("Location", url))))
 
 
 def is_script() -> bool:
@@ -109,12 +125,13 @@ def is_script() -> bool:
 
     (Fetch Metadata: ``Sec-Fetch-Mode``, ``Sec-Fetch-Dest``.)
     """
-    headers = request.headers
-    if is_htmx() or headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
+    request = this_request()
+    sent = request.environ
+    if is_htmx() or sent.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
         return True
-    if headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+    if sent.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate":
         return True
-    if headers.get("Sec-Fetch-Dest", "document") == "empty":
+    if sent.get("HTTP_SEC_FETCH_DEST", "document") == "empty":
         return True
     if request.is_json:
         return True
@@ -124,7 +141,9 @@ def is_script() -> bool:
 
 def is_htmx() -> bool:
     """Whether htmx made this request (htmx documentation, "Request Headers")."""
-    return request.headers.get("HX-Request", "").lower() == "true"
+    sent = this_request().environ
+    is_made_by_htmx: bool = sent.get("HTTP_HX_REQUEST", "").lower() == "true"
+    return is_made_by_htmx
 
 
 def show_problem(
@@ -140,7 +159,7 @@ def show_problem(
         "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
     )
     settings = get_services().settings
-    login_url = url_for("openrouter.login", next=next_url)
+    login_url = login_url_for(next_url)
     if is_script():
         response = jsonify(
             error=problem.code, message=problem.title, login_url=login_url, reference=reference

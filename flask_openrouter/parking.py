@@ -12,13 +12,11 @@ from typing import Final
 from .secret import HoldsSecret
 from .services import Services
 from .storage.cipher import bound_to
-from .storage.cookie import BROWSER, ExtensionCookie
+from .storage.cookie import BROWSER
 from .storage.record import KeyRecord
 
 #: How long a key waits, in seconds.
 MAX_AGE: Final = 600
-
-_COOKIE: Final = ExtensionCookie(MAX_AGE, suffix="-unsaved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +32,13 @@ def park(services: Services, parked: Parked) -> None:
     # No owner id holds a NUL.
     plaintext = parked.owner_id.encode() + b"\0" + parked.record.to_bytes()
     user_id = None if parked.owner_id.startswith(BROWSER) else parked.owner_id
-    _COOKIE.write(services.cipher.encrypt(plaintext, _context(services, user_id)))
+    services.unsaved_cookie.write(services.cipher.encrypt(plaintext, _context(services, user_id)))
 
 
 def find_parked(services: Services) -> Parked | None:
     """Return what waits in this browser for this user, or None."""
     context = _context(services, services.owners.app_user())
-    plaintext = services.cipher.decrypt(_COOKIE.read() or "", context)
+    plaintext = services.cipher.decrypt(services.unsaved_cookie.read() or "", context)
     owner_id, _, data = (plaintext or b"").partition(b"\0")
     record = KeyRecord.from_bytes(data)
     if record is None or services.clock() - record.connected_at > MAX_AGE:
@@ -48,10 +46,10 @@ def find_parked(services: Services) -> Parked | None:
     return Parked(owner_id.decode(), record)
 
 
-def clear() -> None:
+def clear(services: Services) -> None:
     """Delete the cookie, if there is one."""
-    if _COOKIE.read() is not None:
-        _COOKIE.write("")
+    if services.unsaved_cookie.read() is not None:
+        services.unsaved_cookie.write("")
 
 
 def _context(services: Services, user_id: str | None) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from .errors import ConfigurationError, KeyStorageError
 from .storage.cookie import CookieStorage
@@ -25,7 +25,7 @@ class Rotation:
         self._vault = vault
         self._storage = _listable(vault)
         #: How many records ended how.
-        self.counts = dict.fromkeys(Outcome, 0)
+        self.counts: Final[dict[Outcome, int]] = dict.fromkeys(Outcome, 0)
 
     def count_owners(self) -> int:
         """Return about how many records there are. Raises :class:`KeyStorageError`."""

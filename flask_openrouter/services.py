@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from flask import current_app
-
 from .callbacks import Callbacks
 from .client import OpenRouterClient
 from .config import Settings
+from .current import this_app
 from .owner import Owners
 from .storage.cipher import KeyCipher
+from .storage.cookie import ExtensionCookie
 from .storage.vault import KeyVault
 
 EXTENSION_KEY: Final = "openrouter"
@@ -58,6 +58,10 @@ class Services:
     owners: Owners
     callbacks: Callbacks
     spent_states: SpentStates
+    #: Where the last login of this browser led.
+    finished_cookie: ExtensionCookie
+    #: Where a key waits that the storage refused.
+    unsaved_cookie: ExtensionCookie
     #: Unix time in seconds.
     clock: Callable[[], float]
     #: Which warnings were given already: each is worth saying once.
@@ -67,7 +71,7 @@ class Services:
 def get_services() -> Services:
     """Return the services of the current app. Raises RuntimeError without ``init_app``."""
     try:
-        services: Services = current_app.extensions[EXTENSION_KEY]
+        services: Services = this_app().extensions[EXTENSION_KEY]
     except KeyError:
         raise RuntimeError(
             "This app has no OpenRouter extension. Did you forget OpenRouterAuth(app),"

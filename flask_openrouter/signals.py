@@ -6,17 +6,19 @@ logged and goes no further. No signal ever carries a key, a code or a code_verif
 
 from __future__ import annotations
 
+from typing import Final
+
 from blinker import Namespace
 
 _namespace = Namespace()
 
 #: A key was stored. ``owner_id``: whose (str); ``openrouter_user_id``: the account (str or None);
 #: ``previous_openrouter_user_id``: the account connected before, if any (str or None).
-key_connected = _namespace.signal("openrouter-key-connected")
+key_connected: Final = _namespace.signal("openrouter-key-connected")
 
 #: A key was forgotten. ``owner_id`` (str); ``reason``: ``"visitor"`` (the disconnect route or
 #: ``current_openrouter.disconnect()``) or ``"rejected"`` (OpenRouter answered 401).
-key_disconnected = _namespace.signal("openrouter-key-disconnected")
+key_disconnected: Final = _namespace.signal("openrouter-key-disconnected")
 
 #: A login ended without a key. ``reason``: the code of the error page (str).
-login_failed = _namespace.signal("openrouter-login-failed")
+login_failed: Final = _namespace.signal("openrouter-login-failed")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .client.models import KeyInfo
     from .connection import Connection
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 #: Seconds that an answer is good for.
 FRESH_SECONDS: Final = 300.0

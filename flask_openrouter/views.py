@@ -72,7 +72,7 @@ def login() -> Response:
     except (LoginError, KeyStorageError) as error:
         failure = error
     else:
-        return protect_page(see_other(authorization_url(services, pending, callback_url)))
+        return see_other(authorization_url(services, pending, callback_url))
     return completion.fail(problem_of_login(failure), next_url, failure)
 
 
@@ -118,9 +118,9 @@ def disconnect() -> Response:
         failure = error
     if failure is not None:
         return show_problem(PROBLEMS["not_forgotten"], error=failure)
-    parking.clear()
+    parking.clear(get_services())
     target = next_of_request() or get_services().settings.disconnect_redirect_url
-    return protect_page(see_other(target or url_for("openrouter.disconnected", key=key_hash)))
+    return see_other(target or url_for("openrouter.disconnected", key=key_hash))
 
 
 def disconnected() -> Response:

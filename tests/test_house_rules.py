@@ -31,12 +31,24 @@ FLOORS = {
     "extension": 3,
     "config": 1,
     "client": 1,
+    "current": 1,
     "storage": 1,
     "errors": 0,
     "secret": 0,
     "signals": 0,
 }
 ASIDE = {"emulator", "testing", "pytest_plugin"}
+#: What an app may do without.
+OPTIONAL = {"flask_login", "httpx", "openai", "openrouter", "redis", "sqlalchemy"}
+#: Names under which anything ends up.
+NO_NOUNS = {"base", "common", "core", "helper", "helpers", "lib", "misc", "util", "utils"}
+#: What these words mean elsewhere is not what happens here.
+NO_WORDS = re.compile(
+    r"redirect_uri|revoke|transaction|log_?out|(?<!_)token(?!_bytes|_hex|_urlsafe)"
+)
+#: Fields that must not show. The code of a problem or a finding is its name.
+SECRETS = {"api_key", "code", "code_verifier", "encryption_key"}
+NO_SECRETS = {"problems.Problem.code", "doctor.finding.Finding.code"}
 
 
 def modules() -> dict[str, Path]:
@@ -49,6 +61,11 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
+PYTHON_FILES = [
+    path
+    for path in project_files("flask_openrouter", "example_app", "benchmarks", "tests")
+    if path.suffix == ".py"
+]
 
 
 def imports_of(name: str) -> Iterator[tuple[str, bool]]:
@@ -136,7 +153,7 @@ def test_the_lower_floors_know_no_flask() -> None:
     users = {
         name for name in below if any(t.partition(".")[0] == "flask" for t, _ in imports_of(name))
     }
-    assert users == {"storage.cookie"}
+    assert users == {"current", "storage.cookie"}
 
 
 def test_the_emulator_imports_nothing_of_ours() -> None:
@@ -162,12 +179,32 @@ def test_only_the_command_line_and_the_test_tools_know_the_emulator() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in project_files("flask_openrouter", "example_app", "tests") if p.suffix == ".py"],
+    PYTHON_FILES,
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_file_is_too_long(path: Path) -> None:
     most = MAX_TEST_LINES if path.is_relative_to(ROOT / "tests") else MAX_LINES
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most
+
+
+def test_every_file_is_named_after_something() -> None:
+    assert {path for path in PYTHON_FILES if path.stem.strip("_") in NO_NOUNS} == set()
+
+
+def test_optional_packages_are_imported_where_they_are_used() -> None:
+    """So that an app without them starts, and the error names the extra."""
+    for name in MODULES:
+        at_once = {t.partition(".")[0] for t, at_import in imports_of(name) if at_import}
+        # Names of ours come without the package's, and two of them are called like their extra.
+        assert at_once & OPTIONAL - {t.rpartition(".")[2] for t in OURS[name]} == set(), name
+
+
+def test_tests_replace_nothing_behind_the_codes_back() -> None:
+    """Clocks, ids and transports are handed in."""
+    for path, text in texts("tests", "benchmarks", "example_app"):
+        if path.suffix == ".py":
+            assert not re.search(r"^\s*(?:from|import) unittest" + r"\b.*\bmock", text, re.M), path
+            assert "mock" + ".patch" not in text, path
 
 
 def test_an_app_loads_nothing_that_it_does_not_use() -> None:
@@ -207,7 +244,31 @@ def test_the_public_names_are_exactly_these() -> None:
     assert len(flask_openrouter.__all__) == 6
     for name in flask_openrouter.__all__:
         assert getattr(flask_openrouter, name) is not None
+    public = {name for name in vars(flask_openrouter) if name[0].isalpha()}
+    assert public - names - set(MODULES) == {"KeyStorage", "OpenRouterError", "TYPE_CHECKING"} | (
+        public & {"annotations"}
+    )
     assert re.fullmatch(r"\d+\.\d+\.\d+", flask_openrouter.__version__)
+
+
+def test_all_of_a_module_is_all_that_it_offers() -> None:
+    """``__all__`` is exact: nothing public is missing, and nothing is named that is not there."""
+    exact = 0
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = [node for node in tree.body if _assigned(node) == "__all__"]
+        if named and name:
+            (listed,) = named
+            assert isinstance(listed, (ast.Assign, ast.AnnAssign))
+            offered = ast.literal_eval(listed.value) if listed.value else []
+            assert len(offered) == len(set(offered)), name
+            definitions = (ast.FunctionDef, ast.ClassDef)
+            defined = {node.name for node in tree.body if isinstance(node, definitions)}
+            assert {each for each in defined if not each.startswith("_")} <= set(offered), name
+            module = importlib.import_module(f"flask_openrouter.{name}")
+            assert {each for each in offered if not hasattr(module, each)} == set(), name
+            exact += 1
+    assert exact >= 8
 
 
 def test_every_error_descends_from_the_one_base() -> None:
@@ -252,14 +313,70 @@ def test_no_file_tells_where_it_was_written() -> None:
 
 
 def test_every_public_name_says_what_it_is() -> None:
-    for name, path in MODULES.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert ast.get_docstring(tree), name
-        for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                assert node.name.startswith("_") or _is_documented(node), f"{name}.{node.name}"
+    silent = [
+        f"{name}.{which}" for name, path in MODULES.items() for which in _undocumented(name, path)
+    ]
+    assert silent == []
+
+
+def _undocumented(name: str, path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if not ast.get_docstring(tree):
+        yield "(the module)"
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in tree.body:
+        if not isinstance(node, (*functions, ast.ClassDef)) or node.name.startswith("_"):
+            continue
+        if not _is_documented(node):
+            yield node.name
+        # A base of other people documents its methods; the names of a contract's tests say all.
+        is_plain = isinstance(node, ast.ClassDef) and not _bases_elsewhere(node)
+        for method in node.body if is_plain and not name.endswith("contract") else []:
+            is_public = isinstance(method, functions) and not method.name.startswith("_")
+            if is_public and not _is_documented(method):
+                yield f"{node.name}.{method.name}"
+
+
+def _bases_elsewhere(node: ast.ClassDef) -> set[str]:
+    bases = {ast.unparse(base).partition("[")[0] for base in node.bases}
+    return bases - {"Protocol", "Exception", "KeyStorage", "HoldsSecret"} - set(vars(errors))
 
 
 def _is_documented(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
-    is_overload = any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
-    return is_overload or bool(ast.get_docstring(node))
+    decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+    is_half = any(each == "overload" or each.endswith(".setter") for each in decorators)
+    return is_half or bool(ast.get_docstring(node))
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    found = 0
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_record = isinstance(node, ast.ClassDef) and any(
+                "dataclass" in ast.dump(decorator) for decorator in node.decorator_list
+            )
+            for field in node.body if is_record else []:
+                where = f"{name}.{node.name}.{_assigned(field)}"
+                if _assigned(field) in SECRETS and where not in NO_SECRETS:
+                    assert "repr=False" in ast.unparse(field), where
+                    found += 1
+    assert found >= 3
+
+
+def test_names_say_what_is_meant() -> None:
+    """An API key is no token, and disconnecting deletes nothing at OpenRouter.
+
+    The emulator plays OpenRouter, which does revoke keys and count tokens.
+    """
+    for name, path in MODULES.items():
+        if not is_aside(name):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                defined = [getattr(node, part, None) for part in ("name", "arg", "id")]
+                wrong = [each for each in defined if each and NO_WORDS.search(str(each))]
+                assert wrong == [], name
+
+
+def _assigned(node: ast.AST) -> str | None:
+    """Return the name that this statement assigns to, if it is one name."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from ..errors import ConfigurationError
@@ -41,12 +41,12 @@ class OpenRouterClient:
     """OpenRouter's OAuth, and the calls that go with it. Thread-safe; safe to use after a fork.
 
     :param base_url: OpenRouter, or an emulator on loopback, or a gateway of your own.
-    :param timeout: seconds for one whole call by the wall clock, retries included.
+    :param timeout: seconds for one whole call by the wall clock, retries included; more than 0.
     :param app_url: the app's address, sent as attribution with calls that carry a key.
     :param app_title: the app's name, likewise.
     :param app_categories: at most two of OpenRouter's categories, likewise.
     :param retries: how often a call that changes nothing is tried again after a 5xx or a lost
-        connection. An exchange is never tried again.
+        connection, 0 to 10. An exchange is never tried again.
     :param sleep: waits that many seconds between two tries.
     :raises ConfigurationError: if a value breaks its rules, or the environment names a certificate
         bundle that does not exist or a proxy that cannot be used.
@@ -63,7 +63,8 @@ class OpenRouterClient:
         retries: int = 2,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.base_url = normalize_base_url(base_url)
+        #: OpenRouter's origin, such as ``https://openrouter.ai``: lower case, without slash.
+        self.base_url: str = normalize_base_url(base_url)
         self._timeout = _checked_timeout(timeout)
         self._attribution = attribution_headers(app_url, app_title, app_categories)
         self._retries = _checked_retries(retries)
@@ -73,8 +74,8 @@ class OpenRouterClient:
     def __repr__(self) -> str:
         return f"<OpenRouterClient {self.base_url}>"
 
-    create_code_verifier = staticmethod(pkce.create_code_verifier)
-    create_code_challenge = staticmethod(pkce.create_code_challenge)
+    create_code_verifier: Final = staticmethod(pkce.create_code_verifier)
+    create_code_challenge: Final = staticmethod(pkce.create_code_challenge)
 
     def authorization_url(
         self,
@@ -156,6 +157,9 @@ class OpenRouterClient:
     ) -> AuthCode:
         """Create a code in the name of the key's owner (``POST /api/v1/auth/keys/code``).
 
+        :param api_key: the key in whose owner's name; OpenRouter may want a management key.
+        :param callback_url: as for :meth:`authorization_url`, and so are ``code_challenge``,
+            ``code_challenge_method``, ``key_label`` and ``limit``.
         :param expires_at: when the new key is to expire, with a time zone.
         :param usage_limit_type: when ``limit`` starts anew: ``"daily"``, ``"weekly"`` or
             ``"monthly"``.
@@ -192,7 +196,8 @@ class OpenRouterClient:
     def get_key_info(self, api_key: str, *, timeout: float | None = None) -> KeyInfo:
         """Return what OpenRouter says about a key (``GET /api/v1/key``).
 
-        :param timeout: seconds for this call by the wall clock, instead of the client's.
+        :param timeout: seconds for this call by the wall clock, retries included, instead of the
+            client's.
         :raises ValueError: if the key is malformed.
         :raises KeyRejectedError: the key was deleted, disabled or has expired.
         :raises APIError: another error status.

@@ -11,8 +11,9 @@ import re
 import uuid
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from .base_url import is_loopback_host, is_valid_host
 from .pkce import check_code_challenge, check_method
@@ -46,7 +47,7 @@ def build_authorization_url(
             raise ValueError("Without callback_url (headless), OpenRouter needs a code_challenge")
         if state is not None:
             raise ValueError("state travels inside callback_url, so it needs one")
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, str] = {}
     if callback_url is not None:
         parameters["callback_url"] = callback_with_state(callback_url, state)
     parameters |= pkce_parameters(code_challenge, code_challenge_method)
@@ -55,7 +56,8 @@ def build_authorization_url(
         parameters["limit"] = format(Decimal(str(checked_limit(limit))), "f")
     if key_label is not None:
         parameters["key_label"] = checked_key_label(key_label)
-    return f"{base_url}/auth?{urlencode(parameters, quote_via=quote, safe='')}"
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return f"{base_url}/auth?{query}"
 
 
 def build_auth_code_request(
@@ -109,26 +111,33 @@ def callback_with_state(callback_url: str, state: str | None) -> str:
     :raises ValueError: if the URL is not https, or http on loopback; if it has a fragment, a user
         name, a ``code`` (OpenRouter adds that) or, when one is to be added, a ``state``.
     """
-    if problem := check_web_url(callback_url):
+    if not isinstance(callback_url, str):
+        raise ValueError("callback_url must be a text")
+    if problem := check_callback_url(callback_url, takes_state=state is not None):
         raise ValueError(f"callback_url {problem}")
-    match = _WEB_URL.fullmatch(callback_url)
-    assert match is not None  # noqa: S101 - check_web_url has just matched it
-    if match["scheme"].lower() == "http" and not is_loopback_host(match["host"].lower()):
-        raise ValueError(
-            "callback_url must use https; OpenRouter takes plain http on localhost and 127.0.0.1 "
-            "only"
-        )
-    query = match["query"] or ""
-    reserved = ("code",) if state is None else ("code", "state")
-    for name in reserved:
-        if re.search(rf"[?&]{name}(?:=|&|$)", query):
-            raise ValueError(f"callback_url must not have a {name} parameter of its own")
     if state is None:
         return callback_url
     if not (isinstance(state, str) and _STATE.fullmatch(state)):
         raise ValueError("state must be 1 to 1024 printable ASCII characters (RFC 6749 §A.5)")
-    separator = "" if query.endswith(("?", "&")) else "&" if query else "?"
+    separator = "?" if "?" not in callback_url else "" if callback_url[-1] in "?&" else "&"
     return f"{callback_url}{separator}state={quote(state, safe='')}"
+
+
+# An app has one callback address for each of its names, and asks twice in every login.
+@lru_cache(maxsize=64)
+def check_callback_url(callback_url: str, *, takes_state: bool) -> str | None:
+    """Return what is wrong with an address to which OpenRouter shall send visitors back, as
+    "must ...", or None. ``takes_state``: whether a ``state`` will be added."""
+    if problem := check_web_url(callback_url):
+        return problem
+    match = _WEB_URL.fullmatch(callback_url)
+    assert match is not None  # noqa: S101 - check_web_url has just matched it
+    if match["scheme"].lower() == "http" and not is_loopback_host(match["host"].lower()):
+        return "must use https; OpenRouter takes plain http on localhost and 127.0.0.1 only"
+    for name in ("code", "state") if takes_state else ("code",):
+        if re.search(rf"[?&]{name}(?:=|&|$)", match["query"] or ""):
+            return f"must not have a {name} parameter of its own"
+    return None
 
 
 def pkce_parameters(code_challenge: str | None, method: str | None) -> dict[str, str]:

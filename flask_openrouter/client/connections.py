@@ -53,11 +53,12 @@ class _LimitedTLSConnection(_LimitedConnection, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _LimitedConnection
+    # urllib3's own classes do not fit its protocol either, if one asks pyright.
+    ConnectionCls = _LimitedConnection  # pyright: ignore[reportAssignmentType]
 
 
 class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _LimitedTLSConnection
+    ConnectionCls = _LimitedTLSConnection  # pyright: ignore[reportAssignmentType]
 
 
 class Adapter(HTTPAdapter):

@@ -34,9 +34,9 @@ class Deadline:
 
     def __init__(self, seconds: float = inf) -> None:
         now = monotonic()
-        self.finish_by = now + seconds
-        self.connect_by = inf if seconds == inf else now + min(seconds, CONNECT_SECONDS)
-        self.was_sent = False
+        self.finish_by: float = now + seconds
+        self.connect_by: float = inf if seconds == inf else now + min(seconds, CONNECT_SECONDS)
+        self.was_sent: bool = False
 
     def remaining(self) -> float:
         """Return the seconds left for what the request is doing now; infinite without a limit."""

@@ -37,7 +37,8 @@ def is_code(value: object) -> bool:
 class IssuedKey(HoldsSecret):
     """A new key (``POST /api/v1/auth/keys``).
 
-    ``openrouter_user_id`` is None when OpenRouter does not say who approved.
+    ``api_key`` is the key, which shows in no ``repr``. ``openrouter_user_id`` is None when
+    OpenRouter does not say who approved.
     """
 
     api_key: str = field(repr=False)
@@ -53,7 +54,11 @@ class IssuedKey(HoldsSecret):
 
 @dataclass(frozen=True, slots=True)
 class AuthCode(HoldsSecret):
-    """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes."""
+    """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes.
+
+    ``code`` shows in no ``repr``. ``app_id`` is OpenRouter's number of the app, ``created_at`` has
+    a time zone; each is None when OpenRouter leaves it out.
+    """
 
     code: str = field(repr=False)
     app_id: int | None = None
@@ -80,8 +85,12 @@ class KeyInfo:
     A field that OpenRouter leaves out, or sends as another type, is None; new ones are ignored.
     ``label`` is the masked key. ``limit`` is None for a key without a limit of its own, and
     ``limit_remaining`` is what is left of it, not the balance of the account. ``limit_reset`` is
-    ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``byok_`` means spending on the person's own
-    provider keys.
+    ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``usage`` is what was spent in all;
+    ``usage_daily``, ``usage_weekly`` and ``usage_monthly`` in the current day, week and month.
+    ``byok_`` means spending on the person's own provider keys, and ``include_byok_in_limit``
+    whether that counts against the limit. ``is_free_tier``: nothing was ever paid.
+    ``is_management_key``: it manages other keys. ``creator_user_id``, ``organization_id`` and
+    ``workspace_id`` say whose it is. ``expires_at`` has a time zone.
     """
 
     label: str | None = None

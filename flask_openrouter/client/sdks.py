@@ -114,18 +114,17 @@ def openrouter_client(
 
     http = httpx.Client(event_hooks={"response": [heed]})
     never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
-    sdk = OpenRouter(
-        **{
-            "api_key": api_key,
-            "server_url": f"{base_url}/api/v1",
-            "client": http,
-            "retry_config": never,
-            "timeout_ms": int(_READ_SECONDS * 1000),
-            "http_referer": headers.get("HTTP-Referer"),
-            "x_open_router_title": headers.get("X-OpenRouter-Title"),
-            "x_open_router_categories": headers.get("X-OpenRouter-Categories"),
-            **options,
-        }
-    )
+    arguments: dict[str, Any] = {
+        "api_key": api_key,
+        "server_url": f"{base_url}/api/v1",
+        "client": http,
+        "retry_config": never,
+        "timeout_ms": int(_READ_SECONDS * 1000),
+        "http_referer": headers.get("HTTP-Referer"),
+        "x_open_router_title": headers.get("X-OpenRouter-Title"),
+        "x_open_router_categories": headers.get("X-OpenRouter-Categories"),
+        **options,
+    }
+    sdk = OpenRouter(**arguments)
     weakref.finalize(sdk, http.close)
     return sdk

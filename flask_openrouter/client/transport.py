@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from time import monotonic
+from typing import Final
 
 import requests
 import urllib3
@@ -32,7 +33,7 @@ from .deadline import Deadline, LimitedSSLSocket, limited_by
 from .environment import CA_VARIABLES, Environment
 from .outcome import without_trace
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 
 class Transport:

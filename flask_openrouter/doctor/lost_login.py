@@ -12,7 +12,7 @@ from flask import request
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature
 
-from ..connection import real_app
+from ..current import this_app
 from .addresses import check_callback_url
 from .case import Case, Site
 from .finding import Finding, examine, problem, warning
@@ -26,7 +26,7 @@ CODES: Final = frozenset({"unknown", "insecure_address", "cross_site"})
 def explain_lost_login() -> tuple[Finding, ...]:
     """Return what the settings of this app and the cookies of this request tell."""
     # A check that fails is a finding: the page is shown in any case.
-    return examine("lost_login", "Lost login", _look, Case.of(real_app())).findings
+    return examine("lost_login", "Lost login", _look, Case.of(this_app())).findings
 
 
 def _look(case: Case) -> Iterator[Finding]:

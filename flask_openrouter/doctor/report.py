@@ -13,7 +13,7 @@ import click
 
 from .finding import Finding, Result, Severity
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 #: Version of the JSON document. It changes when a program that reads it would have to.
 VERSION: Final = 1

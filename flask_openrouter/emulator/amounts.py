@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any, TypeGuard
 
 
 def is_amount(value: Any) -> TypeGuard[float]:
     """Whether ``value`` is a finite number, zero or more. ``True`` is not a number here."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    # An integer may be too big to ask isfinite() about it.
+    return 0 <= value <= sys.float_info.max
 
 
 def in_usd(amount: float) -> str:

@@ -6,7 +6,7 @@ from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from . import account, chat, consent, console, control, oauth
+from . import account, chat, consent, console, control, oauth, openapi
 from .bodies import MAX_BODY_LENGTH
 from .config import EmulatorConfig
 from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
@@ -19,14 +19,14 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     """Return a WSGI app that behaves as OpenRouter does, for development and tests.
 
     Its handle is ``app.extensions["openrouter_emulator"]``. Serve it on loopback only, as
-    :func:`flask_openrouter.emulator.run_in_thread` does.
+    :func:`~flask_openrouter.emulator.run_in_thread` does.
     """
     app = Flask(__name__, static_url_path=f"{CONTROL_PREFIX}static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_LENGTH
     app.json.sort_keys = False  # type: ignore[attr-defined]
     emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
     emulator.wsgi_app = app.wsgi_app
-    for room in (consent, console, oauth, account, chat, control):
+    for room in (consent, console, oauth, account, chat, openapi, control):
         app.register_blueprint(room.bp)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)
@@ -88,10 +88,12 @@ def _answer_api_error(error: APIError) -> ResponseReturnValue:
 
 def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
-    if not request.path.startswith(("/api/", CONTROL_PREFIX)):
-        return consent.message_page(status, error.name, error.description or "")
-    response = jsonify(APIError(status).as_json())
-    response.status_code = status
+    is_page = not request.path.startswith(("/api/", CONTROL_PREFIX))
+    if is_page:
+        response = consent.message_page(status, error.name, error.description or "")
+    else:
+        response = jsonify(APIError(status).as_json())
+        response.status_code = status
     if status == 405:
         response.headers["Allow"] = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     return response

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -24,7 +24,7 @@ from .models import DEFAULT_MODEL, Model, find_model
 PROVIDER = "Emulator"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
-bp = Blueprint("chat", __name__)
+bp: Final = Blueprint("chat", __name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +108,11 @@ def _begin(body: dict[str, Any], emulator: Emulator) -> Completion:
 
 
 def _choose_model(body: dict[str, Any]) -> Model:
-    fallbacks = body.get("models")
+    fallbacks = [] if body.get("models") is None else body["models"]
+    if not isinstance(fallbacks, list) or not all(isinstance(name, str) for name in fallbacks):
+        raise APIError(400)
     wanted = [body["model"]] if body.get("model") is not None else []
-    wanted += fallbacks if isinstance(fallbacks, list) else []
+    wanted += fallbacks
     if not wanted:
         return DEFAULT_MODEL
     known = (find_model(model_id) for model_id in wanted)
@@ -123,12 +125,24 @@ def _choose_model(body: dict[str, Any]) -> Model:
 def _is_message(message: object) -> bool:
     if not isinstance(message, dict) or message.get("role") not in ROLES:
         return False
-    return isinstance(message.get("content"), (str, list, type(None)))
+    content = message.get("content")
+    if isinstance(content, list):
+        return all(map(_is_part, content))
+    return isinstance(content, (str, type(None)))
+
+
+def _is_part(part: object) -> bool:
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        return False
+    return isinstance(part.get("text", ""), str)
 
 
 def _most_tokens(body: dict[str, Any]) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
         most = body.get(name)
+        if isinstance(most, float) and most.is_integer():
+            # JSON has one kind of number (RFC 8259 section 6).
+            most = int(most)
         if most is not None:
             if type(most) is not int or most < 1:
                 raise APIError(400)

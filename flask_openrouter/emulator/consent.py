@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, render_template, request
@@ -19,7 +20,7 @@ from .authorization import (
 from .emulator import Emulator, get_emulator
 from .errors import APIError
 
-bp = Blueprint("consent", __name__)
+bp: Final = Blueprint("consent", __name__)
 
 
 @bp.get("/auth")

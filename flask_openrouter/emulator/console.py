@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Blueprint, redirect, request
 from flask.typing import ResponseReturnValue
 
 from .consent import content_security_policy, is_own_form, message_page, page
 from .emulator import get_emulator
 
-bp = Blueprint("console", __name__)
+bp: Final = Blueprint("console", __name__)
 
 
 @bp.get("/")

@@ -20,7 +20,7 @@ of other origins are refused, so that no web page can drive an emulator through 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -29,7 +29,7 @@ from .bodies import read_json_object
 from .emulator import CONTROL_PREFIX, get_emulator
 from .errors import APIError
 
-bp = Blueprint("control", __name__, url_prefix=CONTROL_PREFIX.rstrip("/"))
+bp: Final = Blueprint("control", __name__, url_prefix=CONTROL_PREFIX.rstrip("/"))
 
 
 @bp.before_request

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import EllipsisType
-from typing import Any
+from typing import Any, Final
 
 from flask import current_app
 
@@ -22,6 +22,8 @@ from .ledger import Ledger
 EXTENSION_KEY = "openrouter_emulator"
 #: Where the control API and the pages' style live; neither recorded nor hit by faults.
 CONTROL_PREFIX = "/_emulator/"
+#: How far the clock can be advanced, in seconds: what is beyond the calendar cannot be shown.
+MAX_CLOCK_OFFSET = 100 * 366 * 86_400.0
 
 
 class Emulator:
@@ -32,10 +34,10 @@ class Emulator:
     """
 
     def __init__(self, config: EmulatorConfig | None = None) -> None:
-        self.ledger = Ledger()
-        self.journal = Journal()
-        self.fault_queue = FaultQueue()
-        self.closing = threading.Event()
+        self.ledger: Final = Ledger()
+        self.journal: Final = Journal()
+        self.fault_queue: Final = FaultQueue()
+        self.closing: Final = threading.Event()
         self.wsgi_app: visitor.WSGIApp | None = None
         self._first_config = config or EmulatorConfig()
         self._config = self._first_config
@@ -103,11 +105,14 @@ class Emulator:
     def advance_clock(self, seconds: float) -> None:
         """Let codes and keys grow older by ``seconds``.
 
-        :raises ValueError: if ``seconds`` is not a number, zero or more.
+        :raises ValueError: if ``seconds`` is not a number, zero or more, or the clock would be more
+            than a hundred years fast.
         """
         if not is_amount(seconds):
             raise ValueError("the clock moves by a number of seconds, zero or more")
         with self._lock:
+            if self._clock_offset + seconds > MAX_CLOCK_OFFSET:
+                raise ValueError("the clock moves by a hundred years at most")
             self._clock_offset += seconds
 
     def pause(self, seconds: float) -> None:

@@ -42,7 +42,7 @@ class APIError(Exception):
     ) -> None:
         super().__init__(status, message)
         self.status = status
-        self.message = message or MESSAGES.get(status, "Unknown error")
+        self.message: str = message or MESSAGES.get(status, "Unknown error")
         self.metadata = metadata
 
     def as_json(self) -> dict[str, Any]:

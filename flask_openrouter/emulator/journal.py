@@ -37,11 +37,12 @@ _HEADERS = (
 class RecordedRequest:
     """One request as it arrived, secrets redacted.
 
-    ``headers`` has the headers of interest by lower-case name; of ``authorization`` and ``cookie``
-    only that they were there. ``body`` is the parsed JSON or form, or ``None``. ``status`` is
-    ``None`` while the answer is under way and for an answer that was never given. ``api_key_hash``
-    is the SHA-256 of the bearer key. A redacted value reads ``sha256:<hex>``, so that tests can
-    compare without seeing it.
+    ``number`` counts the requests from 1. ``method``, ``path`` and ``query`` are what was asked,
+    and ``at`` is when: seconds since the epoch by the emulator's clock. ``headers`` has the headers
+    of interest by lower-case name; of ``authorization`` and ``cookie`` only that they were there.
+    ``body`` is the parsed JSON or form, or ``None``. ``status`` is ``None`` while the answer is
+    under way and for an answer that was never given. ``api_key_hash`` is the SHA-256 of the bearer
+    key. A redacted value reads ``sha256:<hex>``, so that tests can compare without seeing it.
     """
 
     number: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -20,7 +20,7 @@ from .pkce import CODE_CHALLENGE_METHODS, verifies
 
 EXCHANGE_PATH = "/api/v1/auth/keys"
 
-bp = Blueprint("oauth", __name__)
+bp: Final = Blueprint("oauth", __name__)
 
 
 @bp.route(EXCHANGE_PATH, methods=["OPTIONS"])

@@ -79,11 +79,12 @@ def run_in_thread(
 ) -> Iterator[Emulator]:
     """Serve an emulator for the duration of a ``with`` block and yield its handle.
 
-    ``port`` 0 takes a free one. Leaving the block stops the server within
-    :data:`SHUTDOWN_TIMEOUT` seconds and hangs up on whoever is still connected.
+    ``port`` 0 takes a free one. Leaving the block stops the server and hangs up on whoever is still
+    connected.
 
     :raises ValueError: if ``host`` is not loopback.
     :raises OSError: if the port is taken.
+    :raises RuntimeError: at the end of the block, if the server does not stop within 5 seconds.
     """
     connections = _Connections()
     app = create_emulator_app(config)

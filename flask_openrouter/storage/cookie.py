@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from flask import Response, after_this_request, current_app, has_request_context, request
+from flask import Response, after_this_request, has_request_context
+from werkzeug.http import dump_cookie
+
+from ..current import this_app, this_request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
 BROWSER: Final = "browser:"
@@ -19,58 +22,74 @@ BROWSER: Final = "browser:"
 class ExtensionCookie:
     """One small cookie: HttpOnly, SameSite=Lax, host-only, and ``__Host-`` with Secure on https.
 
-    ``max_age`` in seconds; ``suffix`` tells one cookie of the extension from another.
+    ``max_age`` in seconds; ``suffix`` tells one cookie of the extension from another;
+    ``is_secure``: whether visitors use https, whatever the requests say.
     """
 
-    def __init__(self, max_age: int, *, suffix: str = "") -> None:
+    def __init__(self, max_age: int, *, suffix: str = "", is_secure: bool = False) -> None:
         self._max_age = max_age
-        self._suffix = suffix
+        self._is_always_secure = is_secure
+        self._name = f"openrouter{suffix}"
         self._environ_key = f"flask_openrouter.cookie{suffix}"
         self._written_key = f"{self._environ_key}.written"
 
     @property
     def name(self) -> str:
         """The name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
-        return f"{'__Host-' if _is_secure() else ''}openrouter{self._suffix}"
+        return f"__Host-{self._name}" if self._is_secure() else self._name
 
     def read(self) -> str | None:
         """Return the value, as this request has set it or else as the browser sent it."""
         if not has_request_context():
             return None
+        request = this_request()
         value: str | None = request.environ.get(self._environ_key)
         if value is None:
             # Whatever comes of it is for this browser alone: no cache may hand it to another.
-            after_this_request(_vary_by_cookie)
+            after_this_request(vary_by_cookie)
             value = request.environ[self._environ_key] = request.cookies.get(self.name, "")
         return value or None
 
     def write(self, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        request.environ[self._environ_key] = value
-        if self._written_key not in request.environ:
-            request.environ[self._written_key] = True
+        environ = this_request().environ
+        environ[self._environ_key] = value
+        if self._written_key not in environ:
+            environ[self._written_key] = True
             after_this_request(self._send)
 
     def _send(self, response: Response) -> Response:
-        value = request.environ[self._environ_key]
-        response.set_cookie(
+        value = this_request().environ[self._environ_key]
+        cookie = dump_cookie(
             self.name,
             value,
             max_age=self._max_age if value else 0,
-            secure=_is_secure(),
+            # Every browser of today obeys Max-Age, and bytes count: no Expires besides.
+            sync_expires=False,
+            secure=self._is_secure(),
             httponly=True,
             samesite="Lax",
         )
-        return _vary_by_cookie(response)
+        response.headers.add("Set-Cookie", cookie)
+        return vary_by_cookie(response)
+
+    def _is_secure(self) -> bool:
+        # Behind a proxy that speaks https for the app, the app may know it from its settings only.
+        return (
+            self._is_always_secure
+            or this_request().is_secure
+            or bool(this_app().config["SESSION_COOKIE_SECURE"])
+        )
 
 
-def _is_secure() -> bool:
-    # Behind a proxy that speaks https for the app, the app may know it from its settings only.
-    return request.is_secure or bool(current_app.config["SESSION_COOKIE_SECURE"])
-
-
-def _vary_by_cookie(response: Response) -> Response:
-    response.vary.add("Cookie")
+def vary_by_cookie(response: Response) -> Response:
+    """Tell caches that this response is for this browser alone."""
+    for name, value in response.headers:
+        if name.lower() == "vary":
+            if value != "Cookie":
+                response.vary.add("Cookie")
+            return response
+    response.headers.add("Vary", "Cookie")
     return response
 
 

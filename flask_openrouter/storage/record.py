@@ -15,6 +15,7 @@ _USUAL_KEY: Final = re.compile(r"sk-or-v1-([0-9a-f]{64})")
 _IS_USUAL: Final = 1
 _HAS_USER: Final = 2
 _TIME_BYTES: Final = 5
+_KEY_AT: Final = 1 + _TIME_BYTES
 _KEY_BYTES: Final = 32
 
 #: The last second that a datetime can hold.
@@ -84,13 +85,11 @@ class KeyRecord(HoldsSecret):
     @classmethod
     def from_bytes(cls, data: bytes) -> KeyRecord | None:
         """Read what :meth:`to_bytes` wrote; None for anything else."""
-        start = 1 + _TIME_BYTES
-        if len(data) < start + 2 or data[0] > _IS_USUAL | _HAS_USER:
+        if len(data) < _KEY_AT + 2 or data[0] > _IS_USUAL | _HAS_USER:
             return None
         is_usual, has_user = data[0] & _IS_USUAL, data[0] & _HAS_USER
-        if not is_usual:
-            start += 2
-        end = start + (_KEY_BYTES if is_usual else int.from_bytes(data[start - 2 : start], "big"))
+        start = _KEY_AT if is_usual else _KEY_AT + 2
+        end = start + (_KEY_BYTES if is_usual else int.from_bytes(data[_KEY_AT:start], "big"))
         key, user = data[start:end], data[end:]
         if len(data) < end or (user and not has_user):
             return None
@@ -98,7 +97,7 @@ class KeyRecord(HoldsSecret):
             record = cls(
                 f"sk-or-v1-{key.hex()}" if is_usual else key.decode("ascii"),
                 user.decode(errors="surrogatepass") if has_user else None,
-                int.from_bytes(data[1 : 1 + _TIME_BYTES], "big"),
+                int.from_bytes(data[1:_KEY_AT], "big"),
             )
         except ValueError:
             return None

@@ -70,6 +70,8 @@ def log_in(
 def api_key_of(client: FlaskClient, *, base_url: str | None = None) -> str:
     """Return the key that the app holds for this client: to revoke it at the emulator, say.
 
+    ``base_url``: where the client finds the app, as for :func:`log_in`.
+
     Raises :class:`~flask_openrouter.errors.NotConnectedError` when it holds none.
     """
     with ExitStack() as stack:

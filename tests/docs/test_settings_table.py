@@ -1,9 +1,8 @@
-"""The README's table of settings is the settings."""
+"""The README's table of settings is the settings: their names, and their defaults."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -12,10 +11,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from settings_page import default_of, names_in_the_code, strings_of
 from visitor import Visitor
 
 import flask_openrouter
-from flask_openrouter import config
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.emulator.keys import fingerprint
 
@@ -24,29 +23,48 @@ PACKAGE = Path(flask_openrouter.__file__).parent
 ALWAYS_OF_FLASK = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
 
 
-def _strings(source: str) -> list[str]:
-    """Return every string of a module but its docstrings."""
-    tree = ast.parse(source)
-    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare
-    ]
+def _rows() -> list[list[str]]:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([A-Z_]+)`", cell)
 
 
 def _in_table() -> Counter[str]:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2]
-    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
-    return Counter(name for row in rows for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1]))
+    return Counter(name for row in _rows() for name in _names(row[0]))
+
+
+#: What the README says in words, and what the code has then.
+IN_WORDS = {
+    "none": ([], None),
+    "required": (None,),
+    "derived": (None,),
+    "the visitor's cookie": (None,),
+    "from the request": (None,),
+    # Where the app's root is, only a request tells.
+    "`/`": (None,),
+    "a page of the extension": (None,),
+}
+
+
+@pytest.mark.parametrize("row", _rows(), ids=lambda row: row[0])
+def test_the_defaults_are_those_of_the_code(row: list[str]) -> None:
+    for name in set(_names(row[0])) - ALWAYS_OF_FLASK:
+        default = default_of(name)
+        if row[1] in IN_WORDS:
+            assert default in IN_WORDS[row[1]]
+        elif isinstance(default, str):
+            assert row[1] == f"`{default}`"
+        else:
+            assert ast.literal_eval(row[1].strip("`")) == default
 
 
 def test_every_setting_is_in_the_table_once() -> None:
-    exact = re.compile(r"OPENROUTER_[A-Z_]+[A-Z]")
-    read = {text for text in _strings(inspect.getsource(config)) if exact.fullmatch(text)}
     table = _in_table()
-    assert read
-    assert set(table) - ALWAYS_OF_FLASK == read
+    assert set(table) - ALWAYS_OF_FLASK == names_in_the_code()
     assert set(table.values()) == {1}
 
 
@@ -58,7 +76,7 @@ def test_openrouter_api_key_is_named_nowhere_in_the_code(folder: str) -> None:
     # Built from parts, so that a search for the name finds only what matters.
     name = "_".join(["OPENROUTER", "API", "KEY"])
     for path in paths:
-        assert not [text for text in _strings(path.read_text(encoding="utf-8")) if name in text]
+        assert not [text for text in strings_of(path.read_text(encoding="utf-8")) if name in text]
 
 
 def test_a_key_of_the_developer_is_never_used(

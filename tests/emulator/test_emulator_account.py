@@ -123,7 +123,9 @@ def test_models_come_in_pages(emulator: Emulator, http: requests.Session) -> Non
         ids += [model["id"] for model in page["data"]]
         path = (page["links"]["next"] or "").removeprefix("/api/v1")
     assert len(ids) == len(set(ids)) == page["total_count"]
-    assert get(http, emulator, "/models?offset=999").json()["data"] == []
+    for beyond in ("999", "2362849", "9" * 100):
+        page = get(http, emulator, f"/models?offset={beyond}&limit={beyond}").json()
+        assert (page["data"], page["links"]["next"]) == ([], None)
 
 
 @pytest.mark.parametrize("query", ["offset=-1", "offset=x", "limit=0", "limit=\u0665", "limit="])
@@ -178,6 +180,7 @@ def test_the_app_is_known_by_its_callback_host(emulator: Emulator, http: request
         {"callback_url": CALLBACK_URL, "limit": "5"},
         {"callback_url": CALLBACK_URL, "limit": None},
         {"callback_url": CALLBACK_URL, "limit": True},
+        {"callback_url": CALLBACK_URL, "limit": 10**400},
         {"callback_url": CALLBACK_URL, "key_label": "x" * 101},
         {"callback_url": CALLBACK_URL, "key_label": 5},
         {"callback_url": CALLBACK_URL, "usage_limit_type": "yearly"},
@@ -187,8 +190,11 @@ def test_the_app_is_known_by_its_callback_host(emulator: Emulator, http: request
         {"callback_url": CALLBACK_URL, "expires_at": "2099-12-31T23:59:59"},
         {"callback_url": CALLBACK_URL, "expires_at": "2099-02-31T23:59:59Z"},
         {"callback_url": CALLBACK_URL, "expires_at": "2001-01-01T00:00:00Z"},
+        {"callback_url": CALLBACK_URL, "expires_at": "9999-12-31T23:59:59-12:00"},
         {"callback_url": CALLBACK_URL, "expires_at": 5},
         {"callback_url": CALLBACK_URL, "workspace_id": "not-a-uuid"},
+        {"callback_url": CALLBACK_URL, "workspace_id": "{12345678-1234-4234-8234-123456789012}"},
+        {"callback_url": CALLBACK_URL, "workspace_id": "12345678123442348234123456789012"},
         {"callback_url": CALLBACK_URL, "workspace_id": None},
         {"callback_url": CALLBACK_URL, "code_challenge_method": "S256"},
         {"callback_url": CALLBACK_URL, "code_challenge": "short"},

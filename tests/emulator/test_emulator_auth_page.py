@@ -140,7 +140,7 @@ def test_a_parameter_given_twice_is_refused(
     assert ask(http, f"{url}&{name}=http://localhost/").status_code == 400
 
 
-@pytest.mark.parametrize("limit", ["0", "0.5", "100", "1e2", "2.5E-1"])
+@pytest.mark.parametrize("limit", ["0", "0.5", "100", "1e2", "2.5E-1", "7.4e+307", "1" + "0" * 30])
 def test_a_limit_of_zero_or_more_is_granted(
     emulator: Emulator, http: requests.Session, limit: str
 ) -> None:
@@ -245,6 +245,14 @@ def test_other_methods_and_pages_are_marked_as_well(
         assert "EMULATOR" in answer.text
         assert answer.headers["X-OpenRouter-Emulator"] == "1"
         assert "script" not in answer.text
+
+
+def test_a_method_that_is_not_allowed_is_told_which_are(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    """RFC 9110 section 15.5.6."""
+    answer = http.put(f"{emulator.url}/auth", timeout=5)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
 def test_the_front_page_lists_the_keys_without_giving_them_away(

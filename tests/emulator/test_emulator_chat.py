@@ -74,7 +74,7 @@ def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: reques
         ([{"role": "system", "content": "Be brief."}], "without words"),
         ([user("x" * 1000)], "x" * 280 + "…"),
         ([user("one"), {"role": "assistant", "content": "1"}, user("two")], "message 2"),
-        ([user([{"type": "text", "text": "from parts"}, {"type": "image_url"}, 5])], "from parts"),
+        ([user([{"type": "text", "text": "from parts"}, {"type": "image_url"}])], "from parts"),
         ([user("<img src=x onerror=alert(1)>")], "<img src=x onerror=alert(1)>"),
     ],
 )
@@ -158,6 +158,9 @@ def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session, na
     answer = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["completion_tokens"] == 3
+    # JSON has one kind of number (RFC 8259 section 6).
+    same = chat(http, emulator, emulator.issue_key(), **{name: 3.0}).json()
+    assert same["usage"] == answer["usage"]
     whole = chat(http, emulator, emulator.issue_key(), **{name: 1000}).json()
     assert whole["choices"][0]["finish_reason"] == "stop"
 
@@ -195,6 +198,12 @@ def test_the_first_known_model_answers(
         {"stream": "yes"},
         {"max_tokens": 0},
         {"max_tokens": True},
+        {"max_tokens": 2.5},
+        {"models": "openai/gpt-4o"},
+        {"models": ["openai/gpt-4o", 5]},
+        {"messages": [{"role": "user", "content": ["text"]}]},
+        {"messages": [{"role": "user", "content": [{"text": "without a type"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
         {"max_completion_tokens": "5"},
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from chat_visitor import ORIGIN, ChatVisitor
@@ -14,8 +15,8 @@ from flask_openrouter.emulator import Emulator
 
 
 @pytest.fixture
-def app(openrouter_app_config: dict[str, object]) -> Flask:
-    return create_app(openrouter_app_config)
+def app(openrouter_app_config: dict[str, object], tmp_path: Path) -> Flask:
+    return create_app({**openrouter_app_config, "CHAT_DATABASE": str(tmp_path / "chat.db")})
 
 
 @pytest.fixture
@@ -27,3 +28,12 @@ def visitor(app: Flask, openrouter_emulator: Emulator) -> ChatVisitor:
 def connected(visitor: ChatVisitor, openrouter_login: Callable[..., TestResponse]) -> ChatVisitor:
     openrouter_login(visitor.client, "/", base_url=ORIGIN)
     return visitor
+
+
+@pytest.fixture
+def other(app: Flask, openrouter_emulator: Emulator) -> ChatVisitor:
+    """Somebody else, in another browser, with another account."""
+    stranger = ChatVisitor(app, openrouter_emulator)
+    with openrouter_emulator.configured(openrouter_user_id="user_other"):
+        stranger.connect()
+    return stranger

@@ -72,6 +72,26 @@ def test_the_demo_runs_on_an_emulator_of_its_own(tmp_path: Path) -> None:
     assert "canary" not in said, "the access log must not hold authorization codes"
 
 
+def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    with demo(tmp_path / "log", PORT=str(free_port()), TMPDIR=str(folder)):
+        assert list(folder.rglob("chat.db"))
+    assert list(folder.iterdir()) == []
+
+
+def test_with_a_key_of_your_own_conversations_stay(tmp_path: Path) -> None:
+    file = tmp_path / "kept.db"
+    settings = {
+        "FLASK_SECRET_KEY": "a key of somebody's own, for this test",
+        "TMPDIR": str(tmp_path),
+    }
+    settings["FLASK_CHAT_DATABASE"] = str(file)
+    with demo(tmp_path / "log", PORT=str(free_port()), **settings):
+        pass
+    assert file.exists()
+
+
 def test_a_name_that_was_pointed_here_gets_nowhere(tmp_path: Path) -> None:
     """DNS rebinding: another site's name for 127.0.0.1 is not this app."""
     with demo(tmp_path / "log", "--port", str(free_port())) as address:

@@ -1,29 +1,26 @@
-"""Colours that everybody can read (WCAG 2.2, 1.4.3 and 1.4.11)."""
+"""Colours that everybody can read (WCAG 2.2, 1.4.3 and 1.4.11), and files that can be read."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from project_files import ROOT, project_files
 
-CSS = (Path(__file__).parents[2] / "example_app/static/chat.css").read_text()
+APP = ROOT / "example_app"
+CSS = (APP / "static/base.css").read_text()
 LIGHT, DARK = (dict(re.findall(r"--([\w-]+): (#\w{6});", part)) for part in CSS.split("@media")[:2])
 
 TEXT = [
-    ("ink", "page"),
-    ("ink", "surface"),
-    ("ink", "sunken"),
-    ("ink", "mine"),
-    ("ink", "warn"),
-    ("ink", "ribbon"),
-    ("soft", "page"),
-    ("soft", "surface"),
+    *[("ink", on) for on in ("page", "surface", "sunken", "mine", "warn", "ribbon")],
+    *[("soft", on) for on in ("page", "surface", "sunken")],
+    *[(name, "sunken") for name in LIGHT if name.startswith("code-")],
     ("accent", "page"),
+    ("danger", "page"),
     ("on-accent", "accent"),
     ("on-accent", "accent-strong"),
 ]
-CONTROLS = [("control", "page"), ("control", "surface"), ("accent", "surface")]
+CONTROLS = [("control", "page"), ("control", "surface"), ("accent", "surface"), ("accent", "page")]
 
 
 def luminance(colour: str) -> float:
@@ -43,3 +40,17 @@ def test_text_and_controls_stand_out(theme: dict[str, str]) -> None:
     for least, pairs in ((4.5, TEXT), (3, CONTROLS)):
         for front, back in pairs:
             assert contrast(theme[front], theme[back]) >= least, (front, back)
+
+
+def test_no_file_of_the_example_is_longer_than_a_reader_likes() -> None:
+    lengths = {p.name: len(p.read_text().splitlines()) for p in project_files("example_app")}
+    assert len(lengths) > 30
+    assert {name: length for name, length in lengths.items() if length > 200} == {}
+
+
+def test_style_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
+    for path in (*APP.glob("static/*.css"), *APP.glob("static/*.js")):
+        text = path.read_text()
+        assert "@import" not in text
+        assert "url(" not in text
+        assert not re.search(r"https?://\w", text), path

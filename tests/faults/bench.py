@@ -211,8 +211,8 @@ class Person(Visitor):
         cookie = self.client.get_cookie("session")
         session = json.loads(session_text(cookie.value)) if cookie else {}
         for entry in session.get("_openrouter", []):
-            self.bench.canaries[f"waiting state {entry[0][:4]}"] = entry[0]
-            self.bench.canaries[f"waiting verifier {entry[0][:4]}"] = entry[1]
+            self.bench.canaries[f"waiting state {entry[:4]}"] = entry[:22]
+            self.bench.canaries[f"waiting verifier {entry[:4]}"] = entry[22:65]
 
 
 class Scene:

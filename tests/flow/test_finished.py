@@ -54,11 +54,25 @@ def test_a_login_that_failed_is_not_finished(visitor: Visitor, emulator: Emulato
     assert exchanges(emulator) == 2
 
 
-def test_a_browser_remembers_two_finished_logins(visitor: Visitor, emulator: Emulator) -> None:
-    callbacks = [emulator.approve(visitor.start(f"/?{n}")) for n in range(3)]
+def test_a_browser_remembers_the_login_it_finished_last(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    callbacks = [emulator.approve(visitor.start(f"/?{n}")) for n in range(2)]
     for callback in callbacks:
         visitor.get(callback)
-    assert [visitor.get(callback).status_code for callback in callbacks] == [400, 303, 303]
+    assert [visitor.get(callback).status_code for callback in callbacks] == [400, 303]
+
+
+def test_it_remembers_for_as_long_as_a_login_may_take(visitor: Visitor, emulator: Emulator) -> None:
+    landed = visitor.get(emulator.approve(visitor.start("/chat?a=b;c,d")))
+    (cookie,) = [line for line in landed.headers.getlist("Set-Cookie") if "openrouter-done" in line]
+    assert "Max-Age=600; HttpOnly; Path=/; SameSite=Lax" in cookie
+
+
+def test_a_connected_browser_has_no_session_of_ours(visitor: Visitor, emulator: Emulator) -> None:
+    """Flask would read it with every request."""
+    visitor.connect(emulator)
+    assert visitor.client.get_cookie("session") is None
 
 
 def test_a_long_address_is_not_remembered(visitor: Visitor, emulator: Emulator) -> None:
@@ -67,17 +81,25 @@ def test_a_long_address_is_not_remembered(visitor: Visitor, emulator: Emulator) 
     assert visitor.get(callback).location == "/"
 
 
-@pytest.mark.parametrize(
-    "planted", [None, 7, "x", [], {}, [None], [["x"]], [[1, None]], [["x", 2]]]
-)
-def test_foreign_contents_of_the_session_are_nothing(
-    visitor: Visitor, emulator: Emulator, planted: Any
+@pytest.mark.parametrize("planted", ["x", "/", "A" * 16, "A" * 3_000, "\\", "é" * 16, "%00"])
+def test_foreign_contents_of_the_cookie_are_nothing(
+    visitor: Visitor, emulator: Emulator, planted: str
 ) -> None:
     callback = emulator.approve(visitor.start("/guarded"))
-    with visitor.client.session_transaction() as session:
-        session["_openrouter_finished"] = planted
+    visitor.client.set_cookie("openrouter-done", planted)
     assert visitor.get(callback).location == "/guarded"
     assert visitor.get(callback).location == "/guarded"
+
+
+@pytest.mark.parametrize("planted", ["//evil.example", "https://evil.example", "/\\evil.example"])
+def test_where_it_led_is_checked_again(visitor: Visitor, emulator: Emulator, planted: str) -> None:
+    """A sibling site may have planted it."""
+    callback = emulator.approve(visitor.start("/guarded"))
+    visitor.get(callback)
+    cookie = visitor.client.get_cookie("openrouter-done")
+    assert cookie is not None
+    visitor.client.set_cookie("openrouter-done", cookie.value[:16] + planted)
+    assert visitor.get(callback).location == "/"
 
 
 def test_a_login_in_a_popup_ends_on_a_page_that_closes(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from servers import RedisServer, running_redis
+from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
 
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -20,12 +20,20 @@ def _redis_of_this_folder() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _postgresql_of_this_folder() -> Iterator[PostgreSQLServer]:
+    with running_postgresql() as server:
+        yield server
+
+
 class StoredApps:
     """Makes apps that share one storage of this ``kind``, and closes them."""
 
     def __init__(self, kind: str, make_app: Any, settings: dict[str, Any], closing: ExitStack):
         self.kind = kind
         self.is_server_side = kind != "cookie"
+        #: Where the keys lie, for a storage that has an address.
+        self.uri: str | None = settings.get("OPENROUTER_STORAGE_URI")
         self._make_app = make_app
         self._settings = settings
         self._closing = closing
@@ -43,7 +51,7 @@ def _close(app: Flask) -> None:
         app.extensions["openrouter"].vault.storage.close()
 
 
-@pytest.fixture(params=["cookie", "memory", "sqlite", "redis"])
+@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
 def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
     """Apps of each kind of storage, one after the other."""
     kind = request.param
@@ -52,6 +60,9 @@ def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredA
         settings["storage"] = MemoryStorage()
     elif kind == "sqlite":
         settings["OPENROUTER_STORAGE_URI"] = f"sqlite:///{tmp_path}/keys.db"
+    elif kind == "postgresql":
+        database = request.getfixturevalue("_postgresql_of_this_folder").create_database()
+        settings["OPENROUTER_STORAGE_URI"] = database
     elif kind == "redis":
         server: RedisServer = request.getfixturevalue("_redis_of_this_folder")
         server.execute("FLUSHALL")

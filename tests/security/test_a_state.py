@@ -27,6 +27,7 @@ from visitor import NAVIGATE, Visitor
 
 from flask_openrouter.emulator import Emulator
 
+UNRESERVED_22 = re.compile(r"[A-Za-z0-9_-]{22}")
 UNRESERVED_43 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -186,7 +187,7 @@ def test_r05_states_and_challenges_never_repeat_whatever_the_seed(app: Flask) ->
         random.seed(0)
         url = client.get("/openrouter/login", headers=NAVIGATE).location
         state, challenge = state_of(url), parameter(url, "code_challenge")
-        assert UNRESERVED_43.fullmatch(state)
+        assert UNRESERVED_22.fullmatch(state), "128 bits"
         assert UNRESERVED_43.fullmatch(challenge)
         seen |= {state, challenge}
     random.setstate(generator_state)

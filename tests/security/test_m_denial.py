@@ -5,18 +5,19 @@ from __future__ import annotations
 import gc
 import logging
 import secrets
-import sqlite3
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from attack import exchanges, pending
 from flask import Flask
 from leaks import response_bytes
+from sqlalchemy import select
+from sqlalchemy.sql.functions import count as rows_of
 from visitor import NAVIGATE, Visitor
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from werkzeug.wrappers import Request
@@ -28,31 +29,29 @@ MEGABYTES_10 = 10_000_000
 
 
 @pytest.fixture
-def stored(stored_apps: Any, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], int]:
+def stored(stored_apps: Any, request: pytest.FixtureRequest) -> Callable[[], int]:
     """Count what lies in the storage, past the code under test."""
 
     def count() -> int:
         if stored_apps.kind == "redis":
             size = request.getfixturevalue("_redis_of_this_folder").execute("DBSIZE")
             return int(size)
-        if stored_apps.kind == "sqlite":
-            return _rows(tmp_path / "keys.db")
         if stored_apps.kind == "memory":
             return len(list(stored_apps().extensions["openrouter"].vault.storage.owner_ids()))
-        return 0
+        return 0 if stored_apps.uri is None else _rows(stored_apps.uri)
 
     return count
 
 
-def _rows(path: Path) -> int:
-    database = sqlite3.connect(path)
+def _rows(uri: str) -> int:
+    engine = sqlalchemy.create_engine(uri)
     try:
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        # The names come from the database itself.
-        counts = [database.execute(f'SELECT count(*) FROM "{name}"') for (name,) in names]  # noqa: S608
-        return sum(rows.fetchone()[0] for rows in counts)
+        names = sqlalchemy.inspect(engine).get_table_names()
+        with engine.connect() as database:
+            counted = [select(rows_of()).select_from(sqlalchemy.table(name)) for name in names]
+            return sum(database.execute(rows).scalar_one() for rows in counted)
     finally:
-        database.close()
+        engine.dispose()
 
 
 def test_r100_logins_of_strangers_leave_nothing_on_the_server(

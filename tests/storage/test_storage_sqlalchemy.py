@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 from wire import counting_proxy
 
-from flask_openrouter.storage.sqlalchemy import PAGE, SQLAlchemyStorage, _create_upsert
+from flask_openrouter.storage.engine import create_storage_engine
+from flask_openrouter.storage.sqlalchemy import PAGE, STEP, SQLAlchemyStorage, _create_upsert
 
 
 @pytest.fixture
@@ -262,6 +263,23 @@ def test_listing_reads_in_pages_and_resumes_exactly() -> None:
     assert list(storage.owner_ids(after=owner_ids[700])) == owner_ids[701:]
     assert storage.count_owners() == len(owner_ids)
     storage.close()
+
+
+@pytest.mark.parametrize("rows", [0, STEP - 1, STEP, STEP + 1, 2 * STEP])
+def test_owners_are_counted_in_steps(rows: int) -> None:
+    """One statement over all rows of a big table would meet the time limit."""
+    engine = create_storage_engine("sqlite://")
+    storage = SQLAlchemyStorage(lambda: engine)
+    now = datetime.now(timezone.utc)
+    with engine.begin() as connection:
+        storage.table.create(connection)
+        values = {"ciphertext": "ciphertext", "created_at": now, "updated_at": now}
+        for start in range(0, rows, STEP):
+            owners = range(start, min(start + STEP, rows))
+            batch = [{"owner_id": f"{owner}", **values} for owner in owners]
+            connection.execute(storage.table.insert(), batch)
+    assert storage.count_owners() == rows
+    engine.dispose()
 
 
 def test_owners_are_compared_byte_by_byte_in_every_dialect() -> None:

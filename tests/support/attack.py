@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from flask_openrouter.emulator import Emulator
 
 EXCHANGE = "/api/v1/auth/keys"
-COOKIES = ("session", "openrouter")
+COOKIES = ("session", "openrouter", "openrouter-done")
 
 
 def exchanges(emulator: Emulator) -> int:
@@ -38,14 +38,14 @@ def state_of(url: str) -> str:
     )
 
 
-def pending(visitor: Visitor) -> list[list[object]]:
-    """Return the logins that wait in this browser's session, as they are kept."""
+def pending(visitor: Visitor) -> list[tuple[str, str]]:
+    """Return state and code_verifier of the logins that wait in this browser's session."""
     with visitor.client.session_transaction(base_url=visitor.base_url) as session:
-        return [list(entry) for entry in session.get("_openrouter", [])]
+        return [(entry[:22], entry[22:65]) for entry in session.get("_openrouter", [])]
 
 
-def states(visitor: Visitor) -> list[object]:
-    return [entry[0] for entry in pending(visitor)]
+def states(visitor: Visitor) -> list[str]:
+    return [state for state, _ in pending(visitor)]
 
 
 def save_jar(visitor: Visitor) -> dict[str, str]:

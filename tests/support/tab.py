@@ -67,13 +67,13 @@ class Tab:
         self.page.locator("#model:enabled").wait_for()
 
     def send(self, text: str) -> None:
-        self.page.get_by_label("Message").fill(text)
+        self.page.get_by_label("Message", exact=True).fill(text)
         self.page.keyboard.press("Enter")
 
     def wait_for_answer(self, count: int = 1) -> str:
         """Wait until ``count`` answers are finished; return the text of the last one."""
         from playwright import sync_api
 
-        answers = self.page.locator(".message.assistant:has(.foot)")
+        answers = self.page.locator(".message.assistant:not([data-state='writing'])")
         sync_api.expect(answers).to_have_count(count)
         return str(answers.last.locator(".text").inner_text())

@@ -1,0 +1,256 @@
+"""The JSON that goes in and out, as schemas (JSON Schema 2020-12) of the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .authorization import LIMIT_RESETS, MAX_CALLBACK_URL_LENGTH, MAX_KEY_LABEL_LENGTH
+from .chat import ROLES
+from .keys import KEY_MARKER, KEY_PREFIX
+from .pkce import CODE_CHALLENGE_METHODS
+
+Schema = dict[str, Any]
+
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+_HOST = r"(localhost|127(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLAG: Schema = {"type": "boolean"}
+AMOUNT: Schema = {"type": "number", "minimum": 0, "description": "US dollars"}
+NOTHING: Schema = {"type": "null"}
+DATE_TIME: Schema = {"type": "string", "format": "date-time"}
+
+CALLBACK_URL: Schema = {
+    "type": "string",
+    "maxLength": MAX_CALLBACK_URL_LENGTH,
+    "pattern": rf"^https?://{_HOST}(:{_PORT})?([/?][!-\"$-\[\]-~]*)?$",
+    "description": "Where the visitor goes with the code: on this machine, without a fragment",
+    "examples": ["http://localhost:3000/openrouter/callback"],
+}
+CODE_VERIFIER: Schema = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9._~-]{43,128}$",
+    "description": "RFC 7636 section 4.1",
+    "examples": ["dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"],
+}
+CODE_CHALLENGE: Schema = {
+    **CODE_VERIFIER,
+    "description": "RFC 7636 section 4.2. That of the method S256 has 43 letters, digits, - and _",
+    "examples": ["E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"],
+}
+CODE_CHALLENGE_METHOD: Schema = {"type": "string", "enum": list(CODE_CHALLENGE_METHODS)}
+KEY_LABEL: Schema = {"type": "string", "maxLength": MAX_KEY_LABEL_LENGTH}
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema that takes null as well."""
+    if "enum" in schema:
+        schema = {**schema, "enum": [*schema["enum"], None]}
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def list_of(items: Schema, **rest: Any) -> Schema:
+    """Return the schema of an array."""
+    return {"type": "array", "items": items, **rest}
+
+
+def takes(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """Return the schema of an object that comes in: members that nobody knows are ignored."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def gives(**properties: Schema) -> Schema:
+    """Return the schema of an object that goes out: these members, all of them, no other."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to one of :data:`SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_MESSAGE = takes(
+    ("role",),
+    role={"type": "string", "enum": sorted(ROLES)},
+    content={
+        "oneOf": [TEXT, NOTHING, list_of(takes(("type",), type=TEXT, text=TEXT))],
+        "description": "Text, nothing, or parts, of which those of type text are read",
+    },
+)
+_CHAT_REQUEST = takes(
+    ("messages",),
+    model={**or_null(TEXT), "description": "Unless given, the first of GET /api/v1/models"},
+    models={**or_null(list_of(TEXT)), "description": "Further models: the first known one answers"},
+    messages=list_of(ref("Message"), minItems=1),
+    stream=or_null(FLAG),
+    max_completion_tokens=or_null({"type": "integer", "minimum": 1}),
+    max_tokens=or_null({"type": "integer", "minimum": 1}),
+)
+_FINISH_REASON: Schema = {"type": "string", "enum": ["stop", "length"]}
+_COMPLETION_ID: Schema = {"type": "string", "pattern": "^gen-[0-9a-f]{24}$"}
+_USAGE = gives(
+    prompt_tokens=COUNT,
+    completion_tokens=COUNT,
+    total_tokens=COUNT,
+    cost=AMOUNT,
+    is_byok={"const": False},
+)
+_COMPLETION = gives(
+    id=_COMPLETION_ID,
+    object={"const": "chat.completion"},
+    created=COUNT,
+    model=TEXT,
+    provider=TEXT,
+    system_fingerprint=NOTHING,
+    choices=list_of(
+        gives(
+            index={"const": 0},
+            finish_reason=_FINISH_REASON,
+            native_finish_reason=_FINISH_REASON,
+            message=gives(role={"const": "assistant"}, content=TEXT),
+        ),
+        minItems=1,
+        maxItems=1,
+    ),
+    usage=_USAGE,
+)
+_CHUNK = takes(
+    ("id", "object", "created", "model", "provider", "choices"),
+    id=_COMPLETION_ID,
+    object={"const": "chat.completion.chunk"},
+    created=COUNT,
+    model=TEXT,
+    provider=TEXT,
+    choices=list_of(
+        takes(
+            ("index", "delta", "finish_reason"),
+            index={"const": 0},
+            delta=takes(("content",), role={"const": "assistant"}, content=TEXT),
+            finish_reason=or_null({"type": "string", "enum": ["stop", "length", "error"]}),
+            native_finish_reason={"type": "string", "enum": ["stop", "length", "error"]},
+        ),
+        maxItems=1,
+    ),
+    usage=_USAGE,
+    error=takes(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"}),
+)
+_EVENT = takes(
+    ("data",),
+    data={
+        "oneOf": [
+            {"const": "[DONE]", "description": "The last event"},
+            {
+                "type": "string",
+                "pattern": "^{",
+                "contentMediaType": "application/json",
+                "contentSchema": ref("Chunk"),
+            },
+        ]
+    },
+)
+_CREATE_CODE_REQUEST = takes(
+    ("callback_url",),
+    callback_url=CALLBACK_URL,
+    code_challenge=CODE_CHALLENGE,
+    code_challenge_method=CODE_CHALLENGE_METHOD,
+    limit=AMOUNT,
+    key_label=KEY_LABEL,
+    usage_limit_type={
+        "type": "string",
+        "enum": list(LIMIT_RESETS),
+        "description": "When what was spent of the limit starts anew",
+    },
+    expires_at={**or_null(DATE_TIME), "description": "In the future, with seconds and zone"},
+    workspace_id={"type": "string", "format": "uuid"},
+)
+_EXCHANGE_REQUEST = takes(
+    ("code",),
+    code={"type": "string", "minLength": 1},
+    code_verifier=CODE_VERIFIER,
+    code_challenge_method=or_null(CODE_CHALLENGE_METHOD),
+)
+_USAGES = {
+    f"{prefix}{name}": AMOUNT
+    for prefix in ("", "byok_")
+    for name in ("usage", "usage_daily", "usage_weekly", "usage_monthly")
+}
+_KEY_INFO = gives(
+    label={"type": "string", "description": "The key, masked"},
+    limit=or_null(AMOUNT),
+    limit_remaining=or_null(AMOUNT),
+    limit_reset=or_null({"type": "string", "enum": list(LIMIT_RESETS)}),
+    include_byok_in_limit=FLAG,
+    **_USAGES,
+    is_free_tier=FLAG,
+    is_management_key=FLAG,
+    is_provisioning_key=FLAG,
+    creator_user_id=or_null(TEXT),
+    expires_at=or_null(DATE_TIME),
+    rate_limit=gives(requests={"type": "integer"}, interval=TEXT, note=TEXT),
+    allowed_data_regions=list_of(TEXT),
+    free_model_daily_requests=gives(limit=COUNT, remaining=COUNT, used=COUNT),
+    organization_id=NOTHING,
+    workspace_id=or_null({"type": "string", "format": "uuid"}),
+    budgets=list_of(TEXT, maxItems=0),
+    effective_budget=NOTHING,
+)
+_MODEL = gives(
+    id=TEXT,
+    canonical_slug=TEXT,
+    name=TEXT,
+    created=COUNT,
+    description=TEXT,
+    context_length=COUNT,
+    architecture=gives(
+        modality=TEXT,
+        input_modalities=list_of(TEXT),
+        output_modalities=list_of(TEXT),
+        tokenizer=TEXT,
+        instruct_type=NOTHING,
+    ),
+    pricing=gives(prompt=TEXT, completion=TEXT, request=TEXT, image=TEXT),
+    top_provider=gives(context_length=COUNT, max_completion_tokens=COUNT, is_moderated=FLAG),
+    per_request_limits=NOTHING,
+    supported_parameters=list_of(TEXT),
+    supported_voices=NOTHING,
+    default_parameters=NOTHING,
+    hugging_face_id=NOTHING,
+    knowledge_cutoff=NOTHING,
+    expiration_date=NOTHING,
+    links=gives(details=TEXT),
+)
+_ERROR = gives(
+    error=takes(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"})
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "ExchangeRequest": _EXCHANGE_REQUEST,
+    "IssuedKey": gives(
+        key={"type": "string", "pattern": f"^{KEY_PREFIX}{KEY_MARKER}[0-9a-f]{{48}}$"},
+        user_id=or_null(TEXT),
+    ),
+    "CreateCodeRequest": _CREATE_CODE_REQUEST,
+    "Code": gives(
+        data=gives(
+            id={"type": "string", "pattern": "^auth_code_[A-Za-z0-9_-]{32}$"},
+            app_id=COUNT,
+            created_at=DATE_TIME,
+        )
+    ),
+    "KeyInfo": gives(data=_KEY_INFO),
+    "Model": _MODEL,
+    "Models": gives(data=list_of(ref("Model")), total_count=COUNT, links=gives(next=or_null(TEXT))),
+    "Message": _MESSAGE,
+    "ChatRequest": _CHAT_REQUEST,
+    "Completion": _COMPLETION,
+    "Event": _EVENT,
+    "Chunk": _CHUNK,
+    "Error": _ERROR,
+}

@@ -1,0 +1,199 @@
+"""What comes back from one request: the whole answer, or one sentence about what went wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+
+import pytest
+import requests
+import urllib3
+from certificates import CertificateAuthority
+from exchanges import CODE, GOOD, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
+from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
+
+from flask_openrouter.client import OpenRouterClient
+from flask_openrouter.client.deadline import Deadline
+from flask_openrouter.client.transport import causes_of, is_network_error, is_timeout
+from flask_openrouter.errors import InvalidAnswerError, TransportError
+
+#: An answer of as many bytes as are read at most, whose last byte matters.
+LARGEST = (b'{"key":"%s"}' % KEY.encode()).rjust(65_536)
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
+
+
+def exchange(url):
+    return OpenRouterClient(url, timeout=5).exchange_code(CODE, VERIFIER)
+
+
+# --- the whole answer -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        answer(200, LARGEST),
+        raw(CHUNKED % (len(LARGEST), LARGEST) + b"0\r\n\r\n", close=False),
+        raw(b"HTTP/1.1 200 OK\r\n\r\n" + LARGEST),
+    ],
+    ids=["with a length", "in a chunk", "until the end of the connection"],
+)
+def test_the_largest_answer_is_read_to_its_last_byte(act):
+    with MisbehavingProvider(act) as provider:
+        assert exchange(provider.url).api_key == KEY
+
+
+@pytest.mark.parametrize("length", [200, 65_535, 65_536])
+def test_an_answer_that_is_cut_short_is_not_taken_although_it_could_be_read(length):
+    """All of the JSON arrived, but not the end of the answer."""
+    body = LARGEST[-length:]
+    for act in (raw(CHUNKED % (length, body)), raw(http_answer(200, body, length=length + 1))):
+        with MisbehavingProvider([act, issue_key(KEY)]) as provider:
+            with pytest.raises((TransportError, InvalidAnswerError)):
+                exchange(provider.url)
+            assert len(provider.exchanges) == 1
+
+
+def test_a_length_that_is_too_large_is_not_waited_for():
+    """Nothing of the body needs to come."""
+    act = hang(after=http_answer(200, b"", length=65_537))
+    with MisbehavingProvider(act) as provider:
+        error, seconds = failure_of_exchange(provider.url, timeout=5)
+    assert type(error) is InvalidAnswerError
+    assert seconds < 2
+
+
+@pytest.mark.parametrize("act", [answer(200, b" " * 70_000), hang(after=GOOD[:-1])])
+def test_a_connection_that_will_not_be_used_again_is_closed_at_once(act):
+    """Even while the error of the failed request is kept."""
+    with MisbehavingProvider(act) as provider:
+        client = OpenRouterClient(provider.url, timeout=LIMIT)
+        outcome = client._transport.send("POST", "/api/v1/auth/keys", {}, b"{}", Deadline(LIMIT))
+        assert isinstance(outcome, Exception) or outcome.body is None
+        assert open_connections_to(provider.port) == 0
+
+
+def open_connections_to(port):
+    """Return how many sockets of this process lead to a local port."""
+    found = 0
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            descriptor = os.dup(int(entry))
+        except OSError:
+            continue
+        try:
+            with socket.socket(fileno=descriptor) as sock:
+                found += sock.getpeername()[1] == port
+        except OSError:
+            continue
+    return found
+
+
+# --- what is sent -----------------------------------------------------------------------------
+
+
+def test_the_library_names_itself_and_asks_for_no_compression():
+    with MisbehavingProvider(issue_key(KEY)) as provider:
+        exchange(provider.url)
+    (request,) = provider.requests
+    assert request.headers["user-agent"] == "Flask-OpenRouter"
+    assert request.headers["accept-encoding"] == "identity"
+
+
+def test_each_request_goes_where_it_was_sent():
+    with MisbehavingProvider(issue_key(KEY)) as provider:
+        transport = OpenRouterClient(provider.url)._transport
+        for method, path in [("GET", "/a"), ("POST", "/a"), ("GET", "/b"), ("GET", "/a")]:
+            transport.send(method, path, {"X-Of": path}, None, Deadline(LIMIT))
+    sent = [(r.method, r.path, r.headers["x-of"]) for r in provider.requests]
+    assert sent == [
+        ("GET", "/a", "/a"),
+        ("POST", "/a", "/a"),
+        ("GET", "/b", "/b"),
+        ("GET", "/a", "/a"),
+    ]
+
+
+def test_no_header_of_one_request_is_in_the_next():
+    with MisbehavingProvider(issue_key(KEY)) as provider:
+        transport = OpenRouterClient(provider.url)._transport
+        transport.send("POST", "/a", {"Authorization": "Bearer x"}, b"secret", Deadline(LIMIT))
+        transport.send("POST", "/a", {}, b"{}", Deadline(LIMIT))
+    assert "authorization" not in provider.requests[1].headers
+    assert provider.requests[1].body == b"{}"
+
+
+# --- the words --------------------------------------------------------------------------------
+
+
+def test_the_log_says_what_was_asked_and_what_became_of_it(caplog):
+    caplog.set_level(logging.DEBUG, logger="flask_openrouter")
+    with MisbehavingProvider([answer(500), raw(b"")]) as provider:
+        for _ in range(2):
+            failure_of_exchange(provider.url, timeout=5)
+    assert caplog.record_tuples == [
+        ("flask_openrouter", logging.DEBUG, "POST /api/v1/auth/keys: HTTP 500"),
+        ("flask_openrouter", logging.DEBUG, "POST /api/v1/auth/keys: TransportError"),
+    ]
+
+
+def test_what_fails_at_the_network_is_no_mistake_in_the_code(caplog):
+    with MisbehavingProvider(raw(b"")) as provider:
+        failure_of_exchange(provider.url, timeout=5)
+    failure_of_exchange(f"http://127.0.0.1:{unused_port()}")
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_each_way_to_fail_has_its_sentence(tmp_path):
+    tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
+    sentences = {}
+    with MisbehavingProvider(hang()) as provider:
+        sentences["slow"] = failure_of_exchange(provider.url, timeout=0.3)[0]
+    with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
+        sentences["untrusted"] = failure_of_exchange(provider.url, timeout=5)[0]
+    assert {name: (str(error), error.was_sent) for name, error in sentences.items()} == {
+        "slow": ("OpenRouter did not answer within the time limit", True),
+        "untrusted": (
+            "OpenRouter's certificate could not be verified, so nothing was sent",
+            False,
+        ),
+    }
+
+
+def test_a_bundle_that_cannot_be_read_is_named_with_its_remedy(monkeypatch, tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    with pytest.raises(Exception, match="bundle") as caught:
+        exchange("https://openrouter.ai")
+    assert str(caught.value) == (
+        "The certificate bundle of the environment (REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE,"
+        " SSL_CERT_FILE) cannot be read; correct or unset it"
+    )
+
+
+# --- what an exception means ------------------------------------------------------------------
+
+
+def test_every_wrapped_exception_is_looked_at():
+    """Python's cause and context, urllib3's reason, and the arguments as requests uses them."""
+    inner = TimeoutError("too slow")
+    cause, context = RuntimeError("cause"), RuntimeError("context")
+    cause.__cause__, context.__context__ = inner, inner
+    reason = urllib3.exceptions.MaxRetryError(None, "/", inner)
+    for error in (inner, cause, context, reason, RuntimeError("x", inner)):
+        assert inner in list(causes_of(error))
+        assert is_timeout(error)
+        assert is_network_error(error)
+        assert is_timeout(requests.ConnectionError(RuntimeError(error)))
+    assert not is_timeout(RuntimeError("x", "TimeoutError", TimeoutError))
+    assert not is_network_error(RuntimeError("x"))
+    assert not is_timeout(ssl.SSLError("x"))
+
+
+def test_exceptions_that_wrap_one_another_come_to_an_end():
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__context__, other.__context__ = other, one
+    assert list(causes_of(one)) == [one, other]

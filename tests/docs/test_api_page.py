@@ -1,0 +1,198 @@
+"""docs/api.md has every public name, and every member of what it shows says what it is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from typing import Any
+
+import pytest
+from _pytest.fixtures import getfixturemarker
+from blinker import NamedSignal
+from project_files import ROOT
+
+import flask_openrouter
+from flask_openrouter import (
+    OpenRouterError,
+    client,
+    emulator,
+    errors,
+    pytest_plugin,
+    signals,
+    storage,
+    testing,
+)
+from flask_openrouter.cli import create_commands
+from flask_openrouter.client.session import APISession
+from flask_openrouter.connection import Connection
+
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+#: What is reached through public names, though nobody imports it.
+REACHED = {
+    "flask_openrouter.connection.Connection": Connection,
+    "flask_openrouter.client.session.APISession": APISession,
+}
+#: Read for the reader only, by classes that make them; nothing to call.
+MAKERS = {"from_json", "as_json", "matches", "changed"}
+
+
+def resolve(name: str) -> Any:
+    """Return the object with this dotted name."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def documented() -> dict[str, Any]:
+    """Return what the directives of the page document, by name."""
+    kinds = "autoclass|autofunction|autodata|autodecorator|py:data"
+    found = re.findall(rf"^\.\. (?:{kinds}):: ([\w.]+)", PAGE, re.M)
+    names = [name for name in found if name != "flask_openrouter.guard.R"]
+    assert len(names) == len(set(names))
+    assert ".. automodule:: flask_openrouter.errors\n   :members:\n" in PAGE
+    names += [f"{errors.__name__}.{name}" for name in _errors()]
+    return {name: resolve(name) for name in names}
+
+
+def _errors() -> list[str]:
+    return [name for name, cls in vars(errors).items() if inspect.isclass(cls)]
+
+
+def public() -> dict[str, Any]:
+    """Return every public object by a name of its own."""
+    modules = [
+        flask_openrouter,
+        client,
+        emulator,
+        testing,
+        *(
+            importlib.import_module(module.name)
+            for module in pkgutil.iter_modules(storage.__path__, "flask_openrouter.storage.")
+        ),
+    ]
+    found = {
+        f"{module.__name__}.{name}": getattr(module, name)
+        for module in modules
+        for name in getattr(module, "__all__", ())
+    }
+    for name in ("key_connected", "key_disconnected", "login_failed"):
+        found[f"{signals.__name__}.{name}"] = getattr(signals, name)
+    found |= {f"{errors.__name__}.{name}": getattr(errors, name) for name in _errors()}
+    return found | REACHED
+
+
+DOCUMENTED = documented()
+
+
+def test_every_public_name_is_documented() -> None:
+    there = {id(value) for value in DOCUMENTED.values()}
+    assert [name for name, value in public().items() if id(value) not in there] == []
+
+
+def test_nothing_else_is_documented() -> None:
+    there = {id(value) for value in public().values()}
+    assert [name for name, value in DOCUMENTED.items() if id(value) not in there] == []
+
+
+def test_every_signal_is_public() -> None:
+    found = {name for name, value in vars(signals).items() if isinstance(value, NamedSignal)}
+    assert {f"{signals.__name__}.{name}" for name in found} <= set(public())
+
+
+def test_the_names_of_the_package_are_listed() -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| [`flask_openrouter`]"))
+    assert sorted(re.findall(r"`(\w+)`", row.split("|")[2])) == sorted(flask_openrouter.__all__)
+
+
+CLASSES = {name: value for name, value in DOCUMENTED.items() if inspect.isclass(value)}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_member_says_what_it_is(name: str) -> None:
+    cls = CLASSES[name]
+    for member, value in vars(cls).items():
+        if member.startswith("_") or member in MAKERS or _is_test(cls, member):
+            continue
+        if callable(value) or isinstance(value, (property, staticmethod, cached_property)):
+            assert inspect.getdoc(value), member
+        else:
+            assert _is_told(cls, member), member
+
+
+@pytest.mark.parametrize("name", [n for n, value in CLASSES.items() if is_dataclass(value)])
+def test_every_field_says_what_it_is(name: str) -> None:
+    assert [f.name for f in fields(CLASSES[name]) if not _is_told(CLASSES[name], f.name)] == []
+
+
+@pytest.mark.parametrize("name", [n for n in DOCUMENTED if n not in REACHED])
+def test_every_parameter_is_described(name: str) -> None:
+    """Of functions and constructors; what the type says by itself needs no words."""
+    value = DOCUMENTED[name]
+    is_error = inspect.isclass(value) and issubclass(value, OpenRouterError)
+    if is_error or not (inspect.isclass(value) or inspect.isfunction(value)):
+        return
+    plain = {"args", "kwargs", "client", "emulator", "config", "view", "uri"}
+    for parameter in set(inspect.signature(value).parameters) - plain:
+        assert _is_told(value, parameter), parameter
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_signature_that_is_written_by_hand_is_true(name: str) -> None:
+    directive = re.search(rf"^\.\. auto\w+:: {re.escape(name)}\((.+)\)$", PAGE, re.M)
+    if directive is None:
+        return
+    written = re.sub(r'=("[^"]*"|[^,]+)', "", directive[1]).replace("*, ", "").split(", ")
+    assert written == list(inspect.signature(DOCUMENTED[name]).parameters)
+
+
+def _is_told(value: Any, name: str) -> bool:
+    """Whether the docstring has a word on this name, or the code a comment for readers."""
+    parents = [p for p in getattr(value, "__mro__", [value]) if p.__module__ != "builtins"]
+    text = " ".join(parent.__doc__ or "" for parent in parents)
+    if name.startswith("byok_"):
+        name = "byok_"
+    if f"``{name}``" in text or f":param {name}:" in text:
+        return True
+    return any(re.search(rf"#: [^\n]*\n\s+{name}\b", inspect.getsource(p)) for p in parents)
+
+
+def _is_test(cls: type, member: str) -> bool:
+    return cls is testing.KeyStorageContract and member.startswith("test_")
+
+
+# -- fixtures and commands --------------------------------------------------------------------
+
+
+def _rows(head: str) -> list[list[str]]:
+    lines = PAGE.partition(f"\n{head}\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert lines, head
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_fixture_is_in_the_table_with_its_scope() -> None:
+    rows = {row[0].strip("`"): row[1] for row in _rows("| fixture | scope | gives |")}
+    marked = {name: getfixturemarker(value) for name, value in vars(pytest_plugin).items()}
+    assert rows == {name: mark.scope for name, mark in marked.items() if mark is not None}
+
+
+def test_every_command_is_in_the_table_with_its_words() -> None:
+    group = create_commands()
+    rows = {row[0].strip("`"): row[1] for row in _rows("| command | does |")}
+    context = group.make_context("openrouter", ["pkce"])
+    assert sorted(name.split()[0] for name in rows) == group.list_commands(context)
+    for name, text in rows.items():
+        command = group.get_command(context, name.split()[0])
+        assert command is not None
+        first = (command.help or "").partition(".\n")[0].partition(":")[0].replace("\n", " ")
+        assert first.rstrip(".") in text, name
+        if name == "emulator":
+            # Its options have a page of their own.
+            continue
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                assert name.split()[1:] == [parameter.human_readable_name]
+            elif parameter.name != "help":
+                assert f"`{parameter.opts[0]}`: {parameter.help.rstrip('.')}" in text  # type: ignore[attr-defined]

@@ -1,0 +1,354 @@
+"""docs/errors.md has one entry per code, and what each says happens when the code is provoked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from errors_page import PAGE, Entry, entries, rows_below
+from flask import Flask
+from settings_page import strings_of
+from visitor import NAVIGATE, Visitor
+from werkzeug.test import TestResponse
+
+from flask_openrouter import current_openrouter, errors
+from flask_openrouter.emulator import Emulator, run_in_thread
+from flask_openrouter.problems import PROBLEMS, problem_of, problem_of_login
+from flask_openrouter.storage.memory import MemoryStorage
+
+ENTRIES = entries()
+EXCHANGE = "/api/v1/auth/keys"
+
+
+def test_every_code_has_one_entry() -> None:
+    assert [entry.code for entry in ENTRIES] == list(dict.fromkeys(e.code for e in ENTRIES))
+    assert {entry.code for entry in ENTRIES} == set(PROBLEMS)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
+def test_an_entry_says_what_the_visitor_is_told(entry: Entry) -> None:
+    problem = PROBLEMS[entry.code]
+    assert (entry.status, entry.title, entry.message) == (
+        problem.status,
+        problem.title,
+        problem.message,
+    )
+    assert "*Why.*" in entry.text
+    assert "*What you do.*" in entry.text
+
+
+# -- each code, provoked ----------------------------------------------------------------------
+
+
+class FailingStorage(MemoryStorage):
+    """Fails in the operations that it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: set[str] = set()
+
+    def _enter(self, operation: str) -> None:
+        if operation in self.failing:
+            raise OSError("disk on fire")
+
+    def get(self, owner_id: str) -> str | None:
+        self._enter("get")
+        return super().get(owner_id)
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        self._enter("set")
+        super().set(owner_id, ciphertext)
+
+    def delete(self, owner_id: str) -> None:
+        self._enter("delete")
+        super().delete(owner_id)
+
+
+@dataclass
+class Stage:
+    """A visitor who is connected, and has a login under way."""
+
+    app: Flask
+    emulator: Emulator
+    storage: FailingStorage
+    clock: Any
+    accept: str
+    visitor: Visitor
+    #: Stops the emulator.
+    stop: Callable[[], None]
+    #: The callback of the login under way.
+    callback: str
+
+    def visit(self, url: str, **headers: str) -> TestResponse:
+        return self.visitor.get(url, Accept=self.accept, **headers)
+
+    def post(self, path: str, site: str = "same-origin") -> TestResponse:
+        return self.visitor.post(path, headers={"Accept": self.accept, "Sec-Fetch-Site": site})
+
+    def finish_with(self, **fault: Any) -> TestResponse:
+        """Finish the login while its exchange has this fault."""
+        with self.emulator.faults(path=EXCHANGE, times=None, **fault):
+            return self.visit(self.callback)
+
+    def sign_in(self, user_id: str | None) -> None:
+        """Let the app see this user, or nobody."""
+        callbacks = self.app.extensions["openrouter"].callbacks
+        callbacks.owner_loader = lambda: user_id
+
+    def mend(self) -> None:
+        """Let the storage work again, and the user be the one from before."""
+        self.storage.failing.clear()
+        self.sign_in(None)
+
+    @property
+    def api_key(self) -> str:
+        with self.visitor.client:
+            self.visitor.get("/openrouter/status")
+            return current_openrouter.api_key
+
+
+def not_a_visit(stage: Stage) -> TestResponse:
+    return stage.visit(stage.callback, **{"Sec-Fetch-Dest": "iframe"})
+
+
+def expired(stage: Stage) -> TestResponse:
+    stage.clock.now += 601
+    return stage.visit(stage.callback)
+
+
+def foreign(stage: Stage) -> TestResponse:
+    stage.sign_in("ada")
+    return stage.visit(stage.callback)
+
+
+def declined(stage: Stage) -> TestResponse:
+    return stage.visit(re.sub(r"&code=[^&]+", "", stage.callback))
+
+
+def malformed(stage: Stage) -> TestResponse:
+    return stage.visit(f"{stage.callback}&code=twice")
+
+
+def unknown(stage: Stage) -> TestResponse:
+    assert stage.visitor.get(stage.callback).status_code == 303
+    return stage.visit(re.sub(r"state=[\w-]+", f"state={'x' * 43}", stage.callback))
+
+
+def unreachable(stage: Stage) -> TestResponse:
+    stage.stop()
+    return stage.visit(stage.callback)
+
+
+def insecure_address(stage: Stage) -> TestResponse:
+    return stage.visitor.client.get(
+        "/openrouter/login",
+        base_url="http://app.example",
+        headers={**NAVIGATE, "Accept": stage.accept},
+    )
+
+
+def storage_unavailable(stage: Stage) -> TestResponse:
+    stage.storage.failing.add("get")
+    return stage.visit(stage.callback)
+
+
+def not_saved(stage: Stage) -> TestResponse:
+    stage.storage.failing.add("set")
+    return stage.visit(stage.callback)
+
+
+def not_forgotten(stage: Stage) -> TestResponse:
+    stage.storage.failing.add("delete")
+    return stage.post("/openrouter/disconnect")
+
+
+def key_required(stage: Stage) -> TestResponse:
+    stage.visitor.post("/openrouter/disconnect")
+    return stage.visit("/guarded")
+
+
+def key_rejected(stage: Stage) -> TestResponse:
+    stage.emulator.revoke(stage.api_key)
+    return stage.visit("/call")
+
+
+def out_of_credit(stage: Stage) -> TestResponse:
+    stage.emulator.set_key(stage.api_key, limit=5, usage=5)
+    return stage.visit("/call")
+
+
+PROVOKE: dict[str, Callable[[Stage], TestResponse]] = {
+    "malformed": malformed,
+    "unknown": unknown,
+    "expired": expired,
+    "foreign": foreign,
+    "declined": declined,
+    "code_refused": lambda stage: stage.finish_with(status=403),
+    "busy": lambda stage: stage.finish_with(status=429),
+    "provider_failed": lambda stage: stage.finish_with(status=500),
+    "unexpected_answer": lambda stage: stage.finish_with(status=200, body="<html>"),
+    "unreachable": unreachable,
+    "connection_lost": lambda stage: stage.finish_with(reset=True),
+    "timeout": lambda stage: stage.finish_with(delay=5),
+    "insecure_address": insecure_address,
+    "not_a_visit": not_a_visit,
+    "storage_unavailable": storage_unavailable,
+    "not_saved": not_saved,
+    "nothing_to_save": lambda stage: stage.post("/openrouter/save"),
+    "not_forgotten": not_forgotten,
+    "cross_site": lambda stage: stage.post("/openrouter/disconnect", "cross-site"),
+    "key_required": key_required,
+    "key_rejected": key_rejected,
+    "out_of_credit": out_of_credit,
+}
+
+
+@pytest.fixture
+def stage(make_app: Any, clock: Any, entry: Entry) -> Iterator[Stage]:
+    storage = FailingStorage()
+    # An emulator of its own: to be stopped.
+    with ExitStack() as server:
+        emulator = server.enter_context(run_in_thread())
+        app = make_app(
+            {"storage": storage},
+            OPENROUTER_BASE_URL=emulator.url,
+            # Short for the one that is to wait for it; on a busy machine the others are slow too.
+            OPENROUTER_REQUEST_TIMEOUT=1 if entry.code == "timeout" else 15,
+        )
+        yield _set_up(app, clock, storage, emulator, server.close)
+
+
+def _set_up(
+    app: Flask,
+    clock: Any,
+    storage: FailingStorage,
+    emulator: Emulator,
+    stop: Callable[[], None],
+) -> Stage:
+    @app.get("/call")
+    def call() -> str:
+        reply = current_openrouter.session.post(
+            "chat/completions",
+            json={"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]},
+        )
+        return str(reply.status_code)
+
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    callback = emulator.approve(visitor.start())
+    return Stage(app, emulator, storage, clock, "", visitor, stop, callback)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
+def test_a_code_is_what_its_entry_says(stage: Stage, entry: Entry, accept: str) -> None:
+    stage.accept = accept
+    key_before = stage.visitor.key
+    answer = PROVOKE[entry.code](stage)
+    is_guard = entry.code in ("key_required", "key_rejected")
+    if accept == "application/json":
+        assert answer.status_code == entry.status
+        told = answer.get_json()
+        names = {"error", "message", "login_url"} | (set() if is_guard else {"reference"})
+        assert set(told) == names
+        assert (told["error"], told["message"]) == (entry.code, entry.title)
+    elif is_guard:
+        assert answer.status_code == 303
+        assert answer.location.startswith("/openrouter/login?next=/")
+    else:
+        assert answer.status_code == entry.status
+        assert f"Error {entry.code}, reference " in answer.text
+    _check_afterwards(stage, entry, key_before)
+
+
+def _check_afterwards(stage: Stage, entry: Entry, key_before: str | None) -> None:
+    stage.mend()
+    assert key_before is not None
+    key_now = stage.visitor.key
+    if entry.code != "unknown":
+        assert (key_now == key_before) is (entry.key == "kept")
+    assert (key_now is not None) is (entry.key == "kept")
+    if entry.login == "open":
+        assert stage.visitor.get(stage.callback).status_code == 303
+        assert stage.visitor.key not in (None, key_before)
+    elif entry.login == "over":
+        stage.visitor.get(stage.callback)
+        assert stage.visitor.key == key_now
+
+
+# -- exceptions -------------------------------------------------------------------------------
+
+EXCEPTIONS = rows_below("| class | carries | in a login | in a view |")
+#: Those that an app's view may leave to the extension.
+HANDLED = {
+    errors.KeyStorageError,
+    errors.OutOfCreditError,
+    errors.KeyRejectedError,
+    errors.NotConnectedError,
+}
+
+
+def _make(cls: type[errors.OpenRouterError], **options: Any) -> errors.OpenRouterError:
+    if issubclass(cls, errors.LoginError):
+        return cls("m", reason="declined")
+    return cls(400) if issubclass(cls, errors.APIError) else cls("m", **options)
+
+
+def _codes(cell: str) -> list[str]:
+    return [code for code in re.findall(r"`(\w+)`", cell) if code in PROBLEMS]
+
+
+def test_every_exception_is_in_the_table() -> None:
+    named = [row[0].strip("`") for row in EXCEPTIONS]
+    classes = {name for name, cls in vars(errors).items() if inspect.isclass(cls)}
+    assert sorted([*named, "OpenRouterError"]) == sorted(classes)
+
+
+@pytest.mark.parametrize("row", EXCEPTIONS, ids=lambda row: row[0])
+def test_the_table_of_exceptions_is_true(row: list[str]) -> None:
+    name, carries, in_login, in_view = row
+    cls = getattr(errors, name.strip("`"))
+    error = _make(cls)
+    if in_login == "that code":
+        assert isinstance(error, errors.LoginError)
+    elif in_login:
+        first, *others = _codes(in_login)
+        assert problem_of_login(error).code == first
+        if others:
+            assert problem_of_login(_make(cls, was_sent=True)).code == others[0]
+    if in_view == "500":
+        assert cls not in HANDLED
+    else:
+        assert cls in HANDLED
+        assert _codes(in_view) == [problem_of(error).code]
+    for attribute in re.findall(r"`([a-z_]+)`", carries):
+        assert hasattr(error, attribute) or attribute in PROBLEMS
+
+
+def test_exactly_these_exceptions_of_a_view_become_an_answer(make_app: Any) -> None:
+    app = make_app()
+    handlers = app.error_handler_spec[None][None]
+    ours = {cls for cls in handlers if issubclass(cls, errors.OpenRouterError)}
+    assert ours == HANDLED
+
+
+@pytest.mark.parametrize("row", rows_below("| message begins with | means |"), ids=lambda r: r[0])
+def test_a_slip_is_answered_in_these_words(row: list[str]) -> None:
+    name, _, message = row[0].strip("`").partition(": ")
+    assert name in ("RuntimeError", "TypeError")
+    package = Path(inspect.getfile(errors)).parent
+    strings = [text for path in package.rglob("*.py") for text in strings_of(path.read_text())]
+    for part in message.split("'ask'"):
+        assert any(part.strip() in text for text in strings), part
+
+
+def test_an_entry_is_found_by_its_code() -> None:
+    """Its heading is the code, and with it the address of the entry."""
+    for entry in ENTRIES:
+        assert f"\n### {entry.code}\n" in PAGE

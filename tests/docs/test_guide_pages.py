@@ -1,0 +1,296 @@
+"""What the guide pages promise is what the code does."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from components import require
+from doc_blocks import ROOT, Block, blocks, runs
+from flask import Flask, request
+from servers import free_port
+from visitor import NAVIGATE, Visitor
+
+import flask_openrouter
+from flask_openrouter import OpenRouterAuth
+from flask_openrouter.connection import Connection
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import NotConnectedError
+from flask_openrouter.problems import PROBLEMS
+from flask_openrouter.testing import app_config
+
+MakeApp = Callable[..., Flask]
+Row = list[str]
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def rows(name: str, heading: str) -> list[Row]:
+    """Return the cells of the first table below a heading."""
+    section = page(name).partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    assert len(lines) > 2, f"no table below {heading} in {name}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def python_run(name: str, words: str) -> list[Block]:
+    """Return the one run of a page's blocks that holds these words."""
+    (found,) = [
+        run
+        for run in runs("python")
+        if run[0].page.stem == name and any(words in block.code for block in run)
+    ]
+    return found
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([\w-]+)", cell)
+
+
+def run_in(app: Flask, run: list[Block], **more: Any) -> dict[str, Any]:
+    public = {name: getattr(flask_openrouter, name) for name in flask_openrouter.__all__}
+    namespace = {**public, "__name__": "documented", "app": app, **more}
+    for block in run:
+        exec(compile(block.code, block.name, "exec"), namespace)  # noqa: S102 - our documentation
+    return namespace
+
+
+@pytest.fixture
+def bare_app(emulator: Emulator) -> Flask:
+    app = Flask("documented")
+    app.config.update(app_config(emulator))
+    return app
+
+
+# -- how a login works --------------------------------------------------------------------------
+
+
+def test_the_cookies_are_named_as_the_page_says(make_app: MakeApp, emulator: Emulator) -> None:
+    table = [names(row[0]) for row in rows("login", "What the browser holds")]
+    session, key, done, unsaved = table
+    for base_url, position in (("http://localhost", 0), ("https://localhost", 1)):
+        visitor = Visitor(make_app(), base_url)
+        visitor.start()
+        assert _cookies(visitor) == {session[0]}
+        visitor.connect(emulator)
+        assert _cookies(visitor) - {session[0]} == {key[position], done[position]}
+        assert unsaved[position] == f"{key[position]}-unsaved"
+
+
+def _cookies(visitor: Visitor) -> set[str]:
+    return {cookie.key for cookie in visitor.client._cookies.values()}
+
+
+def test_the_session_holds_what_the_page_says(make_app: MakeApp) -> None:
+    (name,) = re.findall(r"In the session is one entry, `(\w+)`", page("login"))
+    visitor = Visitor(make_app())
+    for _ in range(9):
+        visitor.start()
+    with visitor.client.session_transaction() as session:
+        assert set(session) == {name}
+        assert len(session[name]) == 8
+
+
+def test_every_refusal_of_a_login_is_in_the_table() -> None:
+    table = [name for row in rows("login", "When a step is refused") for name in names(row[1])]
+    elsewhere = {
+        "cross_site",
+        "nothing_to_save",
+        "not_forgotten",
+        "key_required",
+        "key_rejected",
+        "out_of_credit",
+    }
+    assert sorted(table) == sorted(set(PROBLEMS) - elsewhere)
+
+
+def test_the_list_has_as_many_steps_as_the_picture() -> None:
+    steps = re.findall(r"^(\d+)\. ", page("login"), re.M)
+    picture = (ROOT / "docs" / "images" / "login.svg").read_text(encoding="utf-8")
+    assert re.findall(r'class="number"[^>]*>(\d+)<', picture) == steps
+
+
+# -- the guard ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "row", rows("guard", "What visitors without a key get"), ids=lambda row: row[0]
+)
+def test_visitors_without_a_key_get_what_the_table_says(row: Row, make_app: MakeApp) -> None:
+    client = make_app().test_client()
+    told = {
+        "a browser's tab": [NAVIGATE, {}],
+        "a script": [
+            {"Sec-Fetch-Mode": "cors"},
+            {"X-Requested-With": "XMLHttpRequest"},
+            {"Content-Type": "application/json"},
+            {"Accept": "application/json"},
+        ],
+        "htmx": [{"HX-Request": "true"}],
+        "a browser's preflight": [{}],
+    }
+    for headers in told[row[0]]:
+        method = "OPTIONS" if row[1] == "`OPTIONS`" else "GET"
+        answer = client.open("/guarded", method=method, headers=headers)
+        if method == "OPTIONS":
+            assert answer.status_code == 200
+        elif row[2].startswith("303"):
+            assert (answer.status_code, answer.json) == (303, None)
+        else:
+            assert answer.status_code == 401
+            assert set(answer.json or ()) == {"error", "message", "login_url"}
+            assert ("HX-Redirect" in answer.headers) == (row[0] == "htmx")
+
+
+def test_the_three_other_kinds_of_views_are_guarded(bare_app: Flask, emulator: Emulator) -> None:
+    run_in(bare_app, python_run("guard", "auth.protect(chat)"))
+    for words in ("async def later", "MethodView"):
+        run_in(bare_app, python_run("guard", words))
+    visitor = Visitor(bare_app)
+    paths = ("/chat/", "/later", "/report")
+    for path in paths:
+        assert visitor.get(path).location == f"/openrouter/login?next={path}"
+    visitor.connect(emulator)
+    for path in paths:
+        answer = visitor.get(path)
+        assert answer.text.startswith("sk-or-v1-…")
+        # Only the guard says so; without it the view would answer all the same.
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+# -- the connection -----------------------------------------------------------------------------
+
+
+def test_every_attribute_of_the_connection_is_in_the_table() -> None:
+    table = [name for row in rows("connection", "What it has") for name in names(row[0])]
+    public = {name for name in dir(Connection) if not name.startswith("_")} | {"owner_id"}
+    assert sorted(table) == sorted(public)
+
+
+def test_what_works_without_a_key_is_named(make_app: MakeApp) -> None:
+    said = page("connection").partition("Without a key all but ")[2].partition("raise")[0]
+    harmless = set(names(said))
+    app = make_app()
+    with app.test_request_context("/"):
+        connection = Connection(app, None)
+        for name in {name for name in dir(Connection) if not name.startswith("_")} | {"owner_id"}:
+            if name in harmless:
+                getattr(connection, name)
+                continue
+            with pytest.raises(NotConnectedError):
+                _use(connection, name)
+
+
+def _use(connection: Connection, name: str) -> None:
+    value = getattr(connection, name)
+    assert callable(value)
+    value()
+
+
+def test_the_streamed_answer_arrives(bare_app: Flask, emulator: Emulator) -> None:
+    run_in(bare_app, python_run("connection", '"stream": True'), request=request)
+    visitor = Visitor(bare_app)
+    visitor.connect(emulator)
+    answer = visitor.post("/stream", data={"question": "Hello?"})
+    assert answer.mimetype == "text/event-stream"
+    assert answer.text.count("data: {") > 3
+    assert "data: [DONE]\n" in answer.text
+    (sent,) = [r for r in emulator.requests if r.path == "/api/v1/chat/completions"]
+    assert sent.status == 200
+
+
+# -- deployment ---------------------------------------------------------------------------------
+
+
+def test_behind_a_proxy_the_callback_is_https(bare_app: Flask) -> None:
+    run_in(bare_app, python_run("deployment", "ProxyFix"))
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "app.example"}
+    client = bare_app.test_client()
+    answer = client.get("/openrouter/login", base_url="http://10.0.0.5", headers=forwarded)
+    (callback,) = parse_qs(urlsplit(answer.location).query)["callback_url"]
+    assert callback.startswith("https://app.example/openrouter/callback?state=")
+    assert client.get("/openrouter/login", base_url="http://10.0.0.5").status_code == 400
+
+
+def test_a_storage_that_is_down_is_not_ready(
+    bare_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_in(bare_app, python_run("deployment", "/readyz"))
+    client = bare_app.test_client()
+    assert client.get("/readyz").text == "ready"
+    (tmp_path / "down").mkdir()
+    broken = Flask("broken")
+    broken.config.update(bare_app.config)
+    run = python_run("deployment", "/readyz")
+    code = "\n".join(block.code for block in run).replace("sqlite:///keys.db", "sqlite:///down")
+    exec(compile(code, run[0].name, "exec"), {"OpenRouterAuth": OpenRouterAuth, "app": broken})  # noqa: S102
+    assert broken.test_client().get("/readyz").status_code == 503
+    assert broken.test_client().get("/healthz").text == "alive"
+
+
+def test_gunicorn_takes_the_command_and_logs_no_code(tmp_path: Path) -> None:
+    """The command of the page, with the app of the quickstart, and a callback that is made up."""
+    if find_spec("gunicorn") is None:
+        require("gunicorn", "not installed (pip install --group test)")
+    (command,) = [b.code for b in blocks("text") if b.code.startswith("gunicorn --preload")]
+    port = free_port()
+    command = command.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    command = command.replace("gunicorn", f"{sys.executable} -m gunicorn", 1)
+    (tmp_path / "app.py").write_text(python_run("quickstart", "create_app")[0].code, "utf-8")
+    settings = {"FLASK_SECRET_KEY": secrets.token_hex(), "PYTHONPATH": str(ROOT)}
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
+            stdout=out,
+            stderr=out,
+        )
+        try:
+            assert _answer(server, port, "/openrouter/callback?state=made-up&code=made-up") == 400
+        finally:
+            server.terminate()
+            server.wait(20)
+    assert '"GET /openrouter/callback HTTP/1.1" 400' in log.read_text()
+    assert "made-up" not in log.read_text()
+
+
+def _answer(server: subprocess.Popen[bytes], port: int, path: str) -> int:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise AssertionError("gunicorn did not answer")
+
+
+def test_the_table_of_capacity_adds_up() -> None:
+    questions, in_busiest_hour, seconds, threads, bytes_per_key = 20, 1 / 5, 8, 4 * 32, 340
+    hour = timedelta(hours=1).total_seconds()
+    for row in rows("deployment", "Capacity"):
+        visitors, per_second, under_way, machines, megabytes, reads = (
+            float(cell.replace(",", "").removesuffix(" MB")) for cell in row
+        )
+        exact = visitors * questions * in_busiest_hour / hour
+        assert per_second == pytest.approx(exact, rel=0.05)
+        assert under_way == pytest.approx(exact * seconds, abs=1)
+        assert machines == -(-exact * seconds // threads)
+        assert megabytes == pytest.approx(visitors * bytes_per_key / 1e6, rel=0.15)
+        assert reads == round(exact)

@@ -1,0 +1,218 @@
+"""Conversations: whose they are, what can be done with them, and how many there can be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from chat_visitor import ChatVisitor, begin_of, said
+from flask import Flask
+
+from example_app import history
+from example_app.database import connect, opened, transaction
+from example_app.question import title_of
+from flask_openrouter.emulator import Emulator
+
+
+def test_nobody_finds_the_conversations_of_somebody_else(
+    connected: ChatVisitor, other: ChatVisitor
+) -> None:
+    conversation = connected.converse("my secret")
+    question = begin_of(connected.ask("more", conversation=conversation))["question"]
+    base = f"/c/{conversation}"
+    assert "my secret" not in other.get("/").text
+    for path in ("", "/export.md", "/export.json", f"/messages/{question}.md"):
+        assert other.get(base + path).status_code == 404
+    for path in ("/rename", "/delete"):
+        assert other.post(base + path, data={"title": "taken"}).status_code == 404
+    assert other.ask("hi", conversation=conversation).status_code == 400
+    assert other.ask(None, conversation=conversation).status_code == 400
+    mine = other.converse("mine")
+    assert other.ask("hi", conversation=mine, replace=question).status_code == 400
+    assert len(connected.exported(conversation)) == 4
+    other.post("/account/delete")
+    assert len(connected.exported(conversation)) == 4
+
+
+def test_the_same_account_in_another_browser_is_another_owner(
+    connected: ChatVisitor, app: Flask, openrouter_emulator: Emulator
+) -> None:
+    conversation = connected.converse("hello")
+    elsewhere = ChatVisitor(app, openrouter_emulator)
+    elsewhere.connect()
+    assert elsewhere.get(f"/c/{conversation}").status_code == 404
+
+
+def test_the_next_person_in_the_same_browser_finds_nothing(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    connected.post("/account/disconnect")
+    with connected.emulator.configured(openrouter_user_id="user_other"):
+        connected.connect()
+    assert connected.get(f"/c/{conversation}").status_code == 404
+    connected.connect()
+    assert connected.get(f"/c/{conversation}").status_code == 200
+
+
+def test_without_an_account_name_the_key_itself_is_the_owner(
+    visitor: ChatVisitor, openrouter_emulator: Emulator
+) -> None:
+    with openrouter_emulator.configured(openrouter_user_id=None):
+        visitor.connect()
+        conversation = visitor.converse("hello")
+        assert visitor.get(f"/c/{conversation}").status_code == 200
+        visitor.connect()
+    assert visitor.get(f"/c/{conversation}").status_code == 404
+
+
+def test_the_owner_in_the_file_is_no_way_into_a_session(connected: ChatVisitor) -> None:
+    connected.converse("hello")
+    with connected.client.session_transaction(base_url="http://localhost:3000") as session:
+        browser = session["browser"]
+    assert len(browser) >= 22, "128 bits"
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        dump = "".join(db.iterdump())
+    assert browser not in dump
+    assert connected.api_key not in dump
+
+
+def test_renaming_changes_the_title_everywhere(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    answer = connected.post(f"/c/{conversation}/rename", data={"title": "  <b>Soup</b>\n "})
+    assert answer.location == f"/c/{conversation}"
+    page = connected.get(answer.location).text
+    assert page.count("&lt;b&gt;Soup&lt;/b&gt;") >= 3
+    assert "<b>Soup" not in page
+    connected.post(f"/c/{conversation}/rename", data={"title": " "})
+    assert "Soup" in connected.get(f"/c/{conversation}").text
+
+
+def test_deleting_takes_all_but_what_was_spent(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(**said("a canary", cost=0.5)):
+        conversation = connected.converse("another canary")
+    assert connected.post(f"/c/{conversation}/delete").location == "/"
+    assert connected.get(f"/c/{conversation}").status_code == 404
+    assert "$0.50" in connected.get("/usage").text
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        assert "canary" not in "".join(db.iterdump())
+    connected.post("/account/delete")
+    assert "$0.50" not in connected.get("/usage").text
+
+
+def test_an_answer_under_way_survives_the_deletion_of_its_conversation(
+    connected: ChatVisitor,
+) -> None:
+    answer = connected.ask(buffered=False)
+    lines = iter(answer.response)
+    next(lines)
+    connected.post("/account/delete")
+    assert '"state":"done"' in "".join(str(line) for line in lines)
+    answer.close()
+    assert "hello" not in connected.get("/").text
+
+
+def test_exports_can_be_read_by_people_and_programs(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(**said("**Yes**, I can.", cost=0.0012, tokens=345)):
+        conversation = connected.converse("Can you?\r\nSet-Cookie: x")
+    markdown = connected.get(f"/c/{conversation}/export.md")
+    assert markdown.mimetype == "text/markdown"
+    assert markdown.headers["Content-Disposition"] == (
+        'attachment; filename="Can-you-Set-Cookie-x.md"'
+    )
+    assert "## You\n\nCan you?" in markdown.text
+    assert "**Yes**, I can.\n\n*$0.0012 · 345 tokens*" in markdown.text
+    (question, answer) = connected.exported(conversation)
+    assert question["role"] == "user"
+    assert answer == {
+        "role": "assistant",
+        "text": "**Yes**, I can.",
+        "model": "openai/gpt-4o-mini",
+        "state": "done",
+        "tokens": 345,
+        "cost": 0.0012,
+    }
+
+
+def test_one_message_can_be_copied_as_it_was_written(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(**said("**Yes**")):
+        begin = begin_of(connected.ask())
+    answer = connected.fetch(f"{begin['url']}/messages/{begin['answer']}.md")
+    assert answer.text == "**Yes**"
+    assert connected.fetch(f"{begin['url']}/messages/999.md").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("Hello", "Hello"),
+        ("# A  **bold**\nidea `x`", "A bold idea x"),
+        ("***", "Untitled"),
+        ("word " * 30, "word " * 10 + "word…"),
+        ("x" * 100, "x" * 59 + "…"),
+    ],
+)
+def test_a_conversation_is_called_by_its_first_question(text: str, title: str) -> None:
+    assert title_of(text) == title
+
+
+@pytest.fixture
+def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
+    """The history of an owner, on a connection of its own."""
+    connections = []
+
+    def open_one(owner: str) -> history.History:
+        connections.append(connect(app.config["CHAT_DATABASE"]))
+        return history.History(connections[-1], owner)
+
+    yield open_one
+    for connection in connections:
+        connection.close()
+
+
+def test_the_conversation_left_alone_the_longest_makes_room(
+    kept: Callable[[str], history.History],
+) -> None:
+    mine, theirs = kept("me"), kept("them")
+    other = theirs.create("theirs")
+    first = mine.create("first")
+    for number in range(history.MAX_CONVERSATIONS):
+        mine.create(str(number))
+    titles = [c.title for c in mine.conversations()]
+    assert len(titles) == history.MAX_CONVERSATIONS
+    assert mine.find(first) is None
+    assert theirs.find(other) is not None
+
+
+def test_what_nobody_opened_for_long_is_forgotten(kept: Callable[[str], history.History]) -> None:
+    mine = kept("me")
+    old, new = mine.create("old"), mine.create("new")
+    mine.db.execute(
+        "UPDATE conversation SET updated_at = ? WHERE id = ?", (time.time() - 91 * 86_400, old)
+    )
+    history.forget_old(mine.db, 90)
+    assert mine.find(old) is None
+    assert mine.find(new) is not None
+
+
+def test_an_answer_whose_worker_died_is_broken_and_blocks_nobody(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        db.execute(
+            "UPDATE message SET state = 'writing', touched_at = ? WHERE role = 'assistant'",
+            (time.time() - 60,),
+        )
+    assert "Broken off" in connected.get(f"/c/{conversation}").text
+    assert connected.ask(conversation=conversation).status_code == 200
+
+
+def test_a_transaction_is_all_or_nothing(kept: Callable[[str], history.History]) -> None:
+    mine = kept("me")
+
+    def fail() -> None:
+        with transaction(mine.db):
+            mine.create("never")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert mine.conversations() == []

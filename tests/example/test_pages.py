@@ -1,0 +1,217 @@
+"""The pages of the example app: what a visitor sees, and what no page may do."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import requests
+from chat_visitor import ORIGIN, ChatVisitor, begin_of, example_at, served
+from flask import Flask
+
+from example_app import create_app
+from flask_openrouter.emulator import Emulator, run_in_thread
+from flask_openrouter.errors import ConfigurationError
+
+
+class _Page(HTMLParser):
+    """What a strict Content-Security-Policy is about: everything that runs or loads."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inline = ""
+        self._open = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ("script", "style"):
+            self.inline += data.strip()
+
+
+def test_a_new_visitor_is_told_what_this_is_and_can_connect(visitor: ChatVisitor) -> None:
+    page = visitor.get("/")
+    assert page.status_code == 200
+    assert 'href="/openrouter/login?next=/"' in page.text
+    assert "emulated" in page.text
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page.text, re.S)
+    assert lead.count(".") == 2, "two sentences: what connecting means, what the app can do"
+    assert "$5" in lead
+
+
+def test_connecting_leads_back_to_the_page_that_was_wanted(visitor: ChatVisitor) -> None:
+    page = visitor.get("/c/somewhere")
+    assert 'href="/openrouter/login?next=/c/somewhere"' in page.text
+    assert visitor.connect().location == "/"
+    page = visitor.get("/")
+    assert 'id="prompt"' in page.text
+    assert re.search(r"sk-or-v1-…\w{4}<", page.text)
+
+
+def test_the_key_page_links_to_the_key_and_says_what_disconnecting_leaves(
+    connected: ChatVisitor,
+) -> None:
+    page = connected.get("/account").text
+    assert f'href="{connected.emulator.url}/keys/' in page
+    assert f'href="{connected.emulator.url}/logs?api_key_hash=' in page
+    assert "<strong>not</strong> deleted at OpenRouter" in page
+
+
+def test_disconnecting_says_what_it_did_not_do(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    answer = connected.post("/account/disconnect")
+    assert answer.status_code == 303
+    page = connected.get(answer.location).text
+    assert "key still exists at OpenRouter" in page
+    assert re.search(rf'href="{connected.emulator.url}/keys/[0-9a-f]{{64}}"', page)
+    assert "conversations are kept" in page
+    assert 'id="prompt"' not in connected.get("/").text
+    connected.connect()
+    assert len(connected.exported(conversation)) == 2
+
+
+def test_disconnecting_can_take_the_conversations_along(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    answer = connected.post("/account/disconnect", data={"delete": "1"})
+    assert "conversations are deleted" in connected.get(answer.location).text
+    connected.connect()
+    assert connected.get(f"/c/{conversation}").status_code == 404
+
+
+def test_a_page_of_disconnected_links_to_openrouter_only(visitor: ChatVisitor) -> None:
+    page = visitor.get("/disconnected?key=../evil").text
+    assert "evil" not in page
+    assert "/settings/keys" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [("/nowhere", 404, "Nothing here"), ("/ask", 405, "Back to the chat")],
+)
+def test_errors_are_pages_with_a_way_back(
+    connected: ChatVisitor, path: str, status: int, words: str
+) -> None:
+    page = connected.get(path)
+    assert page.status_code == status
+    assert words in page.text
+    assert connected.fetch(path).get_json()["message"]
+
+
+def test_a_database_that_fails_is_told(connected: ChatVisitor, app: Flask) -> None:
+    with sqlite3.connect(app.config["CHAT_DATABASE"]) as db:
+        db.execute("DROP TABLE message")
+    db.close()
+    answer = connected.ask()
+    assert answer.status_code == 503
+    assert answer.get_json()["error"] == "not_saved"
+
+
+def test_the_server_can_be_watched(visitor: ChatVisitor) -> None:
+    assert visitor.get("/health").get_json() == {"status": "ok"}
+
+
+def test_r57_pages_obey_their_own_policy(connected: ChatVisitor, app: Flask) -> None:
+    stranger = ChatVisitor(app, connected.emulator)
+    conversation = connected.converse("![](https://evil.example/x.png) `code`")
+    paths = ("/", f"/c/{conversation}", "/usage", "/account", "/disconnected", "/nowhere")
+    for page in (*map(connected.get, paths), stranger.get("/")):
+        policy = page.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert page.headers["X-Content-Type-Options"] == "nosniff"
+        assert page.headers["Cache-Control"] == "no-store"
+        assert "Referrer-Policy" in page.headers
+        found = _Page(page.text)
+        assert found.inline == ""
+        for tag, attributes in found.tags:
+            assert not [name for name in attributes if name.startswith("on") or name == "style"]
+            assert str(attributes.get("src") or "/").startswith("/")
+            href = str(attributes.get("href") or "/")
+            assert href.startswith("/") or tag == "a", "only a click leads away"
+
+
+def test_the_extension_keeps_its_stricter_policy(visitor: ChatVisitor) -> None:
+    page = visitor.get("/openrouter/callback")
+    assert page.status_code == 400
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_r67_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
+    api_key = connected.api_key
+    assert api_key.startswith("sk-or-v1-")
+    asked = connected.ask()
+    for answer in (
+        asked,
+        connected.ask(json={}),
+        connected.fetch("/models"),
+        connected.get("/openrouter/status"),
+        *map(connected.get, ("/", "/usage", "/account", begin_of(asked)["url"])),
+    ):
+        assert api_key not in answer.get_data(as_text=True) + str(answer.headers)
+
+
+def test_the_session_is_host_bound_on_https_only(app: Flask, openrouter_emulator: Emulator) -> None:
+    """R27's cookie tossing: no sibling host can plant a cookie with this name."""
+    client = app.test_client()
+    answer = client.get("/openrouter/login", base_url="https://chat.example")
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert [c for c in cookies if c.startswith("__Host-session=") and "; Secure" in c]
+    assert "max-age" in answer.headers["Strict-Transport-Security"]
+    answer = client.get("/openrouter/login", base_url=ORIGIN)
+    assert [c for c in answer.headers.getlist("Set-Cookie") if c.startswith("session=")]
+
+
+def test_a_proxy_is_believed_only_when_it_is_announced(tmp_path: Path) -> None:
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example"}
+    for proxies, scheme in ((0, "http"), (1, "https")):
+        app = example_at("http://127.0.0.1:9", tmp_path, CHAT_PROXIES=proxies)
+        answer = app.test_client().get("/openrouter/login", base_url=ORIGIN, headers=forwarded)
+        name = "__Host-session=" if scheme == "https" else "session="
+        assert answer.headers["Set-Cookie"].startswith(name)
+
+
+def test_r107_app_and_emulator_share_localhost(tmp_path: Path) -> None:
+    """Ports do not separate cookies: one jar for both must not cost the app its session."""
+    with (
+        run_in_thread(host="localhost") as emulator,
+        served(example_at(emulator.url, tmp_path)) as origin,
+        requests.Session() as browser,
+    ):
+        origin = origin.replace("127.0.0.1", "localhost")
+        consent = browser.get(f"{origin}/openrouter/login?next=/")
+        assert consent.url.startswith(f"{emulator.url}/auth?")
+        session_before = browser.cookies["session"]
+        (hidden,) = re.findall(r'name="consent" value="([^"]+)"', consent.text)
+        form = {"consent": hidden, "decision": "approve"}
+        chat = browser.post(f"{emulator.url}/auth", data=form)
+        assert session_before
+        assert chat.url == f"{origin}/"
+        assert "sk-or-v1-…" in chat.text
+
+
+def test_r109_without_a_secret_key_it_refuses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("FLASK_SECRET_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        create_app({"CHAT_DATABASE": str(tmp_path / "chat.db")})
+
+
+def test_settings_come_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FLASK_SECRET_KEY", "from the environment, long enough to be one")
+    monkeypatch.setenv("FLASK_OPENROUTER_KEY_LABEL", "mine")
+    monkeypatch.setenv("FLASK_CHAT_DATABASE", str(tmp_path / "new" / "chat.db"))
+    app = create_app()
+    assert app.config["OPENROUTER_KEY_LABEL"] == "mine"
+    assert not app.debug
+    assert (tmp_path / "new" / "chat.db").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,150 @@
+"""Markdown of a model on our page: readable, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from example_app.render import LiveMarkdown, to_html
+
+SAMPLE = """# Title
+
+Some **bold** and ~~gone~~ text with `code`.
+
+| left | right |
+|:-----|------:|
+| 1    | 2     |
+
+- one
+- two
+
+  a second paragraph
+3. three
+
+```python
+def f(x: int) -> str:  # note
+    return "a" * x
+```
+
+    indented
+
+> quoted
+"""
+
+#: Fragments that mean something to Markdown or to HTML.
+# fmt: off
+FRAGMENT = st.sampled_from([
+    "# ", "\n\n", "\n", "```", "```python\n", "~~~\n", "| a | b |\n|--|--|\n", "- ", "1. ", "> ",
+    "    ", "**", "_", "`", "[x](javascript:alert(1))", "![y](https://evil.example)", "<img src=x>",
+    "<script>", "</div>", "<!--", "&lt;", "[z]: https://evil.example\n", "---\n", "word ", "\r\n",
+])
+# fmt: on
+
+
+class _Tags(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def assert_harmless(html: str) -> None:
+    for tag, attributes in _Tags(html).found:
+        assert tag not in {"script", "style", "img", "iframe", "svg", "form", "input", "h1", "h2"}
+        assert set(attributes) <= {"href", "title", "target", "rel", "start", "class", "tabindex"}
+        if tag == "a" and attributes.get("href"):
+            assert urlsplit(str(attributes["href"])).scheme in ("", "http", "https", "mailto")
+            assert "noopener" in str(attributes["rel"])
+
+
+def live(pieces: list[str]) -> str:
+    """What stands on the page when these pieces have come in one by one."""
+    markdown = LiveMarkdown()
+    html = ""
+    for piece in pieces:
+        markdown.add(piece)
+        finished, tail = markdown.render()
+        assert_harmless(finished + tail)
+        html += finished
+    return html + markdown.end()
+
+
+def test_what_people_expect_of_markdown() -> None:
+    html = to_html(SAMPLE)
+    for part in (
+        "<h3>Title</h3>",
+        "<strong>bold</strong>",
+        "<s>gone</s>",
+        '<th class="right">right</th>',
+        "<li>",
+        '<ol start="3">',
+        '<p class="code-head">python</p>',
+        '<span class="k">def</span>',
+        "<blockquote>",
+    ):
+        assert part in html
+    assert_harmless(html)
+    assert "style=" not in html
+
+
+def test_what_scrolls_can_be_reached_by_keyboard() -> None:
+    html = to_html(SAMPLE)
+    assert '<pre tabindex="0">' in html
+    assert '<div class="wide" tabindex="0">' in html
+
+
+def test_an_image_is_a_link_and_loads_nothing() -> None:
+    html = to_html('![a "chart"](https://a.example/x.png)')
+    assert "<img" not in html
+    assert re.search(r'<a href="https://a.example/x.png"[^>]*>Image: a "chart"</a>', html)
+    assert "Image: without description" in to_html("![](https://a.example/x.png)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[x](javascript:alert(1))",
+        "[x](data:text/html,x)",
+        "![x](javascript:alert(1))",
+        "<a href='javascript:alert(1)'>x</a>",
+        "<img src=x onerror=alert(1)>",
+        '```"><script>\nx\n```',
+        "<div class='code' onclick=x>",
+        "[x](https://a.example 'a\" onclick=\"b')",
+    ],
+)
+def test_hostile_markdown_is_harmless(text: str) -> None:
+    assert_harmless(to_html(text))
+
+
+def test_a_language_that_nobody_knows_is_shown_in_one_colour() -> None:
+    html = to_html("```klingon<b>\nqapla'\n```")
+    assert "qapla'" in html
+    assert "<span" not in html
+    assert to_html("```python\n" + "x = 1\n" * 5_000 + "```").count("<span") == 0
+
+
+def test_an_answer_that_comes_in_looks_as_a_whole_one() -> None:
+    for size in (1, 3, 17):
+        pieces = [SAMPLE[i : i + size] for i in range(0, len(SAMPLE), size)]
+        assert live(pieces) == to_html(SAMPLE)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(FRAGMENT, st.text(max_size=8)), max_size=25))
+def test_whatever_comes_in_is_harmless_and_ends_as_a_whole(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert_harmless(to_html(text))
+    finished = live(pieces)
+    words = re.compile(r"\w+")
+    assert words.findall(re.sub("<[^>]*>", " ", finished)) == words.findall(
+        re.sub("<[^>]*>", " ", to_html(text.replace("\r", "")))
+    )

@@ -1,0 +1,97 @@
+"""The usage view: figures, a picture of them, and the same as a table."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import date, timedelta
+
+import pytest
+from chat_visitor import ChatVisitor, said
+from hypothesis import given
+from hypothesis import strategies as st
+
+from example_app import chart, money, spending
+from example_app.database import opened
+
+
+def rects(page: str) -> list[tuple[float, str]]:
+    found = re.findall(r'<rect[^>]*height="([\d.]+)"><title>([^<]*)</title>', page)
+    return [(float(height), title) for height, title in found]
+
+
+def test_an_empty_month_is_told(connected: ChatVisitor) -> None:
+    page = connected.get("/usage").text
+    assert rects(page) == []
+    assert "Nothing was spent" in page
+    assert "$5.00 left" in page, "the extension's meter"
+
+
+def test_what_was_spent_is_drawn_and_told(connected: ChatVisitor, other: ChatVisitor) -> None:
+    for cost in (0.25, 0.5):
+        with connected.emulator.faults(**said("hi", cost=cost, tokens=1000)):
+            connected.ask()
+    with other.emulator.faults(**said("hi", cost=3)):
+        other.ask()
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        db.execute("UPDATE spending SET spent_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
+    page = connected.get("/usage").text
+    (yesterday, yesterday_title), (today, today_title) = rects(page)
+    assert today / yesterday == pytest.approx(0.5)
+    assert today_title.endswith(": $0.25")
+    assert yesterday_title.endswith(": $0.50")
+    assert page.count('<td class="number">$0.25</td>') == 1
+    assert "<dd>$0.75</dd>" in page
+    assert "$3.00" not in page
+    assert 'role="img"' in page
+    assert "GPT-4o-mini" in page or "openai/gpt-4o-mini" in page
+
+
+def test_what_is_older_than_a_month_is_out_of_the_picture(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(**said("hi", cost=0.25)):
+        connected.ask()
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        db.execute("UPDATE spending SET spent_at = spent_at - 30 * 86400")
+        days = spending.by_day(db, "nobody", date(2026, 3, 1), 30)
+    assert rects(connected.get("/usage").text) == []
+    assert days[0].date == date(2026, 3, 1) - timedelta(days=29)
+    assert days[-1].name == "1 March"
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=40))
+def test_bars_fit_into_the_chart(values: list[float]) -> None:
+    drawn = chart.draw([(value, "x") for value in values])
+    assert drawn.top >= max(values, default=0) * (1 - 1e-6)
+    assert drawn.width == len(values) * chart.STEP
+    for value, bar in zip(values, drawn.bars, strict=True):
+        assert 0 <= bar.x <= bar.x + bar.width <= drawn.width
+        assert bar.y + bar.height == pytest.approx(chart.HEIGHT, abs=0.02)
+        assert (bar.height > 0) == (value > 0)
+
+
+@pytest.mark.parametrize(
+    ("largest", "top"), [(0, 1), (0.75, 1), (1, 1), (1.1, 2), (0.0003, 0.0005), (42, 50), (99, 100)]
+)
+def test_the_scale_ends_at_a_round_number(largest: float, top: float) -> None:
+    assert chart.draw([(largest, "")]).top == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        (0, "$0"),
+        (1234.5, "$1,234.50"),
+        (0.1, "$0.10"),
+        (0.01, "$0.01"),
+        (0.009, "$0.009"),
+        (0.0012345, "$0.0012"),
+        (0.00001234, "$0.000012"),
+    ],
+)
+def test_small_amounts_keep_two_digits(amount: float, words: str) -> None:
+    assert money.dollars(amount) == words
+
+
+def test_one_token_is_one() -> None:
+    assert money.summary(1, 0.5) == "$0.50 · 1 token"
+    assert money.summary(None, None) == ""

@@ -1,0 +1,108 @@
+"""Several workers on one file, as in production."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from servers import free_port
+
+from example_app.database import opened
+from flask_openrouter.emulator import Emulator, run_in_thread
+
+ROOT = Path(__file__).parents[2]
+OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
+
+
+@contextmanager
+def gunicorn(emulator: Emulator, folder: Path) -> Iterator[str]:
+    """Run the app as its Dockerfile does; yield its origin."""
+    port = free_port()
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("FLASK_")},
+        "FLASK_SECRET_KEY": "for tests only, thirty-two characters",
+        "FLASK_OPENROUTER_BASE_URL": emulator.url,
+        "FLASK_OPENROUTER_EMULATOR": "true",
+        "FLASK_CHAT_DATABASE": str(folder / "chat.db"),
+    }
+    command = [sys.executable, "-m", "gunicorn", "--config", "example_app/gunicorn.conf.py"]
+    command += ["--bind", f"127.0.0.1:{port}", "--graceful-timeout", "2"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            _wait_for(process, f"http://127.0.0.1:{port}", folder / "log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait_for(process: subprocess.Popen[bytes], origin: str, log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if requests.get(f"{origin}/health", timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def connect(browser: requests.Session, origin: str, emulator: Emulator) -> None:
+    login = browser.get(f"{origin}/openrouter/login", allow_redirects=False)
+    browser.get(emulator.approve(login.headers["Location"]))
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with run_in_thread() as running:
+        yield running
+
+
+def test_many_visitors_write_at_once_and_each_finds_their_own(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    visitors, questions = 8, 4
+    wrong: list[str] = []
+
+    def chat(number: int) -> None:
+        with requests.Session() as browser:
+            connect(browser, origin, emulator)
+            conversation = None
+            for question in range(questions):
+                body = {"model": "openai/gpt-4o-mini", "text": f"visitor {number}, {question}"}
+                if conversation:
+                    body["conversation"] = conversation
+                answer = browser.post(f"{origin}/ask", json=body, headers=OUR_PAGE, timeout=20)
+                found = re.search(r'"conversation":"([\w-]+)"', answer.text)
+                if found is None or '"state":"done"' not in answer.text:
+                    wrong.append(answer.text)
+                    return
+                conversation = found[1]
+            page = browser.get(f"{origin}/c/{conversation}", timeout=20).text
+            asked = re.findall(r'<div class="text" dir="auto">(visitor \d+, \d+)</div>', page)
+            if asked != [f"visitor {number}, {question}" for question in range(questions)]:
+                wrong.append(page)
+
+    with gunicorn(emulator, tmp_path) as origin:
+        threads = [threading.Thread(target=chat, args=(n,)) for n in range(visitors)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    with opened(str(tmp_path / "chat.db")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert db.execute("SELECT count(*) FROM message").fetchone()[0] == 2 * visitors * questions
+        assert db.execute("SELECT count(*) FROM spending").fetchone()[0] == visitors * questions
+    assert "code=" not in (tmp_path / "log").read_text(), "no codes in the access log"

@@ -1,0 +1,234 @@
+"""Any query with any cookies, at the front door of the callback.
+
+An input is the raw query, a line feed, and the raw ``Cookie`` header. ``{session}`` stands for the
+session of a browser with logins under way, ``{connected}`` for the other cookies of that browser,
+which has a key, and ``{state}``, ``{expired}`` and ``{finished}`` for the states of its logins: no
+fuzzer can sign a cookie, and what comes after that is to be tried as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attack import parameter
+from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
+from leaks import leaks_in, session_text
+from visitor import NAVIGATE, Visitor
+from werkzeug.sansio.http import parse_cookie
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from flask_openrouter import OpenRouterAuth, OpenRouterClient
+from flask_openrouter.client import IssuedKey
+from flask_openrouter.services import SpentStates
+
+NOW = 1_800_000_000
+LOGIN_MAX_AGE = 600
+API_KEY = "sk-or-v1-" + "5eed" * 16
+#: What differs between two answers to the same request.
+_REFERENCE = re.compile(r"reference(:|) [0-9a-f]{8}")
+
+
+#: Held against its own value, or set anew by each answer.
+_CHANGING = frozenset({"Location", "Set-Cookie", "Content-Length"})
+#: An address of this site, and nothing that a browser could take for one elsewhere.
+_LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer, without what differs from time to time."""
+
+    status: int
+    location: str | None
+    head: tuple[tuple[str, str], ...]
+    body: str
+
+
+class Client(OpenRouterClient):
+    """Exchanges every code, on paper only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exchanged: list[tuple[str, str]] = []
+
+    def exchange_code(
+        self,
+        code: str,
+        code_verifier: str | None = None,
+        code_challenge_method: str | None = None,
+    ) -> IssuedKey:
+        assert code_challenge_method == "S256"
+        assert code_verifier is not None
+        self.exchanged.append((code, code_verifier))
+        return IssuedKey(API_KEY, "user_fuzzed")
+
+
+class Log(logging.Handler):
+    """Every line that the extension logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(_REFERENCE.sub("reference", record.getMessage()))
+
+
+class CallbackTarget:
+    """The app, one browser of it, and what their answers may be."""
+
+    #: Each answer that there is. Whatever else is asked, the answer is one of these, to the letter.
+    PROBES = (
+        b"\n",
+        b"state=unknown&code=0123456789\n",
+        b"state={state}&code=0123456789\nsession={session}",
+        b"state={state}\nsession={session}",
+        b"state={expired}&code=0123456789\nsession={session}",
+        b"state={finished}&code=0123456789\nsession={session}; {connected}",
+        b"state={state}&code=0123456789\nsession={session}; openrouter=0123456789abcdef.garbled",
+    )
+
+    FINISHED = "/finished"
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.client = Client()
+        self.log = Log()
+        self.app = self._make_app()
+        self._names = self._make_browser()
+        with self._logged():
+            self._answers: set[Answer] = set()
+            self._lines: set[str] = set()
+            for probe in self.PROBES:
+                answer, _ = self._ask(*self._parts(probe))
+                self._answers.add(answer)
+                self._lines.update(self.log.lines)
+        self._locations = {answer.location for answer in self._answers} - {None}
+        assert {answer.status for answer in self._answers} == {303, 400}
+        assert self._locations == {"/state", self.FINISHED}
+        assert len(self._answers) >= 6
+
+    def __call__(self, data: bytes) -> None:
+        """Make the request that ``data`` describes, and see that nothing went wrong."""
+        query, cookies = self._parts(data)
+        with self._logged():
+            answer, set_cookies = self._ask(query, cookies)
+        location = answer.location
+        if location is not None and location not in self._locations:
+            # A browser's own cookie says where its last login led, and any page of ours will do.
+            assert not self.client.exchanged, location
+            assert _LOCAL.fullmatch(location), location
+            answer = replace(answer, location=self.FINISHED)
+        assert answer in self._answers, answer
+        assert self._lines.issuperset(self.log.lines), self.log.lines
+        self._check_exchange(query, cookies, set_cookies)
+
+    def _check_exchange(self, query: bytes, cookies: bytes, set_cookies: list[str]) -> None:
+        names = {line.partition("=")[0] for line in set_cookies}
+        if not self.client.exchanged:
+            assert names <= {"session"}, names
+            return
+        assert {name for name in names if not name.startswith("openrouter")} <= {"session"}, names
+        values: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            values.setdefault(name, []).append(value)
+        assert values["state"] == [self._names["state"]]
+        ((code, code_verifier),) = self.client.exchanged
+        assert values["code"] == [code]
+        assert self.client.create_code_challenge(code_verifier) == self._code_challenge
+        # What is signed, to the letter; base64 has several spellings of the signature itself.
+        signed = parse_cookie(cookies.decode("latin-1"))["session"].rpartition(".")[0]
+        assert signed == self._names["session"].rpartition(".")[0]
+        if len(code) >= 8:
+            shown = [*set_cookies, session_text(parse_cookie("; ".join(set_cookies))["session"])]
+            assert leaks_in(shown, {"code": code, "code_verifier": code_verifier}) == []
+
+    def _parts(self, data: bytes) -> tuple[bytes, bytes]:
+        for name, value in self._names.items():
+            data = data.replace(b"{%s}" % name.encode(), value.encode())
+        query, _, cookies = data.partition(b"\n")
+        return query, cookies
+
+    def _ask(self, query: bytes, cookies: bytes) -> tuple[Answer, list[str]]:
+        # Each input meets the server as it was at first.
+        services = self.app.extensions["openrouter"]
+        fresh = replace(services, spent_states=SpentStates(LOGIN_MAX_AGE))
+        self.app.extensions["openrouter"] = fresh
+        self.client.exchanged.clear()
+        self.log.lines.clear()
+        environ = EnvironBuilder("/openrouter/callback", headers=NAVIGATE).get_environ()
+        environ["QUERY_STRING"] = query.decode("latin-1")
+        environ["REQUEST_URI"] = environ["RAW_URI"] = "/openrouter/callback?" + query.decode(
+            "latin-1"
+        )
+        environ["HTTP_COOKIE"] = cookies.decode("latin-1")
+        parts, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+        body = _REFERENCE.sub("reference", b"".join(parts).decode())
+        head = tuple((name, value) for name, value in headers if name not in _CHANGING)
+        answer = Answer(int(status[:3]), headers.get("Location"), head, body)
+        return answer, headers.getlist("Set-Cookie")
+
+    def _make_app(self) -> Flask:
+        app = Flask("fuzzed")
+        app.config.update(TESTING=True, SECRET_KEY="fuzzed " * 5)
+        OpenRouterAuth(app, clock=lambda: self.now)
+        services = app.extensions["openrouter"]
+        app.extensions["openrouter"] = replace(services, client=self.client)
+        return app
+
+    def _make_browser(self) -> dict[str, str]:
+        """Log in once, begin a login that is too old now, and one that waits."""
+        old, visitor = Visitor(self.app), Visitor(self.app)
+        self.now = NOW - 2 * LOGIN_MAX_AGE
+        expired = _state_of(old.start("/expired"))
+        self.now = NOW
+        finished = visitor.callback_url(visitor.start("/finished"), code="0123456789")
+        answer = visitor.get(finished)
+        assert answer.status_code == 303
+        cookies = [line.partition(";")[0] for line in answer.headers.getlist("Set-Cookie")]
+        authorization_url = visitor.start("/state")
+        self._code_challenge = parameter(authorization_url, "code_challenge")
+        content = _session_of(visitor)
+        # To start a login drops those that are too old; a browser may hold them all the same.
+        content["_openrouter"] += _session_of(old)["_openrouter"]
+        interface = self.app.session_interface
+        assert isinstance(interface, SecureCookieSessionInterface)
+        serializer = interface.get_signing_serializer(self.app)
+        assert serializer is not None
+        return {
+            "state": _state_of(authorization_url),
+            "expired": expired,
+            "finished": parameter(finished, "state"),
+            "session": str(serializer.dumps(content)),
+            "connected": "; ".join(name for name in cookies if not name.startswith("session=")),
+        }
+
+    @contextmanager
+    def _logged(self) -> Iterator[None]:
+        logger = logging.getLogger("flask_openrouter")
+        level, propagates = logger.level, logger.propagate
+        logger.addHandler(self.log)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+        try:
+            yield
+        finally:
+            logger.removeHandler(self.log)
+            logger.setLevel(level)
+            logger.propagate = propagates
+
+
+def _state_of(authorization_url: str) -> str:
+    return parameter(parameter(authorization_url, "callback_url"), "state")
+
+
+def _session_of(visitor: Visitor) -> dict[str, Any]:
+    with visitor.client.session_transaction() as session:
+        return dict(session)

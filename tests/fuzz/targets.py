@@ -1,0 +1,13 @@
+"""The targets by name. Each is made once, and called with each input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuzz.of_answer import AnswerTarget
+from fuzz.of_callback import CallbackTarget
+
+TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
+    "answer": AnswerTarget,
+    "callback": CallbackTarget,
+}

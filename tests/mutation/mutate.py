@@ -1,0 +1,272 @@
+"""Change one thing in a module, and see whether a test notices: ``make mutation``.
+
+mutmut's own runner leaves out constants, properties and other decorated functions, which here are
+regular expressions, limits and certificates; and its trampolines hold the arguments of each call,
+which the tests for leaks take for leaks. So here a fork of a pytest that has collected its tests
+gets the changed code into its functions, and runs the tests that execute the changed lines, fastest
+first, until one fails. What is done at import gets a pytest of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from operator import itemgetter
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import coverage
+import hypothesis
+import pytest
+from mutants import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "flask_openrouter"
+#: What became of each mutant in the last run, for ``--again``.
+RESULTS = ROOT / "build" / "mutation"
+#: In percent, for each module.
+LEAST_SCORE = 90
+#: Seconds of tests that a mutant may survive; the slower tests are left out then.
+LONGEST = 15.0
+
+#: Each module, and the tests that are about it.
+TESTS = {
+    "authorization": ["core", "security/test_a_*", "flow/test_login_flow.py"],
+    "redirects": ["core/test_redirects.py", "security/test_d_redirects.py"],
+    "owner": ["core", "security/test_c_accounts.py", "integrations/test_flask_login.py"],
+    "guard": ["core", "security/test_c_caching.py", "flow/test_finished.py"],
+    "client/transport": ["client/test_transport_*", "client/test_s*", "client/test_exchange.py"],
+    "storage/vault": ["core", "security/test_k_*", "sharing/test_rotation.py"],
+    "storage/cipher": ["core/test_[crsv]*", "security/test_k_*"],
+}
+
+
+class Bench:
+    """A pytest plugin that runs the collected tests again and again, on mutants of one module."""
+
+    def __init__(self, copy: Path, module: str, known: set[str]) -> None:
+        self._file = copy / PACKAGE / f"{module}.py"
+        self._name = f"{PACKAGE}.{module.replace('/', '.')}"
+        self._log = copy / "pytest.log"
+        self._notes = copy / "notes.json"
+        self._paths = [
+            str(path) for p in TESTS[module] for path in sorted((copy / "tests").glob(p))
+        ]
+        self._source = self._file.read_text()
+        self._known = known
+        # Of its own, for the forks write theirs into the log.
+        self._report = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+        self._seconds: dict[str, float] = {}
+        self._tests_by_line: dict[int, set[str]] = {}
+        self.outcomes: dict[str, list[str]] = {"killed": [], "timeout": [], "survived": []}
+
+    def run(self) -> None:
+        """Try out every mutant."""
+        # Forked, so that this process never imports what is changed.
+        if fork(lambda: self._pytest(self), self._log) != 0:
+            sys.exit(f"The tests fail without any change:\n{self._log.read_text()[-3000:]}")
+        self.outcomes, self._seconds = json.loads(self._notes.read_text())
+        for mutant in mutants_of(self._source):
+            if not mutant.lines:
+                self._try_out(mutant, lambda: self._pytest(Chosen(self._seconds)))
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Measure, and try out the mutants of functions."""
+        importlib.import_module(self._name)
+        if fork(lambda: self._measure(session), self._log) != 0:
+            session.testsfailed = 1
+            return True
+        by_line, self._seconds = json.loads(self._notes.read_text())
+        self._tests_by_line = {int(line): set(tests) for line, tests in by_line.items()}
+        functions = [
+            function
+            for function in gc.get_objects()
+            if type(function) is FunctionType and function.__code__.co_filename == str(self._file)
+        ]
+        for mutant in mutants_of(self._source):
+            if mutant.lines:
+                self._try_out(mutant, lambda m=mutant: self._run_changed(session, functions, m))
+        self._notes.write_text(json.dumps([self.outcomes, self._seconds]))
+        return True
+
+    def _measure(self, session: pytest.Session) -> int:
+        """Run all tests, and note which of them runs each line, and in what time."""
+        measured = coverage.Coverage(data_file=None, config_file=False, include=[str(self._file)])
+        measured.start()
+        seconds = {}
+        for item in session.items:
+            measured.switch_context(item.nodeid)
+            started = time.monotonic()
+            # Some have time limits, and this machine may be busy.
+            if not any(run_tests(session, [item]) == 0 for _ in range(3)):
+                return 1
+            seconds[item.nodeid] = time.monotonic() - started
+        measured.stop()
+        by_line = measured.get_data().contexts_by_lineno(str(self._file))
+        self._notes.write_text(json.dumps([by_line, seconds]))
+        return 0
+
+    def _run_changed(
+        self, session: pytest.Session, functions: list[FunctionType], mutant: Mutant
+    ) -> int:
+        change(functions, compile(mutant.source, self._file, "exec"))
+        found = set().union(*(self._tests_by_line.get(line, ()) for line in mutant.lines))
+        chosen = Chosen({test: self._seconds[test] for test in found - {""} or self._seconds})
+        chosen.pytest_collection_modifyitems(session.items)
+        session.config.pluginmanager.register(chosen)
+        return run_tests(session, session.items)
+
+    def _try_out(self, mutant: Mutant, job: Callable[[], int]) -> None:
+        if mutant.diff in self._known:
+            self.outcomes["killed"].append(mutant.diff)
+            return
+        # In the file too, for the tests that start programs.
+        self._file.write_text(mutant.source)
+        started = time.monotonic()
+        try:
+            status = fork(job, self._log, seconds=60)
+            if status == 1 and time.monotonic() - started > 1:
+                # A time limit may have failed by chance, but not twice.
+                status = fork(job, self._log, seconds=60)
+        finally:
+            self._file.write_text(self._source)
+        outcome = {0: "survived", -signal.SIGALRM: "timeout"}.get(status, "killed")
+        self.outcomes[outcome].append(mutant.diff)
+        if outcome != "killed":
+            print(f"{self._name}: {outcome}\n{mutant.diff}\n", file=self._report)
+
+    def _pytest(self, plugin: object) -> int:
+        return pytest.main(["-xq", "--tb=short", "-p", "no:cacheprovider", *self._paths], [plugin])
+
+
+class Chosen:
+    """A pytest plugin: run these tests only, the fastest first, and none for ever."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        fastest = sorted(seconds.items(), key=itemgetter(1))
+        until = accumulate(seconds for _, seconds in fastest)
+        self._seconds = {
+            test: seconds
+            for (test, seconds), sum_ in zip(fastest, until, strict=True)
+            if sum_ <= LONGEST
+        }
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self._seconds]
+        items.sort(key=lambda item: self._seconds[item.nodeid])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 5 + 5 * self._seconds[nodeid])
+
+
+def run_tests(session: pytest.Session, items: list[pytest.Item]) -> int:
+    """Run tests until one fails; return how many failed."""
+    session.testsfailed = 0
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            break
+    return session.testsfailed
+
+
+def change(functions: list[FunctionType], module: CodeType) -> None:
+    """Give the functions of a module, and all that they made, the code of a changed one."""
+    found: dict[tuple[str, int], CodeType] = {}
+    waiting = [module]
+    for code in waiting:
+        found[code.co_name, code.co_firstlineno] = code
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    for function in functions:
+        old = function.__code__
+        function.__code__ = found.get((old.co_name, old.co_firstlineno), old)
+
+
+def fork(job: Callable[[], int], log: Path, seconds: int = 0) -> int:
+    """Run a job in a fork and return its status, negative for the signal that ended it.
+
+    A signal ends it after so many seconds, if not 0.
+    """
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        status = 3
+        try:
+            os.setpgid(0, 0)
+            signal.alarm(seconds)
+            # Mutants of one second and one length would share their compiled file.
+            sys.dont_write_bytecode = bool(seconds)
+            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            status = min(int(job()), 1)
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    with contextlib.suppress(ProcessLookupError):
+        # What its tests had started.
+        os.killpg(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(status)
+
+
+def try_module(module: str, again: bool) -> tuple[list[Any], bool]:
+    """Try out every mutant of a module; return its row of the table, and whether it is enough."""
+    results = RESULTS / f"{module.replace('/', '-')}.json"
+    known = set(json.loads(results.read_text())["killed"]) if again else set()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / "copy"
+        ignored = shutil.ignore_patterns(".*", "dist", "build", "__pycache__", "node_modules")
+        shutil.copytree(ROOT, copy, ignore=ignored)
+        os.chdir(copy)
+        sys.path.insert(0, str(copy))
+        bench = Bench(copy, module, known)
+        bench.run()
+        sys.path.remove(str(copy))
+        os.chdir(ROOT)
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(bench.outcomes, indent=1))
+    killed, timeout, survived = (len(found) for found in bench.outcomes.values())
+    total = killed + timeout + survived
+    score = 100 * (killed + timeout) / total
+    minutes = f"{(time.monotonic() - started) / 60:.0f} min"
+    row = [f"`{module}`", total, killed, timeout, survived, f"{score:.1f} %", minutes]
+    return row, score >= LEAST_SCORE
+
+
+def main() -> None:
+    """Try out the modules named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("module", nargs="*", help=f"of {', '.join(TESTS)}; without one: all")
+    parser.add_argument("--again", action="store_true", help="only what survived the last run")
+    arguments = parser.parse_args()
+    # With them, pytest would import the package here, and schemathesis, which is slow.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # The same examples each time, and the first that fails is enough.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile(
+        "mutation", derandomize=True, database=None, deadline=None, phases=phases
+    )
+    hypothesis.settings.load_profile("mutation")
+    found = [try_module(module, arguments.again) for module in arguments.module or TESTS]
+    print("| Module | Mutants | Killed | Timeout | Survived | Score | Time |")
+    print("|---|---|---|---|---|---|---|")
+    for row, _ in found:
+        print("|", " | ".join(map(str, row)), "|")
+    if not all(is_enough for _, is_enough in found):
+        sys.exit(f"A module is below {LEAST_SCORE} %.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The emulator does what its own OpenAPI document says, whatever it is sent.
+
+schemathesis makes requests from the document, sound ones and broken ones, and holds each answer
+against it: statuses, media types, headers, bodies, and that only who has a key gets in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from flask import Response
+from hypothesis import settings
+from jsonschema import Draft202012Validator
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import FailureGroup
+
+from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_app
+from flask_openrouter.emulator.authorization import AuthorizationRequest
+from flask_openrouter.emulator.openapi import document
+
+#: For each operation.
+EXAMPLES = 40
+CODE_VERIFIER = "v" * 43
+ASKED = AuthorizationRequest(
+    callback_url="http://localhost:3000/callback",
+    code_challenge=CODE_VERIFIER,
+    code_challenge_method="plain",
+)
+
+app = create_emulator_app(EmulatorConfig(bad_code_style="documented"))
+emulator: Emulator = app.extensions["openrouter_emulator"]
+schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=SchemathesisConfig())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fresh() -> Iterator[None]:
+    emulator.reset()
+    yield
+    emulator.reset()
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+def test_every_answer_is_as_documented(case: schemathesis.Case) -> None:
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        _complete_query(case)
+        _complete_body(case)
+    case.call_and_validate(headers={"Authorization": f"Bearer {emulator.issue_key()}"})
+
+
+def _complete_query(case: schemathesis.Case) -> None:
+    """Let the parameters of a sound request fit each other, which OpenAPI cannot ask for."""
+    if case.path != "/auth":
+        return
+    if "code_challenge_method" in case.query or "callback_url" not in case.query:
+        case.query["code_challenge"] = "c" * 43
+
+
+def _complete_body(case: schemathesis.Case) -> None:
+    """Give a sound request what no schema knows: a live code, an open consent, a model."""
+    body = case.body
+    if not isinstance(body, dict):
+        return
+    if case.path == "/auth":
+        body["consent"] = emulator.ledger.add_consent(ASKED)
+    elif case.path == "/api/v1/auth/keys":
+        body["code"] = emulator.ledger.issue_code(ASKED, "user_1", emulator.now())
+        body["code_verifier"] = CODE_VERIFIER
+        if body.get("code_challenge_method") is not None:
+            body["code_challenge_method"] = "plain"
+    elif case.path == "/api/v1/auth/keys/code":
+        if body.get("expires_at") is not None:
+            body["expires_at"] = "2099-12-31T23:59:59Z"
+        if "code_challenge_method" in body:
+            body["code_challenge"] = "c" * 43
+    elif body.get("models") or body.get("model") is not None:
+        body["model"] = "openai/gpt-4o"
+
+
+def test_the_document_has_every_operation_and_no_other() -> None:
+    """All of OpenRouter's, that is: the emulator has pages and a control API of its own."""
+    served = {
+        (rule.rule, method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(("/api/", "/auth"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {(path, method) for path, found in document()["paths"].items() for method in found}
+    assert described - served == {("/api/v1/auth/keys", "options")}
+    assert served <= described
+    assert app.test_client().options("/api/v1/auth/keys").status_code == 204
+
+
+def test_the_schemas_of_the_document_are_schemas() -> None:
+    for found in document()["components"]["schemas"].values():
+        Draft202012Validator.check_schema(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{"key": 5, "user_id": null}'),
+        (200, b'{"user_id": null}'),
+        (200, b"no JSON"),
+        (418, b"{}"),
+        (500, b"{}"),
+    ],
+)
+def test_an_answer_that_is_not_as_documented_would_be_noticed(status: int, body: bytes) -> None:
+    other = create_emulator_app()
+    answer = Response(body, status, mimetype="application/json")
+    other.view_functions["oauth.exchange"] = lambda: answer
+    broken = schemathesis.openapi.from_wsgi("/openapi.json", other, config=SchemathesisConfig())
+    case = broken["/api/v1/auth/keys"]["POST"].Case(
+        body={"code": "code"}, media_type="application/json"
+    )
+    with pytest.raises(FailureGroup):
+        case.call_and_validate()

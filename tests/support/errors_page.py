@@ -1,0 +1,54 @@
+"""What docs/errors.md says of each code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from project_files import ROOT
+
+PAGE: Final = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One code as the page has it."""
+
+    code: str
+    status: int
+    title: str
+    #: ``kept``, ``forgotten`` or ``none``.
+    key: str
+    #: ``open``, ``over`` or ``none``.
+    login: str
+    message: str
+    text: str
+
+
+def entries() -> list[Entry]:
+    """Return the entries of the page, in its order."""
+    # A heading that is no code has blanks.
+    sections = re.findall(r"^### ([a-z_]+)\n(.*?)(?=^##)", PAGE, re.M | re.S)
+    return [_entry(code, text) for code, text in sections]
+
+
+def _entry(code: str, text: str) -> Entry:
+    row = re.search(r"^\| status \| title \| the key \| the login \|\n\|[-|]+\|\n(.*)$", text, re.M)
+    message = re.search(r"^> (.*)$", text, re.M)
+    assert row is not None, code
+    assert message is not None, code
+    status, title, key, login = (cell.strip() for cell in row[1].strip("|").split("|"))
+    return Entry(code, int(status), title, key, login, message[1], text)
+
+
+def rows_below(head: str) -> list[list[str]]:
+    """Return the cells of the table with this head."""
+    lines = PAGE.partition(f"\n{head}\n")[2].splitlines()[1:]
+    assert lines, head
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows

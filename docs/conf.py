@@ -9,6 +9,7 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from docutils import nodes
+from sphinx.util.nodes import make_refnode
 
 project = "Flask-OpenRouter"
 author = "The Flask-OpenRouter authors"
@@ -68,6 +69,20 @@ def let_tables_scroll(app: Any, doctree: nodes.document, page: str) -> None:
         box += table
 
 
+def find_by_last_name(app: Any, env: Any, node: Any, contnode: Any) -> nodes.reference | None:
+    """Let ``:class:`KeyRejectedError``` in a docstring find the one class of ours of this name."""
+    name = node["reftarget"].lstrip(".")
+    if node.get("refdomain") != "py":
+        return None
+    objects = env.domains["py"].objects.items()
+    found = [(full, o) for full, o in objects if full.endswith(f".{name}") and not o.aliased]
+    if len(found) != 1:
+        return None
+    ((full, target),) = found
+    return make_refnode(app.builder, node["refdoc"], target.docname, target.node_id, contnode, full)
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("missing-reference", find_by_last_name)
     app.connect("doctree-resolved", let_tables_scroll)

@@ -56,14 +56,8 @@ class OpenRouterAuth:
         url_prefix: str = "/openrouter",
         clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
-        if inspect.isclass(storage):
-            name: str = storage.__name__  # pyright: ignore[reportAttributeAccessIssue]
-            raise ConfigurationError(f"storage is the class {name}: pass an object.")
-        if storage is not None and not isinstance(storage, KeyStorage):
-            raise ConfigurationError(
-                f"storage is a {type(storage).__name__}, which lacks get(owner_id),"
-                " set(owner_id, ciphertext) or delete(owner_id)."
-            )
+        if storage is not None:
+            _check_storage(storage)
         if not encrypt and storage is None:
             raise ConfigurationError(
                 "encrypt=False needs a storage of your own that keeps secrets safe: pass storage=…"
@@ -84,6 +78,11 @@ class OpenRouterAuth:
         Raises :class:`ConfigurationError` when a setting is wrong, or the app has the extension
         already.
         """
+        if not isinstance(app, Flask):
+            raise ConfigurationError(
+                f"init_app needs the Flask app, not {type(app).__name__}. With an app factory,"
+                " create OpenRouterAuth() without arguments and call init_app(app) there."
+            )
         if EXTENSION_KEY in app.extensions:
             raise ConfigurationError(
                 "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
@@ -103,6 +102,7 @@ class OpenRouterAuth:
         cipher = KeyCipher(settings.encryption_keys)
         app.extensions[EXTENSION_KEY] = Services(
             settings=settings,
+            url_prefix=self._url_prefix,
             client=OpenRouterClient(
                 settings.base_url,
                 timeout=settings.request_timeout,
@@ -180,6 +180,21 @@ class OpenRouterAuth:
         if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
             owner_id = check_app_user(owner_id)
         return Connection(this_app(), owner_id)
+
+
+def _check_storage(storage: object) -> None:
+    if inspect.isclass(storage):
+        raise ConfigurationError(f"storage is the class {storage.__name__}: pass an object.")
+    promised = ("get(owner_id)", "set(owner_id, ciphertext)", "delete(owner_id)")
+    methods = {text: getattr(storage, text.partition("(")[0], None) for text in promised}
+    missing = [text for text, method in methods.items() if not callable(method)]
+    if missing:
+        raise ConfigurationError(f"storage ({type(storage).__name__}) lacks {', '.join(missing)}.")
+    if any(inspect.iscoroutinefunction(method) for method in methods.values()):
+        raise ConfigurationError(
+            f"storage ({type(storage).__name__}) has async methods, and nobody would await them:"
+            " get, set and delete must be plain functions."
+        )
 
 
 def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:

@@ -7,13 +7,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
-from flask import (
-    Blueprint,
-    Response,
-    after_this_request,
-    jsonify,
-)
+from flask import Blueprint, Response, jsonify
 
+from .caching import forbid_sharing
 from .callbacks import call
 from .connection import get_connection
 from .current import this_app, this_request
@@ -30,7 +26,6 @@ from .pages import (
 from .problems import PROBLEMS, Problem
 from .redirects import safe_next
 from .services import get_services
-from .storage.cookie import vary_by_cookie
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -110,7 +105,7 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
     """Return the answer for a visitor without a key, or None when the view may run."""
     if this_request().method == "OPTIONS":
         return None
-    after_this_request(_keep_private)
+    forbid_sharing(no_store=True)
     if get_connection():
         return None
     return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
@@ -145,9 +140,9 @@ def ask_to_connect(
     handler = get_services().callbacks.unauthorized_handler if on_missing is None else on_missing
     if callable(handler):
         return _answer_of(handler)
-    next_url = next_url or page_of_visitor()
-    login_url = login_url_for(next_url)
-    if on_missing == "redirect" or (on_missing is None and not is_script()):
+    from_script = is_script()
+    login_url = login_url_for(next_url or page_of_visitor(from_script=from_script))
+    if on_missing == "redirect" or (on_missing is None and not from_script):
         return see_other(login_url)
     response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
     response.status_code = 401
@@ -177,11 +172,10 @@ def refuse_open_view() -> None:
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one."""
+    """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one.
+
+    Raises TypeError for anything else: guarding a whole app would guard the login, too.
+    """
+    if not isinstance(blueprint, Blueprint):
+        raise TypeError("protect guards a blueprint: pass one, before it is registered.")
     blueprint.before_request(refuse)
-
-
-def _keep_private(response: Response) -> Response:
-    if not any(name.lower() == "cache-control" for name, _ in response.headers):
-        response.headers.add("Cache-Control", "no-store")
-    return vary_by_cookie(response)

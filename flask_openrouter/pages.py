@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import (
     Response,
@@ -18,12 +18,12 @@ from flask import (
     url_for,
 )
 
+from .caching import vary_by_cookie
 from .current import this_request
 from .errors import OpenRouterError
 from .problems import Problem
 from .redirects import safe_next
 from .services import get_services
-from .storage.cookie import vary_by_cookie
 
 if TYPE_CHECKING:
     from .doctor.finding import Finding
@@ -68,7 +68,7 @@ def _policy(landing_url: str, scripts: bool) -> str:
 
 def own_path() -> str:
     """Return the path, decoded, that all our routes begin with, such as ``/openrouter``."""
-    return unquote(url_for("openrouter.login").removesuffix("/login"))
+    return f"{this_request().script_root}{get_services().url_prefix}"
 
 
 def login_url_for(next_url: str | None) -> str:
@@ -96,10 +96,10 @@ def next_of_request() -> str | None:
     return None if next_url is None else safe_next(next_url, own_path=own_path())
 
 
-def page_of_visitor() -> str | None:
+def page_of_visitor(*, from_script: bool) -> str | None:
     """Return the page that the visitor is on, as a safe path to come back to, or None."""
     request = this_request()
-    if request.method in ("GET", "HEAD") and not is_script():
+    if request.method in ("GET", "HEAD") and not from_script:
         # Not request.url, which leaves a per cent sign of the path as it is.
         path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
         query = request.query_string.decode(errors="replace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from werkzeug.urls import iri_to_uri
 
@@ -13,6 +13,8 @@ MAX_NEXT_LENGTH = 1024
 # One slash, not two; and nowhere a backslash, which browsers take for a slash, or a control
 # character, for they delete tabs and newlines before they look.
 _LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*", re.A)
+# What needs no encoding: most addresses.
+_URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?")
 # The same, seen through one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 
@@ -29,8 +31,8 @@ def safe_next(value: object, *, own_path: str) -> str | None:
     if not _LOCAL_PATH.fullmatch(value):
         return None
     try:
-        url = iri_to_uri(value)
-        path = unquote(urlsplit(url).path, errors="strict")
+        url = value if _URI.fullmatch(value) else iri_to_uri(value)
+        path = unquote(url.partition("#")[0].partition("?")[0], errors="strict")
     except ValueError:
         return None
     if not _LOCAL_PATH.fullmatch(url) or _HIDDEN.search(path) or len(url) > MAX_NEXT_LENGTH:

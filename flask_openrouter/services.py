@@ -52,6 +52,8 @@ class Services:
     """Everything that one app owns. Frozen: what belongs to a request is never here."""
 
     settings: Settings
+    #: Where the routes are, below the app's own root: ``/openrouter``.
+    url_prefix: str
     client: OpenRouterClient
     cipher: KeyCipher
     vault: KeyVault

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from .connection import current_openrouter, get_connection
 from .errors import KeyRejectedError
-from .pages import own_path, page_of_visitor
+from .pages import is_script, own_path, page_of_visitor
 from .redirects import safe_next
 from .services import EXTENSION_KEY, Services, get_services
 from .usage import UsageReader
@@ -61,7 +61,7 @@ def openrouter_button(
     _check("variant", variant, VARIANTS)
     _check("size", size, SIZES)
     if next is None and get_services().settings.login_redirect_url is None:
-        next = page_of_visitor()
+        next = _this_page()
     return _piece(
         context,
         "button",
@@ -99,7 +99,7 @@ def show_usage(context: Context, reader: UsageReader) -> Markup:
     try:
         usage = reader.read(get_connection())
     except KeyRejectedError:
-        return _piece(context, "connect_again", url=_login_url(page_of_visitor()))
+        return _piece(context, "connect_again", url=_login_url(_this_page()))
     return Markup() if usage is None else _piece(context, "usage", usage=usage)
 
 
@@ -124,3 +124,7 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _login_url(next_url: str | None) -> str:
     return url_for("openrouter.login", next=safe_next(next_url, own_path=own_path()))
+
+
+def _this_page() -> str | None:
+    return page_of_visitor(from_script=is_script())

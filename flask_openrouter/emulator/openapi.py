@@ -6,7 +6,7 @@ answer may hold is all named, and an operation is here if and only if it is serv
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
@@ -25,7 +25,7 @@ from .schemas import (
     takes,
 )
 
-bp = Blueprint("openapi", __name__)
+bp: Final = Blueprint("openapi", __name__)
 
 #: One operation, or another part of the document.
 Part = dict[str, Any]

@@ -13,6 +13,7 @@ from typing import Final
 from flask import Response, after_this_request, has_request_context
 from werkzeug.http import dump_cookie
 
+from ..caching import forbid_sharing, vary_by_cookie
 from ..current import this_app, this_request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
@@ -46,7 +47,7 @@ class ExtensionCookie:
         value: str | None = request.environ.get(self._environ_key)
         if value is None:
             # Whatever comes of it is for this browser alone: no cache may hand it to another.
-            after_this_request(vary_by_cookie)
+            forbid_sharing()
             value = request.environ[self._environ_key] = request.cookies.get(self.name, "")
         return value or None
 
@@ -80,17 +81,6 @@ class ExtensionCookie:
             or this_request().is_secure
             or bool(this_app().config["SESSION_COOKIE_SECURE"])
         )
-
-
-def vary_by_cookie(response: Response) -> Response:
-    """Tell caches that this response is for this browser alone."""
-    for name, value in response.headers:
-        if name.lower() == "vary":
-            if value != "Cookie":
-                response.vary.add("Cookie")
-            return response
-    response.headers.add("Vary", "Cookie")
-    return response
 
 
 class CookieStorage:

@@ -210,27 +210,48 @@ class OnlyGet:
     def get(self, owner_id: str) -> str | None: ...
 
 
+class AsyncDelete(MemoryStorage):
+    async def delete(self, owner_id: str) -> None:  # type: ignore[override]
+        super().delete(owner_id)
+
+
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
         (
             OnlyGet(),
-            "storage is a OnlyGet, which lacks get(owner_id), set(owner_id, ciphertext)"
-            " or delete(owner_id).",
+            "storage (OnlyGet) lacks set(owner_id, ciphertext), delete(owner_id).",
         ),
         (
             "sqlite:///keys.db",
-            "storage is a str, which lacks get(owner_id), set(owner_id, ciphertext)"
-            " or delete(owner_id).",
+            "storage (str) lacks get(owner_id), set(owner_id, ciphertext), delete(owner_id).",
+        ),
+        (
+            AsyncDelete(),
+            "storage (AsyncDelete) has async methods, and nobody would await them: get, set and"
+            " delete must be plain functions.",
         ),
         (MemoryStorage, "storage is the class MemoryStorage: pass an object."),
     ],
-    ids=["object", "address", "class"],
+    ids=["object", "address", "async", "class"],
 )
 def test_a_storage_that_is_none(storage: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         OpenRouterAuth(new_app(), storage=storage)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("app", ["app", Blueprint("site", __name__), Flask], ids=str)
+def test_what_is_no_app(app: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^init_app needs the Flask app, not \w+\. With"):
+        OpenRouterAuth(app)
+
+
+def test_a_whole_app_is_not_protected() -> None:
+    """The login would be, too: it would send visitors to itself for ever."""
+    app = new_app()
+    with pytest.raises(TypeError, match=r"^protect guards a blueprint: pass one, before it is"):
+        OpenRouterAuth(app).protect(app)  # type: ignore[arg-type]
 
 
 def test_a_storage_in_the_clear_that_is_not_named() -> None:

@@ -119,9 +119,7 @@ def test_flags_of_a_later_format_are_nothing(flags: int) -> None:
     assert KeyRecord.from_bytes(bytes((flags,)) + data[1:]) is None
 
 
-@pytest.mark.parametrize(
-    "key", [b"", b"short12", b"x" * 513, b"k\xc3\xa9y-of-ten", b"a blank key"]
-)
+@pytest.mark.parametrize("key", [b"", b"short12", b"x" * 513, b"k\xc3\xa9y-of-ten", b"a blank key"])
 def test_bytes_with_a_key_that_is_none_are_nothing(key: bytes) -> None:
     data = b"\0" + (1).to_bytes(5, "big") + len(key).to_bytes(2, "big") + key
     assert KeyRecord.from_bytes(data) is None

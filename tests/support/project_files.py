@@ -9,7 +9,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: Made by tools, or other people's words.
-_NOT_OURS: Final = {"node_modules", "dist", "build", "htmlcov", "__pycache__"}
+_NOT_OURS: Final = {"node_modules", "dist", "build", "_build", "htmlcov", "__pycache__"}
 
 
 def project_files(*below: str) -> list[Path]:

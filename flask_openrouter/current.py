@@ -5,19 +5,17 @@ Each attribute that is read through a proxy costs more than most of what a guard
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Final, cast
 
 from flask import Flask, Request, current_app, request
 from werkzeug.local import LocalProxy
 
+_App = LocalProxy[Flask]
+_Request = LocalProxy[Request]
 
-def this_app() -> Flask:
-    """Return the current app. Raises RuntimeError outside of an app context."""
-    proxy = cast(LocalProxy[Flask], current_app)
-    return proxy._get_current_object()  # pyright: ignore[reportPrivateUsage]
+#: Returns the current app. Raises RuntimeError outside of an app context.
+this_app: Final[Callable[[], Flask]] = cast(_App, current_app)._get_current_object  # pyright: ignore[reportPrivateUsage]
 
-
-def this_request() -> Request:
-    """Return the current request. Raises RuntimeError outside of a request."""
-    proxy = cast(LocalProxy[Request], request)
-    return proxy._get_current_object()  # pyright: ignore[reportPrivateUsage]
+#: Returns the current request. Raises RuntimeError outside of a request.
+this_request: Final[Callable[[], Request]] = cast(_Request, request)._get_current_object  # pyright: ignore[reportPrivateUsage]

@@ -126,6 +126,7 @@ class OpenRouterAuth:
             ),
             unsaved_cookie=ExtensionCookie(parking.MAX_AGE, suffix="-unsaved", is_secure=is_secure),
             spent_states=SpentStates(settings.login_max_age),
+            spent_parkings=SpentStates(parking.MAX_AGE + 1),
             clock=self._clock,
         )
         app.register_blueprint(create_blueprint(self._url_prefix))

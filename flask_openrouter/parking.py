@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from .authorization import digest
 from .secret import HoldsSecret
 from .services import Services
 from .storage.cipher import bound_to
@@ -46,9 +47,22 @@ def find_parked(services: Services) -> Parked | None:
     return Parked(owner_id.decode(), record)
 
 
+def claim(services: Services) -> bool:
+    """Return whether what waits in this browser was neither saved nor given up before.
+
+    A cookie can be copied, and put back after a disconnect. As for states, each process remembers
+    what it has seen.
+    """
+    cookie = services.unsaved_cookie.read() or ""
+    return services.spent_parkings.claim(digest(cookie), services.clock())
+
+
 def clear(services: Services) -> None:
-    """Delete the cookie, if there is one."""
+    """Give up what waits, if anything does, and delete its cookie."""
     if services.unsaved_cookie.read() is not None:
+        # Not for what does not open: strangers could fill the memory with it.
+        if find_parked(services) is not None:
+            claim(services)
         services.unsaved_cookie.write("")
 
 

@@ -60,6 +60,8 @@ class Services:
     owners: Owners
     callbacks: Callbacks
     spent_states: SpentStates
+    #: The same for keys that waited to be saved.
+    spent_parkings: SpentStates
     #: Where the last login of this browser led.
     finished_cookie: ExtensionCookie
     #: Where a key waits that the storage refused.

@@ -97,6 +97,11 @@ def save() -> Response:
     services = get_services()
     next_url = next_of_request()
     parked = parking.find_parked(services)
+    if parked is not None and not parking.claim(services):
+        if get_connection():
+            # A second click.
+            return completion.go_on(next_url)
+        parked = None
     if parked is None:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
     refusal = completion.store(services, get_connection(), parked.owner_id, parked.record)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -147,6 +149,21 @@ def test_the_provider_refuses_a_wrong_verifier_and_a_spent_code() -> None:
         assert (counts.connections, counts.exchanges, counts.refused) == (1, 0, 2)
 
 
+def test_a_fresh_process_holds_what_the_candidate_needs_alone() -> None:
+    """What the benchmark itself imports would count as bare Flask's, and hide the candidates'."""
+    program = """
+import sys, flask
+before = set(sys.modules)
+import benchmarks.peak
+print(*sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {name.partition(".")[0] for name in done.stdout.split()} == {"benchmarks"}
+    assert "benchmarks.provider" not in done.stdout
+
+
 # -- the figures --------------------------------------------------------------------------------
 
 
@@ -229,9 +246,17 @@ def test_the_tables_replace_those_of_the_page(tmp_path: Path) -> None:
     assert text.count("no reason") == 1
 
 
+def test_the_page_has_what_concerns_all_candidates() -> None:
+    record = Record.of_this_machine(rounds=1, quick=True)
+    record.results += [Result("views"), Result("storage")]
+    assert [result.name for result in record.comparison().results] == ["views"]
+
+
 def test_the_documentation_shows_the_published_figures() -> None:
     """``python -m benchmarks --write-docs`` writes both."""
     page = DOCS.read_text(encoding="utf-8")
     published = Record.read(ROOT / "benchmarks" / "results.json")
     assert not published.quick
-    assert page.partition(BEGIN)[2].partition(END)[0] == f"\n{published.to_markdown()}\n"
+    assert (
+        page.partition(BEGIN)[2].partition(END)[0] == f"\n{published.comparison().to_markdown()}\n"
+    )

@@ -183,6 +183,7 @@ def test_request_id_comes_from_the_headers(headers, request_id):
         ("Fri, 20 Nov 2026 12:00:30 -0000", 30),
         ("Fri, 20 Nov 2026 11:00:00 GMT", 0),
         ("Fri, 99 Nov 2026 11:00:00 GMT", None),
+        ("Fri, 20 Nov 2026 07" + "8" * 30 + ":00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value, seconds):

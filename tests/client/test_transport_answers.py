@@ -146,6 +146,18 @@ def test_what_fails_at_the_network_is_no_mistake_in_the_code(caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_mistake_in_the_code_is_logged_with_its_line(monkeypatch, caplog):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(socket, "getaddrinfo", broken)
+    failure_of_exchange("https://gateway.example")
+    line = broken.__code__.co_firstlineno + 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"unexpected ZeroDivisionError at {__file__}:{line}"
+    ]
+
+
 def test_each_way_to_fail_has_its_sentence(tmp_path):
     tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     sentences = {}

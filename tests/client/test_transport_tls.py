@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -77,6 +79,18 @@ def test_bundle_may_be_a_directory(trusted, monkeypatch, tmp_path):
         pytest.raises(TransportError, match="certificate"),
     ):
         exchange(provider)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_a_directory_of_certificates_is_trusted(trusted, monkeypatch, tmp_path):
+    """In the form that ``openssl rehash`` makes, as in /etc/ssl/certs."""
+    directory = tmp_path / "certificates"
+    directory.mkdir()
+    shutil.copy(trusted.bundle, directory / "authority.pem")
+    subprocess.run(["openssl", "rehash", directory], check=True)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(directory))
+    with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
+        assert exchange(provider).api_key == KEY
 
 
 def test_missing_bundle_is_named_at_once(monkeypatch, tmp_path):

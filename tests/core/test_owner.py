@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -71,6 +73,21 @@ def test_an_id_survives_a_rotation_but_not_its_end() -> None:
     assert current(make_owners(NEW), cookie) is None
     renewed = cookie_after(lambda: make_owners(NEW, OLD).remember("browser:an-id"))
     assert current(make_owners(NEW), renewed) == "browser:an-id", "the newest key signs"
+
+
+def test_what_earlier_releases_signed_still_proves_the_id() -> None:
+    """Another way to sign would disconnect every visitor whom the app does not know."""
+    derived = hmac.digest(NEW, b"flask_openrouter browser id v1", "sha256")
+    signature = hmac.digest(derived, b"an-id", "sha256")
+    cookie = f"an-id.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+    assert current(make_owners(), cookie) == "browser:an-id"
+    assert cookie_after(lambda: make_owners().remember("browser:an-id")) == cookie
+
+
+def test_the_id_of_a_browser_cannot_be_guessed_and_is_short() -> None:
+    """128 random bits in base64."""
+    with app.test_request_context():
+        assert len(make_owners().renew()) == len("browser:") + 22
 
 
 @given(st.data())

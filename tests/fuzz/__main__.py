@@ -34,7 +34,7 @@ def main() -> int:
         options = [f"-max_total_time={arguments.seconds}", f"-max_len={MAX_LENGTH}"]
         options += [f"-dict={HERE / arguments.target}.dict", f"-artifact_prefix={kept}/"]
         # A single input that takes this many seconds, or that much memory, is a crash as well.
-        options += ["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]
+        options += ["-timeout=60", "-rss_limit_mb=1024", "-print_final_stats=1"]
         done = _fuzz(arguments.target, *options, found, str(kept))
         if arguments.keep and done.returncode == 0:
             _fuzz(arguments.target, "-merge=1", str(kept), found).check_returncode()

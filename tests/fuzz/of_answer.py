@@ -37,8 +37,8 @@ CALLBACK_URL = "https://app.example/"
 #: A plain challenge is the verifier itself.
 PLAIN = {"code_challenge": CODE_VERIFIER, "code_challenge_method": "plain"}
 SECRETS = {"code": CODE, "verifier": CODE_VERIFIER, "key": API_KEY}
-#: Seconds that one call may take, and that is generous.
-MOST_SECONDS = 2.0
+#: Seconds of the processor that one call may take, and that is generous.
+MOST_SECONDS = 1.0
 #: A key in an answer that is not one of a success has no business in an error.
 _ANY_KEY = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
 
@@ -159,9 +159,9 @@ def _wire_of(data: bytes) -> Wire:
 
 @contextmanager
 def _in_time() -> Iterator[None]:
-    begun = time.monotonic()
+    begun = time.thread_time()
     yield
-    taken = time.monotonic() - begun
+    taken = time.thread_time() - begun
     assert taken < MOST_SECONDS, taken
 
 

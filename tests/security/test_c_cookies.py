@@ -197,6 +197,22 @@ def test_r26_what_the_app_demands_of_its_session_our_cookie_keeps(
     assert visitor.key is not None
 
 
+def test_r26_an_https_callback_address_makes_our_cookies_secure(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """Behind a proxy that ends TLS, without ProxyFix, the setting alone knows what visitors use."""
+    app = make_app(OPENROUTER_CALLBACK_URL="https://localhost/openrouter/callback")
+    app.wsgi_app = _PlainHTTP(app.wsgi_app)
+    visitor = Visitor(app, base_url="https://localhost")
+    cookies = set_cookies(visitor.connect(emulator))
+    ours = {name for name in cookies if "openrouter" in name}
+    assert {"__Host-openrouter"} <= ours
+    for name in ours:
+        assert name.startswith("__Host-")
+        assert "secure" in cookies[name][1]
+    assert visitor.key is not None
+
+
 class _PlainHTTP:
     """What reaches an app behind a proxy that ends TLS, without ProxyFix."""
 

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 from servers import PostgreSQLServer, RedisServer
 from sqlalchemy import Engine, text
 
+from flask_openrouter.storage import redis as redis_storage
 from flask_openrouter.storage.engine import _renew, create_storage_engine
 from flask_openrouter.storage.uri import storage_from_uri
 
@@ -135,6 +138,31 @@ def test_child_takes_new_connections_and_leaves_the_old_ones_open(
     assert {before, after} <= living
     assert kept == [pool]
     pool.dispose()
+
+
+def test_child_takes_new_connections_to_redis_too(redis_server: RedisServer) -> None:
+    client = redis.Redis.from_url(redis_server.url)
+    before, pool = client.client_id(), client.connection_pool
+    kept: list[redis.ConnectionPool] = []
+    create_pool = partial(redis.ConnectionPool.from_url, redis_server.url)
+    redis_storage._renew(weakref.ref(client), create_pool, kept)
+    after = client.client_id()
+    gc.collect()
+    living = {int(entry["id"]) for entry in client.client_list()}
+    assert before != after
+    assert {before, after} <= living
+    assert kept == [pool]
+    client.close()
+    pool.disconnect()
+
+
+def test_client_that_is_gone_needs_no_renewal() -> None:
+    kept: list[redis.ConnectionPool] = []
+    reference = weakref.ref(redis.Redis())
+    gc.collect()
+    assert reference() is None
+    redis_storage._renew(reference, redis.ConnectionPool, kept)
+    assert kept == []
 
 
 def test_engine_that_is_gone_needs_no_renewal() -> None:

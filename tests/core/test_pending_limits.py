@@ -1,0 +1,108 @@
+"""How many logins wait in one browser, for how long, and which one gives way."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask, session
+
+from flask_openrouter.authorization import (
+    AuthorizationRequest,
+    find_authorization,
+    start_authorization,
+    take_authorization,
+)
+from flask_openrouter.errors import StateMismatchError
+from flask_openrouter.services import Services
+
+
+@pytest.fixture
+def services(make_app: Any) -> Iterator[Services]:
+    """Those of an app, within a request."""
+    app: Flask = make_app()
+    with app.test_request_context():
+        yield app.extensions["openrouter"]
+
+
+def start(services: Services, **options: Any) -> AuthorizationRequest:
+    return start_authorization(services, **{"next_url": None, "is_cross_site": False, **options})
+
+
+def waits(services: Services, login: AuthorizationRequest) -> bool:
+    try:
+        return find_authorization(services, login.state).state == login.state
+    except StateMismatchError:
+        return False
+
+
+def test_eight_logins_wait_at_once_and_the_ninth_ends_the_first(services: Services) -> None:
+    logins = [start(services) for _ in range(8)]
+    assert all(waits(services, login) for login in logins)
+    ninth = start(services)
+    assert [waits(services, login) for login in [*logins, ninth]] == [False, *[True] * 8]
+
+
+def test_the_oldest_login_that_another_site_began_gives_way(services: Services) -> None:
+    own = [start(services) for _ in range(4)]
+    foreign = [start(services, is_cross_site=True) for _ in range(4)]
+    newest = start(services)
+    assert [waits(services, login) for login in foreign] == [False, True, True, True]
+    assert all(waits(services, login) for login in [*own, newest])
+
+
+def test_what_is_too_old_goes_before_anything_is_counted(services: Services, clock: Any) -> None:
+    for _ in range(8):
+        start(services, is_cross_site=True)
+    clock.now += services.settings.login_max_age + 1
+    logins = [start(services) for _ in range(8)]
+    assert all(waits(services, login) for login in logins)
+    assert len(session["_openrouter"]) == 8
+
+
+def test_clocks_may_disagree_by_a_minute(services: Services, clock: Any) -> None:
+    login = start(services)
+    clock.now -= 60
+    assert waits(services, login)
+    clock.now -= 1
+    assert not waits(services, login)
+
+
+def test_each_login_is_found_as_it_was_begun(services: Services) -> None:
+    one = start(services, next_url="/a", is_popup=True)
+    other = start(services, next_url="/b", is_cross_site=True)
+    assert find_authorization(services, one.state) == one
+    assert find_authorization(services, other.state) == other
+    assert (one.is_popup, one.is_cross_site, one.next_url) == (True, False, "/a")
+    assert (other.is_popup, other.is_cross_site, other.next_url) == (False, True, "/b")
+
+
+def test_only_the_login_that_is_taken_goes(services: Services) -> None:
+    logins = [start(services) for _ in range(3)]
+    take_authorization(services, logins[1])
+    assert [waits(services, login) for login in logins] == [True, False, True]
+
+
+def test_the_last_login_leaves_nothing_behind(services: Services) -> None:
+    login = start(services)
+    assert list(session) == ["_openrouter"]
+    take_authorization(services, login)
+    assert list(session) == []
+
+
+def test_where_there_is_no_room_the_address_goes_first(services: Services) -> None:
+    """A login without a place to go to is better than none."""
+    session["of the app"] = secrets.token_urlsafe(2_500)
+    waiting = start(services, is_cross_site=True, next_url="/" + secrets.token_urlsafe(60))
+    wanted = start(services, next_url="/" + secrets.token_urlsafe(700)[:900])
+    assert not waits(services, waiting)
+    assert find_authorization(services, wanted.state).next_url is None
+
+
+def test_a_short_session_keeps_every_address(services: Services) -> None:
+    logins = [start(services, next_url=f"/{number}") for number in range(8)]
+    assert [find_authorization(services, login.state).next_url for login in logins] == [
+        f"/{number}" for number in range(8)
+    ]

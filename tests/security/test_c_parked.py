@@ -1,0 +1,99 @@
+"""A key that waits to be saved is in a cookie, and cookies can be copied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from visitor import Visitor
+
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
+
+
+class FullStorage(MemoryStorage):
+    """Takes nothing while it is full."""
+
+    is_full = True
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        if self.is_full:
+            raise OSError("no space left")
+        super().set(owner_id, ciphertext)
+
+
+@pytest.fixture
+def storage() -> FullStorage:
+    return FullStorage()
+
+
+@pytest.fixture
+def app(make_app: Any, storage: FullStorage) -> Flask:
+    app: Flask = make_app({"storage": storage})
+    return app
+
+
+def _waiting(visitor: Visitor) -> str:
+    cookie = visitor.client.get_cookie("openrouter-unsaved")
+    assert cookie is not None
+    return cookie.value
+
+
+def _thief(app: Flask, *copies: str) -> list[int]:
+    """Try to save each copy, in a browser of one's own; return what was answered."""
+    answers = []
+    for copy in copies:
+        thief = Visitor(app)
+        thief.client.set_cookie("openrouter-unsaved", copy)
+        answers.append(thief.post("/openrouter/save").status_code)
+        assert (thief.key is None) is (answers[-1] != 303)
+    return answers
+
+
+def test_r43_a_waiting_key_that_was_saved_cannot_be_saved_from_a_copy(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """Not even within its ten minutes: neither from the last copy nor from one of before."""
+    visitor = Visitor(app)
+    assert visitor.connect(emulator).status_code == 503
+    copies = [_waiting(visitor)]
+    assert visitor.post("/openrouter/save").status_code == 503
+    copies.append(_waiting(visitor))
+    storage.is_full = False
+    assert visitor.post("/openrouter/save").status_code == 303
+    assert visitor.key is not None
+    assert _thief(app, *copies) == [400, 400]
+    assert visitor.post("/openrouter/disconnect").status_code == 303
+    assert _thief(app, *copies) == [400, 400]
+    assert storage.count_owners() == 0
+
+
+def test_r43_a_waiting_key_that_was_given_up_cannot_be_saved_from_a_copy(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """By a disconnect before it was saved, and by another login."""
+    for give_up in (
+        lambda visitor: visitor.post("/openrouter/disconnect"),
+        lambda visitor: visitor.connect(emulator),
+    ):
+        storage.is_full = True
+        visitor = Visitor(app)
+        visitor.connect(emulator)
+        copy = _waiting(visitor)
+        storage.is_full = False
+        assert give_up(visitor).status_code == 303
+        assert _thief(app, copy) == [400]
+
+
+def test_a_second_click_on_save_is_no_error(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """The first answer has brought a new cookie; the second request left with the old one too."""
+    visitor = Visitor(app)
+    visitor.connect(emulator, "/guarded")
+    copy = _waiting(visitor)
+    storage.is_full = False
+    assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
+    visitor.client.set_cookie("openrouter-unsaved", copy)
+    assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"

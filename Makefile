@@ -3,59 +3,131 @@
 # make demo PORT=4000  ... on another port
 # make test            every test, with coverage
 # make browser         only the tests in headless Chromium (apt install chromium)
-# make lint            ruff and mypy
+# make lint            ruff, mypy, pyright; the public API is typed completely
+# make docs            build the documentation into docs/_build/html; warnings are errors
 # make wheel           build the wheel and sdist, and test the wheel without the source tree
+# make versions        the tests of the core on every supported Python that is here, and with the
+#                      oldest dependencies; SESSIONS=oldest and TESTS=tests/flow choose
+# make fuzz            look for inputs that break the parsers, for FUZZ_SECONDS each
+# make audit           ask whether a locked dependency has a known vulnerability
+# make mutation        break the core line by line, and see whether a test notices (hours)
+# make bench           measure against hand-written logins and other libraries; QUICK=1 for a look
+# make hooks           run the linters before each git commit
+# make lock            write .ci/requirements.txt anew, with the newest versions
 # make clean           remove what the others made
 .POSIX:
 
 PYTHON = python3
 PORT = 3000
 LIVE =
+QUICK =
+SESSIONS = newest oldest
+TESTS =
+FUZZ_SECONDS = 60
 BIN = .venv/bin
+LOCK = .ci/requirements.txt
+# The lock file as constraints: `-e .` and the dependency groups stay in charge of what is installed.
+# It has no hashes, because one hash makes pip demand them all, and an editable project has none.
+INSTALL = $(BIN)/python -m pip install --quiet -c $(LOCK) --build-constraint $(LOCK)
 
 demo: .venv/.demo
 	@PORT='$(PORT)' LIVE='$(LIVE)' $(BIN)/python -m example_app
 
 test: .venv/.ready
-	$(BIN)/python -m pytest --ignore=tests/packaging --cov=flask_openrouter --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
 
 browser: .venv/.ready
 	$(BIN)/python -m pytest tests/browser
 
+# pyright reads the packages of the first python on the path.
 lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PATH="$$PWD/$(BIN):$$PATH" pyright
+	@said=$$(PATH="$$PWD/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes flask_openrouter) || { \
+		echo "$$said" >&2; exit 1; }; echo "$$said" | grep 'completeness score'
 
-wheel: .venv/.ready
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+wheel: .venv/.build
 	rm -rf dist
-	$(BIN)/python -m pip install --quiet build twine
-	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python -m build --quiet --no-isolation --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python -m pytest tests/packaging
 
+versions: .venv/.dev
+	$(BIN)/nox --noxfile .ci/noxfile.py --session $(SESSIONS) -- $(TESTS)
+
+fuzz: .venv/.fuzz
+	$(BIN)/python tests/fuzz callback --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz answer --seconds $(FUZZ_SECONDS)
+
+audit: .venv/.dev
+	PATH="$$PWD/$(BIN):$$PATH" .ci/audit
+
+mutation: .venv/.mutation
+	$(BIN)/mutmut run
+
+bench: .venv/.benchmark
+	QUICK='$(QUICK)' $(BIN)/python -m benchmarks
+
+hooks: .venv/.lint .venv/.dev
+	$(BIN)/pre-commit install --config .ci/pre-commit.yaml
+
+lock: .venv/.dev
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--all-extras --group test --group lint --group demo --group docs --group fuzz \
+		--group mutation --group benchmark --group build --group dev --annotation-style line \
+		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
+
 clean:
-	rm -rf .venv .venv-node .coverage htmlcov dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-node .coverage htmlcov dist build docs/_build .ci/.nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.python:
+.venv/.python: $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 		echo 'This needs Python 3.10 or newer. Name one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
 		echo 'Making .venv failed. On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet -c $(LOCK) pip
 	@touch $@
 
 .venv/.demo: .venv/.python pyproject.toml
-	$(BIN)/python -m pip install --quiet -e . --group demo
+	$(INSTALL) -e . --group demo
 	@touch $@
 
 .venv/.ready: .venv/.python pyproject.toml
-	$(BIN)/python -m pip install --quiet -e . --group test
+	$(INSTALL) -e . --group test
 	@touch $@ .venv/.demo
 
 .venv/.lint: .venv/.ready
-	$(BIN)/python -m pip install --quiet --group lint
+	$(INSTALL) --group lint
 	@touch $@
 
-.PHONY: demo test browser lint wheel clean
+.venv/.docs: .venv/.ready
+	$(INSTALL) --group docs
+	@touch $@
+
+.venv/.build: .venv/.ready
+	$(INSTALL) --group build
+	@touch $@
+
+.venv/.fuzz: .venv/.ready
+	$(INSTALL) --group fuzz
+	@touch $@
+
+.venv/.mutation: .venv/.ready
+	$(INSTALL) --group mutation
+	@touch $@
+
+.venv/.benchmark: .venv/.ready
+	$(INSTALL) --group benchmark
+	@touch $@
+
+.venv/.dev: .venv/.python pyproject.toml
+	$(INSTALL) --group dev
+	@touch $@
+
+.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench hooks lock clean

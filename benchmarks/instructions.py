@@ -1,4 +1,4 @@
-"""How many machine instructions one call takes, counted by callgrind: the same in every run."""
+"""How many machine instructions one call takes, by callgrind: hardly different in each run."""
 
 from __future__ import annotations
 

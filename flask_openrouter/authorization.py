@@ -25,7 +25,7 @@ from .errors import StateMismatchError
 from .secret import HoldsSecret
 from .services import Services
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 SESSION_KEY: Final = "_openrouter"
 #: Logins that one browser may have open at once, in as many tabs.

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from flask import request
 from werkzeug.datastructures import MultiDict
 
-from .client.models import is_code
+from .client.credentials import is_code
 from .errors import StateMismatchError
 from .secret import HoldsSecret
 

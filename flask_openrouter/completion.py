@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from flask import Response, url_for
 
@@ -21,7 +22,7 @@ from .services import Services
 from .signals import key_connected, login_failed
 from .storage.record import KeyRecord
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 
 def finish(services: Services, read: Callable[[], Callback]) -> Response:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from flask import Flask, has_request_context
 from werkzeug.local import LocalProxy
 
+# Not functools': until Python 3.12 that one lets one thread at a time read any key at all.
+from werkzeug.utils import cached_property
+
 from .client.attribution import attribution_headers
-from .client.models import hash_of_key
+from .client.credentials import hash_of_key
 from .current import this_app, this_request
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services

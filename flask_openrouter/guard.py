@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from flask import Blueprint, Response, jsonify
 
@@ -34,12 +34,26 @@ OnMissing = str | Callable[[], Any]
 _MARK: Final = "_openrouter_is_guarded_elsewhere"
 
 
+class _Guard(Protocol):
+    @overload
+    def __call__(
+        self, view: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Callable[P, R | Response]: ...
+    @overload
+    def __call__(self, view: Callable[P, R], /) -> Callable[P, R | Response]: ...
+
+
+# The guard awaits an async view: what it returns is no coroutine.
+@overload
+def requires_openrouter_key(
+    view: Callable[P, Coroutine[Any, Any, R]], /
+) -> Callable[P, R | Response]: ...
 @overload
 def requires_openrouter_key(view: Callable[P, R], /) -> Callable[P, R | Response]: ...
 @overload
 def requires_openrouter_key(
     *, on_missing: OnMissing | None = None, next: str | None = None
-) -> Callable[[Callable[P, R]], Callable[P, R | Response]]: ...
+) -> _Guard: ...
 
 
 def requires_openrouter_key(

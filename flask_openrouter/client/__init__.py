@@ -21,18 +21,27 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from ..errors import ConfigurationError
-from . import calls, pkce
-from .answers import about_key
+from . import pkce
 from .attribution import attribution_headers
 from .authorization import build_auth_code_request, build_authorization_url
 from .base_url import OPENROUTER, normalize_base_url
+from .credentials import MALFORMED_KEY, is_api_key
 from .environment import Environment
-from .models import AuthCode, IssuedKey, KeyInfo, is_api_key
 from .outcome import outcome_of
 
 if TYPE_CHECKING:
+    from .models import AuthCode, IssuedKey, KeyInfo
     from .session import APISession, Timeout
     from .transport import Transport
+else:
+    # What only a login needs is imported by it, or by preload().
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import models
+
+        return getattr(models, name)
+
 
 __all__ = ["AuthCode", "IssuedKey", "KeyInfo", "OpenRouterClient"]
 
@@ -134,6 +143,8 @@ class OpenRouterClient:
         :raises InvalidAnswerError: an answer without a well-formed key.
         :raises TransportError: no answer. If ``was_sent``, a key may exist that nobody received.
         """
+        from . import calls
+
         result = calls.exchange_code(
             self._transport, self._timeout, code, code_verifier, code_challenge_method
         )
@@ -169,6 +180,8 @@ class OpenRouterClient:
         :raises InvalidAnswerError: an answer without a well-formed code.
         :raises TransportError: no answer.
         """
+        from . import calls
+
         body = outcome_of(
             build_auth_code_request,
             callback_url,
@@ -187,7 +200,6 @@ class OpenRouterClient:
                 self._transport, self._timeout, self._attribution, api_key, body
             )
         )
-        result = about_key(result, api_key)
         del api_key, callback_url, code_challenge, body
         if isinstance(result, BaseException):
             raise result
@@ -204,6 +216,8 @@ class OpenRouterClient:
         :raises InvalidAnswerError: an answer that says nothing about a key.
         :raises TransportError: no answer.
         """
+        from . import calls
+
         result = calls.get_key_info(
             self._transport,
             self._timeout if timeout is None else timeout,
@@ -212,7 +226,6 @@ class OpenRouterClient:
             retries=self._retries,
             sleep=self._sleep,
         )
-        result = about_key(result, api_key)
         del api_key
         if isinstance(result, BaseException):
             raise result
@@ -236,7 +249,7 @@ class OpenRouterClient:
         """
         if not is_api_key(api_key):
             del api_key
-            raise ValueError(calls.MALFORMED_KEY)
+            raise ValueError(MALFORMED_KEY)
         from .session import APISession
 
         return APISession(
@@ -249,7 +262,7 @@ class OpenRouterClient:
 
     def preload(self) -> None:
         """Import and prepare now what the first call needs: before a server forks its workers."""
-        from . import session  # noqa: F401
+        from . import calls, session  # noqa: F401
 
         self._transport.preload()
 

@@ -34,7 +34,7 @@ from ..errors import (
     ServerError,
     UnprocessableError,
 )
-from .models import hash_of_key
+from .credentials import hash_of_key
 
 Result = TypeVar("Result")
 

@@ -18,9 +18,10 @@ from ..errors import (
     TransportTimeoutError,
 )
 from . import pkce
-from .answers import Answer, error_from, parse_object
+from .answers import Answer, about_key, error_from, parse_object
+from .credentials import MALFORMED_KEY, is_api_key, is_code
 from .deadline import Deadline
-from .models import AuthCode, IssuedKey, KeyInfo, is_api_key, is_code
+from .models import AuthCode, IssuedKey, KeyInfo
 from .outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def create_auth_code(
         return answer
     if answer.status not in _SUCCESSES:
         # A plain code_challenge is the code_verifier.
-        return _refusal(answer, api_key, body.get("code_challenge"), body["callback_url"])
+        refusal = _refusal(answer, api_key, body.get("code_challenge"), body["callback_url"])
+        return about_key(refusal, api_key)
     created = AuthCode.from_json(parse_object(answer.body) or {})
     return created or InvalidAnswerError(
         "OpenRouter's answer holds no well-formed code", status=answer.status
@@ -116,7 +118,7 @@ def _key_info(
     if isinstance(answer, BaseException):
         return answer
     if answer.status != 200:
-        return _refusal(answer, api_key)
+        return about_key(_refusal(answer, api_key), api_key)
     info = KeyInfo.from_json(parse_object(answer.body) or {})
     if info is None:
         return InvalidAnswerError(
@@ -147,9 +149,6 @@ def _check_exchange(code: object, code_verifier: object, method: object) -> str 
     return pkce.check_code_verifier(code_verifier) or (
         None if method is None else pkce.check_method(method)
     )
-
-
-MALFORMED_KEY = "api_key must be 8 to 512 printable ASCII characters without blanks"
 
 
 def _refusal(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from urllib.request import getproxies
 
 from ..errors import ConfigurationError
 from .base_url import is_loopback_url
@@ -38,7 +37,11 @@ class Environment:
 
 
 def _proxy_for(base_url: str) -> str | None:
-    if is_loopback_url(base_url) or not getproxies():
+    if is_loopback_url(base_url):
+        return None
+    from urllib.request import getproxies
+
+    if not getproxies():
         return None
     # Its rules for NO_PROXY are the ones that Python programmers know. Imported only where proxies
     # are in use: requests is otherwise not needed before the first call.

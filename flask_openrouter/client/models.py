@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -11,26 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ..secret import HoldsSecret
-
-#: Keys are opaque; this is what can stand in a header, and nothing that could split one.
-_API_KEY = re.compile(r"[!-~]{8,512}")
-#: RFC 6749 §A.11, without the blank, which OpenRouter does not use.
-_CODE = re.compile(r"[!-~]{1,1024}")
-
-
-def is_api_key(value: object) -> bool:
-    """Whether ``value`` can be a key: 8 to 512 printable ASCII characters without blanks."""
-    return isinstance(value, str) and _API_KEY.fullmatch(value) is not None
-
-
-def hash_of_key(api_key: str) -> str:
-    """Return the SHA-256 by which OpenRouter's pages know a key (guide "OAuth PKCE")."""
-    return hashlib.sha256(api_key.encode()).hexdigest()
-
-
-def is_code(value: object) -> bool:
-    """Whether ``value`` can be a code: 1 to 1024 printable ASCII characters without blanks."""
-    return isinstance(value, str) and _CODE.fullmatch(value) is not None
+from .credentials import is_api_key, is_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ try:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-except ImportError as exc:
+except ImportError as _missing:
     raise ImportError(
         "Flask-OpenRouter encrypts keys with the cryptography package and never does without it:"
         " pip install cryptography"
-    ) from exc
+    ) from _missing
 
 #: First byte of every ciphertext. A new format gets a new one, so an old one is never misread.
 VERSION: Final = b"\x01"

@@ -26,6 +26,8 @@ class ListableStorage(KeyStorage, Protocol):
         owners who come or go during the walk may be missing, so what is done for each must be
         harmless to repeat.
         """
+        ...
 
     def count_owners(self) -> int:
         """Return about how many owners there are, for a progress bar."""
+        ...

@@ -23,3 +23,4 @@ class ReplacingStorage(KeyStorage, Protocol):
         Otherwise change nothing. An entry that expires does so when it would have. Returns whether
         it was stored.
         """
+        ...

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ..errors import KeyStorageError
 from . import KeyStorage
@@ -15,7 +15,7 @@ from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
 from .replacing import ReplacingStorage
 
-logger = logging.getLogger("flask_openrouter")
+logger: Final = logging.getLogger("flask_openrouter")
 
 Result = TypeVar("Result")
 

@@ -79,6 +79,14 @@ def test_a_key_is_saved_loaded_and_forgotten(is_encrypted: bool) -> None:
     assert keys.load("A") is None
 
 
+def test_what_earlier_releases_stored_still_opens() -> None:
+    """Any other context would disconnect everybody."""
+    storage = PlainStorage()
+    context = b"api_key\0https://openrouter.ai\0A"
+    storage.kept["A"] = KeyCipher([NEW]).encrypt(RECORD.to_bytes(), context)
+    assert vault(storage).load("A") == RECORD
+
+
 @pytest.mark.parametrize("max_age", [None, 100])
 def test_a_record_counts_for_as_long_as_it_may(max_age: int | None) -> None:
     now = [RECORD.connected_at]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyproject
 import yaml
-from project_files import ROOT, project_files
+from project_files import ROOT
 
-PATHS = [path for path in project_files(".github") if path.suffix in (".yml", ".yaml")]
+PATHS = sorted((ROOT / ".github").rglob("*.y*ml"))
 TEXT = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
 PROJECT: dict[str, Any] = pyproject.load()["project"]

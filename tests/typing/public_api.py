@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 
 from flask import Blueprint, Flask, Response
@@ -126,6 +125,12 @@ async def asynchronous(number: int) -> str:
     return str(number)
 
 
+@app.get("/called-async/<int:number>")
+@requires_openrouter_key(on_missing="redirect")
+async def called_asynchronous(number: int) -> str:
+    return str(number)
+
+
 class View(MethodView):
     decorators = [requires_openrouter_key]  # noqa: RUF012
 
@@ -137,7 +142,8 @@ class View(MethodView):
 assert_type(plain(1, loud=True), str | Response)
 assert_type(called(1), tuple[str, int] | Response)
 assert_type(View().post(1), str | Response)
-with_response: Callable[[int], object] = asynchronous
+assert_type(asynchronous(1), str | Response)
+assert_type(called_asynchronous(1), str | Response)
 plain("1")  # type: ignore[arg-type]
 plain(1, quiet=True)  # type: ignore[call-arg]
 called()  # type: ignore[call-arg]

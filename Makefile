@@ -48,7 +48,7 @@ lint: .venv/.lint
 	@said=$$(PATH="$$PWD/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes flask_openrouter) || { \
 		echo "$$said" >&2; exit 1; }; echo "$$said" | grep 'completeness score'
 
-docs: .venv/.docs
+docs: .venv/.ready
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 wheel: .venv/.build
@@ -70,7 +70,7 @@ audit: .venv/.dev
 mutation: .venv/.mutation
 	$(BIN)/mutmut run
 
-bench: .venv/.benchmark
+bench: .venv/.ready
 	QUICK='$(QUICK)' $(BIN)/python -m benchmarks
 
 hooks: .venv/.lint .venv/.dev
@@ -79,7 +79,7 @@ hooks: .venv/.lint .venv/.dev
 lock: .venv/.dev
 	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 		--all-extras --group test --group lint --group demo --group docs --group fuzz \
-		--group mutation --group benchmark --group build --group dev --annotation-style line \
+		--group mutation --group build --group dev --annotation-style line \
 		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 clean:
@@ -106,10 +106,6 @@ clean:
 	$(INSTALL) --group lint
 	@touch $@
 
-.venv/.docs: .venv/.ready
-	$(INSTALL) --group docs
-	@touch $@
-
 .venv/.build: .venv/.ready
 	$(INSTALL) --group build
 	@touch $@
@@ -120,10 +116,6 @@ clean:
 
 .venv/.mutation: .venv/.ready
 	$(INSTALL) --group mutation
-	@touch $@
-
-.venv/.benchmark: .venv/.ready
-	$(INSTALL) --group benchmark
 	@touch $@
 
 .venv/.dev: .venv/.python pyproject.toml

@@ -9,6 +9,7 @@ from typing import Any
 import network_guard
 import pytest
 from flask import Flask
+from hypothesis import settings
 from visitor import Visitor, fingerprint
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
@@ -17,6 +18,10 @@ from flask_openrouter.emulator import Emulator
 pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin"]
 
 MakeApp = Callable[..., Flask]
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 
 class Clock:

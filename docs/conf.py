@@ -42,6 +42,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!flask_openrouter).*"),
     # Type variables have no page.
     (r"py:class", r"flask_openrouter\..*\.[A-Z]"),
+    # Nor has what no program names.
+    (r"py:class", r"flask_openrouter\..*\._\w+"),
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

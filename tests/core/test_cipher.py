@@ -77,6 +77,19 @@ def test_any_other_text_is_nothing(text: str) -> None:
     assert not CIPHER.is_current(text, b"context")
 
 
+@pytest.mark.parametrize("length", range(60))
+def test_text_of_any_length_in_our_letters_is_nothing(length: int) -> None:
+    """Shorter than a nonce, than a tag, than both: none of it reaches the cipher's own checks."""
+    assert CIPHER.decrypt("AQ" + "A" * length, b"context") is None
+
+
+def test_no_ciphertext_loses_its_last_letter() -> None:
+    """It is not padded, so nothing is to be taken for padding."""
+    written = [CIPHER.encrypt(b"x", b"") for _ in range(1_500)]
+    assert len({ciphertext[-1] for ciphertext in written}) == 64
+    assert all(CIPHER.decrypt(ciphertext, b"") == b"x" for ciphertext in written)
+
+
 def test_the_newest_key_encrypts_and_all_decrypt() -> None:
     new, old = KeyCipher([b"a new key of 16+ bytes"]), CIPHER
     both = KeyCipher([b"a new key of 16+ bytes", MATERIAL])
@@ -111,6 +124,10 @@ def test_contexts_differ_when_any_part_does() -> None:
         )
     ]
     assert len(set(parts)) == len(parts)
+
+
+def test_text_that_cannot_be_encoded_has_a_context_as_well() -> None:
+    assert bound_to("api_key", "https://openrouter.ai", "\ud800").startswith(b"api_key\0https")
 
 
 def test_r83_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,3 +275,28 @@ def test_a_post_comes_back_to_the_page_it_was_made_from(site: Any) -> None:
     assert visitor.post("/ask", headers=headers).location == (
         "/openrouter/login?next=/page?a%3Db%23c"
     )
+
+
+def test_options_count_when_the_guard_is_called_with_the_view(site: Any) -> None:
+    view = requires_openrouter_key(lambda: "ran", on_missing="json", next="/chat")
+    site.app.add_url_rule("/view", "view", view)
+    answer = ask(site.app, "/view", **NAVIGATE)
+    assert answer.status_code == 401
+    assert answer.json["login_url"] == "/openrouter/login?next=/chat"
+
+
+def test_a_view_whose_key_went_away_meanwhile_answers_as_it_was_told_to(site: Any) -> None:
+    @site.app.get("/view")
+    @requires_openrouter_key(on_missing="json", next="/chat")
+    def view() -> str:
+        current_openrouter.disconnect()
+        return current_openrouter.api_key
+
+    site.connect()
+    answer = site.visitor.get("/view", headers=NAVIGATE)
+    assert answer.status_code == 401
+    assert answer.json == {
+        "error": "key_required",
+        "message": "Connect OpenRouter first",
+        "login_url": "/openrouter/login?next=/chat",
+    }

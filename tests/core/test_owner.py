@@ -166,6 +166,22 @@ def test_flask_login_names_the_user(make_app: Any) -> None:
     ]
 
 
+def test_a_guest_of_flask_login_is_nobody_even_with_an_id(make_app: Any) -> None:
+    """All guests would share one key."""
+    from flask_login import AnonymousUserMixin, LoginManager
+
+    class Guest(AnonymousUserMixin):  # type: ignore[misc]
+        def get_id(self) -> str:
+            return "guest"
+
+    host = make_app()
+    manager = LoginManager(host)
+    manager.anonymous_user = Guest
+    manager.user_loader(lambda user_id: None)
+    with host.test_request_context():
+        assert host.extensions["openrouter"].owners.app_user() is None
+
+
 @pytest.mark.parametrize(
     ("user_id", "owner_id"),
     [

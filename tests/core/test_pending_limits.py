@@ -106,3 +106,28 @@ def test_a_short_session_keeps_every_address(services: Services) -> None:
     assert [find_authorization(services, login.state).next_url for login in logins] == [
         f"/{number}" for number in range(8)
     ]
+
+
+@pytest.mark.parametrize("user_id", ["None", "nobody", "user", "0", "browser"])
+def test_nobody_has_no_name_that_a_user_could_have(services: Services, user_id: str) -> None:
+    """Else that user could finish the login of a visitor who is not signed in."""
+    user: list[str | None] = [None]
+    services.callbacks.owner_loader = lambda: user[0]
+    login = start(services)
+    user[0] = user_id
+    assert not waits(services, login)
+
+
+@pytest.mark.parametrize("value", [None, 7, 1.5, True, b"x", [], ["x"], {}, {"x": 1}])
+def test_what_is_no_text_in_the_session_is_no_login(services: Services, value: Any) -> None:
+    login = start(services)
+    session["_openrouter"] = [value, *session["_openrouter"], value]
+    assert waits(services, login)
+
+
+def test_a_login_belongs_to_the_user_who_began_it(services: Services) -> None:
+    user = ["alice"]
+    services.callbacks.owner_loader = lambda: user[0]
+    login = start(services)
+    for user[0], is_theirs in (("bob", False), ("alice", True), ("Alice", False)):
+        assert waits(services, login) is is_theirs

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from attack import load_jar, save_jar
 from faults.bench import Bench, Scene
@@ -13,6 +14,8 @@ from faults.row import SERVER_SIDE, Row, fault
 from live_app import Browser, live
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
+
+from flask_openrouter.services import SpentStates
 
 NOT_NOW = "503 Keys cannot be stored or read right now"
 NOT_SAVED = "503 Your key is not saved yet"
@@ -56,8 +59,15 @@ def parked(scene: Scene, page: TestResponse) -> Row:
     assert scene.visitor.client.get_cookie("openrouter-unsaved") is None, "it was the older login"
     load_jar(scene.visitor, jar)
     scene.visitor.client.set_cookie("openrouter-unsaved", unsaved.value)
+    _forget_what_was_given_up(scene)
     _save_again(scene)
     return row
+
+
+def _forget_what_was_given_up(scene: Scene) -> None:
+    app = scene.visitor.client.application
+    services = app.extensions["openrouter"]
+    app.extensions["openrouter"] = replace(services, spent_parkings=SpentStates(601))
 
 
 @fault(

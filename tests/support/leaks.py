@@ -57,7 +57,7 @@ def without_protocol(text: bytes, base_url: str) -> bytes:
     The address at OpenRouter that a login redirects to, and the form for a pasted code.
     """
     location = rb"\r\nLocation: " + re.escape(base_url.encode()) + rb"/auth\?[^\r\n]*"
-    form_field = rb'<input type="hidden" name="state" value="[A-Za-z0-9_-]{43}">'
+    form_field = rb'<input type="hidden" name="state" value="[A-Za-z0-9_-]{22}">'
     return re.sub(form_field, b"", re.sub(location, b"", text))
 
 

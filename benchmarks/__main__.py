@@ -26,6 +26,7 @@ PARTS = (
     "instructions",
     "gunicorn",
     *OURS_ALONE,
+    "stream",
 )
 
 

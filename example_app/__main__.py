@@ -7,8 +7,10 @@ import contextlib
 import errno
 import os
 import secrets
+import signal
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 
@@ -25,6 +27,8 @@ LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 def main() -> None:
     """Parse the command line and the environment (``PORT``, ``LIVE=1``), then serve."""
     options = _parse_options()
+    # Whoever ends us politely lets us tidy up, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with contextlib.ExitStack() as stack:
         listeners = _listen(options.port)
         for listener in listeners:
@@ -37,7 +41,7 @@ def main() -> None:
             config = {"OPENROUTER_BASE_URL": url, "OPENROUTER_EMULATOR": True}
             print(f"OpenRouter: emulated at {url}. No account, no network, no money.")
         try:
-            app = create_app({**config, **_demo_settings()})
+            app = create_app({**config, **_demo_settings(stack)})
         except ConfigurationError as error:
             sys.exit(f"The example app cannot start: {error}")
         servers = [
@@ -98,12 +102,16 @@ def _emulator() -> Iterator[str]:
         yield emulator.url
 
 
-def _demo_settings() -> Mapping[str, object]:
+def _demo_settings(stack: contextlib.ExitStack) -> Mapping[str, object]:
     # Names only: a page elsewhere that points its own name at 127.0.0.1 gets nowhere.
     settings: dict[str, object] = {"TRUSTED_HOSTS": ["localhost", "127.0.0.1"]}
     if not os.environ.get("FLASK_SECRET_KEY"):
         settings["SECRET_KEY"] = secrets.token_hex()
         print("SECRET_KEY: a random one for this run. Set FLASK_SECRET_KEY to keep one.")
+        # With another key nobody could find them again.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        settings["CHAT_DATABASE"] = os.path.join(folder, "chat.db")
+        print("Conversations: kept until the end of this run.")
     return settings
 
 

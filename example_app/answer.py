@@ -1,93 +1,156 @@
-"""A streamed answer: OpenRouter's server-sent events in, lines of JSON for our page out."""
+"""One answer on its way to the page: rendered, saved, and priced as it comes in."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
-from collections.abc import Iterator
-from queue import Empty, SimpleQueue
-from typing import Any
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 
-import requests
+from .draft import Draft, note_of
+from .problems import NOT_SAVED, Problem
+from .render import LiveMarkdown
+from .upstream import End, Failure, Part, Text, Upstream, Usage
 
-from .problems import INTERRUPTED, Problem, out_of_credit, problem_for_status
+logger = logging.getLogger(__name__)
 
 #: How often the browser hears from us while the model is silent, in seconds. Only by writing does
 #: a server notice that the browser has gone, so this bounds how long an abandoned answer costs.
 HEARTBEAT = 0.5
+#: The page is painted at most this often, in seconds; what comes meanwhile is painted together.
+FRAME = 0.05
+#: Longest answer that is kept, in characters, whatever OpenRouter makes of our limit.
+MAX_ANSWER = 100_000
+#: How often an unfinished answer is saved, in seconds.
+SAVE_EVERY = 2.0
 
 
 class Answer:
-    """One answer of ``chat/completions`` with ``"stream": true``, as lines of JSON.
+    """Lines of JSON for the page's script; empty lines are heartbeats.
 
-    Lines: ``{"text": ...}``, ``{"cost": USD, "total_tokens": int}``, a problem (see
-    ``problems.py``), ``{"done": true, "cut": bool}`` at a proper end, and empty lines as heartbeat.
-    A thread of its own reads ``upstream``, so that a silent model cannot hold the heartbeat up.
-    ``key_url`` is the page of the visitor's key, for the problem "out of credit".
+    First ``{"begin": ...}``. Then ``{"html": ..., "tail": ...}``: blocks to append for good, and
+    the last block as it stands. At the end ``{"end": ...}``, with the problem if there was one.
+
+    The web server iterates over it and calls :meth:`close`, both in one thread and outside of the
+    request: ``explain``, which turns a failure into words, must work without one.
     """
 
-    def __init__(self, upstream: requests.Response, key_url: str) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        draft: Draft,
+        begin: dict[str, object],
+        explain: Callable[[Failure], Problem],
+    ) -> None:
         self._upstream = upstream
-        self._key_url = key_url
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
-        threading.Thread(target=self._read, name="answer", daemon=True).start()
+        self._draft = draft
+        self._begin = begin
+        self._explain = explain
+        self._markdown = LiveMarkdown()
+        self._usage: Usage | None = None
+        self._problem: Problem | None = None
+        # What the answer is if nobody reads on: its visitor has stopped it, or left.
+        self._state = "stopped"
+        self._is_complete = False
+        self._is_saved = False
+        self._saved_at = time.monotonic()
+        self._next_frame = 0.0
 
     def __iter__(self) -> Iterator[str]:
-        while True:
-            try:
-                line = self._lines.get(timeout=HEARTBEAT)
-            except Empty:
-                line = ""
-            if line is None:
-                return
-            yield line + "\n"
+        yield _line(begin=self._begin)
+        while not self._is_complete:
+            has_grown = self._take()
+            if has_grown:
+                html, tail = self._paint()
+                yield _line(html=html, tail=tail)
+            elif not self._is_complete:
+                yield "\n"
+            self._save_sometimes()
+        # Saved before the page hears of the end: its next question finds this answer.
+        totals = self._finish()
+        yield _line(
+            end={
+                "html": self._markdown.end(),
+                "state": self._state,
+                "note": self._note(),
+                "totals": totals,
+                "problem": self._problem and self._problem.as_json(),
+            }
+        )
 
     def close(self) -> None:
-        """Stop paying: hang up on OpenRouter, which ends the reading thread. Idempotent."""
-        # Each of the three says that there is nothing left to hang up.
-        with contextlib.suppress(ValueError, RuntimeError, OSError):
-            self._upstream.raw.shutdown()
+        """Stop paying and keep what arrived. The web server calls it in any case, at the end."""
+        self._upstream.close()
+        if not self._is_saved:
+            self._finish()
 
-    def _read(self) -> None:
-        try:
-            for part in self._parts():
-                self._lines.put(json.dumps(part))
-        # Whatever a broken connection raises, in whichever layer: to the visitor it is the same.
-        except Exception:
-            self._lines.put(json.dumps(INTERRUPTED.as_json()))
-        finally:
+    def _paint(self) -> tuple[str, str]:
+        begin = time.monotonic()
+        painted = self._markdown.render()
+        end = time.monotonic()
+        # A long list takes longer: a tenth of the time is enough for painting.
+        self._next_frame = end + max(FRAME, 9 * (end - begin))
+        return painted
+
+    def _take(self) -> bool:
+        """Read until the next frame is due, or the next heartbeat; return whether text came."""
+        has_grown = False
+        deadline = time.monotonic() + HEARTBEAT
+        while not (self._is_complete or (has_grown and time.monotonic() >= deadline)):
+            try:
+                part = self._upstream.next(deadline - time.monotonic())
+            except TimeoutError:
+                break
+            if isinstance(part, Text):
+                self._add(part.text)
+                if not has_grown:
+                    has_grown, deadline = True, self._next_frame
+            else:
+                self._note_end(part)
+        return has_grown
+
+    def _add(self, text: str) -> None:
+        self._markdown.add(text)
+        if len(self._markdown.text) > MAX_ANSWER:
+            self._state, self._is_complete = "cut", True
             self._upstream.close()
-            self._lines.put(None)
 
-    def _parts(self) -> Iterator[dict[str, object]]:
-        cut = False
-        for event in _events(self._upstream):
-            if event is None:
-                yield {"done": True, "cut": cut}
-                return
-            if "error" in event:
-                yield self._problem(event["error"]).as_json()
-                return
-            for choice in event.get("choices") or ():
-                if text := (choice.get("delta") or {}).get("content"):
-                    yield {"text": str(text)}
-                cut = cut or choice.get("finish_reason") == "length"
-            if usage := event.get("usage"):
-                yield {"cost": usage.get("cost"), "total_tokens": usage.get("total_tokens")}
-        yield INTERRUPTED.as_json()
+    def _note_end(self, part: Part | None) -> None:
+        if isinstance(part, Usage):
+            self._usage = part
+        elif isinstance(part, End):
+            self._state = "cut" if part.cut else "done"
+        elif isinstance(part, Failure):
+            self._state, self._problem = "broken", self._explain(part)
+        else:
+            self._is_complete = True
 
-    def _problem(self, error: object) -> Problem:
-        code = error.get("code") if isinstance(error, dict) else None
-        status = code if isinstance(code, int) else 502
-        return out_of_credit(self._key_url) if status == 402 else problem_for_status(status)
+    def _note(self) -> str:
+        if not self._markdown.text:
+            return ""
+        if (usage := self._usage) is None:
+            return note_of(self._state, None, None)
+        return note_of(self._state, usage.tokens, usage.cost)
+
+    def _save_sometimes(self) -> None:
+        if time.monotonic() - self._saved_at < SAVE_EVERY:
+            return
+        self._saved_at = time.monotonic()
+        try:
+            self._draft.save(self._markdown.text)
+        except sqlite3.Error:
+            logger.exception("An answer could not be saved while it was written.")
+
+    def _finish(self) -> str:
+        self._is_saved = True
+        try:
+            return self._draft.finish(self._markdown.text, self._state, self._usage)
+        except sqlite3.Error:
+            logger.exception("An answer could not be saved.")
+            self._problem = self._problem or NOT_SAVED
+            return ""
 
 
-def _events(upstream: requests.Response) -> Iterator[dict[str, Any] | None]:
-    """Yield the data of every event, and None for the final ``[DONE]``."""
-    # chunk_size=None: hand over what has arrived, do not wait for a buffer to fill.
-    for line in upstream.iter_lines(chunk_size=None):
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        yield None if data == b"[DONE]" else json.loads(data)
+def _line(**data: object) -> str:
+    return json.dumps(data, separators=(",", ":")) + "\n"

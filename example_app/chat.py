@@ -1,123 +1,178 @@
-"""The chat: its page, the list of models, and the answers."""
+"""Asking: the one view that spends the visitor's money."""
 
 from __future__ import annotations
 
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
 import requests
-from flask import Blueprint, Response, abort, current_app, render_template, request, url_for
+from flask import Blueprint, Response, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import InvalidAnswerError, OutOfCreditError, TransportError
 
 from .answer import Answer
-from .conversation import MAX_PROMPT, MAX_TOTAL, ConversationError, read_conversation
-from .problems import MODEL_TROUBLE, NETWORK, Problem, out_of_credit, problem_for_status
+from .database import get_database, get_pool, transaction
+from .draft import Draft
+from .history import Conversation, History, forget_old
+from .models import model_name
+from .problems import (
+    BUSY,
+    INTERRUPTED,
+    NETWORK,
+    PROVIDER_DOWN,
+    Problem,
+    problem_for_status,
+    spent,
+)
+from .question import Question, QuestionError, Turn, plan_turn, read_question, title_of
+from .upstream import Failure, Upstream
+from .visitor import owner_id
+
+if TYPE_CHECKING:
+    from flask_openrouter.connection import Connection
 
 #: Longest answer to pay for, in the model's units of text (three or four characters each).
 MAX_COMPLETION = 4_096
+#: How long a question waits for the end of an answer that was stopped a moment ago, in seconds.
+PATIENCE = 2.0
 
 bp = Blueprint("chat", __name__)
 
 
-@bp.before_request
-def refuse_foreign_posts() -> None:
-    """Only our own page may spend the visitor's money (CSRF).
+# Flask-OpenRouter: the guard stands below the route. Without a key the view does not run; our
+# page's script gets 401 with the address of the login instead. The same happens when OpenRouter
+# rejects the key: the session raises KeyRejectedError, and the guard forgets the key.
+@bp.post("/ask")
+@requires_openrouter_key
+def ask() -> ResponseReturnValue:
+    """Answer a question with lines of JSON (see ``answer.py``).
 
-    JSON cannot be posted across sites without a preflight, which this app never grants; on top of
-    that the browser says where a request comes from.
+    Nothing is stored until OpenRouter has accepted it: what is refused can be sent again as it was.
     """
-    if request.method != "POST":
-        return
-    own_origin = request.host_url.rstrip("/")
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None:  # a browser from before 2023
-        is_ours = request.headers.get("Origin", own_origin) == own_origin
-    else:
-        is_ours = site == "same-origin"
-    if not is_ours:
-        abort(403)
     if not request.is_json:
+        # JSON cannot be posted across sites without a preflight, which this app never grants.
         abort(415)
-
-
-@bp.get("/")
-def index() -> str:
-    """The page: the chat when connected, else what this is and how to connect."""
-    return render_template(
-        "chat.html" if current_openrouter else "welcome.html",
-        is_emulated=current_app.config.get("OPENROUTER_EMULATOR", False),
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        login_url=url_for("openrouter.login", next=url_for(".index")),
-        max_prompt=MAX_PROMPT,
-        max_total=MAX_TOTAL,
-    )
-
-
-@bp.get("/models")
-@requires_openrouter_key
-def models() -> ResponseReturnValue:
-    """``{"models": [{"id": ..., "name": ...}, ...]}``: the models that answer in text, by name."""
+    history = History(get_database(), owner_id())
     try:
-        answer = current_openrouter.session.get("models")
-        if answer.status_code != 200:
-            return _explain(problem_for_status(answer.status_code))
-        found = [
-            {"id": str(model["id"]), "name": str(model.get("name") or model["id"])}
-            for model in answer.json()["data"]
-            if "text" in model.get("architecture", {}).get("output_modalities", ["text"])
-        ]
-    except TransportError:
-        return _explain(NETWORK)
-    except (InvalidAnswerError, KeyError, TypeError, AttributeError, ValueError):
-        return _explain(MODEL_TROUBLE)
-    found.sort(key=lambda model: model["name"].casefold())
-    return {"models": found}
-
-
-@bp.post("/chat")
-@requires_openrouter_key
-def chat() -> ResponseReturnValue:
-    """Answer ``{"model": ..., "messages": [...]}`` with lines of JSON (see ``answer.py``).
-
-    A key that OpenRouter rejects is the guard's business: it answers 401 with the login address.
-    """
-    try:
-        conversation = read_conversation(request.get_json(silent=True))
-    except ConversationError as error:
+        question = read_question(request.get_json(silent=True))
+        conversation = _conversation_of(question, history)
+        if conversation and not _is_idle(history, conversation):
+            return _explain(BUSY)
+        messages = history.messages(conversation.id) if conversation else []
+        turn = plan_turn(question, messages)
+    except QuestionError as error:
         return _explain(Problem("bad_request", str(error), status=400, retry=False))
-    key_url = current_openrouter.settings_url
+    response = _ask_openrouter(question.model, turn)
+    if isinstance(response, Problem):
+        return _explain(response)
+    return _stream(response, history, question, conversation, turn)
+
+
+def _conversation_of(question: Question, history: History) -> Conversation | None:
+    if question.conversation_id is None:
+        return None
+    conversation = history.find(question.conversation_id)
+    if conversation is None:
+        raise QuestionError("This conversation was deleted. Start a new chat.")
+    return conversation
+
+
+def _is_idle(history: History, conversation: Conversation) -> bool:
+    """Wait a little for an answer under way: after Stop, the server notices with a delay."""
+    deadline = time.monotonic() + PATIENCE
+    while history.is_writing(conversation.id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _ask_openrouter(model: str, turn: Turn) -> requests.Response | Problem:
     try:
-        upstream = current_openrouter.session.post(
+        # Flask-OpenRouter: the session sends this visitor's key to OpenRouter and to nobody else.
+        response = current_openrouter.session.post(
             "chat/completions",
             json={
-                "model": conversation.model,
-                "messages": conversation.messages,
+                "model": model,
+                "messages": turn.messages,
                 "max_tokens": MAX_COMPLETION,
                 "stream": True,
             },
             stream=True,
         )
     except OutOfCreditError as error:
-        # 403 is the key's own limit, 402 the account's balance.
-        return _explain(out_of_credit(key_url if error.status == 403 else error.settings_url))
+        return spent(current_openrouter, error.status)
     except TransportError:
-        return _explain(NETWORK)
+        return NETWORK
     except InvalidAnswerError:
-        return _explain(MODEL_TROUBLE)
-    if upstream.status_code != 200 or "text/event-stream" not in _content_type(upstream):
-        upstream.close()
-        retry_after = upstream.headers.get("Retry-After")
-        return _explain(problem_for_status(upstream.status_code, retry_after))
-    answer = Answer(upstream, key_url)
-    response = Response(answer, mimetype="application/x-ndjson")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
-    response.call_on_close(answer.close)
-    return response
+        return PROVIDER_DOWN
+    is_stream = "text/event-stream" in response.headers.get("Content-Type", "")
+    if response.status_code == 200 and is_stream:
+        return response
+    response.close()
+    return problem_for_status(response.status_code, response.headers.get("Retry-After"))
 
 
-def _content_type(upstream: requests.Response) -> str:
-    return upstream.headers.get("Content-Type", "")
+def _stream(
+    response: requests.Response,
+    history: History,
+    question: Question,
+    conversation: Conversation | None,
+    turn: Turn,
+) -> ResponseReturnValue:
+    upstream = Upstream(response)
+    draft = None
+    try:
+        draft = _open_draft(history, question, conversation, turn)
+    finally:
+        if draft is None:
+            upstream.close()
+    if draft is None:
+        return _explain(BUSY)
+    # Flask-OpenRouter: what runs after the view has returned takes a detached connection along.
+    answer = Answer(upstream, *draft, partial(_explain_failure, current_openrouter.detach()))
+    streamed = Response(answer, mimetype="application/x-ndjson")
+    streamed.headers["Cache-Control"] = "no-store"
+    streamed.headers["X-Accel-Buffering"] = "no"
+    streamed.call_on_close(answer.close)
+    return streamed
+
+
+def _open_draft(
+    history: History, question: Question, conversation: Conversation | None, turn: Turn
+) -> tuple[Draft, dict[str, object]] | None:
+    """Store the question and an empty answer; None when another tab was quicker."""
+    with transaction(history.db):
+        if conversation is not None and history.is_writing(conversation.id):
+            return None
+        if conversation is None:
+            forget_old(history.db, current_app.config["CHAT_KEEP_DAYS"])
+            conversation_id = history.create(title_of(question.text or ""))
+        else:
+            conversation_id = conversation.id
+        question_id, answer_id = history.add_turn(
+            conversation_id, turn.removed, question.text, question.model
+        )
+        history.choose_model(question.model, model_name(question.model))
+    begin: dict[str, object] = {
+        "conversation": conversation_id,
+        "url": url_for("pages.conversation", conversation_id=conversation_id),
+        "question": question_id,
+        "answer": answer_id,
+    }
+    draft = Draft(get_pool(), history.owner, conversation_id, answer_id, question.model)
+    return draft, begin
+
+
+def _explain_failure(connection: Connection, failure: Failure) -> Problem:
+    if failure.status is None:
+        return INTERRUPTED
+    if failure.status == 402:
+        return spent(connection, failure.status)
+    return problem_for_status(failure.status)
 
 
 def _explain(problem: Problem) -> tuple[dict[str, object], int]:

@@ -1,165 +1,178 @@
-// The chat page: connects the form to the conversation, the server and the view.
+// Asking and answering: one answer at a time, and what happens when it does not come.
 
-import { ask, fetchModels, Problem } from "./answer.js";
-import * as conversation from "./conversation.js";
-import * as view from "./view.js";
+import { announce, silence } from "./announce.js";
+import * as log from "./log.js";
+import { waitForApp } from "./network.js";
+import { element, refresh, remember, scrollToBottom } from "./page.js";
+import { chosenModel, loadModels, openPicker } from "./picker.js";
+import { hideProblem, showProblem } from "./problem.js";
+import { ask, Problem } from "./stream.js";
 
-const { chatUrl, modelsUrl, loginUrl, maxTotal } = view.element("chat").dataset;
-const composer = view.element("composer");
-const prompt = view.element("prompt");
-const model = view.element("model");
-const stop = view.element("stop");
-const empty = view.element("empty");
-
-const FAVOURITE_MODEL = "openrouter/auto";
+const { askUrl, loginUrl } = element("chat").dataset;
+const prompt = element("prompt");
+const stopButton = element("stop");
 const UNANSWERED = { error: "unanswered", message: "Your last message has no answer yet.", retry: true };
 
+let conversation = element("chat").dataset.conversation || null;
 let running = null; // the AbortController of the answer that is being written
 
-async function answer() {
+export const isBusy = () => running !== null;
+export const stop = () => running?.abort();
+
+// A new question at the end.
+export function send(text) {
+  const question = { text: text.trim() };
+  if (running || !question.text) return;
+  prompt.value = "";
+  run(question, () => ({ asked: log.addQuestion(question.text) }));
+}
+
+// Another question in the place of one, and of all that came after it.
+export function resend(message, text) {
+  const question = { text, replace: Number(message.dataset.id) };
+  if (!running) run(question, () => ({ putBack: log.takeFrom(message), asked: log.addQuestion(text) }));
+}
+
+// The last question once more.
+export function retry() {
+  const hasAnswer = log.last() && !log.isUser(log.last());
+  if (!running) run({}, () => (hasAnswer ? { putBack: log.takeFrom(log.last()) } : {}));
+}
+
+// Asks, and shows the answer. prepare() changes the page as if the server had agreed; until it
+// does, with {begin}, all of that can be undone. The turn collects what happens.
+async function run(question, prepare) {
   running = new AbortController();
-  const message = { role: "assistant", content: "", model: modelName(), note: "" };
-  const body = { model: model.value, messages: conversation.forSending(Number(maxTotal)) };
-  const bubble = view.showMessage(message);
-  view.hideProblem();
-  view.setBusy(true);
-  view.announce("The model is answering.");
-  let problem = null;
+  const turn = { question, hasBegun: false, state: "stopped", problem: null };
+  hideProblem();
+  setBusy(true);
   try {
-    for await (const part of ask(chatUrl, body, running.signal)) {
-      if (part.text) {
-        message.content += part.text;
-        bubble.append(part.text);
-      }
-      if (typeof part.cost === "number") message.note = `Cost ${dollars(part.cost)}`;
-      if (part.cut) message.note = joined("Cut at the length limit", message.note);
-    }
+    await loadModels();
+    Object.assign(turn, prepare());
+    await listen(turn);
   } catch (error) {
-    if (error.name === "AbortError") message.note = joined("Stopped", message.note);
-    else problem = error instanceof Problem ? error : brokenPage(error);
+    if (error.name !== "AbortError") {
+      turn.state = "broken";
+      turn.problem = detailsOf(error);
+    }
   }
-  if (problem) message.note = joined("Broken off", message.note);
-  bubble.finish(message.note);
-  if (message.content) conversation.add(message);
-  else bubble.remove();
+  const hadFocus = document.activeElement === stopButton;
   running = null;
-  const hadFocus = document.activeElement === stop;
-  view.setBusy(false);
+  setBusy(false);
   if (hadFocus) prompt.focus();
-  if (problem) {
-    view.announce("");
-    showProblem(problem);
-  } else {
-    view.announce(joined("Answer finished", message.note));
-    if (conversation.messages.at(-1)?.role === "user") showProblem(UNANSWERED);
+  if (turn.hasBegun) keep(turn);
+  else undo(turn);
+  tell(turn, turn.hasBegun ? retry : () => { prompt.value = ""; run(question, prepare); });
+}
+
+async function listen(turn) {
+  const { question } = turn;
+  turn.answer = log.addAnswer(chosenModel().name);
+  element("empty").hidden = true;
+  scrollToBottom();
+  silence();
+  announce("The model is answering.");
+  // Kept until it is accepted, so that it is still there after a login.
+  if (question.text) remember("draft", question.text);
+  for await (const part of ask(askUrl, { ...question, conversation, model: chosenModel().id }, running.signal)) {
+    if (part.begin) {
+      turn.hasBegun = true;
+      remember("draft", "");
+      begin(part.begin, turn);
+    } else if (part.end) {
+      turn.answer.show(part.end);
+      Object.assign(turn, part.end);
+      element("totals").textContent = part.end.totals;
+    } else {
+      turn.answer.show(part);
+    }
   }
 }
 
-function brokenPage(error) {
+// The server has accepted the question: now it is part of a conversation, which has an address.
+function begin({ conversation: id, url, question, answer }, turn) {
+  if (turn.asked) turn.asked.dataset.id = question;
+  turn.answer.message.dataset.id = answer;
+  if (conversation === id) return;
+  conversation = id;
+  history.replaceState(null, "", url);
+  refresh(url, "conversations", "title", "conversation-menu", "conversation-dialogs").catch(() => {});
+}
+
+function keep({ answer, state, note }) {
+  if (answer.isEmpty()) answer.message.remove();
+  else answer.finish(state, note ?? `${state === "stopped" ? "Stopped" : "Broken off"} · price not reported`);
+}
+
+// Refused: the page is as before, and a new question is back in the box.
+function undo({ question, answer, asked, putBack }) {
+  answer?.message.remove();
+  asked?.remove();
+  putBack?.();
+  if (question.text && !question.replace) prompt.value ||= question.text;
+  element("empty").hidden = log.messages().length > 0;
+}
+
+function tell({ problem, state, answer }, onRetry) {
+  if (problem) {
+    announce("");
+    show(problem, onRetry);
+    if (problem.error === "offline") resume();
+  } else if (answer.message.isConnected) {
+    const note = answer.message.querySelector(".note").textContent;
+    announce(state === "stopped" ? note : `Answer finished · ${note}`);
+  } else {
+    announce("");
+    showUnanswered();
+  }
+}
+
+export function showUnanswered() {
+  if (log.isUser(log.last())) show(UNANSWERED, retry);
+}
+
+export function showTrouble(error, onRetry) {
+  show(detailsOf(error), onRetry);
+}
+
+function show(details, onRetry) {
+  showProblem(details, { loginUrl: loginUrlHere(), onRetry, onChooseModel: pick });
+}
+
+export async function pick() {
+  try {
+    await openPicker();
+  } catch (error) {
+    showTrouble(error, pick);
+  }
+}
+
+// The login comes back to the page as it is now: a new chat may have got an address meanwhile.
+function loginUrlHere() {
+  const url = new URL(loginUrl, location.href);
+  url.searchParams.set("next", location.pathname);
+  return url.pathname + url.search;
+}
+
+// The network was lost. When it is back, the page shows what the server has kept; asking again,
+// which costs money, is left to the visitor.
+async function resume() {
+  await waitForApp();
+  if (running) return;
+  if (conversation) await refresh(location.href, "log", "totals").catch(() => {});
+  log.addCopyButtons();
+  hideProblem();
+  announce("You are online again.");
+  showUnanswered();
+}
+
+function detailsOf(error) {
+  if (error instanceof Problem) return error.details;
   console.error(error);
   return { error: "page", message: "This page could not show the answer. Reload it.", retry: false };
 }
 
-function showProblem(problem) {
-  view.showProblem(problem, { loginUrl, onRetry: retry });
+function setBusy(isBusy) {
+  element("send").hidden = isBusy;
+  stopButton.hidden = !isBusy;
 }
-
-// Asks the visitor's last message again; an answer that broke off makes room for a whole one.
-function retry() {
-  if (running) return;
-  if (conversation.messages.at(-1)?.role === "assistant") conversation.messages.pop();
-  conversation.save();
-  render();
-  prompt.focus();
-  answer();
-}
-
-function send(text) {
-  if (running || !text.trim()) return;
-  if (!model.value) {
-    loadModels();
-    return;
-  }
-  const message = { role: "user", content: text.trim() };
-  conversation.add(message);
-  empty.hidden = true;
-  view.showMessage(message);
-  view.scrollToBottom();
-  prompt.value = "";
-  prompt.focus();
-  answer();
-}
-
-function render() {
-  view.clearMessages();
-  view.hideProblem();
-  conversation.messages.forEach(view.showMessage);
-  empty.hidden = conversation.messages.length > 0;
-}
-
-function joined(...texts) {
-  return texts.filter(Boolean).join(" · ");
-}
-
-function modelName() {
-  return model.selectedOptions[0]?.textContent ?? "";
-}
-
-function dollars(cost) {
-  const digits = cost > 0 && cost < 0.01 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2 };
-  return `$${cost.toLocaleString("en-US", { maximumFractionDigits: 10, ...digits })}`;
-}
-
-async function loadModels() {
-  try {
-    const models = await fetchModels(modelsUrl);
-    const ids = new Set(models.map(({ id }) => id));
-    const wanted = [conversation.rememberedModel(), FAVOURITE_MODEL].find((id) => ids.has(id));
-    view.showModels(models, wanted);
-  } catch (problem) {
-    view.showModelsMissing();
-    view.showProblem(problem, { loginUrl, onRetry: () => { view.hideProblem(); loadModels(); } });
-  }
-}
-
-composer.addEventListener("submit", (event) => {
-  event.preventDefault();
-  send(prompt.value);
-});
-
-prompt.addEventListener("keydown", (event) => {
-  // isComposing: Enter that picks a word of an input method is not meant for us.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-  event.preventDefault();
-  send(prompt.value);
-});
-
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") running?.abort();
-});
-
-stop.addEventListener("click", () => running?.abort());
-
-model.addEventListener("change", () => conversation.rememberModel(model.value));
-
-empty.addEventListener("click", (event) => {
-  const idea = event.target.closest(".idea");
-  if (!idea) return;
-  prompt.value = idea.textContent;
-  prompt.focus();
-});
-
-view.element("new-chat").addEventListener("click", () => {
-  conversation.clear();
-  render();
-  view.announce("New chat started.");
-  prompt.focus();
-});
-
-// Whoever uses this browser next must not find the conversation.
-view.element("disconnect").addEventListener("submit", () => conversation.clear());
-
-render();
-if (conversation.messages.length > 0) view.scrollToBottom();
-await loadModels();
-if (model.value && conversation.messages.at(-1)?.role === "user") showProblem(UNANSWERED);

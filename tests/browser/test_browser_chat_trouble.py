@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,14 @@ expect = sync_api.expect
 
 ANSWER = ".message.assistant .text"
 KEY_LIMIT = {"error": {"message": "Key limit exceeded. Manage it", "code": 403}}
+
+
+@pytest.fixture(autouse=True)
+def quick(site: Site) -> Iterator[None]:
+    """Words in quick succession: here nobody watches them come in."""
+    site.control("PATCH", "config", word_delay=0.01)
+    yield
+    site.control("PATCH", "config", word_delay=0.03)
 
 
 @pytest.mark.parametrize(

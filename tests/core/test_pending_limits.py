@@ -131,3 +131,33 @@ def test_a_login_belongs_to_the_user_who_began_it(services: Services) -> None:
     login = start(services)
     for user[0], is_theirs in (("bob", False), ("alice", True), ("Alice", False)):
         assert waits(services, login) is is_theirs
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        {},
+        {"SESSION_COOKIE_NAME": "n" * 200},
+        {"SESSION_COOKIE_DOMAIN": f"{'d' * 60}.{'e' * 60}.example"},
+        {"SESSION_COOKIE_PATH": "/" + "p" * 200},
+    ],
+    ids=["plain", "long name", "long domain", "long path"],
+)
+def test_a_login_never_makes_the_cookie_too_big(make_app: Any, cookie: dict[str, str]) -> None:
+    """Whatever is in the session and around it; Werkzeug warns of more, which is an error here."""
+    app: Flask = make_app(**cookie)
+    letters = "".join(map(chr, [*range(0x28, 0x5C), *range(0x5D, 0x7F)]))
+    most = 3_400 - sum(map(len, cookie.values()))
+    for size in range(2_700, most, 20):
+        with app.test_request_context():
+            session["of the app"] = "".join(secrets.choice(letters) for _ in range(size))
+            services = app.extensions["openrouter"]
+            start(services, next_url="/" + secrets.token_urlsafe(200))
+            answer = app.process_response(app.make_response("x"))
+        assert "of the app" in session_of(app, answer), "it is there"
+
+
+def session_of(app: Flask, answer: Any) -> Any:
+    value = answer.headers["Set-Cookie"].partition(";")[0].partition("=")[2]
+    interface: Any = app.session_interface
+    return interface.get_signing_serializer(app).loads(value)

@@ -32,8 +32,8 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
     assert found["openai/gpt-4o-mini"] == {
         "id": "openai/gpt-4o-mini",
         "name": "OpenAI: GPT-4o-mini",
-        "context": "128K context",
-        "price": "$0.15 in, $0.60 out per million",
+        "context": "128K",
+        "price": "$0.15 in, $0.60 out",
         "free": False,
     }
     free = found["meta-llama/llama-3.3-70b-instruct:free"]
@@ -45,15 +45,15 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
 @pytest.mark.parametrize(
     ("changes", "price", "context"),
     [
-        ({"pricing": {"prompt": "-1", "completion": "-1"}}, "Price varies", "128K context"),
-        ({"pricing": {"prompt": "0", "completion": "0"}}, "Free", "128K context"),
+        ({"pricing": {"prompt": "-1", "completion": "-1"}}, "Price varies", "128K"),
+        ({"pricing": {"prompt": "0", "completion": "0"}}, "Free", "128K"),
         (
             {"pricing": {"prompt": "0.000000001", "completion": "0.00002"}},
-            "$0.001 in, $20.00 out per million",
-            "128K context",
+            "$0.001 in, $20.00 out",
+            "128K",
         ),
-        ({"context_length": 1_048_576}, "$0.15 in, $0.60 out per million", "1M context"),
-        ({"context_length": None}, "$0.15 in, $0.60 out per million", ""),
+        ({"context_length": 1_048_576}, "$0.15 in, $0.60 out", "1M"),
+        ({"context_length": None}, "$0.15 in, $0.60 out", ""),
     ],
 )
 def test_prices_are_per_million(changes: dict[str, Any], price: str, context: str) -> None:

@@ -159,7 +159,7 @@ def test_r67_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
 
 
 def test_the_session_is_host_bound_on_https_only(app: Flask, openrouter_emulator: Emulator) -> None:
-    """R27's cookie tossing: no sibling host can plant a cookie with this name."""
+    """No sibling host can plant a cookie with this name."""
     client = app.test_client()
     answer = client.get("/openrouter/login", base_url="https://chat.example")
     cookies = answer.headers.getlist("Set-Cookie")

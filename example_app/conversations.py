@@ -1,0 +1,106 @@
+"""What can be done with a conversation besides talking: rename, delete, export, copy a message."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from flask import Blueprint, Response, abort, jsonify, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from flask_openrouter import requires_openrouter_key
+
+from . import money
+from .database import get_database
+from .history import Conversation, History, Message
+from .models import model_name
+from .visitor import owner_id
+
+bp = Blueprint("conversations", __name__, url_prefix="/c/<conversation_id>")
+
+
+def find_or_404(conversation_id: str) -> tuple[History, Conversation]:
+    """Return this visitor's conversation. One of somebody else's is simply not there."""
+    history = History(get_database(), owner_id())
+    conversation = history.find(conversation_id)
+    if conversation is None:
+        abort(404)
+    return history, conversation
+
+
+@bp.post("/rename")
+@requires_openrouter_key
+def rename(conversation_id: str) -> ResponseReturnValue:
+    """Take the form field ``title``; an empty one changes nothing."""
+    history, conversation = find_or_404(conversation_id)
+    if title := " ".join(request.form.get("title", "").split()):
+        history.rename(conversation.id, title)
+    return redirect(url_for("pages.conversation", conversation_id=conversation.id), 303)
+
+
+@bp.post("/delete")
+@requires_openrouter_key
+def delete(conversation_id: str) -> ResponseReturnValue:
+    """Delete it for good, and begin a new one."""
+    history, conversation = find_or_404(conversation_id)
+    history.delete(conversation.id)
+    return redirect(url_for("pages.index"), 303)
+
+
+@bp.get("/export.md")
+@requires_openrouter_key
+def export_markdown(conversation_id: str) -> ResponseReturnValue:
+    """The conversation as a document to read."""
+    history, conversation = find_or_404(conversation_id)
+    parts = [f"# {conversation.title}"]
+    for message in history.messages(conversation.id):
+        who = "You" if message.role == "user" else model_name(message.model)
+        price = money.summary(message.tokens, message.cost)
+        parts += [f"## {who}", message.text, *([f"*{price}*"] if price else [])]
+    text = "\n\n".join(parts) + "\n"
+    return _download(Response(text, mimetype="text/markdown"), conversation, "md")
+
+
+@bp.get("/export.json")
+@requires_openrouter_key
+def export_json(conversation_id: str) -> ResponseReturnValue:
+    """The conversation for programs. Costs in USD, times in UTC."""
+    history, conversation = find_or_404(conversation_id)
+    updated_at = datetime.fromtimestamp(conversation.updated_at, timezone.utc)
+    data = {
+        "title": conversation.title,
+        "updated_at": updated_at.isoformat(timespec="seconds"),
+        "messages": [_as_json(message) for message in history.messages(conversation.id)],
+    }
+    return _download(jsonify(data), conversation, "json")
+
+
+@bp.get("/messages/<int:message_id>.md")
+@requires_openrouter_key
+def message(conversation_id: str, message_id: int) -> ResponseReturnValue:
+    """One message as it was written, for the clipboard."""
+    history, conversation = find_or_404(conversation_id)
+    found = [m for m in history.messages(conversation.id) if m.id == message_id]
+    if not found:
+        abort(404)
+    return Response(found[0].text, mimetype="text/markdown")
+
+
+def _as_json(message: Message) -> dict[str, object]:
+    if message.role == "user":
+        return {"role": "user", "text": message.text}
+    return {
+        "role": "assistant",
+        "text": message.text,
+        "model": message.model,
+        "state": message.state,
+        "tokens": message.tokens,
+        "cost": message.cost,
+    }
+
+
+def _download(response: Response, conversation: Conversation, ending: str) -> Response:
+    # ASCII letters and digits only: nothing of the title can be more than part of a file name.
+    name = re.sub(r"[^A-Za-z0-9]+", "-", conversation.title).strip("-")[:60] or "conversation"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
+    return response

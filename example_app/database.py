@@ -1,0 +1,147 @@
+"""The SQLite file, safe with several workers and threads.
+
+Plain ``sqlite3``, so that nothing stands between the reader and the SQL. In the mode WAL readers
+never wait, and writers wait for each other for a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from flask import Flask, current_app, g
+
+#: How long a writer waits for another one, in seconds.
+PATIENCE = 10.0
+#: Connections kept open when nobody needs them.
+MAX_IDLE = 8
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open the file. Each statement is a transaction of its own, unless :func:`transaction`."""
+    db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA synchronous = NORMAL")
+        # 256 KiB for each connection: the system caches the file once for all of them.
+        db.execute("PRAGMA cache_size = -256")
+        # What a visitor deletes is overwritten, not only unlinked.
+        db.execute("PRAGMA secure_delete = ON")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def opened(path: str) -> Iterator[sqlite3.Connection]:
+    """Open the file for a block, and close it."""
+    db = connect(path)
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+class Pool:
+    """Open connections to one file, each used by one thread at a time, as many as it takes.
+
+    Opening costs little; closing the last one writes the whole log back into the file, which is
+    far too much for each request. Empty until the first request, so that no worker inherits one.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._idle: deque[sqlite3.Connection] = deque()
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to a block."""
+        try:
+            db = self._idle.pop()
+        except IndexError:
+            db = connect(self._path)
+        try:
+            yield db
+        finally:
+            if len(self._idle) < MAX_IDLE:
+                self._idle.append(db)
+            else:
+                db.close()
+
+
+def get_pool() -> Pool:
+    """Return the app's pool, for what goes on after the request, such as a streamed answer."""
+    pool: Pool = current_app.extensions["chat_database"]
+    return pool
+
+
+def get_database() -> sqlite3.Connection:
+    """Return this request's connection."""
+    if "database" not in g:
+        g.database_lent = ExitStack()
+        g.database = g.database_lent.enter_context(get_pool().connection())
+    database: sqlite3.Connection = g.database
+    return database
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing. ``IMMEDIATE``: who will write waits here, and never fails in the middle."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def erase_log(db: sqlite3.Connection) -> None:
+    """Empty the log of changes, in which what was deleted can still be read."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def init_app(app: Flask) -> None:
+    """Make the file if there is none, readable for nobody else, and its tables."""
+    path = Path(app.config["CHAT_DATABASE"])
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with opened(str(path)) as db:
+        _use_wal(db)
+        db.executescript((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+    app.extensions["chat_database"] = Pool(str(path))
+    app.teardown_appcontext(_give_back)
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    # The one statement that does not wait by itself when another worker does the same.
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _give_back(_: BaseException | None) -> None:
+    lent: ExitStack | None = g.pop("database_lent", None)
+    if lent is not None:
+        g.pop("database", None)
+        lent.close()
+
+
+def _close_all(connections: deque[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()

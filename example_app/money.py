@@ -1,0 +1,29 @@
+"""Amounts in words: one place, so that the page, the usage view and the export agree."""
+
+from __future__ import annotations
+
+import math
+
+
+def dollars(amount: float) -> str:
+    """Return USD with cents, and with two digits that count when it is less than a cent.
+
+    Most answers cost a tiny part of a cent: $0.000012.
+    """
+    if amount <= 0:
+        return "$0"
+    if amount >= 0.01:
+        return f"${amount:,.2f}"
+    return f"${amount:.{1 - math.floor(math.log10(amount))}f}".rstrip("0")
+
+
+def tokens(count: int) -> str:
+    """Return ``1 token`` or ``1,234 tokens``."""
+    return f"{count:,} token{'' if count == 1 else 's'}"
+
+
+def summary(count: int | None, cost: float | None) -> str:
+    """Return ``$0.0012 · 1,234 tokens``, or nothing where nothing is known."""
+    if count is None or cost is None:
+        return ""
+    return f"{dollars(cost) if cost else 'free'} · {tokens(count)}"

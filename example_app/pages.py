@@ -1,0 +1,136 @@
+"""The pages that people see first: the welcome, the chat, and what is said when nothing else is."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+
+from flask import Blueprint, Flask, current_app, jsonify, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, SecurityError
+
+from flask_openrouter import current_openrouter, requires_openrouter_key
+
+from .conversations import find_or_404
+from .database import get_database
+from .draft import cost_of, note_of
+from .history import Conversation, History
+from .models import model_name
+from .problems import NOT_SAVED
+from .question import MAX_PROMPT
+from .render import to_html
+from .visitor import owner_id
+
+logger = logging.getLogger(__name__)
+
+bp = Blueprint("pages", __name__)
+
+#: What the pages for errors say, by status.
+_ERRORS = {
+    403: ("That came from another site", "Use the buttons and links of this page instead."),
+    404: ("Nothing here", "The address is wrong, or the conversation was deleted."),
+    413: ("That is too much at once", "Send a shorter message."),
+    500: ("Something broke", "It is our mistake, and it was noted. Try again in a moment."),
+    503: ("Not at the moment", NOT_SAVED.message),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Add what the templates use, and pages for errors."""
+    app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(lambda: {"conversations": _conversations})
+    app.register_error_handler(HTTPException, show_http_error)
+    app.register_error_handler(sqlite3.Error, show_database_error)
+
+
+def welcome() -> str:
+    """What a visitor without a key sees, whatever the address: a login comes back to it."""
+    return render_template(
+        "welcome.html",
+        next_url=request.path,
+        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
+        keep_days=current_app.config["CHAT_KEEP_DAYS"],
+    )
+
+
+@bp.get("/")
+@requires_openrouter_key(on_missing=welcome)
+def index() -> str:
+    """An empty chat. Nothing is stored before the first question is accepted."""
+    return _show_chat(None)
+
+
+@bp.get("/c/<conversation_id>")
+@requires_openrouter_key(on_missing=welcome)
+def conversation(conversation_id: str) -> str:
+    """A conversation that is there."""
+    _, found = find_or_404(conversation_id)
+    return _show_chat(found)
+
+
+@bp.get("/disconnected")
+def disconnected() -> str:
+    """What disconnecting has done, and what it has not."""
+    key_hash = request.args.get("key", "")
+    return render_template(
+        "disconnected.html",
+        key_hash=key_hash if re.fullmatch(r"[0-9a-f]{64}", key_hash) else None,
+        is_deleted="deleted" in request.args,
+        keep_days=current_app.config["CHAT_KEEP_DAYS"],
+    )
+
+
+@bp.get("/health")
+def health() -> ResponseReturnValue:
+    """For whoever watches the server: it answers, and the file can be read."""
+    get_database().execute("SELECT count(*) FROM preference").fetchone()
+    return {"status": "ok"}
+
+
+def show_http_error(error: HTTPException) -> ResponseReturnValue:
+    """Say it in words: as a page, or as JSON for our page's script."""
+    status = error.code or 500
+    if error.response is not None or status < 400 or isinstance(error, SecurityError):
+        # SecurityError: called by a name that is not ours, so no page of ours has an address.
+        return error.get_response()
+    title, message = _ERRORS.get(status, (error.name, "Go back and try again."))
+    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or request.is_json:
+        answer = jsonify(error="server", message=message, retry=status >= 500)
+    else:
+        page = render_template("problem.html", title=title, message=message)
+        answer = current_app.make_response(page)
+    answer.status_code = status
+    for name, value in error.get_headers(None, None):
+        if name.lower() not in ("content-type", "content-length"):
+            answer.headers[name] = value  # such as Allow
+    return answer
+
+
+def show_database_error(error: sqlite3.Error) -> ResponseReturnValue:
+    """The file is locked for too long, the disk is full, or the like."""
+    logger.error("The database failed.", exc_info=error)
+    if request.is_json:
+        return NOT_SAVED.as_json(), NOT_SAVED.status
+    title, message = _ERRORS[503]
+    return render_template("problem.html", title=title, message=message), 503
+
+
+def _conversations() -> list[Conversation]:
+    """For the side bar; none where nobody is connected."""
+    return History(get_database(), owner_id()).conversations() if current_openrouter else []
+
+
+def _show_chat(found: Conversation | None) -> str:
+    history = History(get_database(), owner_id())
+    chosen = history.chosen_model()
+    return render_template(
+        "chat.html",
+        conversation=found,
+        messages=history.messages(found.id) if found else [],
+        totals=cost_of(history.db, history.owner, found.id) if found else "",
+        model=chosen and {"id": chosen[0], "name": chosen[1]},
+        max_prompt=MAX_PROMPT,
+        login_url=url_for("openrouter.login", next=request.path),
+    )

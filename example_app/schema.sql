@@ -1,0 +1,54 @@
+-- Everything belongs to an owner (see visitor.py), and every query says whose rows it wants.
+
+CREATE TABLE IF NOT EXISTS conversation (
+  id TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  title TEXT NOT NULL,
+  updated_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS conversation_of_owner ON conversation (owner, updated_at);
+CREATE INDEX IF NOT EXISTS conversation_by_age ON conversation (updated_at);
+
+CREATE TABLE IF NOT EXISTS message (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+  role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
+  text TEXT NOT NULL,
+  -- Of an answer only: the model's id, and 'writing', 'done', 'cut', 'stopped' or 'broken'.
+  model TEXT NOT NULL DEFAULT '',
+  state TEXT NOT NULL DEFAULT 'done',
+  -- NULL where OpenRouter did not say, which it does at the very end of an answer.
+  tokens INTEGER,
+  cost REAL,
+  -- Seconds since the epoch. An answer that is 'writing' and was not touched lately lost its worker.
+  touched_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, id);
+
+-- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
+CREATE TABLE IF NOT EXISTS spending (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner TEXT NOT NULL,
+  conversation_id TEXT NOT NULL,
+  model TEXT NOT NULL,
+  tokens INTEGER NOT NULL,
+  cost REAL NOT NULL,
+  spent_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS spending_of_owner ON spending (owner, spent_at);
+CREATE INDEX IF NOT EXISTS spending_by_age ON spending (spent_at);
+
+-- The model that was chosen last.
+CREATE TABLE IF NOT EXISTS preference (
+  owner TEXT PRIMARY KEY,
+  model TEXT NOT NULL,
+  model_name TEXT NOT NULL,
+  touched_at REAL NOT NULL
+);
+
+-- OpenRouter's list of models, a single row.
+CREATE TABLE IF NOT EXISTS catalogue (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  read_at REAL NOT NULL,
+  models TEXT NOT NULL
+);

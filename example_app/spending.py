@@ -1,0 +1,70 @@
+"""What one owner has spent here, added up from the table of that name. Days are UTC."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+from . import money
+
+
+@dataclass(frozen=True)
+class Day:
+    """``cost`` in USD."""
+
+    date: date
+    tokens: int
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """The day as people read it: 7 March."""
+        return f"{self.date.day} {self.date:%B}"
+
+    @property
+    def words(self) -> str:
+        """The amount as people read it."""
+        return money.dollars(self.cost)
+
+
+@dataclass(frozen=True)
+class ModelSpending:
+    """What one model has cost. ``answers``: how many were paid for."""
+
+    model: str
+    answers: int
+    tokens: int
+    cost: float
+
+
+def today() -> date:
+    """Return the day it is, in UTC."""
+    return datetime.now(timezone.utc).date()
+
+
+def _start_of(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp()
+
+
+def by_day(db: sqlite3.Connection, owner: str, last: date, count: int) -> list[Day]:
+    """Return ``count`` days up to ``last``, the oldest first; days without answers included."""
+    first = last - timedelta(days=count - 1)
+    rows = db.execute(
+        "SELECT date(spent_at, 'unixepoch'), sum(tokens), sum(cost) FROM spending"
+        " WHERE owner = ? AND spent_at >= ? GROUP BY 1",
+        (owner, _start_of(first)),
+    )
+    found = {row[0]: (row[1], row[2]) for row in rows}
+    days = [first + timedelta(days=i) for i in range(count)]
+    return [Day(day, *found.get(day.isoformat(), (0, 0.0))) for day in days]
+
+
+def by_model(db: sqlite3.Connection, owner: str, first: date) -> list[ModelSpending]:
+    """Return what was spent since ``first``, the most expensive model first."""
+    rows = db.execute(
+        "SELECT model, count(*), sum(tokens), sum(cost) FROM spending"
+        " WHERE owner = ? AND spent_at >= ? GROUP BY model ORDER BY 4 DESC, 2 DESC",
+        (owner, _start_of(first)),
+    )
+    return [ModelSpending(*row) for row in rows]

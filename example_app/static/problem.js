@@ -1,0 +1,67 @@
+// The box that says what went wrong and what to do now.
+
+import { element, keepBottom } from "./page.js";
+
+const box = element("problem");
+let timer = 0;
+
+function make(tag, className, text) {
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
+}
+
+function button(label, onClick) {
+  const node = make("button", "button quiet", label);
+  node.type = "button";
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+function link(label, url) {
+  const node = make("a", "button quiet", label);
+  node.href = /^(https?:\/\/|\/(?!\/))/.test(url) ? url : "/";
+  return node;
+}
+
+export function hideProblem() {
+  clearInterval(timer);
+  box.replaceChildren();
+}
+
+// details: see stream.js. next: {loginUrl, onRetry, onChooseModel}, what the buttons do.
+export function showProblem(details, next) {
+  hideProblem();
+  const inner = make("div", "problem", "");
+  inner.append(make("p", "", details.message));
+  const actions = make("p", "actions", "");
+  if (details.action === "connect") actions.append(link("Connect OpenRouter again", next.loginUrl));
+  if (details.link) {
+    const node = link(details.link.text, details.link.url);
+    node.target = "_blank";
+    node.rel = "noreferrer";
+    actions.append(node);
+  }
+  if (details.retry && next.onRetry) {
+    const retry = button("Try again", next.onRetry);
+    actions.append(retry);
+    if (details.wait) countDown(retry, details.wait);
+  }
+  if (details.action === "choose_model") actions.append(button("Choose another model", next.onChooseModel));
+  if (actions.hasChildNodes()) inner.append(actions);
+  keepBottom(() => box.replaceChildren(inner));
+}
+
+// "Try again in 7 s", and then "Try again". Not read out each second: the button is off meanwhile.
+function countDown(retry, seconds) {
+  const until = Date.now() + seconds * 1000;
+  const tick = () => {
+    const left = Math.ceil((until - Date.now()) / 1000);
+    retry.disabled = left > 0;
+    retry.textContent = left > 0 ? `Try again in ${left} s` : "Try again";
+    if (left <= 0) clearInterval(timer);
+  };
+  tick();
+  timer = setInterval(tick, 250);
+}

@@ -1,0 +1,37 @@
+"""The usage view: what was spent here, day by day and model by model, and what the key has left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, render_template
+
+from flask_openrouter import requires_openrouter_key
+
+from . import chart, money, spending
+from .database import get_database
+from .pages import welcome
+from .visitor import owner_id
+
+#: How many days the chart shows.
+DAYS = 30
+
+bp = Blueprint("usage", __name__)
+
+
+@bp.get("/usage")
+@requires_openrouter_key(on_missing=welcome)
+def index() -> str:
+    """The chart, the same as a table, and the models. The meter is the extension's."""
+    db, owner, today = get_database(), owner_id(), spending.today()
+    days = spending.by_day(db, owner, today, DAYS)
+    return render_template(
+        "usage.html",
+        chart=chart.draw([(day.cost, f"{day.name}: {day.words}") for day in days]),
+        days=days,
+        models=spending.by_model(db, owner, today - timedelta(days=DAYS - 1)),
+        today=days[-1],
+        total=sum(day.cost for day in days),
+        tokens=sum(day.tokens for day in days),
+        dollars=money.dollars,
+    )

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from textwrap import TextWrapper
 from typing import Any, Final
 
 import click
@@ -23,8 +24,15 @@ _MARKS: Final = {
     Severity.WARNING: ("warn", "yellow"),
     Severity.PROBLEM: ("FAIL", "red"),
 }
-_WIDTH: Final = 100
 _INDENT: Final = " " * 6
+# Package names and commands are there to be copied: nothing is broken within a word.
+_LINES: Final = TextWrapper(
+    100,
+    initial_indent=_INDENT,
+    subsequent_indent=_INDENT,
+    break_on_hyphens=False,
+    break_long_words=False,
+)
 
 
 def print_report(results: Iterable[Result], *, as_json: bool) -> int:
@@ -78,9 +86,9 @@ def _print_result(result: Result) -> None:
 
 
 def _print_finding(finding: Finding) -> None:
-    click.echo(click.wrap_text(f"{finding.title} [{finding.code}]", _WIDTH, _INDENT, _INDENT))
+    click.echo(_LINES.fill(f"{finding.title} [{finding.code}]"))
     if finding.remedy is not None:
-        click.echo(click.wrap_text(f"Remedy: {finding.remedy}", _WIDTH, _INDENT, _INDENT))
+        click.echo(_LINES.fill(f"Remedy: {finding.remedy}"))
 
 
 def _drop(record: logging.LogRecord) -> bool:

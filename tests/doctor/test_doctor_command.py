@@ -16,6 +16,8 @@ from flask import Flask
 from flask_openrouter import OpenRouterAuth
 from flask_openrouter.doctor import Doctor
 from flask_openrouter.doctor.case import Case
+from flask_openrouter.doctor.finding import Result, problem
+from flask_openrouter.doctor.report import print_report
 from flask_openrouter.doctor.workers import Workers, fingerprints, tell
 from flask_openrouter.emulator import Emulator
 
@@ -227,6 +229,14 @@ def test_a_second_process_that_takes_too_long_is_not_waited_for(
 def test_a_program_of_the_app_s_own_is_not_run_again(production: Any, diagnose: Any) -> None:
     finding = diagnose(production()).findings["workers_not_compared"]
     assert finding["severity"] == "ok"
+
+
+def test_what_is_to_be_copied_is_not_broken_at_a_hyphen(capsys: pytest.CaptureFixture[str]) -> None:
+    command = 'pip install "Flask-OpenRouter[redis]"'
+    for length in range(60, 100):
+        text = f"{'x' * length} {command}"
+        print_report([Result("app", "App", (problem("code", text, text),))], as_json=False)
+        assert "Flask-OpenRouter[redis]" in capsys.readouterr().out
 
 
 def test_what_is_told_is_no_secret(

@@ -10,7 +10,8 @@
 #                      oldest dependencies; SESSIONS=oldest and TESTS=tests/flow choose
 # make fuzz            look for inputs that break the parsers, for FUZZ_SECONDS each
 # make audit           ask whether a locked dependency has a known vulnerability
-# make mutation        break the core line by line, and see whether a test notices (hours)
+# make mutation        change one thing at a time in the core; does a test notice? (an hour;
+#                      MODULES="guard owner" for some)
 # make bench           measure against hand-written logins and other libraries; QUICK=1 for a look
 # make hooks           run the linters before each git commit
 # make lock            write .ci/requirements.txt anew, with the newest versions
@@ -23,6 +24,7 @@ LIVE =
 QUICK =
 SESSIONS = newest oldest
 TESTS =
+MODULES =
 FUZZ_SECONDS = 60
 BIN = .venv/bin
 LOCK = .ci/requirements.txt
@@ -68,7 +70,7 @@ audit: .venv/.dev
 	PATH="$$PWD/$(BIN):$$PATH" .ci/audit
 
 mutation: .venv/.mutation
-	$(BIN)/mutmut run
+	$(BIN)/python tests/mutation/mutate.py $(MODULES)
 
 bench: .venv/.ready
 	QUICK='$(QUICK)' $(BIN)/python -m benchmarks

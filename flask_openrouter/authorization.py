@@ -93,11 +93,14 @@ def start_authorization(
     services: Services, *, next_url: str | None, is_cross_site: bool, is_popup: bool = False
 ) -> AuthorizationRequest:
     """Put a new login into this browser's session and return it."""
+    # First: what the app raises when it is asked for its user shows no state in its traceback.
+    visitor = visitor_of(services)
+    state = secrets.token_urlsafe(16)
     request = AuthorizationRequest(
-        state=secrets.token_urlsafe(16),
+        state=state,
         code_verifier=create_code_verifier(),
         issued_at=int(services.clock()),
-        binding=binding_of(services),
+        binding=binding_of(digest(state), visitor),
         next_url=next_url,
         is_cross_site=is_cross_site,
         is_popup=is_popup,
@@ -162,7 +165,8 @@ def find_authorization(services: Services, state: str) -> AuthorizationRequest:
         raise StateMismatchError("No login of this browser waits for this.", reason="unknown")
     if not _is_fresh(services, found):
         raise StateMismatchError("This login took too long.", reason="expired")
-    if not hmac.compare_digest(found.binding, binding_of(services)):
+    binding = binding_of(digest(found.state), visitor_of(services))
+    if not hmac.compare_digest(found.binding, binding):
         raise StateMismatchError("Somebody else started this login.", reason="foreign")
     return found
 
@@ -202,11 +206,20 @@ def _is_fresh(services: Services, request: AuthorizationRequest) -> bool:
     return -MAX_CLOCK_SKEW <= age <= services.settings.login_max_age
 
 
-def binding_of(services: Services) -> str:
-    """Return what ties a login to the app's user of this request and to the base URL."""
+def visitor_of(services: Services) -> str:
+    """Return what a login is bound to: the app's user of this request, and the base URL."""
     user_id = services.owners.app_user()
     owner = "nobody" if user_id is None else f"user {user_id}"
-    return digest(f"{services.settings.base_url} {owner}")[:_BINDING_LENGTH]
+    return f"{services.settings.base_url} {owner}"
+
+
+def binding_of(mark: str, visitor: str) -> str:
+    """Return what ties a login to a visitor.
+
+    ``mark``: the digest of its state. With it, nobody can look in advance for a user name that has
+    the same binding as another.
+    """
+    return digest(f"{mark} {visitor}")[:_BINDING_LENGTH]
 
 
 def digest(text: str) -> str:
@@ -216,14 +229,14 @@ def digest(text: str) -> str:
 
 
 def _session_is_too_big() -> bool:
+    app = this_app()
+    interface = app.session_interface
+    if not isinstance(interface, SecureCookieSessionInterface):
+        return False
     content = dict(session)
     # Cheap and never too low: signing the session twice for every login would cost more.
     most = len(ascii(content)) * 4 // 3 + 100
     if most < _FITS_ANYWHERE:
-        return False
-    app = this_app()
-    interface = app.session_interface
-    if not isinstance(interface, SecureCookieSessionInterface):
         return False
     attributes = (interface.get_cookie_domain(app), interface.get_cookie_path(app))
     name = interface.get_cookie_name(app)

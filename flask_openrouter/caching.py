@@ -17,7 +17,7 @@ def forbid_sharing(*, no_store: bool = False) -> None:
     ``no_store``: and that nobody keeps it, unless the view itself says how long it may be kept.
     """
     environ = this_request().environ
-    if _ENVIRON_KEY not in environ:
+    if no_store or _ENVIRON_KEY not in environ:
         after_this_request(_declare)
     environ[_ENVIRON_KEY] = no_store or environ.get(_ENVIRON_KEY, False)
 

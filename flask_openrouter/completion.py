@@ -72,7 +72,7 @@ def store(
         # For the same owner: the storage may have stored it and failed to say so.
         parking.park(services, parking.Parked(owner_id, record))
         return error
-    parking.clear(services)
+    parking.clear(services, owner_id)
     services.owners.remember(owner_id)
     drop_connection()
     _forget_previous(services, previous.owner_id, owner_id)

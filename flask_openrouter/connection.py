@@ -147,7 +147,7 @@ class Connection:
         It keeps the key it has. A key in the visitor's cookie cannot be forgotten without a
         request."""
         connection = Connection(self._app, self.owner_id)
-        connection._record = self._record
+        vars(connection)["_record"] = self._record
         return connection
 
     def key_info(self) -> KeyInfo:
@@ -183,8 +183,9 @@ class Connection:
             return
         was_connected = bool(self)
         self._services.vault.forget(self.owner_id)
-        self.__dict__.pop("session", None)
-        self._record = None
+        # What is cached: nothing is stored any more, and a session would still have the key.
+        vars(self).pop("session", None)
+        vars(self)["_record"] = None
         if has_request_context() and self.owner_id == self._services.owners.current():
             self._services.owners.remember(None)
         if was_connected:

@@ -9,7 +9,7 @@ from typing import Final
 
 from flask import Response, request
 
-from .current import this_request
+from .current import this_app, this_request
 from .pages import protect_page, show_problem
 from .problems import PROBLEMS
 
@@ -24,10 +24,10 @@ def refuse_background_load() -> Response | None:
     request = this_request()
     sent = request.environ
     if request.method == "HEAD":
-        return protect_page(Response(status=204))
+        return protect_page(this_app().response_class(status=204))
     purposes = (sent.get(name, "").lower() for name in _PURPOSES)
     if any("prefetch" in purpose or "preview" in purpose for purpose in purposes):
-        return protect_page(Response(status=503))
+        return protect_page(this_app().response_class(status=503))
     if (
         sent.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
         or sent.get("HTTP_SEC_FETCH_DEST", "document") != "document"

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Final
 
-from .authorization import AuthorizationRequest, binding_of, digest
+from .authorization import AuthorizationRequest, binding_of, digest, visitor_of
 from .services import Services
 
 #: How long an address it remembers, in characters.
@@ -44,7 +44,7 @@ def find_finished(services: Services, state: str) -> FinishedLogin | None:
     mark = digest(state)
     # What the app raises when it is asked for its user shows no state in its traceback.
     del state
-    mark = digest(f"{mark} {binding_of(services)}")
+    mark = digest(f"{mark} {binding_of(mark, visitor_of(services))}")
     if not hmac.compare_digest(mark.encode(), remembered[:_MARK_LENGTH].encode(errors="replace")):
         return None
     return FinishedLogin(remembered[_MARK_LENGTH:] or None)

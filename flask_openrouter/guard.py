@@ -94,14 +94,12 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
-    is_async = inspect.iscoroutinefunction(view)
-
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         answer = refuse(on_missing, next_url)
         if answer is not None:
             return answer
-        run = this_app().ensure_sync(view) if is_async else view
+        run = this_app().ensure_sync(view)
         try:
             return run(*args, **kwargs)
         except (KeyRejectedError, NotConnectedError) as error:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from flask import (
     Response,
@@ -19,7 +19,7 @@ from flask import (
 )
 
 from .caching import vary_by_cookie
-from .current import this_request
+from .current import this_app, this_request
 from .errors import OpenRouterError
 from .problems import Problem
 from .redirects import safe_next
@@ -51,7 +51,8 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
     nothing is ever inline.
     """
     policy = _policy(get_services().settings.login_redirect_url or "", scripts)
-    response.headers.extend((*_HEADERS, ("Content-Security-Policy", policy)))
+    for name, value in (*_HEADERS, ("Content-Security-Policy", policy)):
+        response.headers.set(name, value)
     return vary_by_cookie(response)
 
 
@@ -68,14 +69,22 @@ def _policy(landing_url: str, scripts: bool) -> str:
 
 def own_path() -> str:
     """Return the path, decoded, that all our routes begin with, such as ``/openrouter``."""
-    return f"{this_request().script_root}{get_services().url_prefix}"
+    prefix = get_services().url_prefix
+    if "<" in prefix:
+        # Such as "/<lang>/openrouter": the app's url_defaults know the rest.
+        return unquote(url_for("openrouter.login").partition("?")[0].removesuffix("/login"))
+    return f"{this_request().script_root}{prefix}"
 
 
 def login_url_for(next_url: str | None) -> str:
     """Return the address of a login that leads to ``next_url``, which is checked."""
     url = url_for("openrouter.login")
     # Spelt as url_for spells it, which takes three times as long.
-    return url if next_url is None else f"{url}?next={quote(next_url, safe=_QUERY_CHARACTERS)}"
+    if next_url is None:
+        return url
+    # The app's url_defaults may have added parameters.
+    separator = "&" if "?" in url else "?"
+    return f"{url}{separator}next={quote(next_url, safe=_QUERY_CHARACTERS)}"
 
 
 def home_url() -> str:
@@ -117,7 +126,9 @@ def page_of_visitor(*, from_script: bool) -> str | None:
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to an address that is already checked, unchanged."""
-    return protect_page(Response(status=303, headers=(("Content-Type", _PLAIN), ("Location", url))))
+    response = this_app().response_class(status=303, content_type=_PLAIN)
+    response.headers["Location"] = url
+    return protect_page(response)
 
 
 def is_script() -> bool:

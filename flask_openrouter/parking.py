@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .authorization import digest
+from .client.credentials import hash_of_key
 from .secret import HoldsSecret
 from .services import Services
 from .storage.cipher import bound_to
@@ -38,8 +39,30 @@ def park(services: Services, parked: Parked) -> None:
 
 def find_parked(services: Services) -> Parked | None:
     """Return what waits in this browser for this user, or None."""
-    context = _context(services, services.owners.app_user())
-    plaintext = services.cipher.decrypt(services.unsaved_cookie.read() or "", context)
+    parked = _open(services, services.owners.app_user())
+    if parked is None or services.spent_parkings.is_spent(_mark(parked), services.clock()):
+        return None
+    return parked
+
+
+def clear(services: Services, owner_id: str | None) -> None:
+    """Give up what waits, if anything does, and delete its cookie.
+
+    A cookie can be copied, and put back after a disconnect: each process remembers what it has
+    seen. ``owner_id``: whose the request is; the app is not asked again.
+    """
+    if services.unsaved_cookie.read() is None:
+        return
+    # Not for what does not open: strangers could fill the memory with it.
+    is_browser = owner_id is None or owner_id.startswith(BROWSER)
+    if (parked := _open(services, None if is_browser else owner_id)) is not None:
+        services.spent_parkings.claim(_mark(parked), services.clock())
+    services.unsaved_cookie.write("")
+
+
+def _open(services: Services, user_id: str | None) -> Parked | None:
+    ciphertext = services.unsaved_cookie.read() or ""
+    plaintext = services.cipher.decrypt(ciphertext, _context(services, user_id))
     owner_id, _, data = (plaintext or b"").partition(b"\0")
     record = KeyRecord.from_bytes(data)
     if record is None or services.clock() - record.connected_at > MAX_AGE:
@@ -47,23 +70,9 @@ def find_parked(services: Services) -> Parked | None:
     return Parked(owner_id.decode(), record)
 
 
-def claim(services: Services) -> bool:
-    """Return whether what waits in this browser was neither saved nor given up before.
-
-    A cookie can be copied, and put back after a disconnect. As for states, each process remembers
-    what it has seen.
-    """
-    cookie = services.unsaved_cookie.read() or ""
-    return services.spent_parkings.claim(digest(cookie), services.clock())
-
-
-def clear(services: Services) -> None:
-    """Give up what waits, if anything does, and delete its cookie."""
-    if services.unsaved_cookie.read() is not None:
-        # Not for what does not open: strangers could fill the memory with it.
-        if find_parked(services) is not None:
-            claim(services)
-        services.unsaved_cookie.write("")
+def _mark(parked: Parked) -> str:
+    # The key, not the cookie: one that is parked anew is spelt differently.
+    return digest(f"{parked.owner_id} {hash_of_key(parked.record.api_key)}")
 
 
 def _context(services: Services, user_id: str | None) -> bytes:

@@ -32,6 +32,10 @@ class SpentStates:
         self._expiries: dict[str, float] = {}
         self._lock = threading.Lock()
 
+    def is_spent(self, state: str, now: float) -> bool:
+        """Return whether it was claimed already."""
+        return self._expiries.get(state, now) > now
+
     def claim(self, state: str, now: float) -> bool:
         """Return whether this is the first claim. ``now``: Unix time in seconds."""
         with self._lock:

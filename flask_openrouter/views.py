@@ -97,12 +97,10 @@ def save() -> Response:
     services = get_services()
     next_url = next_of_request()
     parked = parking.find_parked(services)
-    if parked is not None and not parking.claim(services):
-        if get_connection():
+    if parked is None:
+        if services.unsaved_cookie.read() and get_connection():
             # A second click.
             return completion.go_on(next_url)
-        parked = None
-    if parked is None:
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
     refusal = completion.store(services, get_connection(), parked.owner_id, parked.record)
     if refusal is not None:
@@ -123,7 +121,7 @@ def disconnect() -> Response:
         failure = error
     if failure is not None:
         return show_problem(PROBLEMS["not_forgotten"], error=failure)
-    parking.clear(get_services())
+    parking.clear(get_services(), connection.owner_id)
     target = next_of_request() or get_services().settings.disconnect_redirect_url
     return see_other(target or url_for("openrouter.disconnected", key=key_hash))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,9 @@ from flask_openrouter.emulator import Emulator
 pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin"]
 
 MakeApp = Callable[..., Flask]
+
+# A shell's job in the background ignores Ctrl+C, and so would all that the tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("without a deadline", deadline=None)

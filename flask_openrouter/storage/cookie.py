@@ -67,6 +67,7 @@ class ExtensionCookie:
             max_age=self._max_age if value else 0,
             # Every browser of today obeys Max-Age, and bytes count: no Expires besides.
             sync_expires=False,
+            max_size=response.max_cookie_size,
             secure=self._is_secure(),
             httponly=True,
             samesite="Lax",

@@ -19,6 +19,9 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 Result = TypeVar("Result")
 
+#: How often a key may be replaced while it is re-encrypted. More is a back end that never replaces.
+_MOST_TRIES: Final = 10
+
 
 class Outcome(Enum):
     """What became of one record in a rotation."""
@@ -97,7 +100,7 @@ class KeyVault:
         :class:`~flask_openrouter.storage.replacing.ReplacingStorage`. With any other, one that is
         saved or deleted between the last read and the write, about a round trip, is undone.
         """
-        while True:
+        for _ in range(_MOST_TRIES):
             stored = self._run("Reading", lambda: self.storage.get(owner_id))
             if stored is None:
                 return Outcome.GONE
@@ -108,6 +111,7 @@ class KeyVault:
                 return Outcome.CURRENT
             if self._run("Saving", partial(self._replace, owner_id, stored, sealed)):
                 return Outcome.ROTATED
+        raise KeyStorageError("The key changed again and again while it was to be re-encrypted.")
 
     def _run(self, action: str, operation: Callable[[], Result]) -> Result:
         failure: Exception | None = None

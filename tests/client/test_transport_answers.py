@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import ssl
 
@@ -11,7 +10,7 @@ import pytest
 import requests
 import urllib3
 from certificates import CertificateAuthority
-from exchanges import CODE, GOOD, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
+from exchanges import CODE, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
 from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
 
 from flask_openrouter.client import OpenRouterClient
@@ -63,32 +62,6 @@ def test_a_length_that_is_too_large_is_not_waited_for():
         error, seconds = failure_of_exchange(provider.url, timeout=5)
     assert type(error) is InvalidAnswerError
     assert seconds < 2
-
-
-@pytest.mark.parametrize("act", [answer(200, b" " * 70_000), hang(after=GOOD[:-1])])
-def test_a_connection_that_will_not_be_used_again_is_closed_at_once(act):
-    """Even while the error of the failed request is kept."""
-    with MisbehavingProvider(act) as provider:
-        client = OpenRouterClient(provider.url, timeout=LIMIT)
-        outcome = client._transport.send("POST", "/api/v1/auth/keys", {}, b"{}", Deadline(LIMIT))
-        assert isinstance(outcome, Exception) or outcome.body is None
-        assert open_connections_to(provider.port) == 0
-
-
-def open_connections_to(port):
-    """Return how many sockets of this process lead to a local port."""
-    found = 0
-    for entry in os.listdir("/proc/self/fd"):
-        try:
-            descriptor = os.dup(int(entry))
-        except OSError:
-            continue
-        try:
-            with socket.socket(fileno=descriptor) as sock:
-                found += sock.getpeername()[1] == port
-        except OSError:
-            continue
-    return found
 
 
 # --- what is sent -----------------------------------------------------------------------------

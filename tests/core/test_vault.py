@@ -242,3 +242,14 @@ class TestReencryption:
         vault(storage, OLD).save("A", RECORD)
         assert vault(storage, NEW, OLD).reencrypt("A") is Outcome.ROTATED
         assert vault(storage, NEW).load("A") == RECORD
+
+
+def test_a_back_end_that_never_replaces_does_not_keep_a_rotation_for_ever() -> None:
+    class Stubborn(MemoryStorage):
+        def replace(self, owner_id: str, old: str, new: str) -> bool:
+            return False
+
+    storage = Stubborn()
+    vault(storage, OLD).save("A", RECORD)
+    with pytest.raises(KeyStorageError, match="again and again"):
+        vault(storage, NEW, OLD).reencrypt("A")

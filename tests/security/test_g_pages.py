@@ -133,7 +133,7 @@ def test_r56_nothing_from_the_url_is_on_a_page(payload: str, visitor: Visitor) -
         for form in (clean, escape(clean), unescape(clean), quote(clean)):
             if form != clean or re.search(r"\W", clean):
                 assert form not in body
-        assert "49" not in re.sub(r"reference [0-9a-f]+|[A-Za-z0-9_-]{43}|state=\S+", "", body)
+        assert "49" not in re.sub(r"reference [0-9a-f]+|[A-Za-z0-9_-]{22,}|state=\S+", "", body)
         assert "X-Injected" not in str(shown.headers)
         assert shown.headers.get("X-Injected") is None
 

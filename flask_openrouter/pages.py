@@ -47,7 +47,7 @@ _HEADERS: Final = (
 def protect_page(response: Response, *, scripts: bool = False) -> Response:
     """Add the headers of our pages: not cached, not framed, no referrer.
 
-    ``response``: a new one of ours, without any of these. ``scripts`` allows our own script files;
+    They replace what the app gives to each of its answers. ``scripts`` allows our own script files;
     nothing is ever inline.
     """
     policy = _policy(get_services().settings.login_redirect_url or "", scripts)
@@ -79,11 +79,11 @@ def own_path() -> str:
 def login_url_for(next_url: str | None) -> str:
     """Return the address of a login that leads to ``next_url``, which is checked."""
     url = url_for("openrouter.login")
-    # Spelt as url_for spells it, which takes three times as long.
     if next_url is None:
         return url
     # The app's url_defaults may have added parameters.
     separator = "&" if "?" in url else "?"
+    # Spelt as url_for spells it, which takes three times as long.
     return f"{url}{separator}next={quote(next_url, safe=_QUERY_CHARACTERS)}"
 
 

@@ -228,7 +228,7 @@ def _bodies() -> dict[str, Act]:
     acts |= {name: answer(200, body) for name, body in bodies.items()}
     acts["gzip that is none"] = answer(200, text, {"Content-Encoding": "gzip"})
     acts["unknown encoding"] = answer(200, gzip.compress(b"{}"), {"Content-Encoding": "br"})
-    acts["204"] = raw(b"HTTP/1.1 204 No Content\r\n\r\n")
+    acts["204"] = raw(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
     acts["not HTTP"] = raw(f"{KEY}\r\n\r\n".encode())
     return acts
 

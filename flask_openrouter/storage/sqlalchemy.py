@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .engine import check_engine, create_storage_engine, require_sqlalchemy
-from .owner_id import MAX_LENGTH, check_owner_id
+from .owner_id import check_owner_id
+from .table import BYTES_DIALECTS, create_table, create_upsert
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Insert, Table
@@ -18,8 +19,6 @@ __all__ = ["SQLAlchemyStorage"]
 #: Owners read by one statement of a listing, and counted by one of a count.
 PAGE: Final = 500
 STEP: Final = 20_000
-# Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
-_BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
 
 Result = TypeVar("Result")
 
@@ -64,7 +63,7 @@ class SQLAlchemyStorage:
             self._load_engine = lambda: engine
         self._binding: _Binding | None = None
         #: The table's definition.
-        self.table: Table = _create_table(table_name)
+        self.table: Table = create_table(table_name)
         columns = self.table.c
         self._select = select(columns.ciphertext).where(columns.owner_id == bindparam("owner_id"))
         self._delete = delete(self.table).where(columns.owner_id == bindparam("owner_id"))
@@ -217,7 +216,7 @@ class SQLAlchemyStorage:
         if source is not self._own_engine:
             engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
             engine.hide_parameters = True
-        return _Binding(source, engine, _create_upsert(self.table, engine.dialect.name))
+        return _Binding(source, engine, create_upsert(self.table, engine.dialect.name))
 
     def _create_table(self, binding: _Binding) -> None:
         from sqlalchemy import inspect
@@ -263,47 +262,7 @@ class _Binding:
     has_table: bool = False
 
     def encode(self, owner_id: str) -> str | bytes:
-        return owner_id.encode() if self.engine.dialect.name in _BYTES_DIALECTS else owner_id
+        return owner_id.encode() if self.engine.dialect.name in BYTES_DIALECTS else owner_id
 
     def decode(self, owner_id: str | bytes) -> str:
         return owner_id.decode() if isinstance(owner_id, bytes) else owner_id
-
-
-def _create_table(table_name: str) -> Table:
-    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
-
-    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
-    owner_type = (
-        String(MAX_LENGTH)
-        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
-        .with_variant(VARBINARY(MAX_LENGTH * 4), *_BYTES_DIALECTS)
-    )
-    return Table(
-        table_name,
-        MetaData(),
-        Column("owner_id", owner_type, primary_key=True),
-        Column("ciphertext", Text, nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False),
-        Column("updated_at", DateTime(timezone=True), nullable=False),
-    )
-
-
-def _create_upsert(table: Table, dialect_name: str) -> Insert | None:
-    """Return INSERT ... ON CONFLICT in this dialect, or None if it has none that we know."""
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    if dialect_name in ("mysql", "mariadb"):
-        into = mysql.insert(table)
-        new = into.inserted
-        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
-    if dialect_name == "postgresql":
-        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
-    elif dialect_name == "sqlite":
-        upsert = sqlite.insert(table)
-    else:
-        return None
-    changes = {
-        "ciphertext": upsert.excluded.ciphertext,
-        "updated_at": upsert.excluded.updated_at,
-    }
-    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)

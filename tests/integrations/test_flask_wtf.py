@@ -9,24 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_wtf import CSRFProtect
+from full_storage import FullStorage
 from page import add_page
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage.memory import MemoryStorage
 
 csrf = CSRFProtect()
-
-
-class FullStorage(MemoryStorage):
-    """Takes nothing while ``is_full``."""
-
-    is_full = False
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        if self.is_full:
-            raise OSError("disk full")
-        super().set(owner_id, ciphertext)
 
 
 @pytest.fixture

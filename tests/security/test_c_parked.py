@@ -8,27 +8,18 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from full_storage import FullStorage
 from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage.memory import MemoryStorage
-
-
-class FullStorage(MemoryStorage):
-    """Takes nothing while it is full."""
-
-    is_full = True
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        if self.is_full:
-            raise OSError("no space left")
-        super().set(owner_id, ciphertext)
 
 
 @pytest.fixture
 def storage() -> FullStorage:
-    return FullStorage()
+    storage = FullStorage()
+    storage.is_full = True
+    return storage
 
 
 @pytest.fixture
@@ -141,6 +132,7 @@ def test_r93_both_of_two_clicks_at_once_land(
 def test_r93_the_app_is_not_asked_who_it_is_once_the_key_is_stored(emulator: Emulator) -> None:
     """Its database may be down by then; what waits from before must not call for it."""
     storage = FullStorage()
+    storage.is_full = True
     auth = OpenRouterAuth(storage=storage)
     app = Flask("asked")
     app.config.update(TESTING=True, SECRET_KEY="0f1e2d3c4b5a6978" * 2)

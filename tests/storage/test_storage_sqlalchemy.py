@@ -21,7 +21,8 @@ from sqlalchemy.schema import CreateTable
 from wire import counting_proxy
 
 from flask_openrouter.storage.engine import create_storage_engine
-from flask_openrouter.storage.sqlalchemy import PAGE, STEP, SQLAlchemyStorage, _create_upsert
+from flask_openrouter.storage.sqlalchemy import PAGE, STEP, SQLAlchemyStorage
+from flask_openrouter.storage.table import create_upsert
 
 
 @pytest.fixture
@@ -298,7 +299,7 @@ def test_owners_are_compared_byte_by_byte_in_every_dialect() -> None:
 
 @pytest.mark.parametrize("name", ["mysql", "mariadb"])
 def test_mysql_has_an_atomic_upsert_too(name: str) -> None:
-    statement = _create_upsert(SQLAlchemyStorage("sqlite://").table, name)
+    statement = create_upsert(SQLAlchemyStorage("sqlite://").table, name)
     assert statement is not None
     sql = " ".join(str(statement.compile(dialect=mysql.dialect())).split())
     assert "ON DUPLICATE KEY UPDATE ciphertext = VALUES(ciphertext), updated_at =" in sql

@@ -1,0 +1,16 @@
+"""A storage that is full for a while."""
+
+from __future__ import annotations
+
+from flask_openrouter.storage.memory import MemoryStorage
+
+
+class FullStorage(MemoryStorage):
+    """Takes nothing while ``is_full``."""
+
+    is_full = False
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        if self.is_full:
+            raise OSError("no space left")
+        super().set(owner_id, ciphertext)

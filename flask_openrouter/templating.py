@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from .connection import current_openrouter, get_connection
 from .errors import KeyRejectedError
-from .pages import is_script, own_path, page_of_visitor
+from .pages import is_script, login_url_for, own_path, page_of_visitor
 from .redirects import safe_next
 from .services import EXTENSION_KEY, Services, get_services
 from .usage import UsageReader
@@ -123,7 +123,7 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _login_url(next_url: str | None) -> str:
-    return url_for("openrouter.login", next=safe_next(next_url, own_path=own_path()))
+    return login_url_for(safe_next(next_url, own_path=own_path()))
 
 
 def _this_page() -> str | None:

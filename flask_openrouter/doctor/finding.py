@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ..errors import ConfigurationError
 
 Subject = TypeVar("Subject")
+
+#: In the message of a ConfigurationError, between what is wrong and what to do about it.
+_BEFORE_REMEDY: Final = re.compile(r"\. |: (?=pip install )")
 
 
 class Severity(str, Enum):
@@ -74,8 +78,9 @@ def examine(
 
 def misconfiguration(error: ConfigurationError) -> Finding:
     """Return the finding that a setting is wrong. Such an error names it, and never its value."""
-    title, _, remedy = str(error).partition(". ")
-    return problem("configuration", f"{title.rstrip('.')}.", remedy or "Correct this setting.")
+    title, *remedy = _BEFORE_REMEDY.split(str(error), maxsplit=1)
+    sentence = title if title.endswith((".", "?")) else f"{title}."
+    return problem("configuration", sentence, remedy[0] if remedy else "Correct this setting.")
 
 
 def _run(check: Callable[[Subject], Iterable[Finding]], subject: Subject) -> Iterator[Finding]:

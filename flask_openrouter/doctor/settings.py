@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Final
 
 from ..client.base_url import is_loopback_url, is_openrouter
 from ..config import Settings
@@ -12,9 +13,13 @@ from ..errors import ConfigurationError
 from .case import Case
 from .finding import Finding, problem, warning
 
+#: Read together with OPENROUTER_ENCRYPTION_KEY, into the same field.
+_FALLBACKS: Final = "OPENROUTER_ENCRYPTION_KEY_FALLBACKS"
+
 
 def check_settings(case: Case) -> Iterator[Finding]:
-    """Find settings that were changed too late to have an effect."""
+    """Find settings that have no effect: misspelt ones, and those that were changed too late."""
+    yield from _check_names(case.app.config)
     error, now = _read({**case.app.config, "DEBUG": True})
     if error is not None:
         yield problem(
@@ -78,6 +83,20 @@ def setting_name(field: str) -> str:
     """Return the setting behind a field of :class:`~flask_openrouter.config.Settings`."""
     names = {"secret_keys": "SECRET_KEY", "encryption_keys": "OPENROUTER_ENCRYPTION_KEY"}
     return names.get(field, f"OPENROUTER_{field.upper()}")
+
+
+def _check_names(config: Mapping[str, Any]) -> Iterator[Finding]:
+    known = {setting_name(field.name) for field in fields(Settings)} | {_FALLBACKS}
+    for name in config:
+        if not name.startswith("OPENROUTER_") or name in known:
+            continue
+        # An app has names of its own, such as OPENROUTER_MODEL: only what is nearly one of ours.
+        for meant in get_close_matches(name, known, n=1, cutoff=0.9):
+            yield warning(
+                "setting_unknown",
+                f"{name} is no setting of this extension, and has no effect on it.",
+                f"If you mean {meant}, correct the name.",
+            )
 
 
 def _read(config: Mapping[str, Any]) -> tuple[ConfigurationError | None, Settings | None]:

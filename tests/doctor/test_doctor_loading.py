@@ -15,6 +15,7 @@ from flask_openrouter import OpenRouterAuth
 from flask_openrouter.cli import commands
 from flask_openrouter.doctor import Doctor
 from flask_openrouter.doctor.workers import Workers
+from flask_openrouter.errors import ConfigurationError
 
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 APP = f"""
@@ -71,6 +72,23 @@ def test_the_commands_are_there_without_an_app(arguments: list[str], words: str)
     assert result.exit_code == 1
     assert result.output.startswith(words)
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("message", "title", "remedy"),
+    [
+        ("A is wrong. Set it to b. Or c.", "A is wrong.", "Set it to b. Or c."),
+        ("A must be a number.", "A must be a number.", "Correct this setting."),
+        ("A: not so; did you mean b?", "A: not so; did you mean b?", "Correct this setting."),
+        ('A needs b: pip install "c[b]"', "A needs b.", 'pip install "c[b]"'),
+    ],
+)
+def test_the_message_of_a_wrong_setting_is_told_with_its_remedy(
+    message: str, title: str, remedy: str
+) -> None:
+    (result,) = Doctor(raising(ConfigurationError(message)), Workers()).run()
+    (finding,) = result.findings
+    assert (finding.title, finding.remedy) == (title, remedy)
 
 
 def test_what_is_in_order_is_told_without_a_remedy(production: Any) -> None:

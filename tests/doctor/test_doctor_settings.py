@@ -53,6 +53,29 @@ def test_a_wrong_setting_that_comes_too_late_is_named(production: Any, diagnose:
     diagnosis.says("settings_changed", "OPENROUTER_KEY_LIMIT must be a number")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OPENROUTER_CALBACK_URL", "OPENROUTER_CALLBACK_URL"),
+        ("OPENROUTER_STORAGE_URL", "OPENROUTER_STORAGE_URI"),
+        ("OPENROUTER_ENCRYPTION_KEYS", "OPENROUTER_ENCRYPTION_KEY"),
+        ("OPENROUTER_ENCRYPTION_KEY_FALLBACK", "OPENROUTER_ENCRYPTION_KEY_FALLBACKS"),
+    ],
+)
+def test_a_misspelt_setting_is_a_warning(
+    name: str, meant: str, production: Any, diagnose: Any
+) -> None:
+    diagnosis = diagnose(production(**{name: "hunter2"}))
+    assert diagnosis.bad == {"setting_unknown": "warning"}
+    diagnosis.says("setting_unknown", f"{name} is no setting", f"mean {meant},")
+    assert "hunter2" not in diagnosis.text
+
+
+@pytest.mark.parametrize("name", ["OPENROUTER_API_KEY", "OPENROUTER_MODEL", "APP_CALLBACK_URL"])
+def test_names_of_the_app_s_own_are_left_alone(name: str, production: Any, diagnose: Any) -> None:
+    assert diagnose(production(**{name: "its own"})).bad == {}
+
+
 @pytest.mark.parametrize("secret", ["dev", "change-me-in-production"])
 def test_a_weak_key_of_development_is_a_warning(secret: str, make_app: Any, diagnose: Any) -> None:
     diagnosis = diagnose(make_app(SECRET_KEY=secret))

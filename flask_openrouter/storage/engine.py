@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -166,9 +167,13 @@ def _check_folder(database: str) -> None:
 
 
 def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    from sqlite3 import OperationalError
+
     # Readers then never wait for a writer, not even for one that holds its lock for long.
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # Refused while somebody else writes, or does the same. The file keeps what one of them sets.
+    with suppress(OperationalError):
+        cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,21 @@ def test_sqlite_readers_do_not_wait_for_writers(tmp_path: Path) -> None:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 5000
     engine.dispose()
+
+
+def test_sqlite_file_that_is_busy_at_first_is_read_and_gets_its_log_later(tmp_path: Path) -> None:
+    """SQLite refuses to change the journal at once, without waiting, when another is at it."""
+    with closing(sqlite3.connect(tmp_path / "keys.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+        other.execute("BEGIN IMMEDIATE")
+        for journal in ("delete", "wal"):
+            engine = create_storage_engine(f"sqlite:///{tmp_path}/keys.db")
+            with engine.connect() as connection:
+                assert connection.execute(text("SELECT count(*) FROM theirs")).scalar() == 0
+                assert connection.execute(text("PRAGMA journal_mode")).scalar() == journal
+            engine.dispose()
+            if other.in_transaction:
+                other.execute("COMMIT")
 
 
 def test_connections_are_bounded_under_many_threads(

@@ -11,6 +11,7 @@ import re
 import uuid
 from datetime import datetime, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -122,6 +123,8 @@ def callback_with_state(callback_url: str, state: str | None) -> str:
     return f"{callback_url}{separator}state={quote(state, safe='')}"
 
 
+# An app has few, and each login asks twice.
+@lru_cache(maxsize=64)
 def check_callback_url(callback_url: str, *, takes_state: bool) -> str | None:
     """Return what is wrong with an address to which OpenRouter shall send visitors back, as
     "must ...", or None. ``takes_state``: whether a ``state`` will be added."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from textwrap import TextWrapper
 from typing import Any, Final
@@ -41,10 +43,12 @@ def print_report(results: Iterable[Result], *, as_json: bool) -> int:
     # What the extension would log are findings here.
     logger.addFilter(_drop)
     try:
-        for result in results:
-            done.append(result)
-            if not as_json:
-                _print_result(result)
+        # Apps may print while they are created: a program that reads JSON gets nothing else.
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            for result in results:
+                done.append(result)
+                if not as_json:
+                    _print_result(result)
     finally:
         logger.removeFilter(_drop)
     document = to_document(done)

@@ -91,6 +91,13 @@ def test_warnings_do_not_make_it_fail(folder: Folder) -> None:
     assert (document["severity"], document["problems"], document["warnings"]) == ("warning", 0, 2)
 
 
+def test_json_is_not_mixed_with_what_the_app_prints(folder: Folder) -> None:
+    folder.write("print('Loading a model.')")
+    done = folder.doctor("--json")
+    assert json.loads(done.stdout)["version"] == 1
+    assert "Loading a model." in done.stderr
+
+
 def test_nothing_wrong_says_so(folder: Folder) -> None:
     folder.write()
     done = folder.doctor(FLASK_DEBUG="1")

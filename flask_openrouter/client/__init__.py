@@ -270,7 +270,8 @@ class OpenRouterClient:
     def _transport(self) -> Transport:
         from .transport import Transport
 
-        return Transport(self.base_url, self._environment)
+        # Of threads that come first at once, one wins: since Python 3.12 there is no lock here.
+        return vars(self).setdefault("_transport", Transport(self.base_url, self._environment))
 
 
 def _checked_timeout(timeout: float) -> float:

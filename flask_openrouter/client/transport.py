@@ -54,10 +54,11 @@ class Transport:
         pid = os.getpid()
         adapter = self._adapters.get(pid)
         if adapter is None:
-            adapter = Adapter(self._environment, self._tls)
-            # A new dict: what the parent process had is dropped, and its sockets closed here.
-            self._adapters = {pid: self._adapters.get(pid, adapter)}
-            adapter = self._adapters[pid]
+            # Of threads that come first at once, one wins.
+            adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
+            # What the parent process had is dropped, and its sockets closed here.
+            for parent in self._adapters.keys() - {pid}:
+                self._adapters.pop(parent, None)
         return adapter
 
     @cached_property

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -175,6 +176,19 @@ def test_f46_threads_never_share_a_connection_and_do_not_pile_them_up():
         assert len(provider.exchanges) == 80
         assert provider.connections <= 8
     assert wrong == []
+
+
+def test_f46_threads_that_come_first_at_once_share_their_connections():
+    class SlowDict(dict):
+        def get(self, *args):
+            found = super().get(*args)
+            time.sleep(0.01)  # Now the other threads look.
+            return found
+
+    transport = OpenRouterClient("http://127.0.0.1:1")._transport
+    transport._adapters = SlowDict()
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: transport.adapter, range(8)))) == 1
 
 
 def test_f46_a_fork_makes_connections_of_its_own():

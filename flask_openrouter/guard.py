@@ -108,8 +108,11 @@ def _guard(
 
     # See refuse_open_view: a route that was given the bare view must not serve it.
     guarded.__dict__.pop(_MARK, None)
-    if inspect.isfunction(view):
-        view.__dict__[_MARK] = True
+    bare: Any = view
+    while inspect.isfunction(bare):
+        bare.__dict__[_MARK] = True
+        # Other decorators may stand between the route's and ours.
+        bare = getattr(bare, "__wrapped__", None)
     return guarded
 
 

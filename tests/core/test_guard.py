@@ -206,14 +206,18 @@ def test_a_view_that_answers_options_itself_gets_no_key(site: Any) -> None:
     assert site.app.test_client().options("/view").text == "False"
 
 
+def wrapped(view: Callable[[], str]) -> Callable[[], str]:
+    return functools.wraps(view)(lambda: view())
+
+
 WRONG_ORDERS: list[Callable[[Flask, Callable[[], str]], None]] = [
     lambda app, view: requires_openrouter_key(app.get("/view")(view)),
     lambda app, view: requires_openrouter_key()(app.get("/view")(view)),
     lambda app, view: requires_openrouter_key(app.route("/view", methods=["GET", "POST"])(view)),
     lambda app, view: requires_openrouter_key(app.get("/view")(app.get("/other")(view))),
-    lambda app, view: requires_openrouter_key(
-        app.get("/view")(functools.wraps(view)(lambda: view()))
-    ),
+    lambda app, view: requires_openrouter_key(app.get("/view")(wrapped(view))),
+    # Others between the two.
+    lambda app, view: requires_openrouter_key(wrapped(wrapped(app.get("/view")(view)))),
 ]
 
 
@@ -247,14 +251,11 @@ def test_a_guard_above_a_route_of_a_blueprint_is_an_error_as_well(site: Any, ran
 
 
 def test_a_guard_between_other_decorators_stands_well(site: Any, ran: Ran) -> None:
-    def other(view: Callable[[], str]) -> Callable[[], str]:
-        return functools.wraps(view)(lambda: view())
-
     @site.app.get("/view")
-    @other
+    @wrapped
     @requires_openrouter_key
     @requires_openrouter_key
-    @other
+    @wrapped
     def view() -> str:
         return ran()
 

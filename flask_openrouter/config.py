@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,25 +12,29 @@ from urllib.parse import urlsplit
 
 from .client.attribution import attribution_headers
 from .client.authorization import check_callback_url
-from .client.base_url import is_loopback_url, is_openrouter, normalize_base_url
+from .client.base_url import is_openrouter, normalize_base_url
 from .errors import ConfigurationError
 
 logger: Final = logging.getLogger("flask_openrouter")
 
 MIN_SECRET_BYTES: Final = 16
 _HUGE: Final = 10**12
-# Values that people copy from documentation and forget.
-_SAMPLE_SECRETS: Final = {
+# Looks random, and is in the documentation of Flask and of Flask-Security, and in a course on Flask
+# that many followed. In lower case; the first without its end, which people write in several ways.
+_SAMPLE_SECRETS: Final = (
+    b'_5#y2l"f4q8z',
+    b"a0zr98j/3yx r~xhh!jmn]lwx/,?rt",
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
-    b"change-me-in-production",
-    b"changemechangeme",
-    b"replace-with-a-random-value",
-    b"secretsecretsecret",
-    b"super-secret-key",
-    b"supersecretkey123",
-    b"this-is-not-secret",
-    b"your-secret-key-here",
-}
+    b"pf9wkove4ikeaxvy-cqkedphv9cb3ag-wyjilbq_dfw",
+    b"5791628bb0b13ce0c676dfde280ba245",
+)
+# What placeholders are made of, such as my-super-secret-key. Longer words before their beginnings.
+_SAMPLE_WORDS: Final = re.compile(
+    rb"secret|sekrit|super|very|key|password|phrase|token|string|text|value|random|generated|complex"
+    rb"|default|sample|example|placeholder|insecure|hard|never|guess|will|your|this|that|here|with"
+    rb"|please|should|must|changed?|replaced?|something|local|development|dev|production|prod"
+    rb"|testing|test|only|flask|application|app|session|1234567890|[ _.,:;!?/'\"()<>-]"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,7 +159,7 @@ def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
             " development: run the app in debug or testing mode, set OPENROUTER_EMULATOR = True,"
             " or use https://openrouter.ai."
         )
-    if not is_openrouter(base_url) and not is_loopback_url(base_url):
+    if base_url.startswith("https://") and not is_openrouter(base_url):
         logger.warning(
             "OPENROUTER_BASE_URL is %s, not OpenRouter: visitors will be sent there to connect,"
             " and their keys come from there.",
@@ -222,6 +227,12 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
         )
     keys = []
     for name, value in [("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", k) for k in fallbacks)]:
+        if type(value) in (int, float):
+            raise ConfigurationError(
+                f"{name} must hold text or bytes, not a number. Flask's from_prefixed_env reads"
+                " digits as one, unless they are quoted as in FLASK_SECRET_KEY='\"1234…\"'."
+                f" A random key is better. {remedy}"
+            )
         if not isinstance(value, str | bytes):
             raise ConfigurationError(f"{name} must hold text or bytes.")
         key = value if isinstance(value, bytes) else value.encode(errors="replace")
@@ -244,7 +255,14 @@ def _is_weak(key: bytes) -> bool:
     length = len(key.strip()) if key.isascii() else len(key)
     # One letter again and again, or blanks of some kind.
     is_monotonous = len(set(key)) < 5
-    return length < MIN_SECRET_BYTES or is_monotonous or key.lower() in _SAMPLE_SECRETS
+    return length < MIN_SECRET_BYTES or is_monotonous or _is_sample(key.lower())
+
+
+def _is_sample(key: bytes) -> bool:
+    if any(sample in key for sample in _SAMPLE_SECRETS):
+        return True
+    # Of a random key nearly everything is left; of a placeholder "to", or "the", or the year.
+    return len(_SAMPLE_WORDS.sub(b"", key)) < MIN_SECRET_BYTES // 2
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:

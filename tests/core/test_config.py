@@ -201,12 +201,71 @@ def test_a_look_alike_is_answered_with_the_right_name() -> None:
 
 def test_another_provider_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "flask_openrouter"):
-        read(OPENROUTER_BASE_URL="https://gateway.example")
-        assert "gateway.example, not OpenRouter" in caplog.text
+        for host in ("gateway.example", "localhost:9443"):
+            caplog.clear()
+            read(OPENROUTER_BASE_URL=f"https://{host}")
+            assert f"{host}, not OpenRouter" in caplog.text
         caplog.clear()
-        read(OPENROUTER_BASE_URL="https://localhost:8443")
         read(OPENROUTER_BASE_URL="http://localhost", TESTING=True)
     assert caplog.text == ""
+
+
+SAMPLES = [
+    # Flask's documentation, as bytes, as text, and as an environment file would have it.
+    *(b'_5#y2L"F4Q8z\n\xec]/', '_5#y2L"F4Q8z\n\xec]/', r"""b'_5#y2L"F4Q8z\n\xec]/'"""),
+    "A0Zr98j/3yX R~XHH!jmN]LWX/,?RT",
+    "192B9BDD22AB9ED4D12E236C78AFCB9A393EC15F71BBF5DC987D54727823BCBF",
+    # Tutorials, in books and videos; other extensions' documentation; what generators write.
+    *("hard to guess string", "Hard_To_Guess_String!", "you-will-never-guess"),
+    *("super secret string", "a hard to guess string", "!secret-key-please-change!"),
+    *("5791628bb0b13ce0c676dfde280ba245", "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw"),
+    *("your_secret_key_here", "YOUR SECRET KEY HERE", "<your-secret-key>", "my-super-secret-key"),
+    *("thisISaSECRET_1234", "this is my secret key", "a-very-secret-key-that-you-should-change"),
+    *("dev-secret-key-change-in-production", "super-secret-key-change-in-production"),
+    *("dev-key-change-me!", "please-change-this-to-something-random", "replace-this-in-production"),
+    *("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY"),
+    *("supersecretkey2024", "default-secret-key", "flask-app-secret-key", "my-app-secret-key-123"),
+    *("local-development-only-change-me", "super_secret_testing_key", "passwordpassword1"),
+    *(b"secret-key-for-session", "12345678901234567890", "random string for secret key"),
+]
+
+
+@pytest.mark.parametrize("secret", SAMPLES, ids=ascii)
+def test_a_secret_that_is_published_is_refused(secret: str | bytes) -> None:
+    with pytest.raises(ConfigurationError, match=r"^SECRET_KEY is too easy to guess"):
+        read(SECRET_KEY=secret)
+
+
+@given(st.integers(16, 32).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
+@settings(deadline=None)
+def test_random_bytes_are_no_sample(key: bytes) -> None:
+    for secret in (key.hex(), base64.b64encode(key), base64.urlsafe_b64encode(key).decode()):
+        if len(set(secret)) > 12:
+            read(SECRET_KEY=secret)
+
+
+@pytest.mark.parametrize("number", [12345678901234567890, 1e19])
+def test_digits_in_the_environment_are_named_as_what_they_are(
+    number: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_SECRET_KEY", str(number))
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_config(app.config)
+    message = str(caught.value)
+    assert message.startswith("SECRET_KEY must hold text or bytes, not a number.")
+    assert """FLASK_SECRET_KEY='"1234…"'""" in message
+    assert "token_hex" in message
+    assert str(number) not in message
+
+
+def test_digits_in_quotes_are_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy in that message works."""
+    monkeypatch.setenv("FLASK_SECRET_KEY", '"82619027730651942375"')
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    assert Settings.from_config(app.config).secret_keys == (b"82619027730651942375",)
 
 
 def test_the_environment_and_a_key_of_the_app_are_not_read(

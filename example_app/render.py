@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup, escape
 
+from .gfm import gfm
 from .highlight import CLASSES, highlight_code
 
 # fmt: off
@@ -35,6 +36,7 @@ _CLEANER: Final = nh3.Cleaner(
     },
     allowed_classes={
         "div": {"code", "wide"},
+        "li": {"task"},
         "p": {"code-head"},
         "span": set(CLASSES),
         "td": {"left", "center", "right"},
@@ -104,6 +106,7 @@ _MARKDOWN: Final = (
     MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer)
     .enable(["table", "strikethrough"])
     .disable(["reference", "html_block", "html_inline"])
+    .use(gfm)
 )
 
 
@@ -137,14 +140,15 @@ class LiveMarkdown:
 
     def render(self) -> tuple[str, str]:
         """Return the HTML of the blocks that became final since the last call, and of the tail."""
-        growing = self.text[self._finished :]
-        tokens = _MARKDOWN.parse(growing, {})
+        # Only whole lines tell where a block ends: "#" may go on as a heading or as "#1".
+        lines = self.text[self._finished :].split("\n")
+        tokens = _MARKDOWN.parse("\n".join([*lines[:-1], ""]), {})
         last = max((i for i, t in enumerate(tokens) if t.level == 0 and t.nesting >= 0), default=0)
         final, tail = tokens[:last], tokens[last:]
         if final and tail[0].map:
-            lines = growing.split("\n")[: tail[0].map[0]]
-            self._finished += sum(len(line) + 1 for line in lines)
-        return _safe(final), _safe(tail, live=True)
+            self._finished += sum(len(line) + 1 for line in lines[: tail[0].map[0]])
+        growing = _MARKDOWN.parse(self.text[self._finished :], {})
+        return _safe(final), _safe(growing, live=True)
 
     def end(self) -> str:
         """Return the HTML of the rest."""

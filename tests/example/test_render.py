@@ -40,7 +40,8 @@ def f(x: int) -> str:  # note
 # fmt: off
 FRAGMENT = st.sampled_from([
     "# ", "\n\n", "\n", "```", "```python\n", "~~~\n", "| a | b |\n|--|--|\n", "- ", "1. ", "> ",
-    "    ", "**", "_", "`", "[x](javascript:alert(1))", "![y](https://evil.example)", "<img src=x>",
+    "    ", "- [ ] ", "https://a.example/", "http", "://",
+    "**", "_", "`", "[x](javascript:alert(1))", "![y](https://evil.example)", "<img src=x>",
     "<script>", "</div>", "<!--", "&lt;", "[z]: https://evil.example\n", "---\n", "word ", "\r\n",
 ])
 # fmt: on
@@ -109,6 +110,46 @@ def test_an_image_is_a_link_and_loads_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("see https://a.example/b?c=d&e=f#g.", "https://a.example/b?c=d&amp;e=f#g"),
+        ("(https://a.example/x)", "https://a.example/x"),
+        ("https://a.example/x_(y)", "https://a.example/x_(y)"),
+        ("**https://a.example**", "https://a.example"),
+        ("读 http://a.example/路。", "http://a.example/%E8%B7%AF"),
+        ("<https://a.example>", "https://a.example"),
+        ("[x](https://a.example)", "https://a.example"),
+    ],
+)
+def test_an_address_becomes_one_link(text: str, url: str) -> None:
+    assert re.findall(r'<a href="([^"]*)"', to_html(text)) == [url]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`https://a.example`",
+        "https://",
+        "https:// x",
+        "xhttps://a.example",
+        "javascript://a",
+        "a://b",
+    ],
+)
+def test_what_is_no_address_becomes_no_link(text: str) -> None:
+    assert "<a" not in to_html(text)
+    assert text.strip("`") in to_html(text)
+
+
+def test_tasks_have_boxes() -> None:
+    html = to_html("- [ ] open\n- [x] **done**\n- [link]\n\n[ ] no list")
+    assert '<li class="task">☐ open</li>' in html
+    assert '<li class="task">☑ <strong>done</strong></li>' in html
+    assert "<li>[link]</li>" in html
+    assert "<p>[ ] no list</p>" in html
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "[x](javascript:alert(1))",
@@ -130,6 +171,11 @@ def test_a_language_that_nobody_knows_is_shown_in_one_colour() -> None:
     assert "qapla'" in html
     assert "<span" not in html
     assert to_html("```python\n" + "x = 1\n" * 5_000 + "```").count("<span") == 0
+
+
+@pytest.mark.parametrize("text", ["| a | b |\n|--|--|\n#| c | d |", "one\n#two", "one\n-two"])
+def test_half_a_line_ends_no_block(text: str) -> None:
+    assert live(list(text)) == to_html(text)
 
 
 def test_an_answer_that_comes_in_looks_as_a_whole_one() -> None:

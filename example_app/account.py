@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug import Response
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 
@@ -31,7 +32,7 @@ def index() -> str:
 def delete() -> ResponseReturnValue:
     """Delete every conversation and amount of this visitor."""
     History(get_database(), owner_id()).delete_all()
-    return redirect(url_for("pages.index"), 303)
+    return _without_drafts(redirect(url_for("pages.index"), 303))
 
 
 @bp.post("/disconnect")
@@ -48,4 +49,11 @@ def disconnect() -> ResponseReturnValue:
     # Flask-OpenRouter: apps cannot delete a key at OpenRouter. Its owner can, on this page of it.
     key_hash = current_openrouter.key_hash
     current_openrouter.disconnect()
-    return redirect(url_for("pages.disconnected", key=key_hash, deleted=deleted), 303)
+    farewell = url_for("pages.disconnected", key=key_hash, deleted=deleted)
+    return _without_drafts(redirect(farewell, 303))
+
+
+def _without_drafts(answer: Response) -> Response:
+    # What was typed and not sent lies in the browser: the next person there shall not find it.
+    answer.headers["Clear-Site-Data"] = '"storage"'
+    return answer

@@ -55,18 +55,17 @@ class Model:
         return self.prompt_price == 0 and self.completion_price == 0
 
     def as_json(self) -> dict[str, object]:
-        """As the picker shows it. Short: there are hundreds."""
-        return {
+        """As the picker shows it; what is empty or false is left out, as there are hundreds."""
+        shown = {
             "id": self.id,
             "name": self.name,
             "context": _rounded(self.context_length) if self.context_length else "",
-            "price": self._price(),
+            "price": "" if self.is_free else self._price(),
             "free": self.is_free,
         }
+        return {name: value for name, value in shown.items() if value}
 
     def _price(self) -> str:
-        if self.is_free:
-            return "Free"
         if self.prompt_price is None or self.completion_price is None:
             return "Price varies"
         prompt, completion = (

@@ -3,8 +3,9 @@
 import { announce } from "./announce.js";
 import * as chat from "./chat.js";
 import * as log from "./log.js";
-import { element, recall, refresh, remember, scrollToBottom } from "./page.js";
+import { draft, element, isSending, keepDraft, refresh } from "./page.js";
 import { loadModels } from "./picker.js";
+import { scrollToBottom } from "./scroll.js";
 import { fetchText } from "./stream.js";
 
 const composer = element("composer");
@@ -17,11 +18,12 @@ composer.addEventListener("submit", (event) => {
 });
 
 prompt.addEventListener("keydown", (event) => {
-  // isComposing: Enter that picks a word of an input method is not meant for us.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (!isSending(event)) return;
   event.preventDefault();
   chat.send(prompt.value);
 });
+
+prompt.addEventListener("input", () => keepDraft(prompt.value));
 
 // Elsewhere the style sheet lets the box grow with its text.
 if (!CSS.supports("field-sizing", "content")) {
@@ -29,7 +31,8 @@ if (!CSS.supports("field-sizing", "content")) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open]")) chat.stop();
+  const closesSomething = event.defaultPrevented || document.querySelector("dialog[open], :popover-open");
+  if (event.key === "Escape" && !closesSomething) chat.stop();
 });
 
 element("stop").addEventListener("click", chat.stop);
@@ -78,9 +81,7 @@ async function follow() {
   log.addCopyButtons();
 }
 
-const draft = recall("draft");
-if (draft) prompt.value = draft;
-remember("draft", "");
+prompt.value ||= draft();
 log.addCopyButtons();
 if (log.last()) scrollToBottom();
 try {

@@ -3,9 +3,10 @@
 import { announce, silence } from "./announce.js";
 import * as log from "./log.js";
 import { waitForApp } from "./network.js";
-import { element, refresh, remember, scrollToBottom } from "./page.js";
+import { element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.js";
 import { chosenModel, loadModels, openPicker } from "./picker.js";
 import { hideProblem, showProblem } from "./problem.js";
+import { scrollToBottom } from "./scroll.js";
 import { ask, Problem } from "./stream.js";
 
 const { askUrl, loginUrl } = element("chat").dataset;
@@ -59,7 +60,7 @@ async function run(question, prepare) {
   const hadFocus = document.activeElement === stopButton;
   running = null;
   setBusy(false);
-  if (hadFocus) prompt.focus();
+  if (hadFocus) focusComposer();
   if (turn.hasBegun) keep(turn);
   else undo(turn);
   tell(turn, turn.hasBegun ? retry : () => { prompt.value = ""; run(question, prepare); });
@@ -70,15 +71,17 @@ async function listen(turn) {
   turn.answer = log.addAnswer(chosenModel().name);
   element("empty").hidden = true;
   scrollToBottom();
+  rescueFocus(stopButton);
   silence();
   announce("The model is answering.");
   // Kept until it is accepted, so that it is still there after a login.
-  if (question.text) remember("draft", question.text);
+  if (question.text) keepDraft(question.text);
   for await (const part of ask(askUrl, { ...question, conversation, model: chosenModel().id }, running.signal)) {
     if (part.begin) {
       turn.hasBegun = true;
-      remember("draft", "");
+      keepDraft("");
       begin(part.begin, turn);
+      keepDraft(prompt.value); // what was typed meanwhile
     } else if (part.end) {
       turn.answer.show(part.end);
       Object.assign(turn, part.end);

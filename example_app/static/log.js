@@ -1,7 +1,8 @@
 // The messages on the page. Their markup comes from the server's templates in chat.html.
 
 import { speak } from "./announce.js";
-import { element, keepBottom } from "./page.js";
+import { element, isSending } from "./page.js";
+import { keepBottom } from "./scroll.js";
 
 // Looked up each time: the server's version may take its place (see page.js).
 const log = () => element("log");
@@ -11,7 +12,8 @@ export const last = () => messages().at(-1);
 export const isUser = (message) => message?.classList.contains("user") ?? false;
 
 function add(template) {
-  const message = element(template).content.firstElementChild.cloneNode(true);
+  // Imported, not cloned: Chromium finds no direction for text (dir="auto") in what is cloned.
+  const message = document.importNode(element(template).content.firstElementChild, true);
   log().append(message);
   return message;
 }
@@ -92,10 +94,9 @@ export function edit(message, maxLength, isBusy, onSend) {
   form.querySelector("[type='button']").addEventListener("click", close);
   form.addEventListener("keydown", (event) => {
     if (event.key === "Escape") close();
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      form.requestSubmit();
-    }
+    else if (isSending(event)) form.requestSubmit();
+    else return;
+    event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

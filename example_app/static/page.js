@@ -1,13 +1,16 @@
-// The page around the chat: dialogs, scrolling, and parts that the server renders anew.
+// The page around the chat: dialogs, focus, drafts, and parts that the server renders anew.
 
 export const element = (id) => document.getElementById(id);
 
 // <button data-opens="id"> opens a dialog, <button data-close> closes the one it is in.
 document.addEventListener("click", ({ target }) => {
   const opener = target.closest("[data-opens]");
-  if (opener) element(opener.dataset.opens).showModal();
   target.closest("[data-close]")?.closest("dialog").close();
-  if (opener) opener.closest("[popover]")?.hidePopover();
+  if (!opener) return;
+  const dialog = element(opener.dataset.opens);
+  dialog.showModal();
+  dialog.querySelector("input")?.select();
+  opener.closest("[popover]")?.hidePopover();
 });
 
 // Fetches a page of ours and puts the parts with these ids in the place of the present ones.
@@ -24,32 +27,41 @@ export async function refresh(url, ...ids) {
   return true;
 }
 
-// Scroll along with a growing answer, unless the visitor has scrolled up to read.
-export function keepBottom(change) {
-  const page = document.scrollingElement;
-  const isAtBottom = page.scrollHeight - page.scrollTop - page.clientHeight < 80;
-  change();
-  if (isAtBottom) scrollToBottom();
+// Keys for a phone: Enter begins a new line, and no keyboard slides over the page unasked.
+export const isTouch = matchMedia("(hover: none) and (pointer: coarse)").matches;
+
+export function focusComposer() {
+  element(isTouch ? "send" : "prompt").focus({ preventScroll: true });
 }
 
-export function scrollToBottom() {
-  const page = document.scrollingElement;
-  page.scrollTop = page.scrollHeight;
+// Whoever uses the keyboard must not be thrown to the top when what they pressed goes away.
+export function rescueFocus(target) {
+  const { activeElement } = document;
+  if (activeElement === document.body || !activeElement?.checkVisibility()) target.focus({ preventScroll: true });
 }
 
+// Enter sends. isComposing: Enter that picks a word of an input method is not meant for us.
+export function isSending(event) {
+  if (event.key !== "Enter" || event.isComposing) return false;
+  return event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch);
+}
+
+// What is written and not sent, one text for each conversation of this tab.
 // A browser that refuses storage costs the visitor the draft after a reload, nothing else.
-export function remember(key, text) {
+const draftKey = () => `draft ${location.pathname}`;
+
+export function keepDraft(text) {
   try {
-    if (text) sessionStorage.setItem(key, text);
-    else sessionStorage.removeItem(key);
+    if (text) sessionStorage.setItem(draftKey(), text);
+    else sessionStorage.removeItem(draftKey());
   } catch {
     // full or forbidden
   }
 }
 
-export function recall(key) {
+export function draft() {
   try {
-    return sessionStorage.getItem(key) ?? "";
+    return sessionStorage.getItem(draftKey()) ?? "";
   } catch {
     return "";
   }

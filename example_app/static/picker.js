@@ -22,10 +22,16 @@ export async function loadModels() {
 }
 
 export async function openPicker() {
-  await loadModels();
   search.value = "";
   dialog.showModal();
   search.focus();
+  filter();
+  try {
+    await loadModels();
+  } catch (error) {
+    dialog.close();
+    throw error;
+  }
   filter();
 }
 
@@ -51,9 +57,15 @@ function filter() {
     return words.every((word) => text.includes(word)) && (free || !freeOnly.checked);
   });
   list.replaceChildren(...found.map(optionOf));
-  element("found").textContent = `${found.length} ${found.length === 1 ? "model" : "models"}`;
+  element("found").textContent = foundWords(found.length);
   const chosen = list.querySelector("[aria-selected='true']");
   activate((search.value ? null : chosen) ?? list.firstElementChild);
+}
+
+function foundWords(count) {
+  if (models.length === 0) return "Loading the models…";
+  if (count === 0) return "No model matches.";
+  return count === 1 ? "1 model." : `${count} models.`;
 }
 
 function optionOf({ id, name, price, context, free }, index) {
@@ -62,7 +74,7 @@ function optionOf({ id, name, price, context, free }, index) {
   option.dataset.id = id;
   option.querySelector(".model-name").textContent = name;
   option.querySelector(".badge").hidden = !free;
-  option.querySelector(".model-facts").textContent = [free ? "" : price, context && `${context} context`, id].filter(Boolean).join(" · ");
+  option.querySelector(".model-facts").textContent = [price, context && `${context} context`, id].filter(Boolean).join(" · ");
   option.setAttribute("aria-selected", String(id === chosenModel().id));
   return option;
 }

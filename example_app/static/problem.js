@@ -1,6 +1,8 @@
 // The box that says what went wrong and what to do now.
 
-import { element, keepBottom } from "./page.js";
+import { announce } from "./announce.js";
+import { element } from "./page.js";
+import { keepBottom } from "./scroll.js";
 
 const box = element("problem");
 let timer = 0;
@@ -53,14 +55,17 @@ export function showProblem(details, next) {
   keepBottom(() => box.replaceChildren(inner));
 }
 
-// "Try again in 7 s", and then "Try again". Not read out each second: the button is off meanwhile.
+// "Try again in 7 s", and then "Try again". Screen readers hear the end only, not each second.
 function countDown(retry, seconds) {
   const until = Date.now() + seconds * 1000;
+  retry.ariaLive = "off";
   const tick = () => {
     const left = Math.ceil((until - Date.now()) / 1000);
     retry.disabled = left > 0;
     retry.textContent = left > 0 ? `Try again in ${left} s` : "Try again";
-    if (left <= 0) clearInterval(timer);
+    if (left > 0) return;
+    clearInterval(timer);
+    announce("You can try again now.");
   };
   tick();
   timer = setInterval(tick, 250);

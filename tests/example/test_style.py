@@ -16,7 +16,7 @@ TEXT = [
     *[("soft", on) for on in ("page", "surface", "sunken")],
     *[(name, "sunken") for name in LIGHT if name.startswith("code-")],
     ("accent", "page"),
-    ("danger", "page"),
+    *[("danger", on) for on in ("page", "surface", "sunken")],
     ("on-accent", "accent"),
     ("on-accent", "accent-strong"),
 ]

@@ -133,22 +133,29 @@ class LiveMarkdown:
         #: Everything that was added.
         self.text = ""
         self._finished = 0
+        self._has_new_line = False
 
     def add(self, text: str) -> None:
         """Append a piece."""
         self.text += text.replace("\r", "")
+        self._has_new_line = self._has_new_line or "\n" in text
 
     def render(self) -> tuple[str, str]:
         """Return the HTML of the blocks that became final since the last call, and of the tail."""
+        final = self._take_final() if self._has_new_line else []
+        growing = _MARKDOWN.parse(self.text[self._finished :], {})
+        return _safe(final), _safe(growing, live=True)
+
+    def _take_final(self) -> list[Token]:
         # Only whole lines tell where a block ends: "#" may go on as a heading or as "#1".
+        self._has_new_line = False
         lines = self.text[self._finished :].split("\n")
         tokens = _MARKDOWN.parse("\n".join([*lines[:-1], ""]), {})
         last = max((i for i, t in enumerate(tokens) if t.level == 0 and t.nesting >= 0), default=0)
         final, tail = tokens[:last], tokens[last:]
         if final and tail[0].map:
             self._finished += sum(len(line) + 1 for line in lines[: tail[0].map[0]])
-        growing = _MARKDOWN.parse(self.text[self._finished :], {})
-        return _safe(final), _safe(growing, live=True)
+        return final
 
     def end(self) -> str:
         """Return the HTML of the rest."""

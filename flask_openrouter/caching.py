@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from flask import Response, after_this_request
+from flask import Response
 
+from .answer import finish_with
 from .current import this_request
 
 _ENVIRON_KEY: Final = "flask_openrouter.no_store"
+#: A view that says one of these has decided who may keep its answer.
+_SAYS_WHO: Final = re.compile(r"public|private|no-store", re.I)
 
 
 def forbid_sharing(*, no_store: bool = False) -> None:
@@ -16,25 +20,28 @@ def forbid_sharing(*, no_store: bool = False) -> None:
 
     ``no_store``: and that nobody keeps it, unless the view itself says how long it may be kept.
     """
-    environ = this_request().environ
-    if no_store or _ENVIRON_KEY not in environ:
-        after_this_request(_declare)
-    environ[_ENVIRON_KEY] = no_store or environ.get(_ENVIRON_KEY, False)
+    if no_store:
+        this_request().environ[_ENVIRON_KEY] = True
+    finish_with(_declare)
 
 
-def vary_by_cookie(response: Response) -> Response:
+def vary_by_cookie(response: Response) -> None:
     """Tell caches that this response is for this browser alone."""
     for name, value in response.headers:
         if name.lower() == "vary":
             if value != "Cookie":
                 response.vary.add("Cookie")
-            return response
+            return
     response.headers.add("Vary", "Cookie")
-    return response
 
 
-def _declare(response: Response) -> Response:
-    no_store = this_request().environ[_ENVIRON_KEY]
-    if no_store and not any(name.lower() == "cache-control" for name, _ in response.headers):
-        response.headers.add("Cache-Control", "no-store")
-    return vary_by_cookie(response)
+def _declare(response: Response) -> None:
+    for name, value in response.headers:
+        if name.lower() == "cache-control":
+            if not _SAYS_WHO.search(value):
+                response.headers.set(name, f"{value}, private")
+            break
+    else:
+        no_store = _ENVIRON_KEY in this_request().environ
+        response.headers.add("Cache-Control", "no-store" if no_store else "private")
+    vary_by_cookie(response)

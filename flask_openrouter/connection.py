@@ -12,12 +12,15 @@ from werkzeug.local import LocalProxy
 # Not functools': until Python 3.12 that one lets one thread at a time read any key at all.
 from werkzeug.utils import cached_property
 
+from .answer import is_open
+from .caching import forbid_sharing
 from .client.attribution import attribution_headers
 from .client.credentials import hash_of_key
 from .current import this_app, this_request
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services
 from .signals import key_disconnected
+from .storage.cookie import CookieStorage
 from .storage.record import KeyRecord
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("flask_openrouter")
 
 _ENVIRON_KEY: Final = "flask_openrouter.connection"
+_LOOK_AWAY_KEY: Final = "flask_openrouter.look_away"
 
 
 class Connection:
@@ -47,6 +51,7 @@ class Connection:
         self._services: Services = app.extensions[EXTENSION_KEY]
         #: Whose connection this is, or None for a browser that never connected.
         self.owner_id = owner_id
+        self._forgotten_hash: str | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.owner_id!r}>"
@@ -171,23 +176,35 @@ class Connection:
 
         A view that raises the error without saying which key means this one.
         """
-        return error.key_hash is None or not self or error.key_hash == self.key_hash
+        return error.key_hash in (None, self._forgotten_hash, self.key_hash if self else None)
 
     def forget_rejected(self) -> None:
-        """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile."""
-        if self.owner_id is not None and self._services.vault.load(self.owner_id) == self._record:
+        """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile.
+
+        One in the visitor's cookie stays while an answer is streamed: the next request finds it
+        dead as well.
+        """
+        vault, record = self._services.vault, self._record
+        if isinstance(vault.storage, CookieStorage) and not is_open():
+            return
+        if self.owner_id is not None and record is not None and vault.load(self.owner_id) == record:
             self._forget("rejected")
 
     def _forget(self, reason: str) -> None:
         if self.owner_id is None:
             return
-        was_connected = bool(self)
+        owners, was_connected = self._services.owners, bool(self)
+        if was_connected:
+            self._forgotten_hash = self.key_hash
+        is_current = has_request_context() and self.owner_id == owners.current()
         self._services.vault.forget(self.owner_id)
         # What is cached: nothing is stored any more, and a session would still have the key.
         vars(self).pop("session", None)
         vars(self)["_record"] = None
-        if has_request_context() and self.owner_id == self._services.owners.current():
-            self._services.owners.remember(None)
+        if is_current:
+            owners.remember(None)
+            # A browser whose key is forgotten is another owner from here on.
+            get_connection()._forgotten_hash = self._forgotten_hash
         if was_connected:
             logger.info("A key was forgotten (%s).", reason)
             send(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
@@ -200,14 +217,24 @@ def get_connection() -> Connection:
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
             " auth.for_owner(owner_id)."
         )
+    app, environ = this_app(), this_request().environ
+    if _LOOK_AWAY_KEY in environ:
+        return Connection(app, None)
     owner_id = get_services().owners.current()
-    environ = this_request().environ
     # Kept with the request, not on g: g lives as long as the app context, which may be longer. And
-    # looked at with the owner, who changes when the app signs somebody in or out.
+    # looked at with the owner, who changes when the app signs somebody in or out, and the app,
+    # which may serve a request as a part of another's.
     connection: Connection | None = environ.get(_ENVIRON_KEY)
-    if connection is None or connection.owner_id != owner_id:
-        connection = environ[_ENVIRON_KEY] = Connection(this_app(), owner_id)
+    if connection is None or connection._app is not app or connection.owner_id != owner_id:
+        # Who looks makes a page for this visitor alone, whatever tells who that is.
+        forbid_sharing()
+        connection = environ[_ENVIRON_KEY] = Connection(app, owner_id)
     return connection
+
+
+def look_away() -> None:
+    """Let the rest of this request see nobody connected, without asking whether that is so."""
+    this_request().environ[_LOOK_AWAY_KEY] = True
 
 
 def drop_connection() -> None:

@@ -132,20 +132,21 @@ def heal(
     next_url: str | None = None,
 ) -> Any:
     """Forget a key that OpenRouter rejects, and ask the visitor to connect again."""
-    if isinstance(error, NotConnectedError):
-        return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
     try:
         connection = get_connection()
-        is_meant = connection.is_meant_by(error)
-        if is_meant:
-            connection.forget_rejected()
+        if isinstance(error, NotConnectedError):
+            problem, is_meant = PROBLEMS["key_required"], not connection
+        else:
+            problem, is_meant = PROBLEMS["key_rejected"], connection.is_meant_by(error)
+            if is_meant:
+                connection.forget_rejected()
     except KeyStorageError:
         # Answered here: as an error handler, this function must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
     if not is_meant:
-        # Some other key is dead, such as one of the app: that is the view's trouble.
+        # Some other key is missing or dead, such as one of the app: that is the view's trouble.
         raise error
-    return ask_to_connect(PROBLEMS["key_rejected"], on_missing, next_url)
+    return ask_to_connect(problem, on_missing, next_url)
 
 
 def ask_to_connect(
@@ -194,3 +195,6 @@ def protect(blueprint: Blueprint) -> None:
     if not isinstance(blueprint, Blueprint):
         raise TypeError("protect guards a blueprint: pass one, before it is registered.")
     blueprint.before_request(refuse)
+    # The blueprint's own, so that a handler of its for every Exception does not come first.
+    blueprint.register_error_handler(KeyRejectedError, heal)
+    blueprint.register_error_handler(NotConnectedError, heal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -19,8 +19,9 @@ from flask import (
 )
 
 from .caching import vary_by_cookie
+from .connection import look_away
 from .current import this_app, this_request
-from .errors import OpenRouterError
+from .errors import KeyStorageError, OpenRouterError
 from .problems import Problem
 from .redirects import safe_next
 from .services import get_services
@@ -56,7 +57,8 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
     others = [(name, value) for name, value in headers if name.lower() not in ours]
     headers.clear()
     headers.extend((*others, *ours.values()))
-    return vary_by_cookie(response)
+    vary_by_cookie(response)
+    return response
 
 
 @cache
@@ -184,19 +186,24 @@ def show_problem(
             error=problem.code, message=problem.title, login_url=login_url, reference=reference
         )
     else:
-        response = make_response(
-            render_template(
-                "openrouter/error.html",
-                problem=problem,
-                login_url=login_url,
-                save_url=url_for("openrouter.save", next=next_url),
-                home_url=home_url(),
-                keys_url=f"{settings.base_url}/settings/keys",
-                credits_url=f"{settings.base_url}/settings/credits",
-                reference=reference,
-                findings=_findings(problem),
-            )
+        page = partial(
+            render_template,
+            "openrouter/error.html",
+            problem=problem,
+            login_url=login_url,
+            save_url=url_for("openrouter.save", next=next_url),
+            home_url=home_url(),
+            keys_url=f"{settings.base_url}/settings/keys",
+            credits_url=f"{settings.base_url}/settings/credits",
+            reference=reference,
+            findings=_findings(problem),
         )
+        try:
+            response = make_response(page())
+        except KeyStorageError:
+            # The app's layout asks who is connected, perhaps of the storage that this is about.
+            look_away()
+            response = make_response(page())
     response.status_code = problem.status
     return protect_page(response)
 

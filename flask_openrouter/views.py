@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 
-from . import completion, guard, headless, parking
+from . import answer, completion, guard, headless, parking
 from .authorization import authorization_url, start_authorization
 from .callback import read_callback
 from .callback_url import callback_url_for
@@ -48,6 +48,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.get("/disconnected")(disconnected)
     blueprint.get("/status")(status)
     blueprint.before_app_request(guard.refuse_open_view)
+    blueprint.after_app_request(answer.finish)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
     blueprint.app_errorhandler(OutOfCreditError)(show_error)
     blueprint.app_errorhandler(KeyRejectedError)(guard.heal)
@@ -141,12 +142,13 @@ def status() -> Response:
     """Tell a front end whether this visitor is connected. Never the key."""
     connection = get_connection()
     is_connected = bool(connection)
-    answer = jsonify(
-        connected=is_connected,
-        masked_key=connection.masked_key if is_connected else None,
-        login_url=url_for("openrouter.login"),
+    return protect_page(
+        jsonify(
+            connected=is_connected,
+            masked_key=connection.masked_key if is_connected else None,
+            login_url=url_for("openrouter.login"),
+        )
     )
-    return protect_page(answer)
 
 
 def show_error(error: OpenRouterError) -> Response:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID
 
 from ..errors import ConfigurationError
@@ -271,7 +271,8 @@ class OpenRouterClient:
         from .transport import Transport
 
         # Of threads that come first at once, one wins: since Python 3.12 there is no lock here.
-        return vars(self).setdefault("_transport", Transport(self.base_url, self._environment))
+        transport = Transport(self.base_url, self._environment)
+        return cast("Transport", vars(self).setdefault("_transport", transport))
 
 
 def _checked_timeout(timeout: float) -> float:

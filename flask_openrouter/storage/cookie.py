@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from flask import Response, after_this_request, has_request_context
+from flask import Response, has_request_context
 from werkzeug.http import dump_cookie
 
+from ..answer import finish_with, is_open
 from ..caching import forbid_sharing, vary_by_cookie
 from ..current import this_app, this_request
 
@@ -32,7 +33,6 @@ class ExtensionCookie:
         self._is_always_secure = is_secure
         self._name = f"openrouter{suffix}"
         self._environ_key = f"flask_openrouter.cookie{suffix}"
-        self._written_key = f"{self._environ_key}.written"
 
     @property
     def name(self) -> str:
@@ -53,13 +53,10 @@ class ExtensionCookie:
 
     def write(self, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        environ = this_request().environ
-        environ[self._environ_key] = value
-        if self._written_key not in environ:
-            environ[self._written_key] = True
-            after_this_request(self._send)
+        this_request().environ[self._environ_key] = value
+        finish_with(self._send)
 
-    def _send(self, response: Response) -> Response:
+    def _send(self, response: Response) -> None:
         value = this_request().environ[self._environ_key]
         cookie = dump_cookie(
             self.name,
@@ -73,7 +70,7 @@ class ExtensionCookie:
             samesite="Lax",
         )
         response.headers.add("Set-Cookie", cookie)
-        return vary_by_cookie(response)
+        vary_by_cookie(response)
 
     def _is_secure(self) -> bool:
         # Behind a proxy that speaks https for the app, the app may know it from its settings only.
@@ -102,11 +99,13 @@ class CookieStorage:
         return ciphertext if tag == _tag(owner_id) else None
 
     def set(self, owner_id: str, ciphertext: str) -> None:
-        """Put the ciphertext into the cookie. Raises RuntimeError outside a request."""
+        """Put the ciphertext into the cookie. Raises RuntimeError when none can be sent."""
+        _require_answer()
         self._cookie.write(f"{_tag(owner_id)}.{ciphertext}")
 
     def delete(self, owner_id: str) -> None:
-        """Delete the cookie if it is this owner's."""
+        """Delete the cookie if it is this owner's. Raises RuntimeError when none can be sent."""
+        _require_answer()
         if self.get(owner_id) is not None:
             self._cookie.write("")
 
@@ -114,6 +113,14 @@ class CookieStorage:
         """Return the id of an unknown visitor's browser. Only what opens with it proves it."""
         tag = (self._cookie.read() or "").partition(".")[0]
         return tag if len(tag) > 1 and not tag.startswith("~") else None
+
+
+def _require_answer() -> None:
+    if not is_open():
+        raise RuntimeError(
+            "A key in the visitor's cookie is stored and deleted with the answer to a request: do"
+            " it in the view, before the answer begins."
+        )
 
 
 def _tag(owner_id: str) -> str:

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from flask_openrouter.answer import finish
 from flask_openrouter.storage.cookie import BROWSER, CookieStorage, ExtensionCookie
 
 app = Flask("host")
+app.after_request(finish)
 COOKIE = ExtensionCookie(3_600)
 STORAGE = CookieStorage(COOKIE)
 
@@ -85,9 +87,9 @@ def test_the_scheme_decides_on_the_name(base_url: str, found: str) -> None:
 def test_outside_of_a_request_there_is_nothing_to_read_and_nowhere_to_write() -> None:
     assert COOKIE.read() is None
     assert STORAGE.get("A") is None
-    STORAGE.delete("A")
-    with pytest.raises(RuntimeError):
-        STORAGE.set("A", "ciphertext")
+    for write in (lambda: STORAGE.delete("A"), lambda: STORAGE.set("A", "ciphertext")):
+        with pytest.raises(RuntimeError, match="before the answer begins"):
+            write()
 
 
 @pytest.mark.usefixtures("in_request")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
+from flask_openrouter.answer import finish
 from flask_openrouter.callbacks import Callbacks
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.owner import Owners, check_app_user
@@ -21,6 +22,7 @@ from flask_openrouter.storage.cookie import BROWSER, CookieStorage, ExtensionCoo
 
 OLD, NEW = b"the old secret key", b"the new secret key"
 app = Flask("host")
+app.after_request(finish)
 
 
 def make_owners(

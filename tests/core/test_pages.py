@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from jinja2 import DictLoader
+from visitor import Visitor
 
+from flask_openrouter import current_openrouter
+from flask_openrouter.emulator import Emulator
 from flask_openrouter.pages import (
     home_url,
     is_htmx,
@@ -18,6 +22,7 @@ from flask_openrouter.pages import (
     show_problem,
 )
 from flask_openrouter.problems import PROBLEMS
+from flask_openrouter.storage.memory import MemoryStorage
 
 
 @pytest.mark.parametrize(
@@ -115,6 +120,37 @@ def test_a_page_offers_what_helps(code: str, words: str, absent: str, app: Flask
     assert words in text
     assert absent not in text
     assert "Back to the site" in text
+
+
+@pytest.mark.parametrize("path", ["/guarded", "/openrouter/disconnect", "/openrouter/callback"])
+def test_a_navigation_bar_that_asks_who_is_connected_does_not_break_the_page_of_a_dead_storage(
+    path: str, make_app: Any, emulator: Emulator
+) -> None:
+    class Storage(MemoryStorage):
+        is_dead = False
+
+        def get(self, owner_id: str) -> str | None:
+            if self.is_dead:
+                raise OSError("down")
+            return super().get(owner_id)
+
+    storage = Storage()
+    app = make_app({"storage": storage}, PROPAGATE_EXCEPTIONS=False)
+    app.context_processor(lambda: {"connected": "yes" if current_openrouter else "no"})
+    app.jinja_loader = DictLoader(
+        {"openrouter/layout.html": "{{ connected }} {% block content %}{% endblock %}"}
+    )
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    callback = emulator.approve(visitor.start())
+    storage.is_dead = True
+    answer = (
+        visitor.post(path)
+        if "disconnect" in path
+        else visitor.get(callback if "callback" in path else path)
+    )
+    assert answer.status_code == 503
+    assert answer.text.startswith("no ")
 
 
 def test_headers_are_added_to_those_that_are_there(app: Flask) -> None:

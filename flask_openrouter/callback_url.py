@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from flask import url_for
+from werkzeug.urls import iri_to_uri
 
 from .client.authorization import check_callback_url
 from .client.base_url import is_loopback_url
@@ -31,6 +32,9 @@ def callback_url_for(services: Services) -> str:
     if services.settings.callback_url is not None:
         return services.settings.callback_url
     url = url_for("openrouter.callback", _external=True)
+    if check_callback_url(url, takes_state=True):
+        # Werkzeug leaves the name under which the app is mounted as it is.
+        url = iri_to_uri(url)
     if check_callback_url(url, takes_state=True):
         raise LoginError(
             "OpenRouter sends visitors back to https addresses or localhost only. Behind a proxy"

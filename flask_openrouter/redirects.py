@@ -37,6 +37,8 @@ def safe_next(value: object, *, own_path: str) -> str | None:
         return None
     if not _LOCAL_PATH.fullmatch(url) or _HIDDEN.search(path) or len(url) > MAX_NEXT_LENGTH:
         return None
-    if f"{path.lower()}/".startswith(f"{own_path.lower()}/"):
+    # Werkzeug redirects from two slashes in a row to one.
+    path = re.sub("//+", "/", path.lower())
+    if f"{path}/".startswith(f"{own_path.lower()}/"):
         return None
     return url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from flask import Flask, Response, g, request, session
@@ -69,6 +70,19 @@ class ServerSideSessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         pass
+
+
+@pytest.mark.parametrize("root", ["/s b", "/sü", "/sub"])
+def test_an_app_may_be_mounted_under_any_name(
+    root: str, make_app: MakeApp, emulator: Emulator
+) -> None:
+    client = make_app().test_client()
+    base_url = f"http://localhost{quote(root)}"
+    login = client.get("/openrouter/login", base_url=base_url, headers=NAVIGATE)
+    callback = emulator.approve(login.location).removeprefix(base_url)
+    landed = client.get(callback, base_url=base_url, headers=NAVIGATE)
+    assert (landed.status_code, unquote(landed.location)) == (303, f"{root}/")
+    assert client.get("/guarded", base_url=base_url).status_code == 200
 
 
 def test_a_session_on_the_server_may_hold_anything(make_app: MakeApp, emulator: Emulator) -> None:

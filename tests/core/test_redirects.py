@@ -79,6 +79,13 @@ def test_own_routes_are_no_place_to_land_on(value: str) -> None:
     assert safe_next(value, own_path=OWN_PATH) is None
 
 
+@pytest.mark.parametrize("value", ["/a//o/login", "/a///O//login", "/a/%2Fo/login", "/a//o"])
+def test_own_routes_behind_slashes_that_are_taken_for_one_are_no_place_either(value: str) -> None:
+    """Werkzeug redirects to the address with one slash."""
+    assert safe_next(value, own_path="/a/o") is None
+    assert safe_next(f"{value}x", own_path="/a/o/login") is not None
+
+
 def test_own_routes_may_have_a_name_that_is_not_ascii() -> None:
     assert safe_next("/öffnen/login", own_path="/öffnen") is None
     assert safe_next("/%C3%B6ffnen/login", own_path="/öffnen") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 
 import pytest
 import requests
@@ -23,6 +24,12 @@ def test_the_pages_list_the_keys_without_showing_them(
     assert page.status_code == 200
     assert "My app" in page.text
     assert api_key not in page.text
+
+
+def test_the_page_shows_a_setting_that_works(emulator: Emulator, http: requests.Session) -> None:
+    text = html.unescape(http.get(f"{emulator.url}/").text)
+    assert f'>app.config["OPENROUTER_BASE_URL"] = "{emulator.url}"<' in text
+    assert f">FLASK_OPENROUTER_BASE_URL={emulator.url}<" in text
 
 
 def test_the_deep_links_show_one_key(emulator: Emulator, http: requests.Session) -> None:

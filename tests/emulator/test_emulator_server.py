@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 import pytest
 import requests
 from click.testing import CliRunner
+from flask import Flask
 from protocol_steps import approved_code, bearer, error_of
 
 from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_app, run_in_thread
@@ -229,14 +231,22 @@ def test_r103_the_command_says_where_it_is_and_heeds_no_environment() -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        lines = [process.stdout.readline() for _ in range(6)]
-        (url,) = re.findall(r"OPENROUTER_BASE_URL=(http://127\.0\.0\.1:\d+)$", "".join(lines), re.M)
-        assert "development" in lines[0]
-        assert requests.get(f"{url}/api/v1/models", timeout=5).status_code == 200
+        banner = "".join(takewhile(lambda line: "Ctrl+C" not in line, process.stdout))
+        url = banner.rpartition("=")[2].strip()
+        status = requests.get(f"{url}/api/v1/models", timeout=5).status_code
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert process.stdout.read() == "Stopped.\n"
         assert process.stderr.read() == ""
+    assert status == 200
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    assert "development" in banner.splitlines()[0]
+    # What is shown works where it says: a bare OPENROUTER_BASE_URL=… would do nothing in a shell.
+    app = Flask("told")
+    (line,) = re.findall(r"^ +(app\.config\[.*)$", banner, re.M)
+    exec(line, {"app": app})  # noqa: S102 - our own words
+    assert app.config["OPENROUTER_BASE_URL"] == url
+    assert re.findall(r"^ +(.*=)http", banner, re.M) == ["FLASK_OPENROUTER_BASE_URL="]
 
 
 def test_the_command_stops_on_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:

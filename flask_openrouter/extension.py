@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -92,7 +94,8 @@ class OpenRouterAuth:
         _warn_of_session_cookie(app, settings.callback_url or "")
         # Not the requests alone: a proxy that speaks https for the app may not tell.
         is_secure = (settings.callback_url or "").startswith("https:")
-        cookie = ExtensionCookie(settings.key_max_age, is_secure=is_secure)
+        place = _place_of(app)
+        cookie = ExtensionCookie(settings.key_max_age, suffix=place, is_secure=is_secure)
         storage = self._storage
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
@@ -122,9 +125,11 @@ class OpenRouterAuth:
             owners=Owners(cookie, settings.secret_keys, self._callbacks, cookie_storage),
             callbacks=self._callbacks,
             finished_cookie=ExtensionCookie(
-                settings.login_max_age, suffix="-done", is_secure=is_secure
+                settings.login_max_age, suffix=f"{place}-done", is_secure=is_secure
             ),
-            unsaved_cookie=ExtensionCookie(parking.MAX_AGE, suffix="-unsaved", is_secure=is_secure),
+            unsaved_cookie=ExtensionCookie(
+                parking.MAX_AGE, suffix=f"{place}-unsaved", is_secure=is_secure
+            ),
             spent_states=SpentStates(settings.login_max_age),
             spent_parkings=SpentStates(parking.MAX_AGE + 1),
             clock=self._clock,
@@ -196,6 +201,18 @@ def _check_storage(storage: object) -> None:
             f"storage ({type(storage).__name__}) has async methods, and nobody would await them:"
             " get, set and delete must be plain functions."
         )
+
+
+def _place_of(app: Flask) -> str:
+    """Return what the names of our cookies have in them where several apps share a host.
+
+    Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
+    """
+    name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
+    path = app.session_interface.get_cookie_path(app)
+    if (name, path) == ("session", "/"):
+        return ""
+    return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"
 
 
 def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:

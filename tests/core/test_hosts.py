@@ -10,10 +10,12 @@ import pytest
 from flask import Flask, Response, g, request, session
 from flask.sessions import SessionInterface, SessionMixin
 from visitor import NAVIGATE, Visitor
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
 
 MakeApp = Callable[..., Flask]
 
@@ -70,6 +72,36 @@ class ServerSideSessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         pass
+
+
+@pytest.mark.parametrize("in_cookie", [True, False])
+@pytest.mark.parametrize(
+    "apart",
+    [
+        ({}, {"SESSION_COOKIE_NAME": "other"}),
+        ({"SESSION_COOKIE_NAME": "__Host-one"}, {"SESSION_COOKIE_NAME": "__Host-other"}),
+        ({"APPLICATION_ROOT": "/one"}, {"SESSION_COOKIE_PATH": "/other"}),
+    ],
+    ids=str,
+)
+def test_apps_on_one_host_whose_sessions_are_apart_have_cookies_of_their_own(
+    apart: tuple[dict[str, str], ...], in_cookie: bool, make_app: MakeApp, emulator: Emulator
+) -> None:
+    names, apps = ("/one", "/other"), []
+    for settings in apart:
+        apps.append(make_app({} if in_cookie else {"storage": MemoryStorage()}, **settings))
+    client = Client(DispatcherMiddleware(Flask("root"), dict(zip(names, apps, strict=True))))
+
+    def is_connected(name: str) -> bool:
+        return client.get(f"{name}/guarded").status_code == 200
+
+    for name in names:
+        login = client.get(f"{name}/openrouter/login", headers=NAVIGATE)
+        callback = emulator.approve(login.headers["Location"]).removeprefix("http://localhost")
+        assert client.get(callback, headers=NAVIGATE).status_code == 303
+    assert [is_connected(name) for name in names] == [True, True]
+    client.post("/other/openrouter/disconnect")
+    assert [is_connected(name) for name in names] == [True, False]
 
 
 @pytest.mark.parametrize("root", ["/s b", "/sü", "/sub"])

@@ -6,22 +6,48 @@ Both packages are optional and imported when asked for. What they raise for a de
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutOfCreditError
 from .answers import about_key, error_from
+from .credentials import authorizer
+from .deadline import CONNECT_SECONDS
+from .environment import Environment
+from .outcome import outcome_of, without_trace
+from .session import READ_SECONDS
+from .transport import tls_context
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openrouter import OpenRouter
 
-#: Seconds to wait for the next bytes: the packages' own defaults are ten minutes, and five seconds.
-_READ_SECONDS = 60.0
+T = TypeVar("T")
+#: Base URL, key, attribution, what to call when OpenRouter answers 401, the app's own options.
+Maker = Callable[[str, str, Mapping[str, str], Callable[[], None], Mapping[str, Any]], T]
+
+_ABOUT_THE_KEY = (401, 402, 403)
+
+_tls_context = cache(tls_context)
 
 
+def _silent(make: Maker[T]) -> Maker[T]:
+    """Raise what ``make`` raises from a frame that does not hold the key."""
+
+    @wraps(make)
+    def made(base_url: str, api_key: str, *rest: Any) -> T:
+        client = outcome_of(make, base_url, api_key, *rest)
+        del api_key
+        if isinstance(client, BaseException):
+            raise client
+        return client
+
+    return made
+
+
+@_silent
 def openai_client(
     base_url: str,
     api_key: str,
@@ -32,25 +58,38 @@ def openai_client(
     """Return an ``openai.OpenAI`` for this key.
 
     ``headers``: attribution. ``on_rejected`` is called when OpenRouter answers 401. ``options`` go
-    to the constructor; ``timeout`` is 60 seconds by default. A dead key raises an error that is a
-    :class:`KeyRejectedError` and an ``openai.AuthenticationError``; spent credit one that is an
-    :class:`OutOfCreditError` and an ``openai.APIStatusError``.
+    to the constructor. A dead key raises an error that is a :class:`KeyRejectedError` and an
+    ``openai.AuthenticationError``; spent credit one that is an :class:`OutOfCreditError` and an
+    ``openai.APIStatusError``.
 
     Raises :class:`ConfigurationError` when the package is not installed.
     """
     try:
-        from openai import OpenAI
+        import openai
     except ImportError:
         raise ConfigurationError(
             "current_openrouter.openai() needs the openai package: pip install openai"
         ) from None
 
+    class Http(_Http, openai.DefaultHttpxClient):
+        pass
+
+    error_in = _error_reader(api_key)
+
     # A class of its own for each key: copies made by with_options() keep it.
-    class Client(OpenAI):
+    class Client(openai.OpenAI):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            # What was not given the package takes from the environment, and sends it.
+            for name in ("organization", "project", "admin_api_key"):
+                setattr(self, name, options.get(name))
+            self._custom_headers = options.get("default_headers") or {}
+
         def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
             error = super()._make_status_error(err_msg, body=body, response=response)
-            ours = error_from(response.status_code, response.headers, response.content)
-            about_key(ours, api_key)
+            # Still there if the app brought an HTTP client of its own.
+            response.request.headers.pop("Authorization", None)
+            ours = error_in(response)
             kind = _openai_errors().get(type(ours))
             if kind is None:
                 return error
@@ -61,8 +100,9 @@ def openai_client(
             both.__dict__.update({**error.__dict__, **ours.__dict__})
             return both
 
-    options = {"timeout": _READ_SECONDS, **options}
+    options = {"timeout": openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), **options}
     options["default_headers"] = {**headers, **(options.get("default_headers") or {})}
+    options["http_client"] = options.get("http_client") or Http(base_url, api_key)
     return Client(api_key=api_key, base_url=f"{base_url}/api/v1", **options)
 
 
@@ -79,6 +119,7 @@ def _openai_errors() -> Mapping[type[OpenRouterError], Any]:
     return {KeyRejectedError: OpenAIKeyRejectedError, OutOfCreditError: OpenAIOutOfCreditError}
 
 
+@_silent
 def openrouter_client(
     base_url: str,
     api_key: str,
@@ -103,28 +144,100 @@ def openrouter_client(
             "current_openrouter.sdk() needs the openrouter package: pip install openrouter"
         ) from None
 
-    def heed(response: httpx.Response) -> None:
-        if response.status_code in (401, 402, 403):
-            error = error_from(response.status_code, response.headers, response.read())
-            about_key(error, api_key)
-            if isinstance(error, KeyRejectedError):
-                on_rejected()
-            if isinstance(error, KeyRejectedError | OutOfCreditError):
-                raise error
+    class Http(_Http, httpx.Client):
+        pass
 
-    http = httpx.Client(event_hooks={"response": [heed]})
+    class AsyncHttp(_AsyncHttp, httpx.AsyncClient):
+        pass
+
+    error_in = _error_reader(api_key)
+
+    def heed(response: httpx.Response) -> None:
+        error = error_in(response)
+        if isinstance(error, KeyRejectedError):
+            on_rejected()
+        if isinstance(error, KeyRejectedError | OutOfCreditError):
+            raise error
+
+    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
     arguments: dict[str, Any] = {
-        "api_key": api_key,
+        # A function, because the package's settings show what they hold.
+        "api_key": lambda: api_key,
         "server_url": f"{base_url}/api/v1",
-        "client": http,
+        "client": Http(base_url, api_key, heed, timeout=timeout),
+        "async_client": AsyncHttp(base_url, api_key, heed, timeout=timeout),
         "retry_config": never,
-        "timeout_ms": int(_READ_SECONDS * 1000),
         "http_referer": headers.get("HTTP-Referer"),
         "x_open_router_title": headers.get("X-OpenRouter-Title"),
         "x_open_router_categories": headers.get("X-OpenRouter-Categories"),
         **options,
     }
     sdk = OpenRouter(**arguments)
-    weakref.finalize(sdk, http.close)
+    # ``with`` closes what the package thinks that it made itself.
+    sdk.sdk_configuration.client_supplied = "client" in options
+    sdk.sdk_configuration.async_client_supplied = "async_client" in options
     return sdk
+
+
+def _error_reader(api_key: str) -> Callable[[Any], OpenRouterError]:
+    """Return what tells the error in an answer. The frames that raise it do not hold the key."""
+
+    def error_in(response: Any) -> OpenRouterError:
+        status, headers, body = response.status_code, response.headers, response.content
+        return about_key(error_from(status, headers, body, secrets=(api_key,)), api_key)
+
+    return error_in
+
+
+class _Keyed:
+    """Mixin for clients of ``httpx``, and its successor: the key is on a request while it is sent.
+
+    So no answer, error or traceback carries it around. Redirects are not followed and cookies not
+    sent; proxy and certificates are those of the session. ``heed`` raises what an answer means for
+    the key.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: str, heed: Callable[[Any], None] | None = None, **options: Any
+    ) -> None:
+        environment = Environment.read(base_url)
+        options |= {"trust_env": False, "proxy": environment.proxy}
+        super().__init__(**options, verify=_tls_context(environment))  # type: ignore[call-arg]
+        self._authorize = authorizer(api_key)
+        self._heed = heed
+
+
+class _Http(_Keyed):
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()  # type: ignore[attr-defined]
+
+    def send(self, request: Any, **options: Any) -> Any:
+        self._authorize(request)
+        options["follow_redirects"] = False
+        response: Any = outcome_of(super().send, request, **options)  # type: ignore[misc]
+        del request.headers["Authorization"]
+        if isinstance(response, BaseException):
+            raise response
+        if self._heed is not None and response.status_code in _ABOUT_THE_KEY:
+            response.read()
+            self._heed(response)
+        return response
+
+
+class _AsyncHttp(_Keyed):
+    async def send(self, request: Any, **options: Any) -> Any:
+        self._authorize(request)
+        options["follow_redirects"] = False
+        try:
+            response = await super().send(request, **options)  # type: ignore[misc]
+        except BaseException as error:
+            response = without_trace(error)
+        del request.headers["Authorization"]
+        if isinstance(response, BaseException):
+            raise response
+        if self._heed is not None and response.status_code in _ABOUT_THE_KEY:
+            await response.aread()
+            self._heed(response)
+        return response

@@ -25,6 +25,7 @@ from ..errors import (
 from ..secret import HoldsSecret
 from .answers import MAX_ANSWER_BYTES, about_key, decode_body, error_from
 from .connections import Adapter
+from .credentials import authorizer
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .outcome import without_trace
 from .transport import Transport, failure_of, is_network_error, is_timeout
@@ -75,7 +76,7 @@ class APISession(HoldsSecret, requests.Session):
         super().__init__()
         self._transport = transport
         self._root = f"{transport.base_url}/api/v1/"
-        self._authorize = _authorizer(api_key)
+        self._authorize = authorizer(api_key)
         self._on_rejected = on_rejected
         self._timeout = (CONNECT_SECONDS, READ_SECONDS) if timeout is None else timeout
         self.trust_env = False
@@ -155,16 +156,6 @@ class APISession(HoldsSecret, requests.Session):
     def _check_address(self, url: str | None) -> None:
         if url is None or not url.startswith(self._root) or ".." in urlsplit(url).path.split("/"):
             raise ValueError(f"This session sends its key to addresses below {self._root} only")
-
-
-def _authorizer(api_key: str) -> Callable[[requests.PreparedRequest], None]:
-    """Return what puts the key on a request. A closure: no dump of attributes shows the key."""
-
-    def authorize(request: requests.PreparedRequest) -> None:
-        request.headers.pop("Cookie", None)
-        request.headers["Authorization"] = f"Bearer {api_key}"
-
-    return authorize
 
 
 def _error_in(response: requests.Response) -> OpenRouterError | None:

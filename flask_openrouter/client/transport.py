@@ -63,18 +63,7 @@ class Transport:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = create_urllib3_context()
-        bundle = self._environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
-        try:
-            if os.path.isdir(bundle):
-                context.load_verify_locations(capath=bundle)
-            else:
-                context.load_verify_locations(cafile=bundle)
-        except OSError:
-            raise ConfigurationError(
-                f"The certificate bundle of the environment ({', '.join(CA_VARIABLES)}) cannot be "
-                "read; correct or unset it"
-            ) from None
+        context = tls_context(self._environment)
         context.sslsocket_class = LimitedSSLSocket
         return context
 
@@ -130,6 +119,26 @@ class Transport:
         finally:
             # Back to the pool if the answer was read to its end, otherwise closed.
             response.close()
+
+
+def tls_context(environment: Environment) -> ssl.SSLContext:
+    """Return what trusts the authorities that the environment names, and demands a certificate.
+
+    :raises ConfigurationError: if they cannot be read.
+    """
+    context = create_urllib3_context()
+    bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
+    try:
+        if os.path.isdir(bundle):
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except OSError:
+        raise ConfigurationError(
+            f"The certificate bundle of the environment ({', '.join(CA_VARIABLES)}) cannot be "
+            "read; correct or unset it"
+        ) from None
+    return context
 
 
 def read_body(response: requests.Response) -> bytes | None:

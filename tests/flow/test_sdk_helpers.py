@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from flask import Flask, Response, stream_with_context
@@ -165,3 +167,35 @@ def test_a_refusal_that_is_not_about_the_key_stays_the_packages_own(
     with emulator.faults(status=403, body=body, times=None), pytest.raises(ForbiddenResponseError):
         visitor.get("/sdk")
     assert visitor.key is not None
+
+
+def test_with_closes_what_the_app_did_not_bring(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    closed = []
+
+    @app.get("/closed")
+    @requires_openrouter_key
+    def closed_here() -> str:
+        with current_openrouter.openai() as client:
+            pass
+        closed.append(client.is_closed())
+        with current_openrouter.sdk() as sdk:
+            ours = sdk.sdk_configuration.client
+        closed.append(ours.is_closed)
+
+        async def close() -> None:
+            async with current_openrouter.sdk() as sdk:
+                ours = sdk.sdk_configuration.async_client
+            closed.append(ours.is_closed)
+
+        asyncio.run(close())
+        with httpx.Client() as of_the_app:
+            with current_openrouter.sdk(client=of_the_app):
+                pass
+            closed.append(of_the_app.is_closed)
+        return "ok"
+
+    visitor.connect(emulator)
+    assert visitor.get("/closed").text == "ok"
+    assert closed == [True, True, True, False]

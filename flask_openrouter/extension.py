@@ -77,19 +77,15 @@ class OpenRouterAuth:
     def init_app(self, app: Flask) -> None:
         """Read the ``OPENROUTER_*`` settings of this app and register routes, commands and names.
 
-        Raises :class:`ConfigurationError` when a setting is wrong, or the app has the extension
-        already.
+        Raises :class:`ConfigurationError` when a setting is wrong, or the app cannot have the
+        extension, or has it already.
         """
         if not isinstance(app, Flask):
             raise ConfigurationError(
                 f"init_app needs the Flask app, not {type(app).__name__}. With an app factory,"
                 " create OpenRouterAuth() without arguments and call init_app(app) there."
             )
-        if EXTENSION_KEY in app.extensions:
-            raise ConfigurationError(
-                "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
-                " and either pass the app or call init_app."
-            )
+        _check_app(app)
         settings = Settings.from_config(app.config)
         _warn_of_session_cookie(app, settings.callback_url or "")
         # Not the requests alone: a proxy that speaks https for the app may not tell.
@@ -103,7 +99,7 @@ class OpenRouterAuth:
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
         cipher = KeyCipher(settings.encryption_keys)
-        app.extensions[EXTENSION_KEY] = Services(
+        services = Services(
             settings=settings,
             url_prefix=self._url_prefix,
             client=OpenRouterClient(
@@ -135,6 +131,8 @@ class OpenRouterAuth:
             clock=self._clock,
         )
         app.register_blueprint(create_blueprint(self._url_prefix))
+        # Not before: Flask refuses blueprints when the app has begun to answer requests.
+        app.extensions[EXTENSION_KEY] = services
         app.cli.add_command(create_commands())
         add_template_names(app)
 
@@ -186,6 +184,25 @@ class OpenRouterAuth:
         if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
             owner_id = check_app_user(owner_id)
         return Connection(this_app(), owner_id)
+
+
+def _check_app(app: Flask) -> None:
+    if EXTENSION_KEY in app.extensions:
+        raise ConfigurationError(
+            "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
+            " and either pass the app or call init_app."
+        )
+    if "openrouter" in app.blueprints:
+        raise ConfigurationError(
+            "This app has a blueprint named 'openrouter' already, and the routes of this extension"
+            " need the name, as in url_for('openrouter.login'). Give yours another one."
+        )
+    if app.url_map.host_matching:
+        raise ConfigurationError(
+            "In an app with host_matching=True a route without a host is never found, and those of"
+            " this extension have none. Create the app without it, or put the views that use"
+            " OpenRouter into an app of their own."
+        )
 
 
 def _check_storage(storage: object) -> None:

@@ -86,7 +86,9 @@ def emulator_command(host: str, port: int, **settings: Any) -> None:
             click.echo("OpenRouter emulator, for development and tests. Its keys are fake, and")
             click.echo("nothing leaves this machine. Point an app at it with this setting:")
             click.echo(f'\n    app.config["OPENROUTER_BASE_URL"] = "{emulator.url}"\n')
-            click.echo("or, where the app calls app.config.from_prefixed_env(), in the environment:")
+            click.echo(
+                "or, where the app calls app.config.from_prefixed_env(), in the environment:"
+            )
             click.echo(f"\n    FLASK_OPENROUTER_BASE_URL={emulator.url}\n")
             click.echo("Press Ctrl+C to stop.")
             _wait()

@@ -6,13 +6,14 @@ import secrets
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask
 from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth, current_openrouter
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import ConfigurationError
 from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.testing import app_config
 
 
 def new_app(emulator: Emulator, **config: Any) -> Flask:
@@ -90,6 +91,45 @@ def test_an_app_whose_settings_are_wrong_gets_nothing(emulator: Emulator) -> Non
     app.config["OPENROUTER_LOGIN_MAX_AGE"] = 60
     OpenRouterAuth(app)
     assert connected_key(app, emulator)
+
+
+def test_an_app_with_a_blueprint_of_our_name_gets_nothing(emulator: Emulator) -> None:
+    app = new_app(emulator)
+    theirs = Blueprint("openrouter", __name__)
+    app.register_blueprint(theirs)
+    rules = list(app.url_map.iter_rules())
+    with pytest.raises(ConfigurationError) as refused:
+        OpenRouterAuth(app)
+    assert str(refused.value) == (
+        "This app has a blueprint named 'openrouter' already, and the routes of this extension need"
+        " the name, as in url_for('openrouter.login'). Give yours another one."
+    )
+    assert "openrouter" not in app.extensions
+    assert app.blueprints == {"openrouter": theirs}
+    assert list(app.url_map.iter_rules()) == rules
+    assert "openrouter" not in app.cli.commands
+
+
+def test_an_app_that_flask_refuses_to_change_gets_nothing(emulator: Emulator) -> None:
+    app = new_app(emulator)
+    app.test_client().get("/")
+    with pytest.raises(AssertionError, match="register_blueprint"):
+        OpenRouterAuth(app)
+    assert "openrouter" not in app.extensions
+
+
+def test_an_app_whose_routes_have_hosts_is_refused(emulator: Emulator) -> None:
+    """Werkzeug never finds a route without a host there: the login would be 404."""
+    app = Flask("hosts", host_matching=True, static_host="app.example")
+    app.config.update(app_config(emulator))
+    with pytest.raises(ConfigurationError) as refused:
+        OpenRouterAuth(app)
+    assert str(refused.value) == (
+        "In an app with host_matching=True a route without a host is never found, and those of"
+        " this extension have none. Create the app without it, or put the views that use"
+        " OpenRouter into an app of their own."
+    )
+    assert "openrouter" not in app.extensions
 
 
 def test_settings_are_read_once(emulator: Emulator) -> None:

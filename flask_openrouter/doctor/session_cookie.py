@@ -36,7 +36,8 @@ def check_attributes(case: Case) -> Iterator[Finding]:
     """Find attributes with which no browser takes or returns the cookie, wherever the site is."""
     app, interface = case.app, case.app.session_interface
     is_secure = interface.get_cookie_secure(app)
-    same_site = str(interface.get_cookie_samesite(app)).lower()
+    value = interface.get_cookie_samesite(app)
+    same_site = str(value).lower()
     if same_site == "strict":
         yield problem(
             "session_cookie_samesite",
@@ -44,7 +45,14 @@ def check_attributes(case: Case) -> Iterator[Finding]:
             " comes back from OpenRouter, and no login can be finished.",
             "Set SESSION_COOKIE_SAMESITE = 'Lax'.",
         )
-    elif same_site == "none" and interface.get_cookie_samesite(app) and not is_secure:
+    elif same_site not in ("lax", "none"):
+        yield problem(
+            "session_cookie_samesite",
+            f"SESSION_COOKIE_SAMESITE is {value!r}; there are 'Lax', 'Strict' and 'None'. With"
+            " anything else saving the session fails.",
+            "Set SESSION_COOKIE_SAMESITE = 'Lax'.",
+        )
+    elif same_site == "none" and value and not is_secure:
         yield problem(
             "session_cookie_samesite",
             "SESSION_COOKIE_SAMESITE is 'None' without SESSION_COOKIE_SECURE: browsers drop such a"

@@ -21,7 +21,15 @@ def test_samesite_none_without_secure_is_a_problem(make_app: Any, diagnose: Any)
     diagnosis.says("session_cookie_samesite", "'None'", "SESSION_COOKIE_SECURE")
 
 
-@pytest.mark.parametrize("value", ["Lax", "None", None])
+@pytest.mark.parametrize("value", ["foo", "", True])
+def test_a_samesite_that_there_is_not_is_named(value: Any, production: Any, diagnose: Any) -> None:
+    """Flask raises then, and the login fails with 500; this is why."""
+    diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
+    assert diagnosis.bad == {"session_cookie_samesite": "problem", "login_fails": "problem"}
+    diagnosis.says("session_cookie_samesite", f"is {value!r}", "'Lax'")
+
+
+@pytest.mark.parametrize("value", ["Lax", "lax", "None", None])
 def test_other_values_of_samesite_are_right_on_https(
     value: str | None, production: Any, diagnose: Any
 ) -> None:

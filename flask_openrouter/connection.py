@@ -224,12 +224,13 @@ def get_connection() -> Connection:
     # Kept with the request, not on g: g lives as long as the app context, which may be longer. And
     # looked at with the owner, who changes when the app signs somebody in or out, and the app,
     # which may serve a request as a part of another's.
-    connection: Connection | None = environ.get(_ENVIRON_KEY)
-    if connection is None or connection._app is not app or connection.owner_id != owner_id:
+    of, connection = environ.get(_ENVIRON_KEY, (None, None))
+    if of is not app or connection.owner_id != owner_id:
         # Who looks makes a page for this visitor alone, whatever tells who that is.
         forbid_sharing()
-        connection = environ[_ENVIRON_KEY] = Connection(app, owner_id)
-    return connection
+        connection = Connection(app, owner_id)
+        environ[_ENVIRON_KEY] = app, connection
+    return cast(Connection, connection)
 
 
 def look_away() -> None:

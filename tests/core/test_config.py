@@ -211,22 +211,15 @@ def test_another_provider_is_named_in_the_log(caplog: pytest.LogCaptureFixture) 
 
 
 SAMPLES = [
-    # Flask's documentation, as bytes, as text, and as an environment file would have it.
-    *(b'_5#y2L"F4Q8z\n\xec]/', '_5#y2L"F4Q8z\n\xec]/', r"""b'_5#y2L"F4Q8z\n\xec]/'"""),
+    # Flask's documentation, as bytes, as text, and with its escapes written out.
+    *(b'_5#y2L"F4Q8z\n\xec]/', '_5#y2L"F4Q8z\n\xec]/', r'_5#y2L"F4Q8z\n\xec]/'),
     "A0Zr98j/3yX R~XHH!jmN]LWX/,?RT",
     "192B9BDD22AB9ED4D12E236C78AFCB9A393EC15F71BBF5DC987D54727823BCBF",
-    # Tutorials, in books and videos; other extensions' documentation; what generators write.
+    # Tutorials, in books and videos, and other extensions' documentation.
     *("hard to guess string", "Hard_To_Guess_String!", "you-will-never-guess"),
-    *("super secret string", "a hard to guess string", "!secret-key-please-change!"),
     *("5791628bb0b13ce0c676dfde280ba245", "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw"),
     *("your_secret_key_here", "YOUR SECRET KEY HERE", "<your-secret-key>", "my-super-secret-key"),
-    *("thisISaSECRET_1234", "this is my secret key", "a-very-secret-key-that-you-should-change"),
-    *("dev-secret-key-change-in-production", "super-secret-key-change-in-production"),
-    *("dev-key-change-me!", "please-change-this-to-something-random", "replace-this-in-production"),
-    *("CHANGE_ME_TO_A_COMPLEX_RANDOM_SECRET", "YOUR_OWN_RANDOM_GENERATED_SECRET_KEY"),
-    *("supersecretkey2024", "default-secret-key", "flask-app-secret-key", "my-app-secret-key-123"),
-    *("local-development-only-change-me", "super_secret_testing_key", "passwordpassword1"),
-    *(b"secret-key-for-session", "12345678901234567890", "random string for secret key"),
+    *("dev-secret-key-change-in-production", "this is a secret key", "12345678901234567890"),
 ]
 
 

@@ -56,9 +56,8 @@ class Transport:
         if adapter is None:
             # Of threads that come first at once, one wins.
             adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
-            # What the parent process had is dropped, and its sockets closed here.
-            for parent in self._adapters.keys() - {pid}:
-                self._adapters.pop(parent, None)
+            # A new dict: what the parent process had is dropped, and its sockets closed here.
+            self._adapters = {pid: adapter}
         return adapter
 
     @cached_property

@@ -219,7 +219,7 @@ def test_r51_disconnect_takes_post_only(visitor: Visitor, emulator: Emulator) ->
 def test_r53_disconnect_is_idempotent_and_clears_only_its_own_things(
     make_app: MakeApp, emulator: Emulator
 ) -> None:
-    app = make_app(SESSION_COOKIE_NAME="host")
+    app = make_app()
 
     @app.get("/sign-in")
     def sign_in() -> str:

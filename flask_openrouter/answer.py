@@ -1,41 +1,48 @@
-"""The last word on the answer to a request: after the app's own hooks, so that they are heard."""
+"""What goes with the answer to a request, whatever the app's own hooks make of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from flask import Response, has_request_context
+from flask import Response, after_this_request, has_request_context
 
-from .current import this_app, this_request
+from .current import kept_with_request
 
 Step = Callable[[Response], object]
 
-_STEPS: Final = "flask_openrouter.steps"
-_FINISHED: Final = "flask_openrouter.finished"
+_STEPS: Final = "_openrouter_steps"
+_IS_FINISHED: Final = "_openrouter_is_finished"
 
 
 def finish_with(step: Step) -> None:
-    """Have ``step`` called with the answer: once, however often this is asked for.
+    """Have ``step`` called with the answer before the app's hooks, which see what it did.
 
-    Nothing happens when the answer is finished already.
+    And again after those that were registered later than the extension, which may have made
+    another answer: a step can be repeated.
     """
-    # By app: one app may serve a request as a part of another's.
-    steps = this_request().environ.setdefault(_STEPS, {})
-    steps.setdefault(this_app(), {})[step] = None
+    kept = kept_with_request()
+    if _STEPS not in kept:
+        kept[_STEPS] = []
+        after_this_request(_take_steps)
+    if step not in kept[_STEPS]:
+        kept[_STEPS].append(step)
 
 
 def is_open() -> bool:
     """Whether there is an answer to which something can still be added."""
-    return has_request_context() and this_request().environ.get(_FINISHED) is not this_app()
+    return has_request_context() and _IS_FINISHED not in kept_with_request()
 
 
 def finish(response: Response) -> Response:
-    """Do what is left to do, once the app's own hooks are through."""
-    app, environ = this_app(), this_request().environ
-    environ[_FINISHED] = app
-    steps = environ.get(_STEPS)
-    if steps is not None:
-        for step in steps.get(app, ()):
-            step(response)
+    """Add what is missing after the app's hooks."""
+    kept = kept_with_request()
+    kept[_IS_FINISHED] = True
+    return _take_steps(response) if _STEPS in kept else response
+
+
+def _take_steps(response: Response) -> Response:
+    steps: list[Step] = kept_with_request()[_STEPS]
+    for step in steps:
+        step(response)
     return response

@@ -8,9 +8,9 @@ from typing import Final
 from flask import Response
 
 from .answer import finish_with
-from .current import this_request
+from .current import kept_with_request
 
-_ENVIRON_KEY: Final = "flask_openrouter.no_store"
+_NO_STORE: Final = "_openrouter_no_store"
 #: A view that says one of these has decided who may keep its answer.
 _SAYS_WHO: Final = re.compile(r"public|private|no-store", re.I)
 
@@ -21,7 +21,7 @@ def forbid_sharing(*, no_store: bool = False) -> None:
     ``no_store``: and that nobody keeps it, unless the view itself says how long it may be kept.
     """
     if no_store:
-        this_request().environ[_ENVIRON_KEY] = True
+        kept_with_request()[_NO_STORE] = True
     finish_with(_declare)
 
 
@@ -36,12 +36,10 @@ def vary_by_cookie(response: Response) -> None:
 
 
 def _declare(response: Response) -> None:
-    for name, value in response.headers:
-        if name.lower() == "cache-control":
-            if not _SAYS_WHO.search(value):
-                response.headers.set(name, f"{value}, private")
-            break
-    else:
-        no_store = _ENVIRON_KEY in this_request().environ
+    said = ", ".join(response.headers.getlist("Cache-Control"))
+    if not said:
+        no_store = _NO_STORE in kept_with_request()
         response.headers.add("Cache-Control", "no-store" if no_store else "private")
+    elif not _SAYS_WHO.search(said):
+        response.headers["Cache-Control"] = f"{said}, private"
     vary_by_cookie(response)

@@ -16,7 +16,7 @@ from .answer import is_open
 from .caching import forbid_sharing
 from .client.attribution import attribution_headers
 from .client.credentials import hash_of_key
-from .current import this_app, this_request
+from .current import kept_with_request, this_app
 from .errors import KeyRejectedError, NotConnectedError
 from .services import EXTENSION_KEY, Services, get_services
 from .signals import key_disconnected
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("flask_openrouter")
 
-_ENVIRON_KEY: Final = "flask_openrouter.connection"
-_LOOK_AWAY_KEY: Final = "flask_openrouter.look_away"
+_CONNECTION: Final = "_openrouter_connection"
+_LOOK_AWAY: Final = "_openrouter_look_away"
 
 
 class Connection:
@@ -194,20 +194,23 @@ class Connection:
         if self.owner_id is None:
             return
         owners, was_connected = self._services.owners, bool(self)
-        if was_connected:
-            self._forgotten_hash = self.key_hash
+        key_hash = self.key_hash if was_connected else None
         is_current = has_request_context() and self.owner_id == owners.current()
         self._services.vault.forget(self.owner_id)
-        # What is cached: nothing is stored any more, and a session would still have the key.
-        vars(self).pop("session", None)
-        vars(self)["_record"] = None
+        self._empty(key_hash)
         if is_current:
             owners.remember(None)
-            # A browser whose key is forgotten is another owner from here on.
-            get_connection()._forgotten_hash = self._forgotten_hash
+            # Another object, or another owner: a browser whose key is forgotten is nobody.
+            get_connection()._empty(key_hash)
         if was_connected:
             logger.info("A key was forgotten (%s).", reason)
             send(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
+
+    def _empty(self, key_hash: str | None) -> None:
+        # What is cached: nothing is stored any more, and a session would still have the key.
+        vars(self).pop("session", None)
+        vars(self)["_record"] = None
+        self._forgotten_hash = key_hash
 
 
 def get_connection() -> Connection:
@@ -217,30 +220,27 @@ def get_connection() -> Connection:
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
             " auth.for_owner(owner_id)."
         )
-    app, environ = this_app(), this_request().environ
-    if _LOOK_AWAY_KEY in environ:
-        return Connection(app, None)
+    kept = kept_with_request()
+    if _LOOK_AWAY in kept:
+        return Connection(this_app(), None)
     owner_id = get_services().owners.current()
-    # Kept with the request, not on g: g lives as long as the app context, which may be longer. And
-    # looked at with the owner, who changes when the app signs somebody in or out, and the app,
-    # which may serve a request as a part of another's.
-    of, connection = environ.get(_ENVIRON_KEY, (None, None))
-    if of is not app or connection.owner_id != owner_id:
+    connection: Connection | None = kept.get(_CONNECTION)
+    # The owner changes when the app signs somebody in or out.
+    if connection is None or connection.owner_id != owner_id:
         # Who looks makes a page for this visitor alone, whatever tells who that is.
         forbid_sharing()
-        connection = Connection(app, owner_id)
-        environ[_ENVIRON_KEY] = app, connection
-    return cast(Connection, connection)
+        connection = kept[_CONNECTION] = Connection(this_app(), owner_id)
+    return connection
 
 
 def look_away() -> None:
     """Let the rest of this request see nobody connected, without asking whether that is so."""
-    this_request().environ[_LOOK_AWAY_KEY] = True
+    kept_with_request()[_LOOK_AWAY] = True
 
 
 def drop_connection() -> None:
     """Let this request read the key anew: another one has been stored."""
-    this_request().environ.pop(_ENVIRON_KEY, None)
+    kept_with_request().pop(_CONNECTION, None)
 
 
 #: The connection of this request's visitor; false when they have not connected.

@@ -226,7 +226,7 @@ def _place_of(app: Flask) -> str:
     Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
     """
     name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
-    path = app.session_interface.get_cookie_path(app)
+    path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
     if (name, path) == ("session", "/"):
         return ""
     return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"

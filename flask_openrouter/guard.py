@@ -109,7 +109,7 @@ def _guard(
     # See refuse_open_view: a route that was given the bare view must not serve it.
     guarded.__dict__.pop(_MARK, None)
     bare: Any = view
-    while inspect.isfunction(bare):
+    while inspect.isfunction(bare) and _MARK not in bare.__dict__:
         bare.__dict__[_MARK] = True
         # Other decorators may stand between the route's and ours.
         bare = getattr(bare, "__wrapped__", None)
@@ -189,6 +189,8 @@ def refuse_open_view() -> None:
 
 def protect(blueprint: Blueprint) -> None:
     """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one.
+
+    Handlers of errors that the blueprint registers afterwards win over what the guard does.
 
     Raises TypeError for anything else: guarding a whole app would guard the login, too.
     """

@@ -12,7 +12,7 @@ MAX_NEXT_LENGTH = 1024
 
 # One slash, not two; and nowhere a backslash, which browsers take for a slash, or a control
 # character, for they delete tabs and newlines before they look.
-_LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*", re.A)
+_LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
 # What needs no encoding: most addresses.
 _URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?")
 # The same, seen through one layer of percent-encoding, which servers and frameworks may remove.

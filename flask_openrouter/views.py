@@ -48,6 +48,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.get("/disconnected")(disconnected)
     blueprint.get("/status")(status)
     blueprint.before_app_request(guard.refuse_open_view)
+    # Flask calls hooks from the last to the first: those that the app registers later come before.
     blueprint.after_app_request(answer.finish)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
     blueprint.app_errorhandler(OutOfCreditError)(show_error)

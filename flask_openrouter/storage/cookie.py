@@ -15,7 +15,7 @@ from werkzeug.http import dump_cookie
 
 from ..answer import finish_with, is_open
 from ..caching import forbid_sharing, vary_by_cookie
-from ..current import this_app, this_request
+from ..current import kept_with_request, this_app, this_request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
 BROWSER: Final = "browser:"
@@ -32,7 +32,7 @@ class ExtensionCookie:
         self._max_age = max_age
         self._is_always_secure = is_secure
         self._name = f"openrouter{suffix}"
-        self._environ_key = f"flask_openrouter.cookie{suffix}"
+        self._value_key = f"_openrouter_cookie{suffix}"
 
     @property
     def name(self) -> str:
@@ -43,23 +43,23 @@ class ExtensionCookie:
         """Return the value, as this request has set it or else as the browser sent it."""
         if not has_request_context():
             return None
-        request = this_request()
-        value: str | None = request.environ.get(self._environ_key)
+        kept = kept_with_request()
+        value: str | None = kept.get(self._value_key)
         if value is None:
             # Whatever comes of it is for this browser alone: no cache may hand it to another.
             forbid_sharing()
-            value = request.environ[self._environ_key] = request.cookies.get(self.name, "")
+            value = kept[self._value_key] = this_request().cookies.get(self.name, "")
         return value or None
 
     def write(self, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        this_request().environ[self._environ_key] = value
+        kept_with_request()[self._value_key] = value
         finish_with(self._send)
 
     def _send(self, response: Response) -> None:
-        value = this_request().environ[self._environ_key]
+        name, value = self.name, kept_with_request()[self._value_key]
         cookie = dump_cookie(
-            self.name,
+            name,
             value,
             max_age=self._max_age if value else 0,
             # Every browser of today obeys Max-Age, and bytes count: no Expires besides.
@@ -69,7 +69,10 @@ class ExtensionCookie:
             httponly=True,
             samesite="Lax",
         )
-        response.headers.add("Set-Cookie", cookie)
+        # One of ours is there if a hook of the app has changed the value since.
+        cookies = response.headers.getlist("Set-Cookie")
+        others = [line for line in cookies if not line.startswith(f"{name}=")]
+        response.headers.setlist("Set-Cookie", [*others, cookie])
         vary_by_cookie(response)
 
     def _is_secure(self) -> bool:

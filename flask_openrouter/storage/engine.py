@@ -171,7 +171,7 @@ def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
 
     # Readers then never wait for a writer, not even for one that holds its lock for long.
     cursor = connection.cursor()
-    # Refused while somebody else writes, or does the same. The file keeps what one of them sets.
+    # Refused while somebody else writes, or does the same: the next connection tries again.
     with suppress(OperationalError):
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,7 +13,8 @@ from flask import Flask, Response, request, send_file, stream_with_context
 from visitor import NAVIGATE, Visitor
 from werkzeug.wrappers import Response as AnyResponse
 
-from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
+from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import KeyRejectedError, KeyStorageError
 from flask_openrouter.signals import key_disconnected
 from flask_openrouter.storage.memory import MemoryStorage
@@ -58,20 +61,135 @@ def test_a_file_that_a_guarded_view_sends_is_private(site: Any) -> None:
         assert answer.data == Path(__file__).read_bytes()
 
 
-def test_a_hook_after_the_view_may_look_and_disconnect(site: Any) -> None:
-    @site.app.after_request
-    def look(response: Response) -> Response:
+Hook = Callable[[Response], Response]
+
+
+def visitor_of_site_with_hook(emulator: Emulator, hook: Hook, *, is_first: bool = False) -> Visitor:
+    """Of an app with a hook that was registered after the extension, or before it."""
+    app = Flask("site")
+    app.config.update(SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url, DEBUG=True)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    if is_first:
+        app.after_request(hook)
+    OpenRouterAuth(app)
+    if not is_first:
+        app.after_request(hook)
+    app.add_url_rule("/guarded", "guarded", requires_openrouter_key(lambda: "guarded"))
+    app.add_url_rule("/", "home", lambda: "home")
+    return Visitor(app)
+
+
+def test_a_hook_after_the_view_may_look_and_disconnect(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
         response.headers["X-Connected"] = str(bool(current_openrouter))
         if request.path == "/leave":
             current_openrouter.disconnect()
         return response
 
-    site.connect()
-    answer = site.visitor.get("/")
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    answer = visitor.get("/")
     assert answer.headers["X-Connected"] == "True"
     assert "Cookie" in answer.vary
-    site.visitor.get("/leave")
-    assert site.visitor.get("/").headers["X-Connected"] == "False"
+    assert answer.headers["Cache-Control"] == "private"
+    assert len(visitor.get("/leave").headers.getlist("Set-Cookie")) == 1
+    assert visitor.get("/").headers["X-Connected"] == "False"
+
+
+def test_a_hook_that_comes_after_ours_is_too_late_to_disconnect(emulator: Emulator) -> None:
+    caught: list[Exception] = []
+
+    def hook(response: Response) -> Response:
+        if request.path == "/leave":
+            with pytest.raises(KeyStorageError) as error:
+                current_openrouter.disconnect()
+            caught.append(error.value)
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=True)
+    visitor.connect(emulator)
+    visitor.get("/leave")
+    assert len(caught) == 1
+    assert visitor.key is not None
+
+
+def test_a_cookie_that_was_written_twice_is_sent_once(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        if request.path == "/openrouter/callback":
+            current_openrouter.disconnect()
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    names = [
+        line.partition("=")[0] for line in visitor.connect(emulator).headers.getlist("Set-Cookie")
+    ]
+    assert sorted(names) == ["openrouter", "openrouter-done", "session"]
+    assert visitor.key is None
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hook_that_fails_costs_nobody_a_key_or_a_disconnect(
+    is_first: bool, emulator: Emulator
+) -> None:
+    """Flask calls the hooks again for the page that says so."""
+
+    def hook(response: Response) -> Response:
+        if request.path.startswith("/openrouter/") and request.path != "/openrouter/login":
+            raise OSError("the log is full")
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=is_first)
+    assert visitor.connect(emulator).status_code == 500
+    assert visitor.key is not None
+    assert visitor.post("/openrouter/disconnect").status_code == 500
+    assert visitor.key is None
+
+
+def test_a_hook_that_makes_another_answer_keeps_our_cookies(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        return Response(response.get_data(), response.status, {"Location": response.location or ""})
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.get(emulator.approve(visitor.start()))
+    assert visitor.key is not None
+    assert visitor.get("/guarded").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hook_for_all_pages_does_not_open_a_guarded_one(
+    is_first: bool, emulator: Emulator
+) -> None:
+    def hook(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "public, max-age=60")
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=is_first)
+    visitor.connect(emulator)
+    assert visitor.get("/guarded").headers["Cache-Control"] == "no-store"
+    assert visitor.get("/").headers["Cache-Control"] == "public, max-age=60"
+
+
+def test_a_hook_that_says_how_long_and_not_who_is_heard(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        response.headers["Cache-Control"] = "max-age=60"
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    assert visitor.get("/guarded").headers["Cache-Control"] == "max-age=60, private"
+
+
+def test_what_a_view_says_in_two_lines_counts_as_one(site: Any) -> None:
+    def view() -> Response:
+        answer = Response("x")
+        answer.headers.add("Cache-Control", "no-cache")
+        answer.headers.add("Cache-Control", "no-store")
+        return answer
+
+    site.app.add_url_rule("/view", "view", requires_openrouter_key(view))
+    site.connect()
+    lines = site.visitor.get("/view").headers.getlist("Cache-Control")
+    assert lines == ["no-cache", "no-store"]
 
 
 def _streamed(site: Any, caught: list[Exception]) -> None:
@@ -138,6 +256,22 @@ def test_a_dead_key_is_found_while_streaming_and_forgotten_by_the_next_request(s
     site.emulator.revoke(site.issued_key())
     assert site.visitor.get("/words").text == "adead"
     assert site.visitor.get("/usage").status_code == 303
+    assert site.visitor.key is None
+
+
+def test_an_app_that_asks_itself_sends_what_it_was_told(site: Any) -> None:
+    @site.app.before_request
+    def look() -> None:
+        bool(current_openrouter)
+
+    @site.app.post("/v1/leave")
+    def leave() -> Response:
+        environ = {**request.environ, "PATH_INFO": "/openrouter/disconnect"}
+        inner = AnyResponse.from_app(site.app.wsgi_app, environ)
+        return Response(inner.get_data(), inner.status, inner.headers)
+
+    site.connect()
+    site.visitor.post("/v1/leave")
     assert site.visitor.key is None
 
 

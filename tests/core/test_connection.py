@@ -125,6 +125,24 @@ def test_the_storage_is_read_once_for_a_request(make_site: Any) -> None:
     assert storage.reads == 1
 
 
+def test_whoever_disconnects_an_owner_in_a_request_is_believed_there(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "ada")
+
+    @site.app.post("/leave/<way>")
+    def leave(way: str) -> str:
+        assert current_openrouter.session
+        other = site.auth.for_owner("ada") if way == "owner" else current_openrouter.detach()
+        other.disconnect()
+        with pytest.raises(NotConnectedError):
+            _ = current_openrouter.session
+        return str(bool(current_openrouter))
+
+    for way in ("owner", "detach"):
+        site.connect()
+        assert site.visitor.post(f"/leave/{way}").text == "False"
+
+
 def test_disconnecting_in_a_view_is_seen_at_once(site: Any) -> None:
     @site.app.post("/leave")
     def leave() -> str:

@@ -210,6 +210,10 @@ def wrapped(view: Callable[[], str]) -> Callable[[], str]:
     return functools.wraps(view)(lambda: view())
 
 
+def wraps_itself(view: Callable[[], str]) -> Callable[[], str]:
+    return functools.update_wrapper(view, view)
+
+
 WRONG_ORDERS: list[Callable[[Flask, Callable[[], str]], None]] = [
     lambda app, view: requires_openrouter_key(app.get("/view")(view)),
     lambda app, view: requires_openrouter_key()(app.get("/view")(view)),
@@ -248,6 +252,14 @@ def test_a_guard_above_a_route_of_a_blueprint_is_an_error_as_well(site: Any, ran
     with pytest.raises(RuntimeError, match=r"'pages\.view' is not guarded"):
         site.visitor.get("/view")
     assert ran == []
+
+
+def test_a_function_that_wraps_itself_is_guarded_all_the_same(site: Any, ran: Ran) -> None:
+    def view() -> str:
+        return ran()
+
+    site.app.add_url_rule("/view", "view", requires_openrouter_key(wraps_itself(view)))
+    check(site, ran)
 
 
 def test_a_guard_between_other_decorators_stands_well(site: Any, ran: Ran) -> None:

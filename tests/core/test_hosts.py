@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 from flask import Flask, Response, g, request, session
-from flask.sessions import SessionInterface, SessionMixin
+from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
 from visitor import NAVIGATE, Visitor
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
@@ -72,6 +72,20 @@ class ServerSideSessions(SessionInterface):
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         pass
+
+
+def test_a_session_may_choose_its_path_by_the_request(make_app: MakeApp) -> None:
+    class ByMount(SecureCookieSessionInterface):
+        def get_cookie_path(self, app: Flask) -> str:
+            return request.script_root or "/"
+
+    class Interfaced(Flask):
+        session_interface = ByMount()
+
+    app = Interfaced("interfaced")
+    app.config.update(TESTING=True, SECRET_KEY="s" * 16)
+    OpenRouterAuth(app)
+    assert app.test_client().get("/openrouter/login").status_code == 303
 
 
 @pytest.mark.parametrize("in_cookie", [True, False])

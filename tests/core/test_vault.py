@@ -246,10 +246,15 @@ class TestReencryption:
 
 def test_a_back_end_that_never_replaces_does_not_keep_a_rotation_for_ever() -> None:
     class Stubborn(MemoryStorage):
+        tries = 0
+
         def replace(self, owner_id: str, old: str, new: str) -> bool:
+            self.tries += 1
             return False
 
     storage = Stubborn()
     vault(storage, OLD).save("A", RECORD)
-    with pytest.raises(KeyStorageError, match="again and again"):
+    message = r"^The key changed again and again while it was to be re-encrypted\.$"
+    with pytest.raises(KeyStorageError, match=message):
         vault(storage, NEW, OLD).reencrypt("A")
+    assert storage.tries == 10

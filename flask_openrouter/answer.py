@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from flask import Response, after_this_request, has_request_context
@@ -10,6 +11,8 @@ from flask import Response, after_this_request, has_request_context
 from .current import kept_with_request
 
 Step = Callable[[Response], object]
+#: Each step, and the answer with which it was called last.
+Steps = dict[Step, Response | None]
 
 _STEPS: Final = "_openrouter_steps"
 _IS_FINISHED: Final = "_openrouter_is_finished"
@@ -18,15 +21,15 @@ _IS_FINISHED: Final = "_openrouter_is_finished"
 def finish_with(step: Step) -> None:
     """Have ``step`` called with the answer before the app's hooks, which see what it did.
 
-    And again after those that were registered later than the extension, which may have made
-    another answer: a step can be repeated.
+    After those that were registered later than the extension, if it was one of them that asked for
+    it; and again if they made another answer.
     """
     kept = kept_with_request()
-    if _STEPS not in kept:
-        kept[_STEPS] = []
-        after_this_request(_take_steps)
-    if step not in kept[_STEPS]:
-        kept[_STEPS].append(step)
+    steps: Steps | None = kept.get(_STEPS)
+    if steps is None:
+        steps = kept[_STEPS] = {}
+        after_this_request(partial(_take, steps))
+    steps[step] = None
 
 
 def is_open() -> bool:
@@ -38,11 +41,13 @@ def finish(response: Response) -> Response:
     """Add what is missing after the app's hooks."""
     kept = kept_with_request()
     kept[_IS_FINISHED] = True
-    return _take_steps(response) if _STEPS in kept else response
+    return _take(kept.get(_STEPS, {}), response)
 
 
-def _take_steps(response: Response) -> Response:
-    steps: list[Step] = kept_with_request()[_STEPS]
-    for step in steps:
-        step(response)
+def _take(steps: Steps, response: Response) -> Response:
+    # A copy: threads of the app may share the request.
+    for step, answer in [*steps.items()]:
+        if answer is not response:
+            steps[step] = response
+            step(response)
     return response

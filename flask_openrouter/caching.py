@@ -27,19 +27,18 @@ def forbid_sharing(*, no_store: bool = False) -> None:
 
 def vary_by_cookie(response: Response) -> None:
     """Tell caches that this response is for this browser alone."""
-    for name, value in response.headers:
-        if name.lower() == "vary":
-            if value != "Cookie":
-                response.vary.add("Cookie")
-            return
-    response.headers.add("Vary", "Cookie")
+    said = response.headers.getlist("Vary")
+    if not said:
+        response.headers.add("Vary", "Cookie")
+    elif said != ["Cookie"]:
+        response.vary.add("Cookie")
 
 
 def _declare(response: Response) -> None:
-    said = ", ".join(response.headers.getlist("Cache-Control"))
+    said = response.headers.getlist("Cache-Control")
     if not said:
         no_store = _NO_STORE in kept_with_request()
         response.headers.add("Cache-Control", "no-store" if no_store else "private")
-    elif not _SAYS_WHO.search(said):
-        response.headers["Cache-Control"] = f"{said}, private"
+    elif not _SAYS_WHO.search(" ".join(said)):
+        response.headers["Cache-Control"] = ", ".join((*said, "private"))
     vary_by_cookie(response)

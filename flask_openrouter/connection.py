@@ -213,8 +213,11 @@ class Connection:
         self._forgotten_hash = key_hash
 
 
-def get_connection() -> Connection:
-    """Return the connection of this request's visitor."""
+def get_connection(*, no_store: bool = False) -> Connection:
+    """Return the connection of this request's visitor, whose answer is for this browser alone.
+
+    ``no_store``: and nobody keeps it; see :func:`~flask_openrouter.caching.forbid_sharing`.
+    """
     if not has_request_context():
         raise RuntimeError(
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
@@ -225,10 +228,11 @@ def get_connection() -> Connection:
         return Connection(this_app(), None)
     owner_id = get_services().owners.current()
     connection: Connection | None = kept.get(_CONNECTION)
+    if connection is None or no_store:
+        # Whatever tells who it is: a cookie, or something else that the app knows.
+        forbid_sharing(no_store=no_store)
     # The owner changes when the app signs somebody in or out.
     if connection is None or connection.owner_id != owner_id:
-        # Who looks makes a page for this visitor alone, whatever tells who that is.
-        forbid_sharing()
         connection = kept[_CONNECTION] = Connection(this_app(), owner_id)
     return connection
 

@@ -9,7 +9,6 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from flask import Blueprint, Response, jsonify
 
-from .caching import forbid_sharing
 from .callbacks import call
 from .connection import get_connection
 from .current import this_app, this_request
@@ -120,8 +119,7 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
     """Return the answer for a visitor without a key, or None when the view may run."""
     if this_request().method == "OPTIONS":
         return None
-    forbid_sharing(no_store=True)
-    if get_connection():
+    if get_connection(no_store=True):
         return None
     return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
 

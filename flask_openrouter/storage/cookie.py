@@ -14,7 +14,7 @@ from flask import Response, has_request_context
 from werkzeug.http import dump_cookie
 
 from ..answer import finish_with, is_open
-from ..caching import forbid_sharing, vary_by_cookie
+from ..caching import vary_by_cookie
 from ..current import kept_with_request, this_app, this_request
 
 #: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
@@ -46,8 +46,6 @@ class ExtensionCookie:
         kept = kept_with_request()
         value: str | None = kept.get(self._value_key)
         if value is None:
-            # Whatever comes of it is for this browser alone: no cache may hand it to another.
-            forbid_sharing()
             value = kept[self._value_key] = this_request().cookies.get(self.name, "")
         return value or None
 

@@ -169,16 +169,6 @@ def test_a_hook_for_all_pages_does_not_open_a_guarded_one(
     assert visitor.get("/").headers["Cache-Control"] == "public, max-age=60"
 
 
-def test_a_hook_that_says_how_long_and_not_who_is_heard(emulator: Emulator) -> None:
-    def hook(response: Response) -> Response:
-        response.headers["Cache-Control"] = "max-age=60"
-        return response
-
-    visitor = visitor_of_site_with_hook(emulator, hook)
-    visitor.connect(emulator)
-    assert visitor.get("/guarded").headers["Cache-Control"] == "max-age=60, private"
-
-
 def test_what_a_view_says_in_two_lines_counts_as_one(site: Any) -> None:
     def view() -> Response:
         answer = Response("x")

@@ -17,8 +17,8 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup, escape
 
-from .gfm import gfm
 from .highlight import CLASSES, highlight_code
+from .tasks import tasks
 
 # fmt: off
 _TAGS: Final = {
@@ -103,11 +103,16 @@ class _Renderer(RendererHTML):
 
 # No reference definitions: one at the end of an answer would change what is finished above it.
 _MARKDOWN: Final = (
-    MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer)
-    .enable(["table", "strikethrough"])
+    MarkdownIt("commonmark", {"html": False, "linkify": True}, renderer_cls=_Renderer)
+    .enable(["table", "strikethrough", "linkify"])
     .disable(["reference", "html_block", "html_inline"])
-    .use(gfm)
+    .use(tasks)
 )
+# Addresses that say https are links; what only looks like one, such as script.py, is not.
+assert _MARKDOWN.linkify is not None  # noqa: S101 - markdown-it-py[linkify] is installed
+_MARKDOWN.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
+for _scheme in ("ftp:", "mailto:", "//"):
+    _MARKDOWN.linkify.add(_scheme, None)
 
 
 def _heading(tag: str) -> str:

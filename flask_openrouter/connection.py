@@ -218,12 +218,13 @@ def get_connection(*, no_store: bool = False) -> Connection:
 
     ``no_store``: and nobody keeps it; see :func:`~flask_openrouter.caching.forbid_sharing`.
     """
-    if not has_request_context():
+    try:
+        kept = kept_with_request()
+    except RuntimeError:
         raise RuntimeError(
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
             " auth.for_owner(owner_id)."
-        )
-    kept = kept_with_request()
+        ) from None
     if _LOOK_AWAY in kept:
         return Connection(this_app(), None)
     owner_id = get_services().owners.current()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from flask import Response, has_request_context
+from flask import Response
 from werkzeug.http import dump_cookie
 
 from ..answer import finish_with, is_open
@@ -41,9 +41,10 @@ class ExtensionCookie:
 
     def read(self) -> str | None:
         """Return the value, as this request has set it or else as the browser sent it."""
-        if not has_request_context():
+        try:
+            kept = kept_with_request()
+        except RuntimeError:
             return None
-        kept = kept_with_request()
         value: str | None = kept.get(self._value_key)
         if value is None:
             value = kept[self._value_key] = this_request().cookies.get(self.name, "")

@@ -210,7 +210,7 @@ class Connection:
         # What is cached: nothing is stored any more, and a session would still have the key.
         vars(self).pop("session", None)
         vars(self)["_record"] = None
-        self._forgotten_hash = key_hash
+        self._forgotten_hash = key_hash or self._forgotten_hash
 
 
 def get_connection(*, no_store: bool = False) -> Connection:

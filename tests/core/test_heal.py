@@ -71,6 +71,23 @@ def test_the_visitors_own_dead_key_is(use: str, site: Any) -> None:
     assert site.visitor.key is None
 
 
+def test_a_view_may_disconnect_by_itself_before_it_lets_the_error_go_on(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+
+    @site.app.get("/view")
+    def view() -> str:
+        try:
+            return current_openrouter.session.get("key").text
+        except KeyRejectedError:
+            current_openrouter.disconnect()
+            raise
+
+    site.connect()
+    site.emulator.revoke(site.issued_key())
+    assert site.visitor.get("/view").status_code == 303
+
+
 def test_a_detached_connection_knows_its_own_dead_key(make_site: Any) -> None:
     site = make_site({"storage": MemoryStorage()})
     site.auth.owner_loader(lambda: "alice")

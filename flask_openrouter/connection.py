@@ -227,14 +227,17 @@ def get_connection(*, no_store: bool = False) -> Connection:
         ) from None
     if _LOOK_AWAY in kept:
         return Connection(this_app(), None)
-    owner_id = get_services().owners.current()
-    connection: Connection | None = kept.get(_CONNECTION)
-    if connection is None or no_store:
+    app, owner_id = this_app(), get_services().owners.current()
+    of: Flask | None
+    connection: Connection
+    of, connection = kept.get(_CONNECTION, (None, None))
+    if of is None or no_store:
         # Whatever tells who it is: a cookie, or something else that the app knows.
         forbid_sharing(no_store=no_store)
-    # The owner changes when the app signs somebody in or out.
-    if connection is None or connection.owner_id != owner_id:
-        connection = kept[_CONNECTION] = Connection(this_app(), owner_id)
+    # The owner changes when the app signs somebody in or out; the app, when it asks another.
+    if of is not app or connection.owner_id != owner_id:
+        connection = Connection(app, owner_id)
+        kept[_CONNECTION] = app, connection
     return connection
 
 

@@ -68,7 +68,7 @@ class ExtensionCookie:
             httponly=True,
             samesite="Lax",
         )
-        # One of ours is there if a hook of the app has changed the value since.
+        # It is sent twice, before and after the app's hooks, which may have changed the value.
         cookies = response.headers.getlist("Set-Cookie")
         others = [line for line in cookies if not line.startswith(f"{name}=")]
         response.headers.setlist("Set-Cookie", [*others, cookie])

@@ -169,6 +169,42 @@ def test_a_hook_for_all_pages_does_not_open_a_guarded_one(
     assert visitor.get("/").headers["Cache-Control"] == "public, max-age=60"
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "sent"),
+    [
+        ("Cache-Control", "max-age=60", "max-age=60, private"),
+        ("Cache-Control", "no-cache", "no-cache, private"),
+        ("Cache-Control", "public", "public"),
+        ("Vary", "Accept", "Accept, Cookie"),
+    ],
+)
+def test_a_hook_that_says_something_else_is_heard_and_completed(
+    name: str, said: str, sent: str, emulator: Emulator
+) -> None:
+    def hook(response: Response) -> Response:
+        response.headers[name] = said
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    assert visitor.get("/guarded").headers[name] == sent
+
+
+def test_a_hook_that_sets_a_cookie_in_place_of_all_does_not_bring_a_key_back(
+    emulator: Emulator,
+) -> None:
+    def hook(response: Response) -> Response:
+        response.headers["Set-Cookie"] = "theme=dark"
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.app.after_request_funcs[None].remove(hook)
+    visitor.connect(emulator)
+    visitor.app.after_request_funcs[None].append(hook)
+    visitor.post("/openrouter/disconnect")
+    assert visitor.key is None
+
+
 def test_what_a_view_says_in_two_lines_counts_as_one(site: Any) -> None:
     def view() -> Response:
         answer = Response("x")
@@ -263,6 +299,26 @@ def test_an_app_that_asks_itself_sends_what_it_was_told(site: Any) -> None:
     site.connect()
     site.visitor.post("/v1/leave")
     assert site.visitor.key is None
+
+
+def test_an_app_that_is_asked_within_the_request_of_another_knows_its_own(
+    make_app: Any, emulator: Any
+) -> None:
+    inner: Flask = make_app({"storage": MemoryStorage()})
+    outer: Flask = make_app({"storage": MemoryStorage()})
+    for app in (inner, outer):
+        app.extensions["openrouter"].callbacks.owner_loader = lambda: "1"
+
+    @outer.get("/both")
+    def both() -> list[bool]:
+        first = bool(current_openrouter)
+        with inner.app_context():
+            second = bool(current_openrouter)
+        return [first, second, bool(current_openrouter)]
+
+    visitor = Visitor(outer)
+    visitor.connect(emulator)
+    assert visitor.get("/both").json == [True, False, True]
 
 
 def test_an_app_behind_an_app_has_connections_and_cookies_of_its_own(

@@ -30,6 +30,7 @@ FLOORS = {
     "": 4,
     "extension": 3,
     "config": 1,
+    "key_material": 1,
     "client": 1,
     "answer": 1,
     "caching": 1,

@@ -193,8 +193,8 @@ class Connection:
     def _forget(self, reason: str) -> None:
         if self.owner_id is None:
             return
-        owners, was_connected = self._services.owners, bool(self)
-        key_hash = self.key_hash if was_connected else None
+        owners = self._services.owners
+        key_hash = self.key_hash if self else None
         is_current = has_request_context() and self.owner_id == owners.current()
         self._services.vault.forget(self.owner_id)
         self._empty(key_hash)
@@ -202,7 +202,7 @@ class Connection:
             owners.remember(None)
             # Another object, or another owner: a browser whose key is forgotten is nobody.
             get_connection()._empty(key_hash)
-        if was_connected:
+        if key_hash is not None:
             logger.info("A key was forgotten (%s).", reason)
             send(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
 

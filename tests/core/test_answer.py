@@ -194,13 +194,13 @@ def test_a_hook_that_sets_a_cookie_in_place_of_all_does_not_bring_a_key_back(
     emulator: Emulator,
 ) -> None:
     def hook(response: Response) -> Response:
-        response.headers["Set-Cookie"] = "theme=dark"
+        if request.path == "/openrouter/disconnect":
+            response.headers["Set-Cookie"] = "theme=dark"
         return response
 
     visitor = visitor_of_site_with_hook(emulator, hook)
-    visitor.app.after_request_funcs[None].remove(hook)
     visitor.connect(emulator)
-    visitor.app.after_request_funcs[None].append(hook)
+    assert visitor.key is not None
     visitor.post("/openrouter/disconnect")
     assert visitor.key is None
 
@@ -301,13 +301,19 @@ def test_an_app_that_asks_itself_sends_what_it_was_told(site: Any) -> None:
     assert site.visitor.key is None
 
 
-def test_an_app_that_is_asked_within_the_request_of_another_knows_its_own(
-    make_app: Any, emulator: Any
-) -> None:
-    inner: Flask = make_app({"storage": MemoryStorage()})
-    outer: Flask = make_app({"storage": MemoryStorage()})
-    for app in (inner, outer):
+@pytest.fixture
+def two_apps(make_app: Any) -> tuple[Flask, Flask]:
+    """An inner and an outer app, which both call the same person 1."""
+    apps = make_app({"storage": MemoryStorage()}), make_app({"storage": MemoryStorage()})
+    for app in apps:
         app.extensions["openrouter"].callbacks.owner_loader = lambda: "1"
+    return apps
+
+
+def test_an_app_that_is_asked_within_the_request_of_another_knows_its_own(
+    two_apps: tuple[Flask, Flask], emulator: Emulator
+) -> None:
+    inner, outer = two_apps
 
     @outer.get("/both")
     def both() -> list[bool]:
@@ -322,13 +328,10 @@ def test_an_app_that_is_asked_within_the_request_of_another_knows_its_own(
 
 
 def test_an_app_behind_an_app_has_connections_and_cookies_of_its_own(
-    make_app: Any, emulator: Any
+    two_apps: tuple[Flask, Flask], emulator: Emulator
 ) -> None:
-    """Both call the same person 1, and both serve the same WSGI environment."""
-    inner: Flask = make_app({"storage": MemoryStorage()})
-    outer: Flask = make_app({"storage": MemoryStorage()})
-    for app in (inner, outer):
-        app.extensions["openrouter"].callbacks.owner_loader = lambda: "1"
+    """Both serve the same WSGI environment."""
+    inner, outer = two_apps
 
     @outer.get("/through")
     @requires_openrouter_key

@@ -11,7 +11,7 @@ import tracemalloc
 from collections.abc import Callable
 from typing import Final
 
-from flask_openrouter.services import SpentStates
+from flask_openrouter.login.spent import SpentStates
 
 from . import crowd
 from .browser import call

@@ -12,31 +12,25 @@ from werkzeug.local import LocalProxy
 # Not functools': until Python 3.12 that one lets one thread at a time read any key at all.
 from werkzeug.utils import cached_property
 
-from .answer import is_open
-from .caching import forbid_sharing
 from .client.attribution import attribution_headers
 from .client.credentials import hash_of_key
-from .current import kept_with_request, this_app
 from .errors import KeyRejectedError, NotConnectedError
-from .services import EXTENSION_KEY, Services, get_services
-from .signals import key_disconnected
+from .signals import key_disconnected, send
 from .storage.cookie import CookieStorage
 from .storage.record import KeyRecord
+from .web import EXTENSION_KEY, can_change_response, request_state, this_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blinker import NamedSignal
     from openai import OpenAI
     from openrouter import OpenRouter
 
     from .client.models import KeyInfo
     from .client.session import APISession
+    from .services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
-
-_CONNECTION: Final = "_openrouter_connection"
-_LOOK_AWAY: Final = "_openrouter_look_away"
 
 
 class Connection:
@@ -91,7 +85,7 @@ class Connection:
     @property
     def masked_key(self) -> str:
         """The key as it may be shown: ``sk-or-v1-…`` and its last four characters."""
-        api_key = self.api_key
+        api_key = self._connected().api_key
         start = "sk-or-v1-" if api_key.startswith("sk-or-v1-") else ""
         return f"{start}…{api_key[-4:]}" if len(api_key) >= len(start) + 16 else f"{start}…"
 
@@ -185,7 +179,7 @@ class Connection:
         dead as well.
         """
         vault, record = self._services.vault, self._record
-        if isinstance(vault.storage, CookieStorage) and not is_open():
+        if isinstance(vault.storage, CookieStorage) and not can_change_response():
             return
         if self.owner_id is not None and record is not None and vault.load(self.owner_id) == record:
             self._forget("rejected")
@@ -195,7 +189,7 @@ class Connection:
             return
         owners = self._services.owners
         key_hash = self.key_hash if self else None
-        is_current = has_request_context() and self.owner_id == owners.current()
+        is_current = has_request_context() and self.owner_id == owners.current(request_state())
         self._services.vault.forget(self.owner_id)
         self._empty(key_hash)
         if is_current:
@@ -214,51 +208,27 @@ class Connection:
 
 
 def get_connection(*, no_store: bool = False) -> Connection:
-    """Return the connection of this request's visitor, whose answer is for this browser alone.
+    """Return the connection of this request's visitor. The response is for this browser alone.
 
-    ``no_store``: and nobody keeps it; see :func:`~flask_openrouter.caching.forbid_sharing`.
+    ``no_store``: and no cache may store it, unless the view itself says for how long. Raises
+    RuntimeError outside of a request.
     """
-    try:
-        kept = kept_with_request()
-    except RuntimeError:
+    if not has_request_context():
         raise RuntimeError(
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
             " auth.for_owner(owner_id)."
-        ) from None
-    if _LOOK_AWAY in kept:
+        )
+    state = request_state()
+    if state.hides_connection:
         return Connection(this_app(), None)
-    app, owner_id = this_app(), get_services().owners.current()
-    of: Flask | None
-    connection: Connection
-    of, connection = kept.get(_CONNECTION, (None, None))
-    if of is None or no_store:
-        # Whatever tells who it is: a cookie, or something else that the app knows.
-        forbid_sharing(no_store=no_store)
-    # The owner changes when the app signs somebody in or out; the app, when it asks another.
-    if of is not app or connection.owner_id != owner_id:
-        connection = Connection(app, owner_id)
-        kept[_CONNECTION] = app, connection
-    return connection
-
-
-def look_away() -> None:
-    """Let the rest of this request see nobody connected, without asking whether that is so."""
-    kept_with_request()[_LOOK_AWAY] = True
-
-
-def drop_connection() -> None:
-    """Let this request read the key anew: another one has been stored."""
-    kept_with_request().pop(_CONNECTION, None)
+    if state.connection is None or no_store:
+        # Not Vary alone: the app may know the visitor by something else than a cookie.
+        state.forbid_sharing(no_store=no_store)
+    owner_id = state.services.owners.current(state)
+    if state.connection is None or state.connection.owner_id != owner_id:
+        state.connection = Connection(this_app(), owner_id)
+    return state.connection
 
 
 #: The connection of this request's visitor; false when they have not connected.
 current_openrouter: Connection = cast(Connection, LocalProxy(get_connection))
-
-
-def send(signal: NamedSignal, app: Flask, **payload: object) -> None:
-    """Send a signal from the real app. What receivers raise is logged and goes no further."""
-    for receiver in signal.receivers_for(app):
-        try:
-            app.ensure_sync(receiver)(app, **payload)
-        except Exception:
-            logger.exception("A receiver of the signal %s failed.", signal.name)

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import logging
-import re
 import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask
 
-from . import guard, parking
-from .callback_url import SECURE_ON_HTTP
-from .callbacks import Callbacks
+from . import guard
 from .cli import create_commands
-from .client import OpenRouterClient
 from .config import Settings
 from .connection import Connection
-from .current import this_app
 from .errors import ConfigurationError
-from .owner import Owners, check_app_user
-from .services import EXTENSION_KEY, Services, SpentStates, get_services
+from .login.callback import SECURE_ON_HTTP
+from .login.owner import check_app_user
+from .services import AppFunctions, Services
 from .storage import KeyStorage
-from .storage.cipher import KeyCipher
-from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
-from .storage.uri import storage_from_uri
-from .storage.vault import KeyVault
-from .templating import add_template_names
+from .storage.cookie import BROWSER, CookieStorage
 from .views import create_blueprint
+from .views.templating import add_template_names
+from .web import EXTENSION_KEY, ResponseFinisher, get_services, this_app
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -56,7 +49,7 @@ class OpenRouterAuth:
         storage: KeyStorage | None = None,
         encrypt: bool = True,
         url_prefix: str = "/openrouter",
-        clock: Callable[[], float] = lambda: time.time(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if storage is not None:
             _check_storage(storage)
@@ -70,7 +63,7 @@ class OpenRouterAuth:
         self._encrypt = encrypt
         self._url_prefix = url_prefix
         self._clock = clock
-        self._callbacks = Callbacks()
+        self._app_functions = AppFunctions()
         if app is not None:
             self.init_app(app)
 
@@ -88,51 +81,20 @@ class OpenRouterAuth:
         _check_app(app)
         settings = Settings.from_config(app.config)
         _warn_of_session_cookie(app, settings.callback_url or "")
-        # Not the requests alone: a proxy that speaks https for the app may not tell.
-        is_secure = (settings.callback_url or "").startswith("https:")
-        place = _place_of(app)
-        cookie = ExtensionCookie(settings.key_max_age, suffix=place, is_secure=is_secure)
-        storage = self._storage
-        cookie_storage = None
-        if storage is None and settings.storage_uri is not None:
-            storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
-        elif storage is None:
-            storage = cookie_storage = CookieStorage(cookie)
-        cipher = KeyCipher(settings.encryption_keys)
-        services = Services(
-            settings=settings,
+        services = Services.create(
+            app,
+            settings,
+            self._storage,
+            self._app_functions,
+            encrypt=self._encrypt,
             url_prefix=self._url_prefix,
-            client=OpenRouterClient(
-                settings.base_url,
-                timeout=settings.request_timeout,
-                app_url=settings.app_url,
-                app_title=settings.app_title,
-                app_categories=settings.app_categories,
-            ),
-            cipher=cipher,
-            vault=KeyVault(
-                storage,
-                cipher if self._encrypt else None,
-                base_url=settings.base_url,
-                # A browser can keep a cookie for longer than it was told to.
-                max_age=settings.key_max_age if cookie_storage is not None else None,
-                clock=self._clock,
-            ),
-            owners=Owners(cookie, settings.secret_keys, self._callbacks, cookie_storage),
-            callbacks=self._callbacks,
-            finished_cookie=ExtensionCookie(
-                settings.login_max_age, suffix=f"{place}-done", is_secure=is_secure
-            ),
-            unsaved_cookie=ExtensionCookie(
-                parking.MAX_AGE, suffix=f"{place}-unsaved", is_secure=is_secure
-            ),
-            spent_states=SpentStates(settings.login_max_age),
-            spent_parkings=SpentStates(parking.MAX_AGE + 1),
             clock=self._clock,
         )
         app.register_blueprint(create_blueprint(self._url_prefix))
-        # Not before: Flask refuses blueprints when the app has begun to answer requests.
+        # Not before: Flask refuses blueprints once the app has begun to serve requests.
         app.extensions[EXTENSION_KEY] = services
+        app.wsgi_app = ResponseFinisher(app)  # type: ignore[method-assign]
+        guard.watch_for_misplaced_guards(app)
         app.cli.add_command(create_commands())
         add_template_names(app)
 
@@ -142,12 +104,12 @@ class OpenRouterAuth:
         The id is a number or a text of 1 to 255 characters. Without this function Flask-Login is
         asked, where the app uses it; else each browser is its own owner.
         """
-        self._callbacks.owner_loader = function
+        self._app_functions.owner_loader = function
         return function
 
     def unauthorized_handler(self, function: F) -> F:
         """Register the function that answers visitors without a key, instead of the default."""
-        self._callbacks.unauthorized_handler = function
+        self._app_functions.unauthorized_handler = function
         return function
 
     def key_options(self, function: F) -> F:
@@ -157,7 +119,7 @@ class OpenRouterAuth:
         characters. What is left out comes from ``OPENROUTER_KEY_LIMIT`` and
         ``OPENROUTER_KEY_LABEL``. A wrong value raises ValueError at the login.
         """
-        self._callbacks.key_options = function
+        self._app_functions.key_options = function
         return function
 
     def protect(self, blueprint: Blueprint) -> None:
@@ -218,18 +180,6 @@ def _check_storage(storage: object) -> None:
             f"storage ({type(storage).__name__}) has async methods, and nobody would await them:"
             " get, set and delete must be plain functions."
         )
-
-
-def _place_of(app: Flask) -> str:
-    """Return what the names of our cookies have in them where several apps share a host.
-
-    Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
-    """
-    name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
-    path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
-    if (name, path) == ("session", "/"):
-        return ""
-    return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"
 
 
 def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:

@@ -1,30 +1,24 @@
-"""``requires_openrouter_key``: a view that runs with a usable key, or not at all."""
+"""``requires_openrouter_key``: the view runs with a usable key, or not at all."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Final, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Flask, Response, jsonify, request_started
 
-from .callbacks import call
 from .connection import get_connection
-from .current import this_app, this_request
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
-from .pages import (
-    is_htmx,
-    is_script,
-    login_url_for,
-    page_of_visitor,
-    protect_page,
-    see_other,
-    show_problem,
-)
+from .pages.responses import protect_page, see_other, show_problem
+from .pages.urls import login_url_for, page_of_visitor, safe_next
+from .pages.visit import is_htmx, is_script
 from .problems import PROBLEMS, Problem
-from .redirects import safe_next
-from .services import get_services
+from .web import call_app_function, get_services, this_app, this_request
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,17 +89,17 @@ def _guard(
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        answer = refuse(on_missing, next_url)
-        if answer is not None:
-            return answer
+        response = refuse(on_missing, next_url)
+        if response is not None:
+            return response
         run = this_app().ensure_sync(view)
         try:
             return run(*args, **kwargs)
         except (KeyRejectedError, NotConnectedError) as error:
             rejected = error
-        return heal(rejected, on_missing, next_url)
+        return reconnect_or_raise(rejected, on_missing, next_url)
 
-    # See refuse_open_view: a route that was given the bare view must not serve it.
+    # A route that was given the bare view must not serve it: see watch_for_misplaced_guards.
     guarded.__dict__.pop(_MARK, None)
     bare: Any = view
     while inspect.isfunction(bare) and _MARK not in bare.__dict__:
@@ -116,7 +110,7 @@ def _guard(
 
 
 def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> Any:
-    """Return the answer for a visitor without a key, or None when the view may run."""
+    """Return the response for a visitor without a key, or None when the view may run."""
     if this_request().method == "OPTIONS":
         return None
     if get_connection(no_store=True):
@@ -124,25 +118,28 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
     return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
 
 
-def heal(
+def reconnect_or_raise(
     error: KeyRejectedError | NotConnectedError,
     on_missing: OnMissing | None = None,
     next_url: str | None = None,
 ) -> Any:
-    """Forget a key that OpenRouter rejects, and ask the visitor to connect again."""
+    """Forget a key that OpenRouter rejects, and ask the visitor to connect again.
+
+    Raises ``error`` when it is about another key than the visitor's.
+    """
     try:
         connection = get_connection()
         if isinstance(error, NotConnectedError):
-            problem, is_meant = PROBLEMS["key_required"], not connection
+            problem, is_visitors = PROBLEMS["key_required"], not connection
         else:
-            problem, is_meant = PROBLEMS["key_rejected"], connection.is_meant_by(error)
-            if is_meant:
+            problem, is_visitors = PROBLEMS["key_rejected"], connection.is_meant_by(error)
+            if is_visitors:
                 connection.forget_rejected()
     except KeyStorageError:
-        # Answered here: as an error handler, this function must not fail.
+        # Handled here: this function is an error handler itself, and must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
-    if not is_meant:
-        # Some other key is missing or dead, such as one of the app: that is the view's trouble.
+    if not is_visitors:
+        # Another key is missing or dead, such as one of the app: the app has to deal with it.
         raise error
     return ask_to_connect(problem, on_missing, next_url)
 
@@ -150,10 +147,12 @@ def heal(
 def ask_to_connect(
     problem: Problem, on_missing: OnMissing | None = None, next_url: str | None = None
 ) -> Any:
-    """Return the answer that asks this visitor to connect, in the words of their client."""
-    handler = get_services().callbacks.unauthorized_handler if on_missing is None else on_missing
+    """Return the response that asks this visitor to connect, as a redirect or as JSON."""
+    handler: object = on_missing
+    if on_missing is None:
+        handler = get_services().app_functions.unauthorized_handler
     if callable(handler):
-        return _answer_of(handler)
+        return _response_of(handler)
     from_script = is_script()
     login_url = login_url_for(next_url or page_of_visitor(from_script=from_script))
     if on_missing == "redirect" or (on_missing is None and not from_script):
@@ -165,36 +164,55 @@ def ask_to_connect(
     return protect_page(response)
 
 
-def _answer_of(handler: Callable[[], Any]) -> Any:
-    answer = call(handler)
-    if answer is None:
-        # Flask would take None as leave to run the view.
+def _response_of(handler: Callable[[], Any]) -> Any:
+    response = call_app_function(handler)
+    if response is None:
+        # Flask would take None as permission to run the view.
         raise TypeError(
             f"{handler!r} returned no answer for a visitor without a key. Is a return missing?"
         )
-    return answer
+    return response
 
 
-def refuse_open_view() -> None:
-    """Stop a view whose guard was put above its route: the route knows the bare function only."""
-    endpoint = this_request().endpoint
-    if endpoint is not None and hasattr(this_app().view_functions.get(endpoint), _MARK):
-        raise RuntimeError(
-            f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
-            " decorator. Put it below, next to the function."
-        )
+def watch_for_misplaced_guards(app: Flask) -> None:
+    """Close the views whose guard stands above their route, when the first request comes.
+
+    Such a route has the bare function and would serve it to everyone.
+    """
+
+    def look(app: Flask, **_: object) -> None:
+        for endpoint, view in app.view_functions.items():
+            if hasattr(view, _MARK):
+                app.view_functions[endpoint] = _closed_view(endpoint)
+        # From all senders: a signal without receivers costs nothing.
+        request_started.disconnect(look)
+
+    request_started.connect(look, app, weak=False)
+
+
+def _closed_view(endpoint: str) -> Callable[..., Any]:
+    message = (
+        f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
+        " decorator. Put it below, next to the function."
+    )
+    logger.error(message)
+
+    def closed(**_: object) -> NoReturn:
+        raise RuntimeError(message)
+
+    return closed
 
 
 def protect(blueprint: Blueprint) -> None:
     """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one.
 
-    Handlers of errors that the blueprint registers afterwards win over what the guard does.
+    Error handlers that the blueprint registers afterwards win over those of the guard.
 
     Raises TypeError for anything else: guarding a whole app would guard the login, too.
     """
     if not isinstance(blueprint, Blueprint):
         raise TypeError("protect guards a blueprint: pass one, before it is registered.")
     blueprint.before_request(refuse)
-    # The blueprint's own, so that a handler of its for every Exception does not come first.
-    blueprint.register_error_handler(KeyRejectedError, heal)
-    blueprint.register_error_handler(NotConnectedError, heal)
+    # On the blueprint, so that its own handler for every Exception does not come first.
+    blueprint.register_error_handler(KeyRejectedError, reconnect_or_raise)
+    blueprint.register_error_handler(NotConnectedError, reconnect_or_raise)

@@ -1,88 +1,144 @@
-"""What the extension keeps for one app, and how to reach it."""
+"""Everything that the extension owns for one app, and the wiring of it."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from .callbacks import Callbacks
+from flask import Flask
+
 from .client import OpenRouterClient
 from .config import Settings
-from .current import this_app
-from .owner import Owners
+from .login import parked
+from .login.callback import CallbackAddress
+from .login.finished import FinishedLogins
+from .login.owner import Owners
+from .login.parked import ParkedKeys
+from .login.pending import PendingLogins
+from .login.spent import SpentStates
+from .storage import KeyStorage
 from .storage.cipher import KeyCipher
-from .storage.cookie import ExtensionCookie
+from .storage.cookie import CookieStorage
+from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
+from .web import ExtensionCookie
 
-EXTENSION_KEY: Final = "openrouter"
 
+@dataclass
+class AppFunctions:
+    """Functions that the app has registered on the extension by decorator.
 
-class SpentStates:
-    """The states whose code has been sent, so that no code is ever sent twice by this process.
-
-    Needed because a signed cookie can be put back. Holds nothing of a visitor but 16 characters,
-    for as long as a login may last; bounded.
+    They are code, not state, and so the same for all apps of one extension.
     """
 
-    def __init__(self, max_age: int, *, most: int = 100_000) -> None:
-        self._max_age = max_age
-        self._most = most
-        self._expiries: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def is_spent(self, state: str, now: float) -> bool:
-        """Return whether it was claimed already."""
-        return self._expiries.get(state, now) > now
-
-    def claim(self, state: str, now: float) -> bool:
-        """Return whether this is the first claim. ``now``: Unix time in seconds."""
-        with self._lock:
-            if self._expiries.get(state, now) > now:
-                return False
-            self._expiries.pop(state, None)
-            while self._expiries:
-                oldest = next(iter(self._expiries))
-                if self._expiries[oldest] > now and len(self._expiries) < self._most:
-                    break
-                del self._expiries[oldest]
-            self._expiries[state] = now + self._max_age
-            return True
+    owner_loader: Callable[[], Any] | None = None
+    unauthorized_handler: Callable[[], Any] | None = None
+    key_options: Callable[[], Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that one app owns. Frozen: what belongs to a request is never here."""
+    """Everything that one app owns. Nothing here belongs to a request."""
 
     settings: Settings
-    #: Where the routes are, below the app's own root: ``/openrouter``.
+    #: The path of the routes, below the app's own root: ``/openrouter``.
     url_prefix: str
     client: OpenRouterClient
-    cipher: KeyCipher
     vault: KeyVault
     owners: Owners
-    callbacks: Callbacks
-    spent_states: SpentStates
-    #: The same for keys that waited to be saved.
-    spent_parkings: SpentStates
-    #: Where the last login of this browser led.
-    finished_cookie: ExtensionCookie
-    #: Where a key waits that the storage refused.
-    unsaved_cookie: ExtensionCookie
+    app_functions: AppFunctions
+    callback_address: CallbackAddress
+    pending_logins: PendingLogins
+    finished_logins: FinishedLogins
+    parked_keys: ParkedKeys
     #: Unix time in seconds.
     clock: Callable[[], float]
-    #: Which warnings were given already: each is worth saying once.
-    warned: set[str] = field(default_factory=set)
+
+    @classmethod
+    def create(
+        cls,
+        app: Flask,
+        settings: Settings,
+        storage: KeyStorage | None,
+        app_functions: AppFunctions,
+        *,
+        encrypt: bool,
+        url_prefix: str,
+        clock: Callable[[], float],
+    ) -> Services:
+        """Make and connect what this app needs. Without ``storage``, the settings name it.
+
+        Raises :class:`ConfigurationError` for a storage URI that cannot be used.
+        """
+        # The requests alone do not tell: behind a proxy that ends TLS they look like http.
+        is_secure = (settings.callback_url or "").startswith("https:")
+        suffix = _cookie_suffix(app)
+        cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
+        cookie_storage = None
+        if storage is None and settings.storage_uri is not None:
+            storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
+        elif storage is None:
+            storage = cookie_storage = CookieStorage(cookie)
+        cipher = KeyCipher(settings.encryption_keys)
+        base_url = settings.base_url
+        owners = Owners(
+            cookie, settings.secret_keys, app_functions, cookie_storage, base_url=base_url
+        )
+        return cls(
+            settings=settings,
+            url_prefix=url_prefix,
+            client=OpenRouterClient(
+                base_url,
+                timeout=settings.request_timeout,
+                app_url=settings.app_url,
+                app_title=settings.app_title,
+                app_categories=settings.app_categories,
+            ),
+            vault=KeyVault(
+                storage,
+                cipher if encrypt else None,
+                base_url=base_url,
+                # A browser can keep a cookie for longer than its Max-Age.
+                max_age=settings.key_max_age if cookie_storage is not None else None,
+                clock=clock,
+            ),
+            owners=owners,
+            app_functions=app_functions,
+            callback_address=CallbackAddress(settings.callback_url),
+            pending_logins=PendingLogins(
+                owners,
+                SpentStates(settings.login_max_age),
+                max_age=settings.login_max_age,
+                clock=clock,
+            ),
+            finished_logins=FinishedLogins(
+                owners,
+                ExtensionCookie(
+                    settings.login_max_age, suffix=f"{suffix}-done", is_secure=is_secure
+                ),
+            ),
+            parked_keys=ParkedKeys(
+                owners,
+                ExtensionCookie(parked.MAX_AGE, suffix=f"{suffix}-unsaved", is_secure=is_secure),
+                cipher,
+                SpentStates(parked.MAX_AGE + 1),
+                base_url=base_url,
+                clock=clock,
+            ),
+            clock=clock,
+        )
 
 
-def get_services() -> Services:
-    """Return the services of the current app. Raises RuntimeError without ``init_app``."""
-    try:
-        services: Services = this_app().extensions[EXTENSION_KEY]
-    except KeyError:
-        raise RuntimeError(
-            "This app has no OpenRouter extension. Did you forget OpenRouterAuth(app),"
-            " or auth.init_app(app) in the app factory?"
-        ) from None
-    return services
+def _cookie_suffix(app: Flask) -> str:
+    """Return what tells our cookies from those of other apps on this host.
+
+    Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
+    """
+    name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
+    path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+    if (name, path) == ("session", "/"):
+        return ""
+    return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"

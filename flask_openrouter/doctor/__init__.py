@@ -14,7 +14,7 @@ from flask import Flask
 from flask.cli import NoAppException
 
 from ..errors import ConfigurationError
-from ..services import EXTENSION_KEY
+from ..web import EXTENSION_KEY
 from .addresses import check_callback_url
 from .case import Case
 from .finding import Finding, Result, examine, misconfiguration, place_of, problem

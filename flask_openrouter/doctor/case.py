@@ -10,7 +10,8 @@ from flask import Flask
 
 from ..client.base_url import is_loopback_host
 from ..config import Settings
-from ..services import EXTENSION_KEY, Services
+from ..services import Services
+from ..web import EXTENSION_KEY
 
 #: Stands for a public host that no setting names (RFC 2606).
 _SOME_HOST: Final = "app.example"

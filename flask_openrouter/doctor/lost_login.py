@@ -12,7 +12,7 @@ from flask import request
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadSignature
 
-from ..current import this_app
+from ..web import this_app
 from .addresses import check_callback_url
 from .case import Case, Site
 from .finding import Finding, examine, problem, warning

@@ -14,11 +14,11 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..authorization import MAX_CLOCK_SKEW
 from ..client import OpenRouterClient
 from ..client.deadline import Deadline, LimitedSSLSocket, connect, limited_by
 from ..client.environment import Environment
 from ..errors import CodeRefusedError, OpenRouterError, RateLimitError
+from ..login.pending import MAX_CLOCK_SKEW
 from .case import Case
 from .finding import Finding, ok, problem, warning
 

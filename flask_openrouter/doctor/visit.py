@@ -8,12 +8,11 @@ from typing import Any, Final
 from flask import Flask, request, request_started
 from werkzeug.test import Client, TestResponse
 
+from ..login.pending import MAX_COOKIE
 from ..problems import PROBLEMS
 from .case import Case, Site
 from .finding import Finding, place_of, problem, warning
 
-#: Browsers drop a cookie whose name and value are longer, in bytes (RFC 6265 §6.1).
-MAX_COOKIE: Final = 4093
 #: What a login under way adds to the session at most, in bytes, with other logins in other tabs.
 _ROOM: Final = 1000
 # As many as an app may be told to trust, behind as many proxies.

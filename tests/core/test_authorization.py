@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from visitor import NAVIGATE
 
 from flask_openrouter import OpenRouterAuth
-from flask_openrouter.authorization import AuthorizationRequest
+from flask_openrouter.login.pending import PendingLogin
 
 STATE, VERIFIER, BINDING = "A" * 22, "B" * 43, "C" * 8
 GENUINE = f"{STATE}{VERIFIER}{1_800_000_000:08x}{BINDING}xp/chat"
@@ -47,7 +47,7 @@ def make_app() -> Flask:
 
 
 def test_the_genuine_record_is_read_back() -> None:
-    assert AuthorizationRequest.from_session(GENUINE) == AuthorizationRequest(
+    assert PendingLogin.from_session(GENUINE) == PendingLogin(
         state=STATE,
         code_verifier=VERIFIER,
         issued_at=1_800_000_000,
@@ -65,7 +65,7 @@ def test_the_genuine_record_is_read_back() -> None:
 def test_a_login_survives_the_session(
     issued_at: int, is_cross_site: bool, is_popup: bool, next_url: str | None
 ) -> None:
-    request = AuthorizationRequest(
+    request = PendingLogin(
         state=STATE,
         code_verifier=VERIFIER,
         issued_at=issued_at,
@@ -74,13 +74,13 @@ def test_a_login_survives_the_session(
         is_cross_site=is_cross_site,
         is_popup=is_popup,
     )
-    assert AuthorizationRequest.from_session(request.to_session()) == request
+    assert PendingLogin.from_session(request.to_session()) == request
 
 
 @settings(deadline=None)
 @given(st.one_of(json_values, near_misses))
 def test_whatever_the_session_holds_is_a_well_formed_record_or_nothing(value: Any) -> None:
-    request = AuthorizationRequest.from_session(value)
+    request = PendingLogin.from_session(value)
     if request is None:
         return
     assert request.to_session() == value
@@ -105,7 +105,7 @@ _app = make_app()
 
 
 def test_no_secret_is_in_the_repr() -> None:
-    shown = repr(AuthorizationRequest.from_session(GENUINE))
+    shown = repr(PendingLogin.from_session(GENUINE))
     assert STATE not in shown
     assert VERIFIER not in shown
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from flask_openrouter.callback_url import callback_url_for
 from flask_openrouter.errors import LoginError
 
 
 def callback_url(app: Any, base_url: str = "https://app.example") -> str:
     with app.test_request_context("/openrouter/login", base_url=base_url):
-        return callback_url_for(app.extensions["openrouter"])
+        url: str = app.extensions["openrouter"].callback_address.for_request()
+        return url
 
 
 def test_it_is_the_callback_route_on_the_request_s_host(make_app: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from flask_openrouter.answer import finish
-from flask_openrouter.storage.cookie import BROWSER, CookieStorage, ExtensionCookie
+from flask_openrouter import OpenRouterAuth
+from flask_openrouter.storage.cookie import BROWSER, CookieStorage
+from flask_openrouter.web import ExtensionCookie
 
 app = Flask("host")
-app.after_request(finish)
+app.config["SECRET_KEY"] = secrets.token_hex()
+OpenRouterAuth(app)
 COOKIE = ExtensionCookie(3_600)
 STORAGE = CookieStorage(COOKIE)
 

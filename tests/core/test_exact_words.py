@@ -13,11 +13,8 @@ import pytest
 from flask import Flask, session
 
 from flask_openrouter import requires_openrouter_key
-from flask_openrouter.authorization import find_authorization, start_authorization
-from flask_openrouter.authorization import take_authorization as take
 from flask_openrouter.errors import KeyStorageError, StateMismatchError
-from flask_openrouter.owner import check_app_user
-from flask_openrouter.services import get_services
+from flask_openrouter.login.owner import check_app_user
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
@@ -162,7 +159,7 @@ def test_a_login_that_cannot_be_finished_has_a_reason(make_app: Any, clock: Any)
     app: Flask = make_app()
     user: list[str | None] = [None]
     services = app.extensions["openrouter"]
-    services.callbacks.owner_loader = lambda: user[0]
+    services.app_functions.owner_loader = lambda: user[0]
 
     def reason_of(action: Callable[[], Any]) -> tuple[str, str]:
         with pytest.raises(StateMismatchError) as caught:
@@ -170,26 +167,26 @@ def test_a_login_that_cannot_be_finished_has_a_reason(make_app: Any, clock: Any)
         return str(caught.value), caught.value.reason
 
     with app.test_request_context():
-        login = start_authorization(get_services(), next_url=None, is_cross_site=False)
-        assert reason_of(lambda: find_authorization(services, "A" * 22)) == (
+        login = services.pending_logins.start(next_url=None, is_cross_site=False)
+        assert reason_of(lambda: services.pending_logins.find("A" * 22)) == (
             "No login of this browser waits for this.",
             "unknown",
         )
         user[0] = "alice"
-        assert reason_of(lambda: find_authorization(services, login.state)) == (
+        assert reason_of(lambda: services.pending_logins.find(login.state)) == (
             "Somebody else started this login.",
             "foreign",
         )
         user[0] = None
         clock.now += services.settings.login_max_age
-        assert find_authorization(services, login.state) == login
+        assert services.pending_logins.find(login.state) == login
         clock.now += 1
-        assert reason_of(lambda: find_authorization(services, login.state)) == (
+        assert reason_of(lambda: services.pending_logins.find(login.state)) == (
             "This login took too long.",
             "expired",
         )
-        take(services, login)
-        assert reason_of(lambda: take(services, login)) == (
+        services.pending_logins.take(login)
+        assert reason_of(lambda: services.pending_logins.take(login)) == (
             "This login has been finished already.",
             "unknown",
         )
@@ -201,7 +198,7 @@ def test_a_full_session_is_named_with_its_remedy(
     app: Flask = make_app()
     with app.test_request_context():
         session["of the app"] = secrets.token_urlsafe(4_000)
-        start_authorization(get_services(), next_url="/chat", is_cross_site=False)
+        app.extensions["openrouter"].pending_logins.start(next_url="/chat", is_cross_site=False)
     assert caplog.record_tuples == [
         (
             "flask_openrouter",

@@ -16,6 +16,7 @@ from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.web import ExtensionCookie
 
 MakeApp = Callable[..., Flask]
 
@@ -190,7 +191,7 @@ def test_an_app_that_awaits_in_its_own_way_is_asked_to(emulator: Emulator) -> No
 def test_the_limit_of_cookies_may_be_switched_off(make_app: MakeApp, emulator: Emulator) -> None:
     """And so may the warning, which is an error here."""
     app = make_app(MAX_COOKIE_SIZE=0)
-    cookie = app.extensions["openrouter"].finished_cookie
+    cookie = ExtensionCookie(600, suffix="-done")
 
     @app.get("/fill")
     def fill() -> str:

@@ -14,25 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client
 
-from flask_openrouter.answer import finish
-from flask_openrouter.callbacks import Callbacks
+from flask_openrouter import OpenRouterAuth
 from flask_openrouter.errors import KeyStorageError
-from flask_openrouter.owner import Owners, check_app_user
-from flask_openrouter.storage.cookie import BROWSER, CookieStorage, ExtensionCookie
+from flask_openrouter.login.owner import Owners, check_app_user
+from flask_openrouter.services import AppFunctions
+from flask_openrouter.storage.cookie import BROWSER, CookieStorage
+from flask_openrouter.web import ExtensionCookie, request_state
 
 OLD, NEW = b"the old secret key", b"the new secret key"
 app = Flask("host")
-app.after_request(finish)
+app.config["SECRET_KEY"] = "0123456789abcdef" * 2
+OpenRouterAuth(app)
 
 
 def make_owners(
     *keys: bytes, loader: Callable[[], Any] | None = None, in_cookie: bool = False
 ) -> Owners:
     cookie = ExtensionCookie(3_600)
-    callbacks = Callbacks()
-    callbacks.owner_loader = loader
+    functions = AppFunctions(owner_loader=loader)
     storage = CookieStorage(cookie) if in_cookie else None
-    return Owners(cookie, keys or (NEW,), callbacks, storage)
+    return Owners(cookie, keys or (NEW,), functions, storage, base_url="https://openrouter.ai")
 
 
 def cookie_after(action: Callable[[], Any], cookie: str | None = None) -> str | None:
@@ -47,7 +48,7 @@ def cookie_after(action: Callable[[], Any], cookie: str | None = None) -> str | 
 
 def current(owners: Owners, cookie: str | None = None) -> str | None:
     found: list[str | None] = []
-    cookie_after(lambda: found.append(owners.current()), cookie)
+    cookie_after(lambda: found.append(owners.current(request_state())), cookie)
     return found[0]
 
 
@@ -131,9 +132,9 @@ def test_a_loader_may_be_asynchronous(make_app: Any) -> None:
     async def loader() -> str:
         return "alice"
 
-    host.extensions["openrouter"].callbacks.owner_loader = loader
+    host.extensions["openrouter"].app_functions.owner_loader = loader
     with host.test_request_context():
-        assert host.extensions["openrouter"].owners.current() == "alice"
+        assert host.extensions["openrouter"].owners.current(request_state()) == "alice"
 
 
 def test_with_the_cookie_storage_the_cookie_is_its_own_proof() -> None:

@@ -11,16 +11,9 @@ from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.pages import (
-    home_url,
-    is_htmx,
-    is_script,
-    next_of_request,
-    own_path,
-    protect_page,
-    see_other,
-    show_problem,
-)
+from flask_openrouter.pages.responses import protect_page, see_other, show_problem
+from flask_openrouter.pages.urls import home_url, next_of_request, own_path
+from flask_openrouter.pages.visit import is_htmx, is_script
 from flask_openrouter.problems import PROBLEMS
 from flask_openrouter.storage.memory import MemoryStorage
 

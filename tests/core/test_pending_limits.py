@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask, session
 
-from flask_openrouter.authorization import (
-    AuthorizationRequest,
-    find_authorization,
-    start_authorization,
-    take_authorization,
-)
 from flask_openrouter.errors import StateMismatchError
+from flask_openrouter.login.pending import PendingLogin
 from flask_openrouter.services import Services
 
 
@@ -27,13 +22,13 @@ def services(make_app: Any) -> Iterator[Services]:
         yield app.extensions["openrouter"]
 
 
-def start(services: Services, **options: Any) -> AuthorizationRequest:
-    return start_authorization(services, **{"next_url": None, "is_cross_site": False, **options})
+def start(services: Services, **options: Any) -> PendingLogin:
+    return services.pending_logins.start(**{"next_url": None, "is_cross_site": False, **options})
 
 
-def waits(services: Services, login: AuthorizationRequest) -> bool:
+def waits(services: Services, login: PendingLogin) -> bool:
     try:
-        return find_authorization(services, login.state).state == login.state
+        return services.pending_logins.find(login.state).state == login.state
     except StateMismatchError:
         return False
 
@@ -73,22 +68,22 @@ def test_clocks_may_disagree_by_a_minute(services: Services, clock: Any) -> None
 def test_each_login_is_found_as_it_was_begun(services: Services) -> None:
     one = start(services, next_url="/a", is_popup=True)
     other = start(services, next_url="/b", is_cross_site=True)
-    assert find_authorization(services, one.state) == one
-    assert find_authorization(services, other.state) == other
+    assert services.pending_logins.find(one.state) == one
+    assert services.pending_logins.find(other.state) == other
     assert (one.is_popup, one.is_cross_site, one.next_url) == (True, False, "/a")
     assert (other.is_popup, other.is_cross_site, other.next_url) == (False, True, "/b")
 
 
 def test_only_the_login_that_is_taken_goes(services: Services) -> None:
     logins = [start(services) for _ in range(3)]
-    take_authorization(services, logins[1])
+    services.pending_logins.take(logins[1])
     assert [waits(services, login) for login in logins] == [True, False, True]
 
 
 def test_the_last_login_leaves_nothing_behind(services: Services) -> None:
     login = start(services)
     assert list(session) == ["_openrouter"]
-    take_authorization(services, login)
+    services.pending_logins.take(login)
     assert list(session) == []
 
 
@@ -98,12 +93,12 @@ def test_where_there_is_no_room_the_address_goes_first(services: Services) -> No
     waiting = start(services, is_cross_site=True, next_url="/" + secrets.token_urlsafe(60))
     wanted = start(services, next_url="/" + secrets.token_urlsafe(700)[:900])
     assert not waits(services, waiting)
-    assert find_authorization(services, wanted.state).next_url is None
+    assert services.pending_logins.find(wanted.state).next_url is None
 
 
 def test_a_short_session_keeps_every_address(services: Services) -> None:
     logins = [start(services, next_url=f"/{number}") for number in range(8)]
-    assert [find_authorization(services, login.state).next_url for login in logins] == [
+    assert [services.pending_logins.find(login.state).next_url for login in logins] == [
         f"/{number}" for number in range(8)
     ]
 
@@ -112,7 +107,7 @@ def test_a_short_session_keeps_every_address(services: Services) -> None:
 def test_nobody_has_no_name_that_a_user_could_have(services: Services, user_id: str) -> None:
     """Else that user could finish the login of a visitor who is not signed in."""
     user: list[str | None] = [None]
-    services.callbacks.owner_loader = lambda: user[0]
+    services.app_functions.owner_loader = lambda: user[0]
     login = start(services)
     user[0] = user_id
     assert not waits(services, login)
@@ -127,7 +122,7 @@ def test_what_is_no_text_in_the_session_is_no_login(services: Services, value: A
 
 def test_a_login_belongs_to_the_user_who_began_it(services: Services) -> None:
     user = ["alice"]
-    services.callbacks.owner_loader = lambda: user[0]
+    services.app_functions.owner_loader = lambda: user[0]
     login = start(services)
     for user[0], is_theirs in (("bob", False), ("alice", True), ("Alice", False)):
         assert waits(services, login) is is_theirs

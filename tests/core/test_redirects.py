@@ -11,7 +11,7 @@ from hostile_next import BENIGN, HOSTILE, OWN_ROUTES, offsite
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flask_openrouter.redirects import MAX_NEXT_LENGTH, safe_next
+from flask_openrouter.pages.urls import MAX_NEXT_LENGTH, safe_next
 
 OWN_PATH = "/openrouter"
 

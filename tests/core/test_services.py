@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_openrouter.services import SpentStates, get_services
+from flask_openrouter.login.spent import SpentStates
+from flask_openrouter.web import get_services
 
 
 def test_a_state_is_claimed_once_while_it_may_live() -> None:

@@ -98,7 +98,7 @@ class Stage:
 
     def sign_in(self, user_id: str | None) -> None:
         """Let the app see this user, or nobody."""
-        callbacks = self.app.extensions["openrouter"].callbacks
+        callbacks = self.app.extensions["openrouter"].app_functions
         callbacks.owner_loader = lambda: user_id
 
     def mend(self) -> None:

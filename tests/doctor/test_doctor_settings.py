@@ -215,7 +215,7 @@ def test_an_app_that_swallows_the_login_route_is_a_problem(
 
 def test_our_own_error_page_is_named(production: Any, diagnose: Any) -> None:
     app = production()
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "browser:forged"
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "browser:forged"
     diagnosis = diagnose(app)
     assert diagnosis.bad == {"login_fails": "problem"}
     diagnosis.says("login_fails", "'storage_unavailable'", "Please try again")

@@ -63,7 +63,7 @@ class Bench:
         settings = {"OPENROUTER_BASE_URL": self.upstream.url, **config}
         storage = self.store.open(settings) if extension is None else extension
         app = self._make_app(storage, **settings)
-        app.extensions["openrouter"].callbacks.owner_loader = lambda: self.user
+        app.extensions["openrouter"].app_functions.owner_loader = lambda: self.user
 
         @app.get("/use")
         @requires_openrouter_key

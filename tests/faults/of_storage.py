@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from attack import load_jar, save_jar
 from faults.bench import Bench, Scene
@@ -15,7 +14,7 @@ from live_app import Browser, live
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
 
-from flask_openrouter.services import SpentStates
+from flask_openrouter.login.spent import SpentStates
 
 NOT_NOW = "503 Keys cannot be stored or read right now"
 NOT_SAVED = "503 Your key is not saved yet"
@@ -66,8 +65,8 @@ def parked(scene: Scene, page: TestResponse) -> Row:
 
 def _forget_what_was_given_up(scene: Scene) -> None:
     app = scene.visitor.client.application
-    services = app.extensions["openrouter"]
-    app.extensions["openrouter"] = replace(services, spent_parkings=SpentStates(601))
+    # As after a restart of the worker.
+    app.extensions["openrouter"].parked_keys._spent = SpentStates(601)
 
 
 @fault(

@@ -18,12 +18,12 @@ from leaks import leaks_in
 from servers import PostgreSQLServer
 
 from flask_openrouter import current_openrouter
-from flask_openrouter.authorization import SESSION_KEY, AuthorizationRequest
-from flask_openrouter.callback import Callback, read_callback
 from flask_openrouter.client.models import AuthCode, IssuedKey
 from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyStorageError
-from flask_openrouter.parking import Parked
+from flask_openrouter.login.callback import Callback, read_callback
+from flask_openrouter.login.parked import ParkedKey
+from flask_openrouter.login.pending import SESSION_KEY, PendingLogin
 from flask_openrouter.storage.record import KeyRecord
 
 KEY = f"sk-or-v1-{secrets.token_hex(32)}"
@@ -40,7 +40,7 @@ def _look_around(bench: Bench, app: Flask) -> None:
     @app.get("/look")
     def look() -> str:
         connection = current_openrouter.detach()
-        waiting = [AuthorizationRequest.from_session(entry) for entry in session[SESSION_KEY]]
+        waiting = [PendingLogin.from_session(entry) for entry in session[SESSION_KEY]]
         callback = read_callback(services.settings.base_url)
         things = [
             current_openrouter, connection, connection.session, connection.session.headers,
@@ -164,9 +164,9 @@ def test_a_connection_without_a_request_shows_nothing(
 
 THINGS = [
     KeyRecord(KEY, "user_1", 1),
-    AuthorizationRequest(STATE, VERIFIER, 1, "A" * 16, "/", False, False),
+    PendingLogin(STATE, VERIFIER, 1, "A" * 16, "/", False, False),
     Callback(STATE, CODE),
-    Parked("browser:x", KeyRecord(KEY, "user_1", 1)),
+    ParkedKey("browser:x", KeyRecord(KEY, "user_1", 1)),
     IssuedKey(KEY, "user_1"),
     AuthCode(CODE),
 ]

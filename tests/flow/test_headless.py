@@ -83,7 +83,7 @@ def test_another_site_cannot_paste(visitor: Visitor, emulator: Emulator) -> None
 
 def test_a_user_whose_id_no_storage_takes_is_told_so(make_app: Any) -> None:
     app = make_app()
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "x" * 256
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "x" * 256
     page = Visitor(app).get("/openrouter/code")
     assert page.status_code == 503
     assert "Error storage_unavailable," in page.text

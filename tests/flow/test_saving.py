@@ -97,7 +97,7 @@ def test_r93_a_waiting_key_never_crosses_an_account_switch(
 ) -> None:
     app = make_app({"storage": storage})
     user = {"id": "ada"}
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: user["id"]
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: user["id"]
     visitor = Visitor(app)
     storage.failing["set"] = 2
     visitor.connect(emulator)

@@ -149,7 +149,7 @@ def test_a_package_that_is_missing_is_named(
     make_app: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, helper: str, package: str
 ) -> None:
     app: Flask = make_app(OPENROUTER_STORAGE_URI="memory://")
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "ada"
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
     Visitor(app).connect(emulator)
     # What Python itself does for a package that is not there.
     monkeypatch.setitem(sys.modules, package, None)

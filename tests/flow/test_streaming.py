@@ -124,7 +124,7 @@ def test_a_slow_request_does_not_forget_the_key_that_was_connected_meanwhile(
 ) -> None:
     """The rejected key is the old one; the visitor has a new one by now."""
     app: Flask = make_app(OPENROUTER_STORAGE_URI="memory://")
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "ada"
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
     visitor = Visitor(app)
     visitor.connect(emulator)
     with app.test_request_context():

@@ -26,7 +26,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_openrouter import OpenRouterAuth, OpenRouterClient
 from flask_openrouter.client import IssuedKey
-from flask_openrouter.services import SpentStates
+from flask_openrouter.login.spent import SpentStates
 
 NOW = 1_800_000_000
 LOGIN_MAX_AGE = 600
@@ -158,9 +158,8 @@ class CallbackTarget:
 
     def _ask(self, query: bytes, cookies: bytes) -> tuple[Answer, list[str]]:
         # Each input meets the server as it was at first.
-        services = self.app.extensions["openrouter"]
-        fresh = replace(services, spent_states=SpentStates(LOGIN_MAX_AGE))
-        self.app.extensions["openrouter"] = fresh
+        pending_logins = self.app.extensions["openrouter"].pending_logins
+        pending_logins._spent = SpentStates(LOGIN_MAX_AGE)
         self.client.exchanged.clear()
         self.log.lines.clear()
         environ = EnvironBuilder("/openrouter/callback", headers=NAVIGATE).get_environ()

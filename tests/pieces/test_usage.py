@@ -20,7 +20,7 @@ from flask_openrouter import current_openrouter
 from flask_openrouter.client import KeyInfo
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.signals import key_disconnected
-from flask_openrouter.usage import (
+from flask_openrouter.views.usage import (
     FRESH_SECONDS,
     PATIENCE_SECONDS,
     RETRY_SECONDS,

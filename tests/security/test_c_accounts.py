@@ -152,7 +152,7 @@ def test_r22_users_of_the_app_are_never_browsers(make_app: Any, emulator: Emulat
     """No user id makes a user the owner of a browser's key, or of nobody's login."""
     app = make_app()
     ids: list[Any] = [None]
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: ids[-1]
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: ids[-1]
     visitor = Visitor(app)
     callback = emulator.approve(visitor.start())
     for user_id in ("nobody", "user nobody", "None", "browser"):

@@ -73,7 +73,7 @@ def test_r25_every_answer_of_ours_stays_out_of_shared_caches(
 
 def test_r25_errors_of_the_storage_stay_out_of_shared_caches(make_app: Any) -> None:
     visitor = Visitor(make_app({"storage": FailingStorage()}))
-    visitor.app.extensions["openrouter"].callbacks.owner_loader = lambda: "alice"
+    visitor.app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     for path in ("/guarded", "/openrouter/status"):
         answer = visitor.get(path)
         assert answer.status_code == 503

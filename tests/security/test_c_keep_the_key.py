@@ -119,7 +119,7 @@ def test_r29_a_refused_callback_keeps_the_old_key(
 def _keep_for_alice(app: Any) -> Visitor:
     """An app that has the old key already, whatever its provider is like."""
     services = app.extensions["openrouter"]
-    services.callbacks.owner_loader = lambda: "alice"
+    services.app_functions.owner_loader = lambda: "alice"
     services.vault.save("alice", KeyRecord(OLD_KEY, None, int(services.clock())))
     return Visitor(app)
 

@@ -295,7 +295,7 @@ def test_r44_for_a_user_of_the_app_jar_and_store_agree(
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
     app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "alice"
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     with live(app) as url:
         browser = Browser(url)
         browser.get(browser.callback_url("code-0"))

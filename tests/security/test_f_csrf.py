@@ -281,7 +281,7 @@ def test_r55_the_guard_fails_closed_when_the_owner_cannot_be_told(
     app: Flask, emulator: Emulator
 ) -> None:
     answers: list[Any] = []
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: answers[-1]
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: answers[-1]
     visitor = Visitor(app)
     for owner_id in (
         "",

@@ -266,7 +266,7 @@ def test_r53_a_user_of_the_app_disconnects_without_touching_the_browser_s_own_co
 ) -> None:
     """Connected before signing in, and again as a user: these are two connections."""
     app = make_app(OPENROUTER_STORAGE_URI="memory://")
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: session.get("user")
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: session.get("user")
 
     @app.get("/sign-<way>")
     def sign(way: str) -> str:

@@ -175,7 +175,7 @@ def test_r56_pages_are_utf_8_and_not_sniffed(visitor: Visitor) -> None:
 
 def every_page(app: Flask) -> list[tuple[str, Any]]:
     """Each page of the extension, and each problem as a page."""
-    from flask_openrouter.pages import show_problem
+    from flask_openrouter.pages.responses import show_problem
 
     for code in PROBLEMS:
 

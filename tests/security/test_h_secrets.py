@@ -77,7 +77,8 @@ def test_r64_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
         for thing in (
             current_openrouter, connection, record, connection.session, connection.session.headers,
             services, services.vault, services.vault.storage, services.client, services.settings,
-            services.cipher, services.owners, services.callbacks, app.extensions,
+            services.owners, services.app_functions, services.pending_logins,
+            services.finished_logins, services.parked_keys, app.extensions,
         ):  # fmt: skip
             look(thing)
         for thing in (current_openrouter, connection, connection.session):
@@ -167,7 +168,7 @@ def test_r65_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk:
             raise answers[-1]
         return answers[-1]
 
-    app.extensions["openrouter"].callbacks.owner_loader = load_owner
+    app.extensions["openrouter"].app_functions.owner_loader = load_owner
     visitor = Visitor(app)
     callback_url = visitor.callback_url(visitor.start(), code=CODE)
     answers.append(LookupError("the user table is gone"))

@@ -117,7 +117,7 @@ def connected(make_app: Any) -> Iterator[Callable[..., Any]]:
             app: Flask = make_app(
                 OPENROUTER_BASE_URL=provider.url, OPENROUTER_STORAGE_URI="memory://"
             )
-            app.extensions["openrouter"].callbacks.owner_loader = lambda: "ada"
+            app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
             visitor = Visitor(app)
             code = visitor.callback_url(visitor.start(), code="auth_code_xyz789")
             assert visitor.get(code).status_code == 303

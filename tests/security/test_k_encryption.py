@@ -41,7 +41,7 @@ class Kept:
         self._tag = "~" + hashlib.sha256(user_id.encode()).hexdigest()[:12]
 
     def sign_in(self) -> Visitor:
-        self._app.extensions["openrouter"].callbacks.owner_loader = lambda: self.user_id
+        self._app.extensions["openrouter"].app_functions.owner_loader = lambda: self.user_id
         return self.visitor
 
     @property

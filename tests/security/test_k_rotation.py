@@ -101,7 +101,7 @@ def test_r92_the_encryption_key_outlives_the_secret_key(make_app: Any, emulator:
     keys = {"OPENROUTER_ENCRYPTION_KEY": OLD_ENCRYPTION_KEY}
     apps = [make_app({"storage": storage}, SECRET_KEY=key, **keys) for key in (OLD, NEW)]
     for app in apps:
-        app.extensions["openrouter"].callbacks.owner_loader = lambda: "alice"
+        app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     visitor = Visitor(apps[0])
     visitor.connect(emulator)
     assert Visitor(apps[1]).key == visitor.key is not None
@@ -219,7 +219,7 @@ def test_r91_f29_a_worker_with_another_key_deletes_nothing(
     """Refused by one worker, served by the other, in turns: nothing is lost on the way."""
     workers = [stored_apps(SECRET_KEY=secret) for secret in (OLD, NEW)]
     for worker in workers:
-        worker.extensions["openrouter"].callbacks.owner_loader = lambda: "alice"
+        worker.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     visitor = Visitor(workers[0])
     visitor.connect(emulator)
     key = visitor.key
@@ -238,7 +238,7 @@ def test_r91_the_log_names_what_may_be_wrong(
     storage = MemoryStorage()
     storage.set("alice", KeyCipher([b"another worker's key"]).encrypt(b"x", b""))
     app = make_app({"storage": storage})
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: "alice"
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     Visitor(app).get("/guarded")
     assert "does not open" in caplog.text
     assert "alice" not in caplog.text

@@ -58,7 +58,9 @@ def make_shared_app(make_app: Callable[..., Flask], uri: str) -> Iterator[Callab
 
     def make(**config: Any) -> Flask:
         app = make_app(OPENROUTER_STORAGE_URI=uri, **config)
-        app.extensions["openrouter"].callbacks.owner_loader = lambda: request.headers.get("X-User")
+        app.extensions["openrouter"].app_functions.owner_loader = lambda: request.headers.get(
+            "X-User"
+        )
         apps.append(app)
         return app
 

@@ -146,7 +146,7 @@ def test_who_the_visitor_is_need_not_be_known_once_the_code_is_spent(
             super().set(owner_id, ciphertext)
 
     app = make_app({"storage": Failing()})
-    app.extensions["openrouter"].callbacks.owner_loader = load_owner
+    app.extensions["openrouter"].app_functions.owner_loader = load_owner
     visitor = Visitor(app)
     for failure in ({"loader"}, {"loader", "storage"}):
         callback = emulator.approve(visitor.start())

@@ -72,7 +72,9 @@ def open_site(make_app: Callable[..., Flask]) -> Callable[..., Site]:
         app = make_app(**config)
         # The same as OpenRouterAuth(app), which make_app has made and kept to itself.
         auth = OpenRouterAuth()
-        app.extensions["openrouter"].callbacks.owner_loader = lambda: request.headers.get("X-User")
+        app.extensions["openrouter"].app_functions.owner_loader = lambda: request.headers.get(
+            "X-User"
+        )
         return Site(app, auth)
 
     return open_it

@@ -48,7 +48,7 @@ def test_each_request_costs_as_many_calls_as_documented(
 ) -> None:
     storage = CountingStorage()
     app = make_app({"storage": storage})
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: user
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: user
     visitor = Visitor(app)
 
     for _ in range(2):

@@ -1,31 +1,35 @@
-"""Whose key it is: the app's own user, or else this browser."""
+"""The owner of a key: the app's own user, or else this browser."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
 
-from .callbacks import Callbacks, call
-from .current import this_app
-from .errors import KeyStorageError
-from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
-from .storage.owner_id import check_owner_id
+from ..errors import KeyStorageError
+from ..storage.cookie import BROWSER, CookieStorage
+from ..storage.owner_id import check_owner_id
+from ..web import ExtensionCookie, RequestState, call_app_function, this_app
+
+if TYPE_CHECKING:
+    from ..services import AppFunctions
 
 _SALT: Final = b"flask_openrouter browser id v1"
 
 
 class Owners:
-    """Tells whose key a request may use. One per app, without state of its own."""
+    """Finds the owner whose key a request may use. One per app, without state of its own."""
 
     def __init__(
         self,
         cookie: ExtensionCookie,
         secret_keys: tuple[bytes, ...],
-        callbacks: Callbacks,
+        app_functions: AppFunctions,
         cookie_storage: CookieStorage | None,
+        *,
+        base_url: str,
     ) -> None:
         self._cookie = cookie
         # itsdangerous signs with the last key; our settings have the newest first.
@@ -35,25 +39,36 @@ class Owners:
             key_derivation="hmac",
             digest_method=hashlib.sha256,
         )
-        self._callbacks = callbacks
+        self._app_functions = app_functions
         self._cookie_storage = cookie_storage
+        self._base_url = base_url
 
-    def current(self) -> str | None:
+    def current(self, state: RequestState) -> str | None:
         """Return the owner id of this request, or None for a browser that never connected."""
+        # Asked each time: the app may sign somebody in or out during the request.
         user_id = self.app_user()
         if user_id is not None:
             return user_id
-        browser_id = self._browser_id()
-        return None if browser_id is None else BROWSER + browser_id
+        if state.browser_id == "":
+            state.browser_id = self._read_browser_id()
+        return None if state.browser_id is None else BROWSER + state.browser_id
+
+    def _read_browser_id(self) -> str | None:
+        if self._cookie_storage is not None:
+            return self._cookie_storage.browser_id()
+        try:
+            return self._signer.unsign(self._cookie.read() or "").decode() or None
+        except BadSignature:
+            return None
 
     def app_user(self) -> str | None:
         """Return the id of the app's signed-in user, or None.
 
         Asks ``@auth.owner_loader`` or, without one, Flask-Login. Raises :class:`KeyStorageError`
-        for an id that no storage can keep apart from others.
+        for an id that no storage can tell from all others.
         """
-        if self._callbacks.owner_loader is not None:
-            user_id = call(self._callbacks.owner_loader)
+        if self._app_functions.owner_loader is not None:
+            user_id = call_app_function(self._app_functions.owner_loader)
         elif hasattr(this_app(), "login_manager"):
             from flask_login import current_user
 
@@ -63,17 +78,18 @@ class Owners:
         return None if user_id is None else check_app_user(user_id)
 
     def renew(self) -> str:
-        """Return the owner id that a key connected now belongs to.
+        """Return the owner id for a key that is connected now.
 
-        A browser gets a new id each time: who planted or copied an older one gains nothing.
+        A browser gets a new id each time, so an older one that somebody planted or copied is
+        worthless.
         """
         return self.app_user() or BROWSER + secrets.token_urlsafe(16)
 
     def remember(self, owner_id: str | None) -> None:
-        """Let this browser prove in later requests that it is ``owner_id``; None lets it forget.
+        """Let this browser prove in later requests that it is ``owner_id``; None takes it back.
 
-        Users of the app prove that to the app, and the default storage's cookie is its own proof.
-        What a browser can prove besides stays while a user of the app is signed in.
+        The app's users prove themselves to the app, and the cookie of the default storage is its
+        own proof. While a user of the app is signed in, the browser's own proof stays.
         """
         if self._cookie_storage is not None:
             return
@@ -83,20 +99,18 @@ class Owners:
         elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
             self._cookie.write("")
 
-    def _browser_id(self) -> str | None:
-        if self._cookie_storage is not None:
-            return self._cookie_storage.browser_id()
-        try:
-            return self._signer.unsign(self._cookie.read() or "").decode()
-        except BadSignature:
-            return None
+    def visitor(self) -> str:
+        """Return what a login is bound to: the app's user of this request, and the base URL."""
+        user_id = self.app_user()
+        user = "nobody" if user_id is None else f"user {user_id}"
+        return f"{self._base_url} {user}"
 
 
 def check_app_user(user_id: object) -> str:
     """Return an id of the app's user as the text that owns keys.
 
     Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without
-    NUL. Texts that begin with ``browser:`` are taken: they name visitors whom the app does not
+    NUL. Texts that begin with ``browser:`` are refused: they name visitors whom the app does not
     know.
     """
     try:

@@ -9,11 +9,12 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from .connection import current_openrouter, get_connection
-from .errors import KeyRejectedError
-from .pages import is_script, login_url_for, own_path, page_of_visitor
-from .redirects import safe_next
-from .services import EXTENSION_KEY, Services, get_services
+from ..connection import current_openrouter, get_connection
+from ..errors import KeyRejectedError
+from ..pages.urls import checked_next, login_url_for, page_of_visitor
+from ..pages.visit import is_script
+from ..services import Services
+from ..web import EXTENSION_KEY, get_services
 from .usage import UsageReader
 
 VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
@@ -86,7 +87,7 @@ def openrouter_disconnect_button(
         "disconnect_button",
         label=label or "Disconnect",
         url=url_for("openrouter.disconnect"),
-        next_url=safe_next(next, own_path=own_path()),
+        next_url=checked_next(next),
     )
 
 
@@ -123,7 +124,7 @@ def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _login_url(next_url: str | None) -> str:
-    return login_url_for(safe_next(next_url, own_path=own_path()))
+    return login_url_for(checked_next(next_url))
 
 
 def _this_page() -> str | None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .client import OpenRouterClient
-from .errors import KeyRejectedError, OpenRouterError
+from ..client import OpenRouterClient
+from ..errors import KeyRejectedError, OpenRouterError
 
 if TYPE_CHECKING:
-    from .client.models import KeyInfo
-    from .connection import Connection
+    from ..client.models import KeyInfo
+    from ..connection import Connection
 
 logger: Final = logging.getLogger("flask_openrouter")
 

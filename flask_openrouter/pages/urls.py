@@ -1,0 +1,112 @@
+"""Addresses: the extension's own routes, and the paths that a login may lead to."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from flask import url_for
+from werkzeug.urls import iri_to_uri
+
+from ..web import get_services, this_request
+
+#: Longer addresses are dropped: they would fill the session cookie.
+MAX_NEXT_LENGTH = 1024
+
+#: RFC 3986 (section 3.3) allows these in a path besides letters, digits and "-._~".
+_PATH_CHARACTERS = "!$&'()*+,/:;=@"
+#: A query may have these unescaped besides those, but not "&=" (RFC 3986, section 3.4).
+_QUERY_CHARACTERS = "!$'()*,/:;?@"
+# One slash, not two. No backslash, which browsers take for a slash, and no control characters:
+# browsers delete tabs and newlines before they parse.
+_LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
+# Most addresses need no encoding.
+_URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?")
+# The same behind one layer of percent-encoding, which servers and frameworks may remove.
+_HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
+
+
+def safe_next(value: object, *, own_path: str) -> str | None:
+    """Return ``value`` as an address that is safe to redirect to, or None.
+
+    Safe is an absolute path on this host, with query and fragment, of at most 1,024 characters,
+    in ASCII (RFC 3986; other characters are percent-encoded). ``own_path``: the path of the
+    extension's routes, such as ``"/openrouter"``; a login never leads to one of them.
+    """
+    if not isinstance(value, str) or len(value) > MAX_NEXT_LENGTH:
+        return None
+    if not _LOCAL_PATH.fullmatch(value):
+        return None
+    try:
+        url = value if _URI.fullmatch(value) else iri_to_uri(value)
+        path = unquote(url.partition("#")[0].partition("?")[0], errors="strict")
+    except ValueError:
+        return None
+    if not _LOCAL_PATH.fullmatch(url) or _HIDDEN.search(path) or len(url) > MAX_NEXT_LENGTH:
+        return None
+    # Werkzeug redirects from two slashes in a row to one.
+    path = re.sub("//+", "/", path.lower())
+    if f"{path}/".startswith(f"{own_path.lower()}/"):
+        return None
+    return url
+
+
+def own_path() -> str:
+    """Return the decoded path that all our routes begin with, such as ``/openrouter``."""
+    prefix = get_services().url_prefix
+    if "<" in prefix:
+        # Such as "/<lang>/openrouter": the app's url_defaults know the rest.
+        return unquote(url_for("openrouter.login").partition("?")[0].removesuffix("/login"))
+    return f"{this_request().script_root}{prefix}"
+
+
+def login_url_for(next_url: str | None) -> str:
+    """Return the address of a login that leads to ``next_url``, which is checked."""
+    url = url_for("openrouter.login")
+    if next_url is None:
+        return url
+    # The app's url_defaults may have added parameters.
+    separator = "&" if "?" in url else "?"
+    # The same result as from url_for, in a third of the time.
+    return f"{url}{separator}next={quote(next_url, safe=_QUERY_CHARACTERS)}"
+
+
+def home_url() -> str:
+    """Return the address of the app's front page."""
+    return f"{this_request().script_root}/"
+
+
+def landing_url(next_url: str | None) -> str:
+    """Return where a login leads: ``next_url``, which is checked, or the app's own choice."""
+    return next_url or get_services().settings.login_redirect_url or home_url()
+
+
+def checked_next(value: object) -> str | None:
+    """Return ``value`` as an address on this host that a login may lead to, or None."""
+    return None if value is None else safe_next(value, own_path=own_path())
+
+
+def next_of_request() -> str | None:
+    """Return the ``next`` parameter of this request's query or form, if it is safe."""
+    request = this_request()
+    # A form may have it in its address, too.
+    return checked_next((request.args if request.method == "GET" else request.values).get("next"))
+
+
+def page_of_visitor(*, from_script: bool) -> str | None:
+    """Return the path of the page that the visitor is on, if it is safe to come back to."""
+    request = this_request()
+    if request.method in ("GET", "HEAD") and not from_script:
+        # Not request.url, which does not encode a percent sign in the path.
+        path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
+        query = request.query_string.decode(errors="replace")
+        page = f"{path}?{query}" if query else path
+    else:
+        # A request with a body is never replayed, and the address of a script's request is not a
+        # page. Both return to the page that made the request.
+        scheme, _, rest = (request.referrer or "").partition("://")
+        host, slash, path = rest.partition("/")
+        if (scheme, host) != (request.scheme, request.host):
+            return None
+        page = slash + path
+    return checked_next(page)

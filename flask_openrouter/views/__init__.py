@@ -1,0 +1,49 @@
+"""The routes, and the errors that become pages wherever in the app they happen."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from .. import guard
+from ..errors import (
+    KeyRejectedError,
+    KeyStorageError,
+    NotConnectedError,
+    OpenRouterError,
+    OutOfCreditError,
+)
+from ..pages.responses import show_problem
+from ..problems import problem_of
+from . import connection, login
+
+
+def create_blueprint(url_prefix: str) -> Blueprint:
+    """Return a new blueprint with the routes and error pages. It has no state of an app."""
+    blueprint = Blueprint(
+        "openrouter",
+        # The templates and static files are in the package's own folder.
+        guard.__package__ or "",
+        url_prefix=url_prefix,
+        template_folder="templates",
+        static_folder="static/openrouter",
+        static_url_path="/static",
+    )
+    blueprint.get("/login")(login.login)
+    blueprint.get("/callback")(login.callback)
+    blueprint.get("/connected")(login.connected)
+    blueprint.post("/save")(login.save)
+    blueprint.get("/code", endpoint="code")(login.show_code_form)
+    blueprint.post("/code")(login.take_pasted_code)
+    blueprint.post("/disconnect")(connection.disconnect)
+    blueprint.get("/disconnected")(connection.disconnected)
+    blueprint.get("/status")(connection.status)
+    blueprint.app_errorhandler(KeyStorageError)(show_error)
+    blueprint.app_errorhandler(OutOfCreditError)(show_error)
+    blueprint.app_errorhandler(KeyRejectedError)(guard.reconnect_or_raise)
+    blueprint.app_errorhandler(NotConnectedError)(guard.reconnect_or_raise)
+    return blueprint
+
+
+def show_error(error: OpenRouterError) -> Response:
+    """Return the page or JSON for an error of ours that no view of the app handled."""
+    return show_problem(problem_of(error), error=error)

@@ -1,0 +1,125 @@
+"""The routes of a login: start it, finish it, and finish it by hand.
+
+Without a callback, the visitor pastes the code that OpenRouter shows. That is for apps that
+OpenRouter cannot send visitors back to: in containers, on a LAN, behind SSH (OpenRouter guide
+"OAuth PKCE", headless apps).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask import Response, make_response, render_template, request
+
+from ..connection import get_connection
+from ..errors import KeyStorageError, LoginError
+from ..login.callback import read_callback, read_pasted
+from ..login.pending import PendingLogin
+from ..pages.responses import protect_page, refuse_background_load, see_other, show_problem
+from ..pages.urls import landing_url, next_of_request
+from ..pages.visit import is_cross_site, is_same_origin
+from ..problems import PROBLEMS, problem_of_login
+from ..services import Services
+from ..web import call_app_function, get_services
+from .completion import fail_login, finish_login, go_on, store_key
+
+
+def login() -> Response:
+    """Start a login: remember it in this browser's session and send the visitor to OpenRouter."""
+    if (refusal := refuse_background_load()) is not None:
+        return refusal
+    services = get_services()
+    next_url = next_of_request()
+    try:
+        callback_url = services.callback_address.for_request()
+        pending = services.pending_logins.start(
+            next_url=next_url,
+            is_cross_site=is_cross_site(),
+            is_popup=request.args.get("display") == "popup",
+        )
+    except (LoginError, KeyStorageError) as error:
+        failure = error
+    else:
+        return see_other(authorization_url(services, pending, callback_url))
+    return fail_login(problem_of_login(failure), next_url, failure)
+
+
+def authorization_url(services: Services, pending: PendingLogin, callback_url: str | None) -> str:
+    """Return the address at OpenRouter for this login; without a callback URL it is headless.
+
+    Raises ValueError when the app's ``key_options`` are wrong.
+    """
+    settings = services.settings
+    options: dict[str, Any] = {"limit": settings.key_limit, "key_label": settings.key_label}
+    if services.app_functions.key_options is not None:
+        options |= call_app_function(services.app_functions.key_options) or {}
+    if len(options) > 2:
+        raise ValueError("key_options returns limit and key_label, nothing else.")
+    return services.client.authorization_url(
+        callback_url,
+        services.client.create_code_challenge(pending.code_verifier),
+        "S256",
+        state=None if callback_url is None else pending.state,
+        **options,
+    )
+
+
+def callback() -> Response:
+    """Finish a login: check the state, exchange the code once, store the key, go on."""
+    if (refusal := refuse_background_load()) is not None:
+        return refusal
+    return finish_login(get_services(), read_callback)
+
+
+def connected() -> Response:
+    """End a login in a popup: a small script tells the page that opened it, and closes it."""
+    page = render_template("openrouter/connected.html", next_url=landing_url(next_of_request()))
+    return protect_page(make_response(page), scripts=True)
+
+
+def show_code_form() -> Response:
+    """Start a login and show the link to OpenRouter and the box to paste its code into."""
+    if (refusal := refuse_background_load()) is not None:
+        return refusal
+    services = get_services()
+    next_url = next_of_request()
+    try:
+        pending = services.pending_logins.start(next_url=next_url, is_cross_site=is_cross_site())
+    except KeyStorageError as error:
+        failure = error
+    else:
+        page = render_template(
+            "openrouter/code.html",
+            authorization_url=authorization_url(services, pending, None),
+            state=pending.state,
+        )
+        return protect_page(make_response(page))
+    return fail_login(problem_of_login(failure), next_url, failure)
+
+
+def take_pasted_code() -> Response:
+    """Finish one of this browser's logins with the code that was pasted."""
+    if not is_same_origin():
+        return show_problem(PROBLEMS["cross_site"])
+    form = request.form
+    read = partial(read_pasted, form.get("code", ""), form.get("state", ""))
+    return finish_login(get_services(), read)
+
+
+def save() -> Response:
+    """Store a key that the storage refused a moment ago, without asking OpenRouter again."""
+    if not is_same_origin():
+        return show_problem(PROBLEMS["cross_site"])
+    services = get_services()
+    next_url = next_of_request()
+    parked = services.parked_keys.find()
+    if parked is None:
+        if services.parked_keys.is_announced() and get_connection():
+            # A second click.
+            return go_on(next_url)
+        return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
+    refusal = store_key(services, get_connection(), parked.owner_id, parked.record)
+    if refusal is not None:
+        return fail_login(PROBLEMS["not_saved"], next_url, refusal)
+    return go_on(next_url)

@@ -1,0 +1,275 @@
+"""The request that the app is serving: its state, our cookies, and the response headers.
+
+Flask's ``current_app`` and ``request`` are proxies, and reading an attribute through one costs more
+than most of what a guarded request does. So the code here works with the objects themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from flask import (
+    Flask,
+    Request,
+    Response,
+    after_this_request,
+    current_app,
+    has_request_context,
+    request,
+)
+from werkzeug.http import dump_cookie
+from werkzeug.local import LocalProxy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+    from .connection import Connection
+    from .services import Services
+
+Header = tuple[str, str]
+
+EXTENSION_KEY: Final = "openrouter"
+_STATES: Final = "_openrouter_states"
+#: Apps that are mounted in one another share the WSGI environment.
+_EXCHANGE_OF_APP: Final = "flask_openrouter.exchange.%d"
+#: A view whose Cache-Control has one of these words has decided who may keep the response.
+_NAMES_AUDIENCE: Final = re.compile(r"public|private|no-store", re.I)
+_NAMES_COOKIE: Final = re.compile(r"(?:^|,)\s*cookie\s*(?:,|$)", re.I)
+
+#: Returns the current app. Raises RuntimeError outside of an app context.
+this_app: Final[Callable[[], Flask]] = cast(LocalProxy[Flask], current_app)._get_current_object  # pyright: ignore[reportPrivateUsage]
+
+#: Returns the current request. Raises RuntimeError outside of a request.
+this_request: Final[Callable[[], Request]] = cast(LocalProxy[Request], request)._get_current_object  # pyright: ignore[reportPrivateUsage]
+
+
+def call_app_function(function: Callable[[], Any]) -> Any:
+    """Call a function of the app, which may be ``async def``."""
+    return this_app().ensure_sync(function)()
+
+
+def get_services() -> Services:
+    """Return the services of the current app. Raises RuntimeError without ``init_app``."""
+    try:
+        services: Services = this_app().extensions[EXTENSION_KEY]
+    except KeyError:
+        raise RuntimeError(
+            "This app has no OpenRouter extension. Did you forget OpenRouterAuth(app),"
+            " or auth.init_app(app) in the app factory?"
+        ) from None
+    return services
+
+
+class RequestState:
+    """What the extension knows about one request to one app, and still has to tell the browser.
+
+    It is stored on the request object. ``g`` lives as long as the app context, and the WSGI
+    environment may serve another request as well.
+    """
+
+    __slots__ = (
+        "_has_hook",
+        "_is_finished_by_wsgi",
+        "_is_no_store",
+        "_is_private",
+        "_new_cookies",
+        "browser_id",
+        "connection",
+        "cookies",
+        "has_begun_response",
+        "hides_connection",
+        "services",
+    )
+
+    def __init__(self, exchange: SimpleNamespace | None) -> None:
+        self.services = get_services()
+        #: The visitor's connection, once it was asked for.
+        self.connection: Connection | None = None
+        #: Whether the rest of this request sees a visitor who is not connected.
+        self.hides_connection = False
+        #: The proven id of this browser; None if it has none, ``""`` if it was not read yet.
+        self.browser_id: str | None = ""
+        #: The values of our cookies, as the browser sent them or as this request has set them.
+        self.cookies: dict[ExtensionCookie, str] = {}
+        #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
+        self._new_cookies: dict[str, str] = {}
+        self._is_private = self._is_no_store = self._has_hook = False
+        self._is_finished_by_wsgi = exchange is not None
+        #: Whether it is too late to change the headers.
+        self.has_begun_response: bool = exchange is not None and exchange.has_begun
+
+    def set_cookie(self, cookie: ExtensionCookie, value: str) -> None:
+        """Send this value with the response; ``""`` deletes the cookie."""
+        self.cookies[cookie] = value
+        self.browser_id = ""
+        self._new_cookies[cookie.name] = cookie.dump(value)
+        self._finish_before_hooks()
+
+    def forbid_sharing(self, *, no_store: bool) -> None:
+        """Tell caches that the response is for this browser alone (RFC 9111).
+
+        ``no_store``: and that they must not store it, unless the view itself says how long they
+        may.
+        """
+        self._is_private = True
+        self._is_no_store = self._is_no_store or no_store
+        self._finish_before_hooks()
+
+    def finish(self, headers: Iterable[Header]) -> list[Header]:
+        """Return these response headers with the cookies and cache headers that are missing."""
+        finished: list[Header] = []
+        cache_control: list[str] = []
+        vary: list[str] = []
+        for name, value in headers:
+            lower_name = name.lower()
+            if lower_name == "cache-control":
+                cache_control.append(value)
+            elif lower_name == "vary":
+                vary.append(value)
+            elif lower_name != "set-cookie" or value.partition("=")[0] not in self._new_cookies:
+                finished.append((name, value))
+        if self._is_private and not cache_control:
+            cache_control.append("no-store" if self._is_no_store else "private")
+        elif self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
+            cache_control = [", ".join((*cache_control, "private"))]
+        if vary != ["Cookie"] and (self._is_private or self._new_cookies):
+            vary = with_cookie(vary)
+        finished.extend(zip(repeat("Cache-Control"), cache_control))
+        finished.extend(zip(repeat("Vary"), vary))
+        finished.extend(zip(repeat("Set-Cookie"), self._new_cookies.values()))
+        return finished
+
+    def _finish_before_hooks(self) -> None:
+        # The app's own hooks see the headers, and so does a server that calls the app without
+        # ResponseFinisher.
+        if not self._has_hook:
+            self._has_hook = True
+            after_this_request(self._finish_response)
+
+    def _finish_response(self, response: Response) -> Response:
+        response.headers[:] = self.finish(response.headers)
+        if not self._is_finished_by_wsgi:
+            self.has_begun_response = True
+        return response
+
+
+def request_state() -> RequestState:
+    """Return the state of the current request to the current app.
+
+    Raises RuntimeError outside of a request, and in an app without the extension.
+    """
+    request, app = this_request(), this_app()
+    states: dict[Flask, RequestState] = vars(request).setdefault(_STATES, {})
+    if app in states:
+        return states[app]
+    exchange = request.environ.get(_EXCHANGE_OF_APP % id(app))
+    # Threads of the app may share the request: the first one wins.
+    state = states.setdefault(app, RequestState(exchange))
+    if exchange is not None:
+        exchange.state = state
+    return state
+
+
+def can_change_response() -> bool:
+    """Whether there is a response whose headers can still be changed."""
+    return has_request_context() and not request_state().has_begun_response
+
+
+class ResponseFinisher:
+    """WSGI middleware that finishes the headers after all hooks of the app.
+
+    A hook may have removed our headers or replaced the response. A hook of our own would run before
+    those that the app registered earlier, and cost every view of the app three times as much.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._wsgi_app: WSGIApplication = app.wsgi_app
+        self._key = _EXCHANGE_OF_APP % id(app)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (PEP 3333)."""
+        exchange = environ[self._key] = SimpleNamespace(has_begun=False, state=None)
+
+        def start(status: str, headers: list[Header], *exc_info: Any) -> Callable[[bytes], object]:
+            exchange.has_begun = True
+            state: RequestState | None = exchange.state
+            if state is not None:
+                state.has_begun_response = True
+                headers = state.finish(headers)
+            passed_on = [headers]
+            del headers
+            return start_response(status, passed_on.pop(), *exc_info)
+
+        # Neither frame holds what it passes on. An error report shows the locals of each frame, and
+        # the query holds the code, the cookies hold the code_verifier.
+        passed_on = [environ]
+        del environ
+        return self._wsgi_app(passed_on.pop(), start)
+
+
+class ExtensionCookie:
+    """One small cookie: HttpOnly, SameSite=Lax, host-only, and ``__Host-`` with Secure on https.
+
+    ``max_age`` in seconds; ``suffix`` tells one cookie of the extension from another;
+    ``is_secure``: whether visitors use https even if the requests do not show it.
+
+    It is not part of Flask's session: a slow request that saves the session late would erase what
+    another request has stored meanwhile, or bring back what it has deleted.
+    """
+
+    def __init__(self, max_age: int, *, suffix: str = "", is_secure: bool = False) -> None:
+        self._max_age = max_age
+        self._is_always_secure = is_secure
+        self._name = f"openrouter{suffix}"
+
+    @property
+    def name(self) -> str:
+        """The name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
+        return f"__Host-{self._name}" if self._is_secure() else self._name
+
+    def read(self) -> str | None:
+        """Return the value that this request has set, or else the one that the browser sent."""
+        try:
+            values = request_state().cookies
+        except RuntimeError:
+            return None
+        if self not in values:
+            name, sent = self.name, this_request().cookies
+            # Not get(), with which Werkzeug builds an exception for a name that is missing.
+            values[self] = sent[name] if name in sent else ""  # noqa: SIM401
+        return values[self] or None
+
+    def write(self, value: str) -> None:
+        """Send this value with the response; ``""`` deletes the cookie."""
+        request_state().set_cookie(self, value)
+
+    def dump(self, value: str) -> str:
+        """Return the ``Set-Cookie`` line for this value."""
+        return dump_cookie(
+            self.name,
+            value,
+            max_age=self._max_age if value else 0,
+            # Every current browser obeys Max-Age. Expires would only add bytes.
+            sync_expires=False,
+            max_size=this_app().config["MAX_COOKIE_SIZE"],
+            secure=self._is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def _is_secure(self) -> bool:
+        # Behind a proxy that ends TLS, the app may know about https from its settings only.
+        return (
+            self._is_always_secure
+            or this_request().is_secure
+            or bool(this_app().config["SESSION_COOKIE_SECURE"])
+        )
+
+
+def with_cookie(vary: list[str]) -> list[str]:
+    """Return the values of ``Vary`` with ``Cookie`` among them."""
+    return vary if _NAMES_COOKIE.search(", ".join(vary)) else [", ".join((*vary, "Cookie"))]

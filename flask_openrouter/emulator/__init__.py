@@ -5,7 +5,7 @@ package: shared code would repeat a mistake on both sides, and no test would not
 
 A request passes ``server``, the hooks in ``app`` (which use ``journal`` and ``misbehaviour``), and
 one blueprint: ``consent``, ``oauth``, ``catalogue``, ``chat``, ``control`` or ``openapi``. All of
-them use ``emulator``, the handle that holds the settings, the ``ledger``, the journal and the faults.
+them use ``emulator``, the handle that holds the settings, the ``ledger`` and the queued faults.
 
 ::
 

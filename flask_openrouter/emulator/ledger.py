@@ -1,6 +1,6 @@
 """The ledger: pending consents, authorization codes and keys, in memory.
 
-Every step is atomic, so that of two requests at once only one gets a code or its key.
+Every step is atomic, so that a consent or a code works once, even for concurrent requests.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Ledger:
         self._keys: dict[str, KeyRecord] = {}
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         with self._lock:
             self._consents.clear()
             self._codes.clear()

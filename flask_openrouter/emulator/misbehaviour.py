@@ -42,7 +42,7 @@ def misbehave_afterwards(response: Response) -> Response:
 
 
 def mid_stream_fault() -> Fault | None:
-    """Return the fault that shall break the current request's stream, if any."""
+    """Return the fault that breaks the current request's stream, if any."""
     fault: Fault | None = g.get("fault")
     return fault if fault is not None and fault.mid_stream else None
 

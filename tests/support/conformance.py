@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from callers import ATTRIBUTION, PYTHON_METHODS, Caller, OurClient, PythonSDK, python_sdk
-from conformance_probes import QUESTION, ask, heeds, refuses, shows_code
+from conformance_probes import QUESTION, ask, has_effect, issued_code, refuses
 from openapi_document import operation as documented
 from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, PLAIN, S256
 from typescript_sdk import TypeScriptSDK
@@ -158,14 +158,14 @@ class Conformance:
     def _logins(self) -> Iterator[Row]:
         for label, parameters in LOGINS.items():
             cells = [self._login(caller, parameters) for caller in self._callers]
-            accepted = shows_code(self._emulator, parameters)
+            accepted = issued_code(self._emulator, parameters)
             yield (f"{label}", GUIDE, *cells, YES if accepted else NO)
 
     def _login(self, caller: Caller, parameters: Mapping[str, str]) -> str:
         emulator = self._emulator
         asked = caller.call("authorization_url", emulator.url, **parameters)
         wanted = dict(parse_qsl(urlsplit(asked.value or "").query))
-        sent = {"code": shows_code(emulator, parameters)}
+        sent = {"code": issued_code(emulator, parameters)}
         if "code_challenge" in parameters:
             sent["code_verifier"] = CODE_VERIFIER
             sent["code_challenge_method"] = parameters["code_challenge_method"]
@@ -192,7 +192,7 @@ class Conformance:
     ) -> Row:
         cells = [YES if name in sent_by(caller) else NO for caller in self._callers]
         label = f"`{name}`" if of == "headers" else f"`{name}` of `{of}`"
-        return (label, where, *cells, YES if heeds(of, name, self._emulator) else NO)
+        return (label, where, *cells, YES if has_effect(of, name, self._emulator) else NO)
 
     def _asked_for(self, caller: Caller) -> set[str]:
         values = {name: value for name, (_, value) in AUTH_PARAMETERS.items()}

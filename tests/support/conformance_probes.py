@@ -33,7 +33,7 @@ def ask(emulator: Emulator, method: str, path: str, **kwargs: Any) -> int:
         return http.request(method, emulator.url + path, timeout=10, **kwargs).status_code
 
 
-def heeds(of: str, name: str, emulator: Emulator) -> bool:
+def has_effect(of: str, name: str, emulator: Emulator) -> bool:
     """Whether this parameter has an effect in the emulator."""
     probe = _EFFECTS.get((of, name))
     if probe is not None:
@@ -131,7 +131,7 @@ _REFUSALS: Mapping[tuple[str, int], Callable[[Emulator], int]] = {
 }
 
 
-def shows_code(emulator: Emulator, parameters: Mapping[str, str]) -> str:
+def issued_code(emulator: Emulator, parameters: Mapping[str, str]) -> str:
     """Return a code that a person approved: from the callback, or headless from the page."""
     if "callback_url" in parameters:
         return code_in(emulator.approve(authorization_url(emulator, **parameters)))

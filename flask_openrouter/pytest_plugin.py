@@ -1,6 +1,6 @@
-"""Fixtures for the tests of apps: an OpenRouter of their own, and visitors who are connected.
+"""Fixtures for the tests of apps: a local OpenRouter, and test clients that are connected.
 
-pytest imports this module in every project, so it imports nothing until a fixture is asked for.
+pytest imports this module in every project, so it imports nothing until a test uses a fixture.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def openrouter_emulator_server() -> Iterator[Emulator]:
-    """The emulator of the whole session, on a free port: for fixtures that live longer than a test.
+    """The emulator of the whole session, on a free port, for fixtures that outlive a test.
 
-    Tests ask for ``openrouter_emulator``.
+    Tests use ``openrouter_emulator``.
     """
     from .emulator import run_in_thread
 
@@ -33,13 +33,13 @@ def openrouter_emulator_server() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def openrouter_allowed_hosts() -> Collection[str]:
-    """Hosts that tests may connect to besides this machine. Override it to name some."""
+    """Hosts that tests may connect to besides this machine: none. Override it to allow some."""
     return ()
 
 
 @pytest.fixture
 def openrouter_network_guard(openrouter_allowed_hosts: Collection[str]) -> Iterator[None]:
-    """Fail the test when it connects to another machine; part of ``openrouter_emulator``."""
+    """Fail the test if it connects to another machine; part of ``openrouter_emulator``."""
     from .testing.network import guarded_network
 
     with guarded_network(openrouter_allowed_hosts):
@@ -50,14 +50,14 @@ def openrouter_network_guard(openrouter_allowed_hosts: Collection[str]) -> Itera
 def openrouter_emulator(
     openrouter_emulator_server: Emulator, openrouter_network_guard: None
 ) -> Emulator:
-    """A local OpenRouter without any memory of other tests, and no way to any other."""
+    """A local OpenRouter, reset for each test; the test cannot reach the real one."""
     openrouter_emulator_server.reset()
     return openrouter_emulator_server
 
 
 @pytest.fixture
 def openrouter_app_config(openrouter_emulator: Emulator) -> dict[str, object]:
-    """The settings that put your app at the emulator, before ``init_app`` reads them."""
+    """The settings that point your app to the emulator, for ``app.config`` before ``init_app``."""
     from .testing import app_config
 
     return app_config(openrouter_emulator)
@@ -67,7 +67,7 @@ def openrouter_app_config(openrouter_emulator: Emulator) -> dict[str, object]:
 def openrouter_login(openrouter_emulator: Emulator) -> Callable[..., TestResponse]:
     """A function that connects a test client by the app's own routes: ``openrouter_login(client)``.
 
-    It takes and returns what :func:`flask_openrouter.testing.log_in` does, without the emulator.
+    It is :func:`flask_openrouter.testing.log_in` without the argument ``emulator``.
     """
     from .testing import log_in
 
@@ -85,7 +85,7 @@ def openrouter_login(openrouter_emulator: Emulator) -> Callable[..., TestRespons
 
 @pytest.fixture
 def connected_client(app: Flask, openrouter_login: Callable[..., TestResponse]) -> FlaskClient:
-    """A test client of your own fixture ``app`` whose visitor has connected a key."""
+    """A test client of your fixture ``app``, connected with a key."""
     client = app.test_client()
     openrouter_login(client)
     return client

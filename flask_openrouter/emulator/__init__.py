@@ -1,7 +1,11 @@
 """A local OpenRouter for development and tests: ``/auth`` and ``/api/v1/*`` on one loopback origin.
 
-It refuses what OpenRouter refuses and misbehaves on demand. It shares no code with the rest of
-the package, so that a mistake there cannot cancel itself out here.
+It refuses what OpenRouter refuses, and misbehaves on demand. It imports nothing of the rest of the
+package: shared code would repeat a mistake on both sides, and no test would notice.
+
+A request passes ``server``, the hooks in ``app`` (which use ``journal`` and ``misbehaviour``), and
+one blueprint: ``consent``, ``oauth``, ``catalogue``, ``chat``, ``control`` or ``openapi``. All of
+them use ``emulator``, the handle that holds the settings, the ``ledger`` and the queued faults.
 
 ::
 
@@ -16,7 +20,7 @@ from .config import EmulatorConfig
 from .emulator import Emulator
 from .faults import Fault
 from .journal import RecordedRequest
-from .keys import KEY_MARKER
+from .ledger import KEY_MARKER
 from .server import run_in_thread
 
 __all__ = [

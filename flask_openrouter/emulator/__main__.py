@@ -1,8 +1,9 @@
-"""``python -m flask_openrouter.emulator``: an emulator on a port of this machine."""
+"""``python -m flask_openrouter.emulator``: serve an emulator from the command line."""
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import click
@@ -14,69 +15,43 @@ DEFAULT_PORT = 18080
 
 
 # No option takes its value from the environment: many platforms set HOST and PORT.
+_option = partial(click.option, show_default=True, allow_from_autoenv=False)
+
+
 @click.command("emulator")
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    allow_from_autoenv=False,
-    help="Loopback address to listen on.",
+@_option("--host", default="127.0.0.1", help="Loopback address to listen on.")
+@_option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, help="0 takes a free one.")
+@_option(
+    "--user-id", "openrouter_user_id", default=DEFAULT_USER_ID, help="The account that approves."
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=DEFAULT_PORT,
-    show_default=True,
-    allow_from_autoenv=False,
-    help="0 takes a free one.",
-)
-@click.option(
-    "--user-id",
-    "openrouter_user_id",
-    default=DEFAULT_USER_ID,
-    show_default=True,
-    allow_from_autoenv=False,
-    help="The account that approves.",
-)
-@click.option(
+@_option(
     "--deny-style",
     type=click.Choice(["bare", "error"]),
     default="bare",
-    show_default=True,
-    allow_from_autoenv=False,
     help="What a denial adds to the callback.",
 )
-@click.option(
+@_option(
     "--bad-code-style",
     type=click.Choice(["live", "documented"]),
     default="live",
-    show_default=True,
-    allow_from_autoenv=False,
     help="Unknown codes: 400 as seen live, or 403 as documented.",
 )
-@click.option(
+@_option(
     "--code-max-age",
     type=click.FloatRange(0),
     default=600.0,
-    show_default=True,
-    allow_from_autoenv=False,
     help="Lifetime of a code in seconds.",
 )
-@click.option(
+@_option(
     "--word-delay",
     type=click.FloatRange(0),
     default=0.02,
-    show_default=True,
-    allow_from_autoenv=False,
     help="Seconds between the words of a streamed answer.",
 )
-@click.option(
-    "--echo-state", is_flag=True, allow_from_autoenv=False, help="Give a top-level state back."
-)
-@click.option(
+@_option("--echo-state", is_flag=True, help="Return a top-level state on approval.")
+@_option(
     "--lenient-pkce",
     is_flag=True,
-    allow_from_autoenv=False,
     help="Accept any code_verifier for a code without code_challenge.",
 )
 def emulator_command(host: str, port: int, **settings: Any) -> None:
@@ -115,5 +90,5 @@ def main() -> None:
     emulator_command(prog_name="python -m flask_openrouter.emulator")
 
 
-if __name__ == "__main__":  # pragma: no cover - tests run it in a process of its own
+if __name__ == "__main__":  # pragma: no cover - tests run it in a subprocess
     main()

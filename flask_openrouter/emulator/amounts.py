@@ -1,4 +1,4 @@
-"""Amounts: of money, of seconds."""
+"""Amounts of money and of seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def is_amount(value: Any) -> TypeGuard[float]:
     """Whether ``value`` is a finite number, zero or more. ``True`` is not a number here."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return False
-    # An integer may be too big to ask isfinite() about it.
+    # isfinite() fails for an integer that does not fit into a float.
     return 0 <= value <= sys.float_info.max
 
 

@@ -1,4 +1,4 @@
-"""The emulator as a Flask app: what every request and every answer go through."""
+"""The emulator as a Flask app, with the hooks for every request and every response."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from . import account, chat, consent, console, control, oauth, openapi
-from .bodies import MAX_BODY_LENGTH
+from . import catalogue, chat, consent, control, oauth, openapi
 from .config import EmulatorConfig
 from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
-from .errors import APIError
+from .errors import MAX_BODY_LENGTH, APIError
 from .loopback import is_loopback_host_header
 from .misbehaviour import misbehave, misbehave_afterwards
 
@@ -26,24 +25,24 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
     emulator.wsgi_app = app.wsgi_app
-    for room in (consent, console, oauth, account, chat, openapi, control):
-        app.register_blueprint(room.bp)
+    for module in (consent, oauth, catalogue, chat, openapi, control):
+        app.register_blueprint(module.bp)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)
     app.before_request(misbehave)
-    # The last one registered runs first.
+    # Flask runs the last one registered first.
     app.after_request(_finish)
     app.after_request(misbehave_afterwards)
-    app.register_error_handler(APIError, _answer_api_error)
-    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(APIError, _api_error_response)
+    app.register_error_handler(HTTPException, _http_error_response)
     return app
 
 
 def _refuse_foreign_host() -> ResponseReturnValue | None:
-    """Refuse names that were made to point here: DNS rebinding."""
+    """Refuse other host names, which would point here by DNS rebinding."""
     if is_loopback_host_header(request.environ.get("HTTP_HOST", "")):
         return None
-    return _answer_api_error(APIError(400, "The emulator answers to loopback host names only"))
+    return _api_error_response(APIError(400, "The emulator answers to loopback host names only"))
 
 
 def _record() -> None:
@@ -53,13 +52,13 @@ def _record() -> None:
     too_large = None
     try:
         request.get_data()
-        # A body without length is cut off at the limit, and only reading on says so.
+        # A body without a length is cut off at the limit. Only reading on raises the error.
         request.stream.read(1)
     except RequestEntityTooLarge as error:
         too_large = error
     g.record = emulator.journal.record(
         request,
-        api_key=account.bearer_key(),
+        api_key=oauth.bearer_key(),
         now=emulator.now(),
         with_body=too_large is None,
     )
@@ -82,11 +81,11 @@ def _finish(response: Response) -> Response:
     return response
 
 
-def _answer_api_error(error: APIError) -> ResponseReturnValue:
+def _api_error_response(error: APIError) -> ResponseReturnValue:
     return jsonify(error.as_json()), error.status
 
 
-def _answer_http_error(error: HTTPException) -> ResponseReturnValue:
+def _http_error_response(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     is_page = not request.path.startswith(("/api/", CONTROL_PREFIX))
     if is_page:

@@ -1,7 +1,13 @@
-"""What an app asks for, on ``GET /auth`` or in ``POST /api/v1/auth/keys/code``, checked."""
+"""The authorization request: its parameters, checked, and PKCE (RFC 7636).
+
+It comes as the query of ``GET /auth`` or as the body of ``POST /api/v1/auth/keys/code``.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,26 +19,30 @@ from werkzeug.datastructures import MultiDict
 
 from .amounts import is_amount
 from .loopback import is_loopback_host
-from .pkce import CODE_CHALLENGE_METHODS, is_code_challenge
 
 MAX_CALLBACK_URL_LENGTH = 2048
 MAX_KEY_LABEL_LENGTH = 100
 LIMIT_RESETS = ("daily", "weekly", "monthly")
+CODE_CHALLENGE_METHODS = ("S256", "plain")
 
 _DECIMAL = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 # Visible ASCII without the backslash, which browsers read as a slash.
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+", re.ASCII)
-# RFC 3339 section 5.6. Minute precision and a missing zone are refused, as OpenRouter does.
+# RFC 3339 section 5.6. Like OpenRouter, refuse minute precision and a missing zone.
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+# RFC 7636 sections 4.1 and 4.2: the unreserved characters, 43 to 128 of them.
+_PLAIN = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
+# An unpadded base64url SHA-256 digest always has 43 characters.
+_S256 = re.compile(r"[A-Za-z0-9\-_]{43}", re.ASCII)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 
 
 class InvalidAuthorization(ValueError):
-    """What the app asks for cannot be granted. The message says why, for its developer."""
+    """A request that cannot be granted. The message tells the app's developer why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +61,7 @@ class AuthorizationRequest:
 
     @property
     def app_name(self) -> str:
-        """What the asking app is called: OpenRouter knows it by the host of its callback."""
+        """Name of the app. OpenRouter identifies an app by the host of its callback URL."""
         if self.callback_url is None:
             return "An app without a callback URL"
         return urlsplit(self.callback_url).netloc
@@ -64,7 +74,7 @@ def origin_of(url: str) -> str:
 
 
 def add_parameters(url: str, parameters: Mapping[str, str]) -> str:
-    """Return the URL with these parameters after whatever query it has."""
+    """Return the URL with these parameters appended to its query."""
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, urlencode(parameters))))
     return parts._replace(query=query).geturl()
@@ -126,6 +136,17 @@ def read_json(body: Mapping[str, Any]) -> AuthorizationRequest:
     )
 
 
+def verifies(code_verifier: str, code_challenge: str, method: str) -> bool:
+    """Whether ``code_verifier`` belongs to ``code_challenge`` (RFC 7636 section 4.6)."""
+    if not _PLAIN.fullmatch(code_verifier):
+        return False
+    computed = code_verifier
+    if method == "S256":
+        digest = hashlib.sha256(code_verifier.encode("ascii")).digest()
+        computed = base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
+    return hmac.compare_digest(computed, code_challenge)
+
+
 def _check_callback_url(url: str) -> str:
     if len(url) > MAX_CALLBACK_URL_LENGTH:
         raise InvalidAuthorization(
@@ -164,7 +185,8 @@ def _check_challenge(code_challenge: str | None, method: str | None) -> str | No
             raise InvalidAuthorization("code_challenge_method is given without a code_challenge")
         return None
     method = method or "plain"  # RFC 7636 section 4.3
-    if not is_code_challenge(code_challenge, method):
+    pattern = _S256 if method == "S256" else _PLAIN
+    if not pattern.fullmatch(code_challenge):
         raise InvalidAuthorization(f"code_challenge is not one of the method {method}")
     return method
 
@@ -186,7 +208,7 @@ def _check_expires_at(value: object) -> float | None:
         return None
     if isinstance(value, str) and _DATE_TIME.fullmatch(value):
         try:
-            # To UTC, in which it will be shown: that is not in every year.
+            # It will be shown in UTC, where the first and last years may not exist.
             return _parse_date_time(value.upper()).astimezone(timezone.utc).timestamp()
         except (ValueError, OverflowError):
             pass
@@ -196,7 +218,7 @@ def _check_expires_at(value: object) -> float | None:
 
 
 def _parse_date_time(value: str) -> datetime:
-    # Python 3.10 reads neither "Z" nor fractions of any length.
+    # Python 3.10 parses neither "Z" nor fractions of any length.
     return datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value).replace("Z", "+00:00"))
 
 

@@ -11,15 +11,21 @@ from typing import Any, Final
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from .account import require_key
-from .answers import compose_answer, count_tokens, split_into_words, text_of
-from .bodies import read_json_object
+from .catalogue import (
+    DEFAULT_MODEL,
+    Model,
+    compose_answer,
+    count_tokens,
+    find_model,
+    split_into_words,
+    text_of,
+)
 from .config import EmulatorConfig
 from .emulator import Emulator, get_emulator
-from .errors import APIError, error_type
+from .errors import APIError, error_type, read_json_object
 from .faults import Fault
 from .misbehaviour import break_off, mid_stream_fault
-from .models import DEFAULT_MODEL, Model, find_model
+from .oauth import require_key
 
 PROVIDER = "Emulator"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -29,7 +35,7 @@ bp: Final = Blueprint("chat", __name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """One answer under way."""
+    """One answer while it is being sent."""
 
     id: str
     created: int
@@ -39,7 +45,7 @@ class Completion:
     finish_reason: str
 
     def header(self, kind: str) -> dict[str, Any]:
-        """Return the members that every part of the answer begins with."""
+        """Return the members at the start of every chunk."""
         return {
             "id": self.id,
             "object": kind,
@@ -49,7 +55,7 @@ class Completion:
         }
 
     def usage(self, words: int) -> dict[str, Any]:
-        """Return what it costs if this many words were said."""
+        """Return the ``usage`` member for this many words sent."""
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": words,
@@ -61,29 +67,29 @@ class Completion:
 
 @bp.post("/api/v1/chat/completions")
 def complete() -> ResponseReturnValue:
-    """Answer a conversation and book its price on the key."""
+    """Answer a conversation and charge its price to the key."""
     key_hash = require_key()
     body = read_json_object()
     emulator = get_emulator()
     completion = _begin(body, emulator)
     remaining = emulator.ledger.remaining(key_hash, emulator.now())
     if remaining is not None and remaining <= 0:
-        raise _spent(emulator.config)
+        raise _spent_limit_error(emulator.config)
 
-    def book(words: int) -> dict[str, Any]:
+    def charge(words: int) -> dict[str, Any]:
         usage = completion.usage(words)
         emulator.ledger.spend(key_hash, usage["cost"], emulator.now())
         return usage
 
     fault = mid_stream_fault()
     if body.get("stream"):
-        parts = _stream(completion, book, emulator, fault, request.environ)
+        parts = _stream(completion, charge, emulator, fault, request.environ)
         response = Response(parts, mimetype="text/event-stream")
     elif fault is not None:
-        # Without a stream there is no middle to break in.
+        # Without a stream, the whole response fails.
         raise APIError(fault.status or 502)
     else:
-        response = jsonify(_whole(completion, book(len(completion.words))))
+        response = jsonify(_whole_body(completion, charge(len(completion.words))))
     response.headers["X-Generation-Id"] = completion.id
     return response
 
@@ -96,14 +102,14 @@ def _begin(body: dict[str, Any], emulator: Emulator) -> Completion:
     if not isinstance(body.get("stream", False), (bool, type(None))):
         raise APIError(400)
     words = split_into_words(compose_answer(model, messages))
-    most = _most_tokens(body)
+    limit = _max_tokens(body)
     return Completion(
         id=f"gen-{secrets.token_hex(12)}",
         created=int(emulator.now()),
         model=model,
         prompt_tokens=sum(count_tokens(text_of(message)) for message in messages),
-        words=words[:most],
-        finish_reason="stop" if most is None or len(words) <= most else "length",
+        words=words[:limit],
+        finish_reason="stop" if limit is None or len(words) <= limit else "length",
     )
 
 
@@ -111,14 +117,14 @@ def _choose_model(body: dict[str, Any]) -> Model:
     fallbacks = [] if body.get("models") is None else body["models"]
     if not isinstance(fallbacks, list) or not all(isinstance(name, str) for name in fallbacks):
         raise APIError(400)
-    wanted = [body["model"]] if body.get("model") is not None else []
-    wanted += fallbacks
-    if not wanted:
+    requested = [body["model"]] if body.get("model") is not None else []
+    requested += fallbacks
+    if not requested:
         return DEFAULT_MODEL
-    known = (find_model(model_id) for model_id in wanted)
+    known = (find_model(model_id) for model_id in requested)
     model = next((model for model in known if model is not None), None)
     if model is None:
-        raise APIError(400, f"{str(wanted[0])[:200]} is not a valid model ID")
+        raise APIError(400, f"{str(requested[0])[:200]} is not a valid model ID")
     return model
 
 
@@ -137,26 +143,26 @@ def _is_part(part: object) -> bool:
     return isinstance(part.get("text", ""), str)
 
 
-def _most_tokens(body: dict[str, Any]) -> int | None:
+def _max_tokens(body: dict[str, Any]) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
-        most = body.get(name)
-        if isinstance(most, float) and most.is_integer():
+        limit = body.get(name)
+        if isinstance(limit, float) and limit.is_integer():
             # JSON has one kind of number (RFC 8259 section 6).
-            most = int(most)
-        if most is not None:
-            if type(most) is not int or most < 1:
+            limit = int(limit)
+        if limit is not None:
+            if type(limit) is not int or limit < 1:
                 raise APIError(400)
-            return most
+            return limit
     return None
 
 
-def _spent(config: EmulatorConfig) -> APIError:
+def _spent_limit_error(config: EmulatorConfig) -> APIError:
     if config.spent_limit_status == 403:
         return APIError(403, "Key limit exceeded. Manage it using https://openrouter.ai/keys")
     return APIError(402, metadata={"limit_source": "openrouter_credits"})
 
 
-def _whole(completion: Completion, usage: dict[str, Any]) -> dict[str, Any]:
+def _whole_body(completion: Completion, usage: dict[str, Any]) -> dict[str, Any]:
     return {
         **completion.header("chat.completion"),
         "system_fingerprint": None,
@@ -174,35 +180,35 @@ def _whole(completion: Completion, usage: dict[str, Any]) -> dict[str, Any]:
 
 def _stream(
     completion: Completion,
-    book: Callable[[int], dict[str, Any]],
+    charge: Callable[[int], dict[str, Any]],
     emulator: Emulator,
     fault: Fault | None,
     environ: dict[str, Any],
 ) -> Iterator[bytes]:
-    """Yield the answer as server-sent events. Whoever leaves early pays for what was said."""
-    said = 0
-    booked = False
+    """Yield the answer as server-sent events. A client that leaves pays for the words sent."""
+    sent = 0
+    charged = False
     break_after = len(completion.words) // 2 if fault is not None else None
     header = completion.header("chat.completion.chunk")
     try:
         yield b": OPENROUTER PROCESSING\n\n"
         yield _event({**header, "choices": [_choice({"role": "assistant", "content": ""})]})
         for word in completion.words:
-            if fault is not None and said == break_after:
+            if fault is not None and sent == break_after:
                 yield from _fail(header, fault, emulator, environ)
                 return
             emulator.pause(emulator.config.word_delay)
-            said += 1
+            sent += 1
             yield _event({**header, "choices": [_choice({"content": word})]})
-            if said == 1:
+            if sent == 1:
                 yield b": OPENROUTER PROCESSING\n\n"
         yield _event({**header, "choices": [_choice({"content": ""}, completion.finish_reason)]})
-        booked = True
-        yield _event({**header, "choices": [], "usage": book(said)})
+        charged = True
+        yield _event({**header, "choices": [], "usage": charge(sent)})
         yield b"data: [DONE]\n\n"
     finally:
-        if not booked:
-            book(said)
+        if not charged:
+            charge(sent)
 
 
 def _fail(

@@ -1,4 +1,4 @@
-"""How the emulator behaves: one frozen object, the same behind every door."""
+"""The settings of one emulator: one frozen object."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from .amounts import is_amount
 DenyStyle = Literal["bare", "error"]
 BadCodeStyle = Literal["live", "documented"]
 
-#: The account that is signed in at the emulator unless told otherwise.
+#: The account that is signed in at the emulator by default.
 DEFAULT_USER_ID = "user_emulated"
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmulatorConfig:
-    """Settings of one emulator. The defaults are what the real OpenRouter is known to do.
+    """Settings of one emulator. By default it behaves as OpenRouter is known to behave.
 
-    :param openrouter_user_id: the account that approves; ``None`` makes the exchange answer
+    :param openrouter_user_id: the account that approves; with ``None`` the exchange returns
         ``"user_id": null``, which OpenRouter documents as possible.
     :param deny_style: ``"bare"`` sends the browser back to the bare callback URL (seen live),
         ``"error"`` adds ``error=access_denied``.
-    :param echo_state: give a top-level ``state`` of ``/auth`` back on approval. Undocumented at
-        OpenRouter, so off.
-    :param bad_code_style: an unknown or spent code is ``"live"`` 400 ``Invalid code`` or
-        ``"documented"`` 403 ``Invalid code or code_verifier``.
+    :param echo_state: return a top-level ``state`` of ``/auth`` on approval. Off by default,
+        because OpenRouter does not document it.
+    :param bad_code_style: the response to an unknown or spent code: ``"live"`` is 400
+        ``Invalid code``, ``"documented"`` is 403 ``Invalid code or code_verifier``.
     :param code_max_age: lifetime of an authorization code, in seconds.
     :param lenient_pkce: accept any ``code_verifier`` for a code that was issued without a
         ``code_challenge`` (a PKCE downgrade, RFC 9700 section 4.8.2). Refused by default.
     :param create_code_conflict: creating a code fails with 409, on the emulator's own page.
     :param management_keys_only: ``POST /auth/keys/code`` refuses ordinary keys with 403.
-    :param spent_limit_status: a key whose limit is spent is answered 402, or 403 as older reports
-        have it.
+    :param spent_limit_status: the status for a key whose limit is spent: 402, or 403 as in older
+        reports.
     :param word_delay: seconds between the streamed words of a chat answer.
-    :param clock: where the time comes from, in seconds since the epoch.
-    :raises ValueError: if a value is not one of those above.
+    :param clock: function that returns the time in seconds since the epoch.
+    :raises ValueError: if a value is invalid.
     """
 
     openrouter_user_id: str | None = DEFAULT_USER_ID
@@ -67,7 +67,7 @@ class EmulatorConfig:
         return replace(self, **changes)
 
     def as_json(self) -> dict[str, Any]:
-        """Return every setting that JSON can carry, which is all but the clock."""
+        """Return every setting but the clock, which JSON cannot represent."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clock"}
 
 

@@ -1,21 +1,22 @@
-"""The control API under ``/_emulator/``: what a test in another process may do.
+"""The control API under ``/_emulator/``, for tests in another process or language.
 
-It calls the methods of :class:`~flask_openrouter.emulator.Emulator` and answers JSON:
+It calls the methods of :class:`~flask_openrouter.emulator.Emulator` and returns JSON:
 
 =============================== ===============================================================
-``GET /_emulator/requests``     the recorded requests, secrets redacted; ``DELETE`` forgets them
-``POST /_emulator/faults``      a fault: the members of ``Fault`` and ``times``; ``GET`` lists what
-                                is waiting, ``DELETE`` drops it
+``GET /_emulator/requests``     the recorded requests, secrets redacted; ``DELETE`` drops them
+``POST /_emulator/faults``      a fault: the members of ``Fault`` and ``times``; ``GET`` lists the
+                                queued faults, ``DELETE`` drops them
 ``POST /_emulator/keys``        a key without login: ``openrouter_user_id``, ``limit``, ``usage``;
-                                ``GET`` lists the keys issued, by hash
+                                ``GET`` lists the issued keys by hash
 ``PATCH /_emulator/keys/<hash>``  ``limit`` and ``usage`` of a key; ``DELETE`` revokes it
-``POST /_emulator/clock``       ``{"advance": seconds}``; ``GET`` tells the time
+``POST /_emulator/clock``       ``{"advance": seconds}``; ``GET`` returns the time
 ``PATCH /_emulator/config``     settings of ``EmulatorConfig``; ``GET`` lists them
-``POST /_emulator/reset``       back to the start
+``POST /_emulator/reset``       restores the initial state
 =============================== ===============================================================
 
-``<hash>`` is the key's SHA-256 in hexadecimal. Bodies are JSON with that content type, and requests
-of other origins are refused, so that no web page can drive an emulator through a browser.
+``<hash>`` is the key's SHA-256 in hexadecimal. Bodies must be JSON with that content type, and
+requests from other origins are refused, so that no web page can control an emulator through a
+browser.
 """
 
 from __future__ import annotations
@@ -25,16 +26,15 @@ from typing import Any, Final
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from .bodies import read_json_object
 from .emulator import CONTROL_PREFIX, get_emulator
-from .errors import APIError
+from .errors import APIError, read_json_object
 
 bp: Final = Blueprint("control", __name__, url_prefix=CONTROL_PREFIX.rstrip("/"))
 
 
 @bp.before_request
 def refuse_other_origins() -> None:
-    """Refuse what a browser sends on behalf of another page.
+    """Refuse requests that a browser sends for a page of another origin.
 
     :raises APIError: 403.
     """
@@ -45,33 +45,33 @@ def refuse_other_origins() -> None:
 
 
 @bp.errorhandler(ValueError)
-def answer_bad_value(error: ValueError) -> ResponseReturnValue:
-    """Answer 400 and say what is wrong."""
+def bad_value_response(error: ValueError) -> ResponseReturnValue:
+    """Return 400 with the reason."""
     return jsonify(APIError(400, str(error)).as_json()), 400
 
 
 @bp.errorhandler(LookupError)
-def answer_unknown(error: LookupError) -> ResponseReturnValue:
-    """Answer 404 and say what is missing."""
+def not_found_response(error: LookupError) -> ResponseReturnValue:
+    """Return 404 with the reason."""
     return jsonify(APIError(404, str(error)).as_json()), 404
 
 
 @bp.get("/requests")
 def list_requests() -> ResponseReturnValue:
-    """List what arrived."""
+    """List the recorded requests."""
     return jsonify({"data": [record.as_json() for record in get_emulator().requests]})
 
 
 @bp.delete("/requests")
-def forget_requests() -> ResponseReturnValue:
-    """Forget what arrived."""
+def drop_requests() -> ResponseReturnValue:
+    """Drop the recorded requests."""
     get_emulator().journal.clear()
     return _done()
 
 
 @bp.get("/faults")
 def list_faults() -> ResponseReturnValue:
-    """List the faults to come."""
+    """List the queued faults."""
     return jsonify({"data": [f.as_json() for f in get_emulator().fault_queue.faults()]})
 
 
@@ -84,23 +84,23 @@ def add_fault() -> ResponseReturnValue:
 
 @bp.delete("/faults")
 def drop_faults() -> ResponseReturnValue:
-    """Drop the faults to come."""
+    """Drop the queued faults."""
     get_emulator().fault_queue.clear()
     return _done()
 
 
 @bp.get("/keys")
 def list_keys() -> ResponseReturnValue:
-    """List the keys issued."""
+    """List the issued keys."""
     emulator = get_emulator()
     return jsonify({"data": emulator.ledger.keys(emulator.now())})
 
 
 @bp.post("/keys")
 def issue_key() -> ResponseReturnValue:
-    """Issue a key without any login."""
-    wanted = _members("openrouter_user_id", "limit", "usage", "key_label")
-    return jsonify({"key": get_emulator().issue_key(**wanted)})
+    """Issue a key without a login."""
+    values = _members("openrouter_user_id", "limit", "usage", "key_label")
+    return jsonify({"key": get_emulator().issue_key(**values)})
 
 
 @bp.patch("/keys/<key_hash>")
@@ -118,16 +118,16 @@ def revoke_key(key_hash: str) -> ResponseReturnValue:
 
 
 @bp.get("/clock")
-def tell_time() -> ResponseReturnValue:
-    """Tell the emulator's time."""
+def show_time() -> ResponseReturnValue:
+    """Return the emulator's time."""
     return jsonify({"now": get_emulator().now()})
 
 
 @bp.post("/clock")
 def advance_clock() -> ResponseReturnValue:
-    """Move the emulator's time."""
+    """Move the clock forward."""
     get_emulator().advance_clock(_members("advance").get("advance", 0))
-    return tell_time()
+    return show_time()
 
 
 @bp.get("/config")
@@ -145,7 +145,7 @@ def change_settings() -> ResponseReturnValue:
 
 @bp.post("/reset")
 def reset() -> ResponseReturnValue:
-    """Go back to the start."""
+    """Restore the initial state."""
     get_emulator().reset()
     return _done()
 

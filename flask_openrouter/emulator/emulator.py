@@ -1,35 +1,41 @@
-"""One running emulator, and everything a test may do to it from outside."""
+"""The handle of one emulator: everything that a test may do to it."""
 
 from __future__ import annotations
 
+import html
+import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from flask import current_app
+from werkzeug.test import Client, TestResponse
 
-from . import visitor
 from .amounts import is_amount
 from .authorization import AuthorizationRequest
 from .config import EmulatorConfig
 from .faults import Fault, FaultQueue
 from .journal import Journal, RecordedRequest
-from .keys import fingerprint
-from .ledger import Ledger
+from .ledger import Ledger, fingerprint
 
 EXTENSION_KEY = "openrouter_emulator"
-#: Where the control API and the pages' style live; neither recorded nor hit by faults.
+#: Path of the control API and of the pages' style sheet. Requests there are neither recorded nor
+#: hit by faults.
 CONTROL_PREFIX = "/_emulator/"
-#: How far the clock can be advanced, in seconds: what is beyond the calendar cannot be shown.
+#: How far the clock can be advanced, in seconds. Dates after the year 9999 cannot be shown.
 MAX_CLOCK_OFFSET = 100 * 366 * 86_400.0
+
+_HIDDEN_CONSENT = re.compile(r'name="consent" value="([^"]+)"')
+_SHOWN_CODE = re.compile(r'id="code"[^>]*>([^<]+)<')
 
 
 class Emulator:
-    """The handle of one emulator: control, inspection, and a visitor that needs no browser.
+    """The handle of one emulator: control, inspection, and a visitor without a browser.
 
-    The control API under ``/_emulator/`` calls the same methods. All of them may be called from
+    The control API under ``/_emulator/`` calls the same methods. Every method may be called from
     any thread.
     """
 
@@ -38,20 +44,20 @@ class Emulator:
         self.journal: Final = Journal()
         self.fault_queue: Final = FaultQueue()
         self.closing: Final = threading.Event()
-        self.wsgi_app: visitor.WSGIApp | None = None
+        self.wsgi_app: Callable[..., Any] | None = None
         self._first_config = config or EmulatorConfig()
         self._config = self._first_config
         self._lock = threading.Lock()
         self._clock_offset = 0.0
         self._url: str | None = None
 
-    # -- what it is ---------------------------------------------------------------------------
+    # -- address and settings -----------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        """Origin of the emulator, such as ``http://127.0.0.1:54321``: the base URL to set.
+        """Origin of the emulator, such as ``http://127.0.0.1:54321``: the app's base URL.
 
-        :raises RuntimeError: if it is not being served.
+        :raises RuntimeError: if the emulator is not being served.
         """
         if self._url is None:
             raise RuntimeError("This emulator is not being served. Use run_in_thread().")
@@ -67,7 +73,7 @@ class Emulator:
         return self._config
 
     def configure(self, **changes: Any) -> None:
-        """Change settings of :class:`EmulatorConfig` while it runs.
+        """Change settings of :class:`EmulatorConfig` while the emulator runs.
 
         :raises ValueError: if a name or value is not a setting.
         """
@@ -88,7 +94,7 @@ class Emulator:
             self._config = before
 
     def reset(self) -> None:
-        """Back to the start: no codes, keys, records or faults, the first settings and clock."""
+        """Drop codes, keys, records and faults; restore the first settings and the clock."""
         self.ledger.clear()
         self.journal.clear()
         self.fault_queue.clear()
@@ -103,7 +109,7 @@ class Emulator:
         return self._config.clock() + self._clock_offset
 
     def advance_clock(self, seconds: float) -> None:
-        """Let codes and keys grow older by ``seconds``.
+        """Move the clock forward by ``seconds``, so that codes and keys grow older.
 
         :raises ValueError: if ``seconds`` is not a number, zero or more, or the clock would be more
             than a hundred years fast.
@@ -116,11 +122,11 @@ class Emulator:
             self._clock_offset += seconds
 
     def pause(self, seconds: float) -> None:
-        """Wait, though not longer than the server lives."""
+        """Wait for ``seconds``, or until the server stops."""
         if seconds:
             self.closing.wait(seconds)
 
-    # -- what arrived -------------------------------------------------------------------------
+    # -- recorded requests --------------------------------------------------------------------
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -128,7 +134,7 @@ class Emulator:
         return self.journal.records()
 
     def count(self, method: str, path: str) -> int:
-        """Return how many requests with this method arrived at this path."""
+        """Return the number of requests with this method and path."""
         return sum(r.method == method and r.path == path for r in self.requests)
 
     # -- faults -------------------------------------------------------------------------------
@@ -138,15 +144,15 @@ class Emulator:
 
         Return a handle for ``fault_queue.remove``.
 
-        :raises ValueError: if the fault makes no sense.
+        :raises ValueError: if the fault is invalid.
         """
-        return self.fault_queue.add(make_fault(fault), times)
+        return self.fault_queue.add(_make_fault(fault), times)
 
     @contextmanager
     def faults(self, *, times: int | None = 1, **fault: Any) -> Iterator[None]:
-        """Like :meth:`add_fault`; what is left at the end of the ``with`` block is dropped.
+        """Like :meth:`add_fault`, but the fault ends with the ``with`` block at the latest.
 
-        :raises ValueError: if the fault makes no sense.
+        :raises ValueError: if the fault is invalid.
         """
         handle = self.add_fault(times=times, **fault)
         try:
@@ -164,7 +170,7 @@ class Emulator:
         usage: float = 0.0,
         key_label: str = "issued by hand",
     ) -> str:
-        """Return a live key without any login. ``limit`` and ``usage`` are in USD.
+        """Return a live key without a login. ``limit`` and ``usage`` are in USD.
 
         :raises ValueError: if ``limit`` or ``usage`` is not an amount.
         """
@@ -172,13 +178,13 @@ class Emulator:
         if isinstance(openrouter_user_id, EllipsisType):
             openrouter_user_id = self._config.openrouter_user_id
         request = AuthorizationRequest(limit=limit, key_label=key_label)
-        api_key = self.ledger.issue_key(request, openrouter_user_id, self.now())
+        api_key = self.ledger.issue_key(request, openrouter_user_id)
         if usage:
             self.set_key(api_key, usage=usage)
         return api_key
 
     def revoke(self, api_key: str) -> None:
-        """Let a key die: from now on it is answered 401.
+        """Revoke a key: requests with it get 401 from now on.
 
         :raises LookupError: if the emulator has not issued it.
         """
@@ -191,7 +197,7 @@ class Emulator:
         limit: float | EllipsisType | None = ...,
         usage: float | EllipsisType = ...,
     ) -> None:
-        """Set what a key may spend and has spent, in USD; ``limit=None`` lifts the limit.
+        """Set the limit and usage of a key in USD; ``limit=None`` removes the limit.
 
         :raises LookupError: if the emulator has not issued it.
         :raises ValueError: if ``limit`` or ``usage`` is not an amount.
@@ -205,7 +211,7 @@ class Emulator:
         limit: float | EllipsisType | None = ...,
         usage: float | EllipsisType = ...,
     ) -> None:
-        """Like :meth:`set_key`, for a key of which only the SHA-256 is known.
+        """Like :meth:`set_key`, for a caller that knows only the SHA-256 of the key.
 
         :raises LookupError: if the emulator has not issued it.
         :raises ValueError: if ``limit`` or ``usage`` is not an amount.
@@ -216,30 +222,49 @@ class Emulator:
     # -- the visitor --------------------------------------------------------------------------
 
     def approve(self, authorization_url: str) -> str:
-        """Act as a visitor who approves. Return where the browser is sent: the callback + code.
+        """Act as a visitor who approves. Return the redirect target: callback URL and code.
 
-        :raises ValueError: if the emulator shows a page instead of sending the browser back.
+        :raises ValueError: if the emulator shows a page instead of redirecting.
         """
-        return visitor.follow(self._visited_app(), authorization_url, "approve")
+        return self._follow(authorization_url, "approve")
 
     def deny(self, authorization_url: str) -> str:
-        """Act as a visitor who denies. Return where the browser is sent.
+        """Act as a visitor who denies. Return the redirect target.
 
-        :raises ValueError: if the emulator shows a page instead of sending the browser back.
+        :raises ValueError: if the emulator shows a page instead of redirecting.
         """
-        return visitor.follow(self._visited_app(), authorization_url, "deny")
+        return self._follow(authorization_url, "deny")
 
     def approve_headless(self, authorization_url: str) -> str:
-        """Act as a visitor who approves a request without callback. Return the code shown.
+        """Act as a visitor who approves a request without callback URL. Return the code shown.
 
         :raises ValueError: if the emulator shows no code.
         """
-        return visitor.read_code(self._visited_app(), authorization_url)
+        response = self._decide(authorization_url, "approve")
+        code = _SHOWN_CODE.search(response.text)
+        if response.status_code != 200 or code is None:
+            raise ValueError(_refusal(response))
+        return html.unescape(code[1])
 
-    def _visited_app(self) -> visitor.WSGIApp:
+    def _follow(self, authorization_url: str, decision: str) -> str:
+        response = self._decide(authorization_url, decision)
+        if response.status_code != 303:
+            raise ValueError(_refusal(response))
+        return response.headers["Location"]
+
+    def _decide(self, authorization_url: str, decision: str) -> TestResponse:
+        """Open the consent page and press a button, as a person would."""
         if self.wsgi_app is None:
             raise RuntimeError("This emulator has no app. Use create_emulator_app().")
-        return self.wsgi_app
+        parts = urlsplit(authorization_url)
+        base_url = f"{parts.scheme}://{parts.netloc}"
+        browser = Client(self.wsgi_app)
+        page = browser.get(parts.path, base_url=base_url, query_string=parts.query)
+        consent = _HIDDEN_CONSENT.search(page.text)
+        if page.status_code != 200 or consent is None:
+            raise ValueError(_refusal(page))
+        form = {"consent": consent[1], "decision": decision}
+        return browser.post("/auth", base_url=base_url, data=form)
 
 
 def get_emulator() -> Emulator:
@@ -248,10 +273,10 @@ def get_emulator() -> Emulator:
     return emulator
 
 
-def make_fault(values: Mapping[str, Any]) -> Fault:
+def _make_fault(values: Mapping[str, Any]) -> Fault:
     """Return the fault with these values.
 
-    :raises ValueError: if they make no sense.
+    :raises ValueError: if a name or a value is invalid.
     """
     try:
         return Fault(**values)
@@ -265,3 +290,8 @@ def _check_amounts(limit: float | EllipsisType | None, usage: float | EllipsisTy
         raise ValueError("limit must be an amount in USD, zero or more, or None")
     if usage is not ... and not is_amount(usage):
         raise ValueError("usage must be an amount in USD, zero or more")
+
+
+def _refusal(response: TestResponse) -> str:
+    shown = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", response.text)).split())
+    return f"The emulator answered {response.status_code} instead: {shown[:500]}"

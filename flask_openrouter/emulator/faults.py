@@ -1,4 +1,4 @@
-"""Misbehaviour on demand: what the next requests get instead of, or on top of, their answer."""
+"""Faults on demand: errors, delays and broken connections for the next matching requests."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .amounts import is_amount
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes wrong with a request.
+    """A fault: the failure of a request, and which requests it hits.
 
-    :param status: answer this status instead (100 is not one; 200 with a nonsense body is).
-    :param body: with ``status``: a string or bytes as they are, anything else as JSON; by default
-        the documented error of that status.
-    :param headers: with ``status``: headers of the answer, such as ``Retry-After``.
+    :param status: respond with this status, 200 to 599 (200 for a response with a wrong body).
+    :param body: with ``status``: a string or bytes are sent unchanged, other values as JSON. The
+        default is the documented error of that status.
+    :param headers: with ``status``: headers of the response, such as ``Retry-After``.
     :param delay: wait this many seconds first. Alone, the request is then served as usual.
-    :param reset: drop the connection without an answer.
+    :param reset: drop the connection without a response.
     :param path: only requests to exactly this path.
     :param method: only requests with this method.
-    :param processed: the request takes effect and only its answer is lost to the fault.
-    :param mid_stream: a streamed chat answer starts well and breaks in the middle: with an error
-        chunk of ``status``, or with ``reset`` by a dropped connection.
+    :param processed: the request takes effect, and the fault replaces only its response.
+    :param mid_stream: a streamed chat response starts normally and breaks in the middle: with an
+        error chunk of ``status``, or with ``reset`` by a dropped connection.
     :raises ValueError: if the fault would do nothing, or a value has the wrong type.
     """
 
@@ -60,7 +60,7 @@ class Fault:
             raise ValueError("processed and mid_stream exclude each other")
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether this fault is meant for such a request."""
+        """Whether this fault hits a request with this method and path."""
         return self.path in (None, path) and self.method in (None, method)
 
     def as_json(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Fault:
 
 
 class FaultQueue:
-    """The faults to come, first in first out among those that match."""
+    """The queued faults. A request takes the oldest fault that matches it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -91,12 +91,12 @@ class FaultQueue:
         return handle
 
     def remove(self, handle: object) -> None:
-        """Drop what is left of a fault."""
+        """Drop a fault, whatever is left of its ``times``."""
         with self._lock:
             self._waiting = [entry for entry in self._waiting if entry[0] is not handle]
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault for this request, if any, and count it down."""
+        """Return the fault for this request, if any, and count its ``times`` down."""
         with self._lock:
             for index, (handle, fault, left) in enumerate(self._waiting):
                 if fault.matches(method, path):
@@ -107,7 +107,7 @@ class FaultQueue:
         return None
 
     def faults(self) -> list[Fault]:
-        """Return what is waiting."""
+        """Return the queued faults, oldest first."""
         with self._lock:
             return [fault for _, fault, _ in self._waiting]
 

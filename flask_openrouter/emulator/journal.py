@@ -1,4 +1,4 @@
-"""What arrived at the emulator, kept for tests, with every secret replaced by its SHA-256."""
+"""The journal: recorded requests for tests, with every secret replaced by its SHA-256."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from flask import Request
 
-from .bodies import parse_json
-from .keys import KEY_PREFIX, fingerprint
+from .errors import parse_json
+from .ledger import KEY_PREFIX, fingerprint
 
 MAX_RECORDS = 2_000
 
@@ -37,12 +37,13 @@ _HEADERS = (
 class RecordedRequest:
     """One request as it arrived, secrets redacted.
 
-    ``number`` counts the requests from 1. ``method``, ``path`` and ``query`` are what was asked,
-    and ``at`` is when: seconds since the epoch by the emulator's clock. ``headers`` has the headers
-    of interest by lower-case name; of ``authorization`` and ``cookie`` only that they were there.
-    ``body`` is the parsed JSON or form, or ``None``. ``status`` is ``None`` while the answer is
-    under way and for an answer that was never given. ``api_key_hash`` is the SHA-256 of the bearer
-    key. A redacted value reads ``sha256:<hex>``, so that tests can compare without seeing it.
+    ``number`` counts the requests from 1. ``method``, ``path`` and ``query`` are those of the
+    request. ``at`` is the time of its arrival, in seconds since the epoch by the emulator's clock.
+    ``headers`` has the interesting headers by lower-case name, with ``[redacted]`` for the values
+    of ``authorization`` and ``cookie``. ``body`` is the parsed JSON or form, or ``None``.
+    ``status`` is the status of the response, or ``None`` before it and if there never was one.
+    ``api_key_hash`` is the SHA-256 of the bearer key. A redacted value reads ``sha256:<hex>``, so
+    that tests can compare it without the secret.
     """
 
     number: int
@@ -89,18 +90,18 @@ class Journal:
             return self._arrived
 
     def finish(self, number: int, status: int) -> None:
-        """Note the status that a recorded request was answered with."""
+        """Store the status of the response to a recorded request."""
         with self._lock:
             if number in self._records:
                 self._records[number] = replace(self._records[number], status=status)
 
     def records(self) -> list[RecordedRequest]:
-        """Return what arrived, oldest first."""
+        """Return the recorded requests, oldest first."""
         with self._lock:
             return list(self._records.values())
 
     def clear(self) -> None:
-        """Forget every record; numbers go on counting."""
+        """Drop every record. The numbers continue."""
         with self._lock:
             self._records.clear()
 

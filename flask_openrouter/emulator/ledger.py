@@ -1,26 +1,133 @@
-"""What was asked, granted and issued. Every step is atomic: two requests cannot both win."""
+"""The ledger: pending consents, authorization codes and keys, in memory.
+
+Every step is atomic, so that a consent or a code works once, even for concurrent requests.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
 from types import EllipsisType
 from typing import Any, TypeVar
 
 from .authorization import AuthorizationRequest
-from .keys import KeyRecord, create_api_key, create_code, fingerprint, mask
 
-# A forgotten emulator must not eat the machine; nobody has this many logins pending.
+KEY_PREFIX = "sk-or-v1-"
+#: Follows the prefix in every emulated key ("emulate" twice, as far as hex can spell it), so that
+#: a key found in a log or a database is recognised as fake at a glance.
+KEY_MARKER = "e41a7e00e41a7e00"
+
+# A forgotten emulator must not fill the memory. Real tests have far fewer logins pending.
 MAX_PENDING = 10_000
 
 _Value = TypeVar("_Value")
 
 
+def fingerprint(secret: str) -> str:
+    """Return the SHA-256 of a secret in hexadecimal, which is also OpenRouter's key hash."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def iso_time(seconds: float) -> str:
+    """Return epoch seconds as OpenRouter writes times: UTC, with seconds and ``Z``."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(kw_only=True)
+class KeyRecord:
+    """One issued key, its limit and its spending. The key itself is not stored."""
+
+    hash: str
+    masked: str
+    openrouter_user_id: str | None
+    key_label: str
+    limit: float | None = None
+    limit_reset: str | None = None
+    expires_at: float | None = None
+    workspace_id: str | None = None
+    revoked: bool = False
+    #: USD spent per UTC day.
+    spending: dict[date, float] = field(default_factory=dict)
+
+    def is_live(self, now: float) -> bool:
+        """Whether the key is neither revoked nor expired."""
+        return not self.revoked and (self.expires_at is None or now < self.expires_at)
+
+    def spend(self, cost: float, now: float) -> None:
+        """Add ``cost`` USD to the spending of today."""
+        today = _day(now)
+        self.spending[today] = self.spending.get(today, 0.0) + cost
+
+    def set_usage(self, usage: float, now: float) -> None:
+        """Replace all spending so far by ``usage`` USD, spent today."""
+        self.spending = {_day(now): usage}
+
+    def usage(self, now: float, interval: str | None = None) -> float:
+        """Return the USD spent: in total, or in this UTC day, week (from Monday) or month."""
+        start = _start_of(interval, _day(now))
+        return round(sum(cost for day, cost in self.spending.items() if day >= start), 8)
+
+    def remaining(self, now: float) -> float | None:
+        """Return the USD left under the limit, or ``None`` without a limit."""
+        if self.limit is None:
+            return None
+        return round(max(0.0, self.limit - self.usage(now, self.limit_reset)), 8)
+
+    def as_key_info(self, now: float) -> dict[str, Any]:
+        """Return ``data`` of ``GET /api/v1/key``, with every field that any SDK requires."""
+        usage = {
+            "usage": self.usage(now),
+            "usage_daily": self.usage(now, "daily"),
+            "usage_weekly": self.usage(now, "weekly"),
+            "usage_monthly": self.usage(now, "monthly"),
+        }
+        return {
+            "label": self.masked,
+            "limit": self.limit,
+            "limit_remaining": self.remaining(now),
+            "limit_reset": self.limit_reset,
+            "include_byok_in_limit": False,
+            **usage,
+            **{f"byok_{name}": 0 for name in usage},
+            "is_free_tier": False,
+            "is_management_key": False,
+            "is_provisioning_key": False,
+            "creator_user_id": self.openrouter_user_id,
+            "expires_at": None if self.expires_at is None else iso_time(self.expires_at),
+            "rate_limit": {
+                "requests": -1,
+                "interval": "10s",
+                "note": "This field is deprecated and safe to ignore.",
+            },
+            "allowed_data_regions": ["global"],
+            "free_model_daily_requests": {"limit": 50, "remaining": 50, "used": 0},
+            "organization_id": None,
+            "workspace_id": self.workspace_id,
+            "budgets": [],
+            "effective_budget": None,
+        }
+
+    def as_json(self, now: float) -> dict[str, Any]:
+        """Return the key for the control API: its hash and mask, never the key itself."""
+        return {
+            "hash": self.hash,
+            "masked": self.masked,
+            "openrouter_user_id": self.openrouter_user_id,
+            "key_label": self.key_label,
+            "limit": self.limit,
+            "usage": self.usage(now),
+            "limit_remaining": self.remaining(now),
+            "is_live": self.is_live(now),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class CodeRecord:
-    """An authorization code that was issued and not yet redeemed."""
+    """An authorization code that was issued and not yet exchanged."""
 
     request: AuthorizationRequest
     openrouter_user_id: str | None
@@ -28,7 +135,7 @@ class CodeRecord:
 
 
 class Ledger:
-    """Pending consents, codes and keys, in memory. Codes and keys are kept as SHA-256 only."""
+    """Pending consents, codes and keys. Of codes and keys, only the SHA-256 is stored."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,21 +144,21 @@ class Ledger:
         self._keys: dict[str, KeyRecord] = {}
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         with self._lock:
             self._consents.clear()
             self._codes.clear()
             self._keys.clear()
 
     def add_consent(self, request: AuthorizationRequest) -> str:
-        """Remember what the consent page asks, and return the page's single-use id."""
+        """Store the request of a consent page, and return the page's single-use id."""
         consent = secrets.token_urlsafe(32)
         with self._lock:
             _add(self._consents, fingerprint(consent), request)
         return consent
 
     def take_consent(self, consent: str) -> AuthorizationRequest | None:
-        """Return what was asked, once; then and for unknown ids ``None``."""
+        """Return the request of a consent page. A second time, or for an unknown id, ``None``."""
         with self._lock:
             return self._consents.pop(fingerprint(consent), None)
 
@@ -59,28 +166,25 @@ class Ledger:
         self, request: AuthorizationRequest, openrouter_user_id: str | None, now: float
     ) -> str:
         """Return a new authorization code for this request."""
-        code = create_code()
+        code = _create_code()
         record = CodeRecord(request=request, openrouter_user_id=openrouter_user_id, issued_at=now)
         with self._lock:
             _add(self._codes, fingerprint(code), record)
         return code
 
     def take_code(self, code: str) -> CodeRecord | None:
-        """Return what the code stands for, once; then and for unknown codes ``None``."""
+        """Return the record of a code. A second time, or for an unknown code, ``None``."""
         with self._lock:
             return self._codes.pop(fingerprint(code), None)
 
-    def issue_key(
-        self, request: AuthorizationRequest, openrouter_user_id: str | None, now: float
-    ) -> str:
-        """Return a new key as this request wants it."""
-        api_key = create_api_key()
+    def issue_key(self, request: AuthorizationRequest, openrouter_user_id: str | None) -> str:
+        """Return a new key with the limit, label and expiry of this request."""
+        api_key = _create_api_key()
         record = KeyRecord(
             hash=fingerprint(api_key),
-            masked=mask(api_key),
+            masked=_mask(api_key),
             openrouter_user_id=openrouter_user_id,
             key_label=request.key_label or request.app_name,
-            created_at=now,
             limit=request.limit,
             limit_reset=request.limit_reset,
             expires_at=request.expires_at,
@@ -91,7 +195,7 @@ class Ledger:
         return api_key
 
     def live_key(self, api_key: str, now: float) -> str | None:
-        """Return the hash of a key that still opens something, else ``None``."""
+        """Return the hash of a live key, or ``None`` if the key is not live."""
         key_hash = fingerprint(api_key)
         with self._lock:
             record = self._keys.get(key_hash)
@@ -106,7 +210,7 @@ class Ledger:
             return self._key(key_hash).as_key_info(now)
 
     def user_of(self, key_hash: str) -> str | None:
-        """Return the account that a key belongs to.
+        """Return the id of the account that owns a key.
 
         :raises LookupError: if there is no such key.
         """
@@ -114,7 +218,7 @@ class Ledger:
             return self._key(key_hash).openrouter_user_id
 
     def remaining(self, key_hash: str, now: float) -> float | None:
-        """Return the USD left under a key's limit, or ``None`` without one.
+        """Return the USD left under a key's limit, or ``None`` without a limit.
 
         :raises LookupError: if there is no such key.
         """
@@ -122,14 +226,14 @@ class Ledger:
             return self._key(key_hash).remaining(now)
 
     def spend(self, key_hash: str, cost: float, now: float) -> None:
-        """Book ``cost`` USD on a key; on a key that is gone meanwhile, nothing happens."""
+        """Charge ``cost`` USD to a key. A key that is gone by now is ignored."""
         with self._lock:
             record = self._keys.get(key_hash)
             if record is not None:
                 record.spend(cost, now)
 
     def revoke(self, key_hash: str) -> None:
-        """Let a key die, as its user would on OpenRouter's page.
+        """Revoke a key, as its owner does on OpenRouter's page.
 
         :raises LookupError: if there is no such key.
         """
@@ -144,7 +248,7 @@ class Ledger:
         usage: float | EllipsisType,
         now: float,
     ) -> None:
-        """Change a key's limit or usage in USD; ``...`` leaves one as it is.
+        """Change a key's limit or usage in USD; ``...`` leaves the value unchanged.
 
         :raises LookupError: if there is no such key.
         """
@@ -156,7 +260,7 @@ class Ledger:
                 record.set_usage(usage, now)
 
     def keys(self, now: float) -> list[dict[str, Any]]:
-        """Return every key issued, oldest first, without the keys themselves."""
+        """Return a description of every issued key, oldest first."""
         with self._lock:
             return [record.as_json(now) for record in self._keys.values()]
 
@@ -167,7 +271,36 @@ class Ledger:
         return record
 
 
+def _create_api_key() -> str:
+    """Return a new fake key: the prefix, the marker, 48 random hexadecimal digits."""
+    return f"{KEY_PREFIX}{KEY_MARKER}{secrets.token_hex(24)}"
+
+
+def _create_code() -> str:
+    """Return a new authorization code. Real ones contain ``-`` and ``_``, too."""
+    return f"auth_code_{secrets.token_urlsafe(24)}"
+
+
+def _mask(api_key: str) -> str:
+    """Return the key as OpenRouter labels it: recognisable, but not usable."""
+    return f"{api_key[:12]}...{api_key[-3:]}"
+
+
 def _add(records: OrderedDict[str, _Value], name: str, value: _Value) -> None:
     records[name] = value
     while len(records) > MAX_PENDING:
         records.popitem(last=False)
+
+
+def _day(now: float) -> date:
+    return datetime.fromtimestamp(now, timezone.utc).date()
+
+
+def _start_of(interval: str | None, today: date) -> date:
+    starts = {
+        None: date.min,
+        "daily": today,
+        "weekly": today - timedelta(days=today.weekday()),
+        "monthly": today.replace(day=1),
+    }
+    return starts[interval]

@@ -1,4 +1,4 @@
-"""What counts as this machine. The emulator talks to nobody else."""
+"""Loopback addresses: the only place where the emulator listens and sends visitors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HOST_HEADER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5}
 def is_loopback_host(host: str) -> bool:
     """Whether ``host`` is ``localhost``, a literal of 127.0.0.0/8, or ``::1``.
 
-    Names are never resolved: ``127.0.0.1.nip.io`` and its like would pass a lookup.
+    Names are never resolved: ``127.0.0.1.nip.io`` and similar names would pass a lookup.
     """
     if host.lower() == "localhost":
         return True
@@ -25,7 +25,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_loopback_host_header(value: str) -> bool:
-    """Whether a ``Host`` header names this machine, whatever the port."""
+    """Whether a ``Host`` header names this machine, with any port."""
     match = _HOST_HEADER.fullmatch(value)
     return match is not None and is_loopback_host(match["host"].strip("[]"))
 
@@ -40,5 +40,5 @@ def loopback_address(host: str) -> str:
             f"The emulator listens on loopback only, and {host!r} is not. "
             "Use 127.0.0.1, ::1 or localhost."
         )
-    # A hosts file may send the name anywhere; the literal cannot be redirected.
+    # A hosts file may redirect the name, but not the literal.
     return "127.0.0.1" if host.lower() == "localhost" else host

@@ -1,4 +1,4 @@
-"""Doing to requests what the faults say."""
+"""Misbehaviour: the hooks that apply the queued faults to requests and responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .faults import Fault
 
 
 def misbehave() -> Response | None:
-    """Answer the current request as its fault says, or not at all yet."""
+    """Return the faulty response to the current request, or ``None`` to serve it."""
     if request.path.startswith(CONTROL_PREFIX):
         return None
     emulator = get_emulator()
@@ -25,32 +25,32 @@ def misbehave() -> Response | None:
         g.fault = fault
         return None
     emulator.pause(fault.delay)
-    return _answer_of(fault)
+    return _faulty_response(fault)
 
 
 def misbehave_afterwards(response: Response) -> Response:
-    """Replace the answer to a request that was to take effect first."""
+    """Replace the response to a request whose fault lets it take effect first."""
     fault: Fault | None = g.get("fault")
     if fault is None or not fault.processed:
         return response
     get_emulator().pause(fault.delay)
-    answer = _answer_of(fault)
-    if answer is None:
+    faulty = _faulty_response(fault)
+    if faulty is None:
         return response
     response.close()
-    return answer
+    return faulty
 
 
 def mid_stream_fault() -> Fault | None:
-    """Return the fault that is to break the current request's stream, if any."""
+    """Return the fault that breaks the current request's stream, if any."""
     fault: Fault | None = g.get("fault")
     return fault if fault is not None and fault.mid_stream else None
 
 
 def break_off(environ: dict[str, Any]) -> NoReturn:
-    """Break the connection off where the body should go on.
+    """Drop the connection in the middle of the body.
 
-    :raises ConnectionResetError: always; the server takes it for the client's leaving.
+    :raises ConnectionResetError: always; the server handles it as a client that disconnected.
     """
     connection: socket.socket | None = environ.get("werkzeug.socket")
     if connection is not None:
@@ -59,21 +59,21 @@ def break_off(environ: dict[str, Any]) -> NoReturn:
     raise ConnectionResetError("a fault asked for it")
 
 
-def _answer_of(fault: Fault) -> Response | None:
+def _faulty_response(fault: Fault) -> Response | None:
     if fault.reset:
-        g.pop("record", None)  # An answer that never comes has no status.
+        g.pop("record", None)  # A response that is never sent has no status.
         environ = request.environ
-        # The break comes when the server asks for the first piece, outside of Flask.
+        # The server reads the first piece outside of Flask, and there the connection breaks.
         return Response(iter(lambda: break_off(environ), b""))
     if fault.status is None:
         return None
     if fault.body is None:
-        answer = jsonify(APIError(fault.status).as_json())
+        response = jsonify(APIError(fault.status).as_json())
     elif isinstance(fault.body, (str, bytes)):
-        answer = Response(fault.body, mimetype="text/plain")
+        response = Response(fault.body, mimetype="text/plain")
     else:
-        answer = jsonify(fault.body)
-    answer.status_code = fault.status
+        response = jsonify(fault.body)
+    response.status_code = fault.status
     for name, value in fault.headers.items():
-        answer.headers[name] = value
-    return answer
+        response.headers[name] = value
+    return response

@@ -1,22 +1,24 @@
-"""``POST /api/v1/auth/keys`` and ``/auth/keys/code``: codes into keys, keys into codes."""
+"""Codes into keys (``/api/v1/auth/keys``), keys into codes (``.../code``), and ``/api/v1/key``."""
 
 from __future__ import annotations
 
 import zlib
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from .account import require_key
-from .authorization import AuthorizationRequest, InvalidAuthorization, read_json
-from .bodies import read_json_object
+from .authorization import (
+    CODE_CHALLENGE_METHODS,
+    AuthorizationRequest,
+    InvalidAuthorization,
+    read_json,
+    verifies,
+)
 from .config import EmulatorConfig
 from .emulator import get_emulator
-from .errors import APIError
-from .keys import iso_time
-from .ledger import CodeRecord
-from .pkce import CODE_CHALLENGE_METHODS, verifies
+from .errors import APIError, read_json_object
+from .ledger import CodeRecord, iso_time
 
 EXCHANGE_PATH = "/api/v1/auth/keys"
 
@@ -37,8 +39,8 @@ def exchange_preflight() -> ResponseReturnValue:
 def exchange() -> ResponseReturnValue:
     """Exchange an authorization code for a key.
 
-    Whatever comes of it, a code that was named is spent: guessing a ``code_verifier`` is not
-    worth a second try. What the real OpenRouter does there is unknown.
+    The code is spent even if the exchange fails, so that a ``code_verifier`` can only be
+    guessed once. What the real OpenRouter does here is unknown.
     """
     body = read_json_object()
     code, code_verifier = body.get("code"), body.get("code_verifier")
@@ -57,35 +59,72 @@ def exchange() -> ResponseReturnValue:
     if now - record.issued_at >= config.code_max_age:
         raise APIError(403, "Authorization code expired")
     _check_pkce(record, code_verifier, method, config)
-    api_key = emulator.ledger.issue_key(record.request, record.openrouter_user_id, now)
+    api_key = emulator.ledger.issue_key(record.request, record.openrouter_user_id)
     return jsonify({"key": api_key, "user_id": record.openrouter_user_id})
 
 
 @bp.post(f"{EXCHANGE_PATH}/code")
 def create_code() -> ResponseReturnValue:
-    """Create an authorization code with a key instead of a visitor."""
+    """Create an authorization code for the owner of a key, without a consent page."""
     key_hash = require_key()
     emulator = get_emulator()
     config, now = emulator.config, emulator.now()
     if config.management_keys_only:
         raise APIError(403)
-    asked = _read(read_json_object(), now)
+    authorization = _read_authorization(read_json_object(), now)
     if config.create_code_conflict:
         raise APIError(409)
-    code = emulator.ledger.issue_code(asked, emulator.ledger.user_of(key_hash), now)
-    # OpenRouter knows an app by its callback's host, so the number follows from that.
-    app_id = zlib.crc32(asked.app_name.encode()) % 1_000_000
+    code = emulator.ledger.issue_code(authorization, emulator.ledger.user_of(key_hash), now)
+    # OpenRouter identifies an app by its callback's host, so the number is derived from the host.
+    app_id = zlib.crc32(authorization.app_name.encode()) % 1_000_000
     return jsonify({"data": {"id": code, "app_id": app_id, "created_at": iso_time(now)}})
 
 
-def _read(body: dict[str, Any], now: float) -> AuthorizationRequest:
+@bp.get("/api/v1/key")
+@bp.get("/api/v1/auth/key")
+def key_info() -> ResponseReturnValue:
+    """Describe the key of the request."""
+    key_hash = require_key()
+    emulator = get_emulator()
+    return jsonify({"data": emulator.ledger.key_info(key_hash, emulator.now())})
+
+
+@bp.get("/api/v1/credits")
+def credit_balance() -> ResponseReturnValue:
+    """Refuse: only management keys may read the balance of the account."""
+    require_key()
+    raise APIError(403)
+
+
+def bearer_key() -> str | None:
+    """Return the key in the ``Authorization`` header of the current request, if any."""
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    return credential.strip() or None if scheme.lower() == "bearer" else None
+
+
+def require_key() -> str:
+    """Return the hash of the live key that the current request carries.
+
+    :raises APIError: 401 without a key, and for a key that is unknown, deleted or expired.
+    """
+    api_key = bearer_key()
+    if api_key is None:
+        raise APIError(401, "Missing Authentication header")
+    emulator = get_emulator()
+    key_hash = emulator.ledger.live_key(api_key, emulator.now())
+    if key_hash is None:
+        raise APIError(401, "User not found.")
+    return key_hash
+
+
+def _read_authorization(body: dict[str, Any], now: float) -> AuthorizationRequest:
     try:
-        asked = read_json(body)
+        authorization = read_json(body)
     except InvalidAuthorization as error:
         raise APIError(400, f"Invalid request parameters: {error}") from None
-    if asked.expires_at is not None and asked.expires_at <= now:
+    if authorization.expires_at is not None and authorization.expires_at <= now:
         raise APIError(400, "Invalid request parameters: expires_at is in the past")
-    return asked
+    return authorization
 
 
 def _unknown_code(config: EmulatorConfig) -> APIError:
@@ -99,13 +138,13 @@ def _check_pkce(
 ) -> None:
     code_challenge = record.request.code_challenge
     if code_challenge is None:
-        # RFC 9700 section 4.8.2: a verifier nobody asked for means that the challenge was
-        # stripped on the way.
+        # RFC 9700 section 4.8.2: a verifier without a challenge means that the challenge was
+        # removed from the authorization request.
         if not config.lenient_pkce and (code_verifier is not None or method is not None):
             raise APIError(400, "Invalid code_challenge_method")
         return
-    asked_method = record.request.code_challenge_method or CODE_CHALLENGE_METHODS[0]
-    if method is not None and method != asked_method:
+    expected_method = record.request.code_challenge_method or CODE_CHALLENGE_METHODS[0]
+    if method is not None and method != expected_method:
         raise APIError(400, "Invalid code_challenge_method")
-    if code_verifier is None or not verifies(code_verifier, code_challenge, asked_method):
+    if code_verifier is None or not verifies(code_verifier, code_challenge, expected_method):
         raise APIError(403, "Invalid code or code_verifier")

@@ -1,7 +1,7 @@
-"""``GET /openapi.json``: what this emulator serves, as an OpenAPI 3.1 document.
+"""``GET /openapi.json``: the OpenAPI 3.1 document of the emulator.
 
-OpenRouter publishes its own at the same path. This one describes the emulator, exactly: what an
-answer may hold is all named, and an operation is here if and only if it is served.
+OpenRouter publishes its own document at the same path. This one describes the emulator exactly: it
+names every member of every response, and has an operation if and only if the emulator serves it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .schemas import (
     SCHEMAS,
     TEXT,
     Schema,
+    open_object,
     ref,
-    takes,
 )
 
 bp: Final = Blueprint("openapi", __name__)
@@ -48,7 +48,7 @@ _PAGE = [
 
 @bp.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
-    """Describe the emulator to programs."""
+    """Serve the OpenAPI document."""
     return jsonify(document())
 
 
@@ -76,7 +76,7 @@ def document() -> Part:
 def _paths() -> Part:
     key = _operation("Say what a key may spend", {200: _json("KeyInfo")}, 401, parameters=_APP)
     return {
-        "/auth": {"get": _ask(), "post": _decide()},
+        "/auth": {"get": _show_consent(), "post": _decide()},
         "/api/v1/auth/keys": {
             "post": _operation(
                 "Exchange a code for a key",
@@ -126,7 +126,7 @@ def _paths() -> Part:
     }
 
 
-def _ask() -> Part:
+def _show_consent() -> Part:
     query = {
         "callback_url": CALLBACK_URL,
         "code_challenge": CODE_CHALLENGE,
@@ -144,7 +144,7 @@ def _ask() -> Part:
 
 
 def _decide() -> Part:
-    form = takes(
+    form = open_object(
         ("consent", "decision"),
         consent=TEXT,
         decision={"type": "string", "enum": ["approve", "deny"]},
@@ -169,13 +169,13 @@ def _decide() -> Part:
 
 
 def _complete() -> Part:
-    answer = _json("Completion")
-    answer["description"] = "The answer; with stream, as server-sent events"
-    answer["content"] |= _content("text/event-stream", ref("Event"))["content"]
-    answer["headers"] = {"X-Generation-Id": {"required": True, "schema": {"type": "string"}}}
+    response = _json("Completion")
+    response["description"] = "The answer; with stream, as server-sent events"
+    response["content"] |= _content("text/event-stream", ref("Event"))["content"]
+    response["headers"] = {"X-Generation-Id": {"required": True, "schema": {"type": "string"}}}
     return _operation(
         "Answer a conversation",
-        {200: answer},
+        {200: response},
         *(400, 401, 402, 403, _BODY_TOO_LARGE),
         body=_body("ChatRequest"),
         parameters=_APP,
@@ -184,14 +184,14 @@ def _complete() -> Part:
 
 def _operation(
     summary: str,
-    answers: dict[int, Part],
+    successes: dict[int, Part],
     *errors: int,
     body: Part | None = None,
     parameters: list[Part] | None = None,
     security: list[Part] | None = None,
 ) -> Part:
     """Return an operation. Without ``security`` it needs a key."""
-    responses = answers | {status: _json("Error", MESSAGES[status]) for status in errors}
+    responses = successes | {status: _json("Error", MESSAGES[status]) for status in errors}
     operation: Part = {
         "summary": summary,
         "responses": {str(status): responses[status] for status in sorted(responses)},

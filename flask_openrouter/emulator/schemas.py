@@ -1,13 +1,17 @@
-"""The JSON that goes in and out, as schemas (JSON Schema 2020-12) of the OpenAPI document."""
+"""The schemas of the OpenAPI document (JSON Schema 2020-12), for request and response bodies."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .authorization import LIMIT_RESETS, MAX_CALLBACK_URL_LENGTH, MAX_KEY_LABEL_LENGTH
+from .authorization import (
+    CODE_CHALLENGE_METHODS,
+    LIMIT_RESETS,
+    MAX_CALLBACK_URL_LENGTH,
+    MAX_KEY_LABEL_LENGTH,
+)
 from .chat import ROLES
-from .keys import KEY_MARKER, KEY_PREFIX
-from .pkce import CODE_CHALLENGE_METHODS
+from .ledger import KEY_MARKER, KEY_PREFIX
 
 Schema = dict[str, Any]
 
@@ -15,7 +19,6 @@ _PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[
 _HOST = r"(localhost|127(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1\])"
 
 TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 AMOUNT: Schema = {"type": "number", "minimum": 0, "description": "US dollars"}
@@ -45,7 +48,7 @@ KEY_LABEL: Schema = {"type": "string", "maxLength": MAX_KEY_LABEL_LENGTH}
 
 
 def or_null(schema: Schema) -> Schema:
-    """Return the schema that takes null as well."""
+    """Return the schema that accepts null as well."""
     if "enum" in schema:
         schema = {**schema, "enum": [*schema["enum"], None]}
     return {**schema, "type": [schema["type"], "null"]}
@@ -56,13 +59,13 @@ def list_of(items: Schema, **rest: Any) -> Schema:
     return {"type": "array", "items": items, **rest}
 
 
-def takes(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """Return the schema of an object that comes in: members that nobody knows are ignored."""
+def open_object(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+    """Return the schema of an object that may have further members, which are ignored."""
     return {"type": "object", "properties": properties, "required": list(required)}
 
 
-def gives(**properties: Schema) -> Schema:
-    """Return the schema of an object that goes out: these members, all of them, no other."""
+def closed_object(**properties: Schema) -> Schema:
+    """Return the schema of an object with exactly these members."""
     return {
         "type": "object",
         "properties": properties,
@@ -76,15 +79,15 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_MESSAGE = takes(
+_MESSAGE = open_object(
     ("role",),
     role={"type": "string", "enum": sorted(ROLES)},
     content={
-        "oneOf": [TEXT, NOTHING, list_of(takes(("type",), type=TEXT, text=TEXT))],
+        "oneOf": [TEXT, NOTHING, list_of(open_object(("type",), type=TEXT, text=TEXT))],
         "description": "Text, nothing, or parts, of which those of type text are read",
     },
 )
-_CHAT_REQUEST = takes(
+_CHAT_REQUEST = open_object(
     ("messages",),
     model={**or_null(TEXT), "description": "Unless given, the first of GET /api/v1/models"},
     models={**or_null(list_of(TEXT)), "description": "Further models: the first known one answers"},
@@ -95,14 +98,14 @@ _CHAT_REQUEST = takes(
 )
 _FINISH_REASON: Schema = {"type": "string", "enum": ["stop", "length"]}
 _COMPLETION_ID: Schema = {"type": "string", "pattern": "^gen-[0-9a-f]{24}$"}
-_USAGE = gives(
+_USAGE = closed_object(
     prompt_tokens=COUNT,
     completion_tokens=COUNT,
     total_tokens=COUNT,
     cost=AMOUNT,
     is_byok={"const": False},
 )
-_COMPLETION = gives(
+_COMPLETION = closed_object(
     id=_COMPLETION_ID,
     object={"const": "chat.completion"},
     created=COUNT,
@@ -110,18 +113,18 @@ _COMPLETION = gives(
     provider=TEXT,
     system_fingerprint=NOTHING,
     choices=list_of(
-        gives(
+        closed_object(
             index={"const": 0},
             finish_reason=_FINISH_REASON,
             native_finish_reason=_FINISH_REASON,
-            message=gives(role={"const": "assistant"}, content=TEXT),
+            message=closed_object(role={"const": "assistant"}, content=TEXT),
         ),
         minItems=1,
         maxItems=1,
     ),
     usage=_USAGE,
 )
-_CHUNK = takes(
+_CHUNK = open_object(
     ("id", "object", "created", "model", "provider", "choices"),
     id=_COMPLETION_ID,
     object={"const": "chat.completion.chunk"},
@@ -129,19 +132,19 @@ _CHUNK = takes(
     model=TEXT,
     provider=TEXT,
     choices=list_of(
-        takes(
+        open_object(
             ("index", "delta", "finish_reason"),
             index={"const": 0},
-            delta=takes(("content",), role={"const": "assistant"}, content=TEXT),
+            delta=open_object(("content",), role={"const": "assistant"}, content=TEXT),
             finish_reason=or_null({"type": "string", "enum": ["stop", "length", "error"]}),
             native_finish_reason={"type": "string", "enum": ["stop", "length", "error"]},
         ),
         maxItems=1,
     ),
     usage=_USAGE,
-    error=takes(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"}),
+    error=open_object(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"}),
 )
-_EVENT = takes(
+_EVENT = open_object(
     ("data",),
     data={
         "oneOf": [
@@ -155,7 +158,7 @@ _EVENT = takes(
         ]
     },
 )
-_CREATE_CODE_REQUEST = takes(
+_CREATE_CODE_REQUEST = open_object(
     ("callback_url",),
     callback_url=CALLBACK_URL,
     code_challenge=CODE_CHALLENGE,
@@ -170,7 +173,7 @@ _CREATE_CODE_REQUEST = takes(
     expires_at={**or_null(DATE_TIME), "description": "In the future, with seconds and zone"},
     workspace_id={"type": "string", "format": "uuid"},
 )
-_EXCHANGE_REQUEST = takes(
+_EXCHANGE_REQUEST = open_object(
     ("code",),
     code={"type": "string", "minLength": 1},
     code_verifier=CODE_VERIFIER,
@@ -181,7 +184,7 @@ _USAGES = {
     for prefix in ("", "byok_")
     for name in ("usage", "usage_daily", "usage_weekly", "usage_monthly")
 }
-_KEY_INFO = gives(
+_KEY_INFO = closed_object(
     label={"type": "string", "description": "The key, masked"},
     limit=or_null(AMOUNT),
     limit_remaining=or_null(AMOUNT),
@@ -193,30 +196,32 @@ _KEY_INFO = gives(
     is_provisioning_key=FLAG,
     creator_user_id=or_null(TEXT),
     expires_at=or_null(DATE_TIME),
-    rate_limit=gives(requests={"type": "integer"}, interval=TEXT, note=TEXT),
+    rate_limit=closed_object(requests={"type": "integer"}, interval=TEXT, note=TEXT),
     allowed_data_regions=list_of(TEXT),
-    free_model_daily_requests=gives(limit=COUNT, remaining=COUNT, used=COUNT),
+    free_model_daily_requests=closed_object(limit=COUNT, remaining=COUNT, used=COUNT),
     organization_id=NOTHING,
     workspace_id=or_null({"type": "string", "format": "uuid"}),
     budgets=list_of(TEXT, maxItems=0),
     effective_budget=NOTHING,
 )
-_MODEL = gives(
+_MODEL = closed_object(
     id=TEXT,
     canonical_slug=TEXT,
     name=TEXT,
     created=COUNT,
     description=TEXT,
     context_length=COUNT,
-    architecture=gives(
+    architecture=closed_object(
         modality=TEXT,
         input_modalities=list_of(TEXT),
         output_modalities=list_of(TEXT),
         tokenizer=TEXT,
         instruct_type=NOTHING,
     ),
-    pricing=gives(prompt=TEXT, completion=TEXT, request=TEXT, image=TEXT),
-    top_provider=gives(context_length=COUNT, max_completion_tokens=COUNT, is_moderated=FLAG),
+    pricing=closed_object(prompt=TEXT, completion=TEXT, request=TEXT, image=TEXT),
+    top_provider=closed_object(
+        context_length=COUNT, max_completion_tokens=COUNT, is_moderated=FLAG
+    ),
     per_request_limits=NOTHING,
     supported_parameters=list_of(TEXT),
     supported_voices=NOTHING,
@@ -224,29 +229,31 @@ _MODEL = gives(
     hugging_face_id=NOTHING,
     knowledge_cutoff=NOTHING,
     expiration_date=NOTHING,
-    links=gives(details=TEXT),
+    links=closed_object(details=TEXT),
 )
-_ERROR = gives(
-    error=takes(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"})
+_ERROR = closed_object(
+    error=open_object(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"})
 )
 
 SCHEMAS: dict[str, Schema] = {
     "ExchangeRequest": _EXCHANGE_REQUEST,
-    "IssuedKey": gives(
+    "IssuedKey": closed_object(
         key={"type": "string", "pattern": f"^{KEY_PREFIX}{KEY_MARKER}[0-9a-f]{{48}}$"},
         user_id=or_null(TEXT),
     ),
     "CreateCodeRequest": _CREATE_CODE_REQUEST,
-    "Code": gives(
-        data=gives(
+    "Code": closed_object(
+        data=closed_object(
             id={"type": "string", "pattern": "^auth_code_[A-Za-z0-9_-]{32}$"},
             app_id=COUNT,
             created_at=DATE_TIME,
         )
     ),
-    "KeyInfo": gives(data=_KEY_INFO),
+    "KeyInfo": closed_object(data=_KEY_INFO),
     "Model": _MODEL,
-    "Models": gives(data=list_of(ref("Model")), total_count=COUNT, links=gives(next=or_null(TEXT))),
+    "Models": closed_object(
+        data=list_of(ref("Model")), total_count=COUNT, links=closed_object(next=or_null(TEXT))
+    ),
     "Message": _MESSAGE,
     "ChatRequest": _CHAT_REQUEST,
     "Completion": _COMPLETION,

@@ -1,4 +1,4 @@
-"""Serving the emulator on this machine, in a thread of its own."""
+"""The server: an emulator on a loopback port, in its own thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POLL_INTERVAL = 0.02
 
 
 class _Connections:
-    """The open connections of one server, so that stopping it also hangs up."""
+    """The open connections of one server, to be closed when it stops."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class _Connections:
         with self._lock:
             self._open.discard(connection)
 
-    def hang_up(self) -> None:
+    def close_all(self) -> None:
         with self._lock:
             for connection in self._open:
                 with suppress(OSError):
@@ -61,14 +61,14 @@ def _make_handler(connections: _Connections) -> type[WSGIRequestHandler]:
         def connection_dropped(
             self, error: BaseException, environ: dict[str, Any] | None = None
         ) -> None:
-            # Without an answer there is no "Connection: close" that would end it.
+            # No response was sent, so no "Connection: close" ends the connection.
             self.close_connection = True
 
         def version_string(self) -> str:
             return "OpenRouter-Emulator"
 
         def log(self, type: str, message: str, *args: Any) -> None:
-            """Say nothing: queries hold authorization codes."""
+            """Log nothing: query strings contain authorization codes."""
 
     return Handler
 
@@ -79,8 +79,7 @@ def run_in_thread(
 ) -> Iterator[Emulator]:
     """Serve an emulator for the duration of a ``with`` block and yield its handle.
 
-    ``port`` 0 takes a free one. Leaving the block stops the server and hangs up on whoever is still
-    connected.
+    ``port`` 0 takes a free one. Leaving the block stops the server and closes all connections.
 
     :raises ValueError: if ``host`` is not loopback.
     :raises OSError: if the port is taken.
@@ -115,7 +114,7 @@ def run_in_thread(
 
 
 def _listen(address: str, port: int) -> socket.socket:
-    # werkzeug would exit the process over a port that is taken.
+    # Werkzeug would exit the process if the port were taken.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.create_server((address, port), family=family, backlog=128)
 
@@ -127,7 +126,7 @@ def _authority(host: str, port: int) -> str:
 def _stop(server: BaseWSGIServer, thread: threading.Thread, connections: _Connections) -> None:
     server.shutdown()
     server.server_close()
-    connections.hang_up()
+    connections.close_all()
     thread.join(SHUTDOWN_TIMEOUT)
     if thread.is_alive():
         raise RuntimeError("The emulator did not stop in time.")

@@ -1,6 +1,6 @@
-"""For the tests of apps that use this package, and of storages that others write for it.
+"""Tools for the tests of apps that use this package, and of third-party key storages.
 
-Under pytest the same comes as fixtures (:mod:`flask_openrouter.pytest_plugin`), by themselves.
+pytest has the same as fixtures, without an import: :mod:`flask_openrouter.pytest_plugin`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The promises of a key storage as tests, for storages that others write."""
+"""The contract of a key storage as tests, for third-party storages."""
 
 # Tests assert.
 # ruff: noqa: S101
@@ -17,7 +17,7 @@ from ..storage.replacing import ReplacingStorage
 
 _THREADS: Final = 8
 
-# Each has stood for another owner, a pattern, a command or nothing at all in some back end.
+# Some back end takes each of these for another owner, a pattern, a command or nothing at all.
 _AWKWARD_OWNER_IDS: Final = (
     *("a", "A", "a ", " a", "a\t", "a\n", "á", "a\u0301", "Á", "\ufeffa", "a\u200b"),
     *("0", "00", "-1", "1e0", "None", "null", "true", "[]", "{}", "ss", "ß", "\u0131", "i", "İ"),
@@ -30,16 +30,16 @@ _AWKWARD_OWNER_IDS: Final = (
 
 
 class KeyStorageContract:
-    """Every promise of :class:`~flask_openrouter.KeyStorage`, as tests for your back end.
+    """The contract of :class:`~flask_openrouter.KeyStorage` as tests for your back end.
 
-    Derive a class whose name begins with ``Test``, and make the storage::
+    Derive a class whose name begins with ``Test``, and return your storage::
 
         class TestMyStorage(KeyStorageContract):
             def make_storage(self):
                 return MyStorage("https://vault.example")
 
-    The data may outlive a test: each uses owners of its own. A storage that has the methods of
-    :class:`~flask_openrouter.storage.listing.ListableStorage` must keep its promises too.
+    The data may outlive a test, because each test uses its own owners. A storage with the methods
+    of :class:`~flask_openrouter.storage.listing.ListableStorage` must keep that contract, too.
     """
 
     def make_storage(self) -> KeyStorage:
@@ -47,7 +47,7 @@ class KeyStorageContract:
         raise NotImplementedError("Override make_storage and return your storage.")
 
     def make_second_storage(self) -> KeyStorage | None:
-        """Return another object over the same data, as a second worker has, or None."""
+        """Return another storage object for the same data, as in a second worker, or None."""
         return None
 
     def test_has_the_three_methods(self) -> None:
@@ -82,7 +82,7 @@ class KeyStorageContract:
         assert storage.get(owner_id) is None
 
     def test_delete_is_idempotent(self) -> None:
-        """Disconnecting twice is not an error: the visitor wanted the key gone, and it is."""
+        """Disconnecting twice is not an error: the key is gone, as the visitor wanted."""
         storage, owner_id = self.make_storage(), _new_owner_id()
         storage.delete(owner_id)
         storage.set(owner_id, "ciphertext")
@@ -98,7 +98,7 @@ class KeyStorageContract:
         assert storage.get(owner_id) == "new"
 
     def test_owners_never_share_an_entry(self) -> None:
-        """Case, accents, spaces, patterns and escapes all tell owners apart."""
+        """Owner ids that differ in case, accents, spaces, patterns or escapes are different."""
         storage = self.make_storage()
         expected = {
             owner_id: f"ciphertext {number}" for number, owner_id in enumerate(_AWKWARD_OWNER_IDS)
@@ -178,7 +178,7 @@ class KeyStorageContract:
         assert not owner_ids & set(storage.owner_ids())
 
     def test_listing_goes_on_where_it_ended(self) -> None:
-        """An interrupted rotation may do some owners twice, and none not at all."""
+        """An interrupted rotation may repeat some owners, but must not skip any."""
         storage, prefix = self._make_listable_storage(), _new_owner_id()
         for number in range(20):
             storage.set(f"{prefix}{'aA'[number % 2]}{number}", "ciphertext")

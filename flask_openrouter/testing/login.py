@@ -1,4 +1,4 @@
-"""An app under test at the emulator, and visitors of it who are connected by its own routes."""
+"""The login of a test client: through the routes of the app under test, at the emulator."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ..emulator import Emulator
 
 
 def app_config(emulator: Emulator) -> dict[str, object]:
-    """Return the settings that put an app under test at this emulator.
+    """Return the settings that point an app under test to this emulator.
 
     They must be in ``app.config`` before ``OpenRouterAuth(app)`` or ``init_app`` reads them. The
-    ``SECRET_KEY`` is a new one; the callback address follows the test client's.
+    ``SECRET_KEY`` is new each time. The callback URL is built from the address of the test client.
     """
     return {
         "TESTING": True,
         "SECRET_KEY": secrets.token_hex(),
         "OPENROUTER_BASE_URL": emulator.url,
         "OPENROUTER_EMULATOR": True,
-        # A public address is nothing that an emulator would send a visitor to.
+        # The emulator sends visitors to loopback addresses only.
         "OPENROUTER_CALLBACK_URL": None,
     }
 
@@ -40,42 +40,42 @@ def log_in(
     base_url: str | None = None,
     check: bool = True,
 ) -> TestResponse:
-    """Connect this client by the app's real routes; return the answer of the callback.
+    """Connect this client through the app's real routes, and return the response of the callback.
 
-    ``next_url``: the path where the login shall end. ``base_url``: where the client finds the app,
-    such as ``https://localhost``; by default as Flask's test client has it. ``check``: False
-    returns the answer of a callback that failed, too.
+    ``next_url``: the path to which the login shall redirect. ``base_url``: the address of the app
+    for the client, such as ``https://localhost``; the default is that of Flask's test client.
+    ``check``: whether a failed callback raises; with False its response is returned.
 
-    Raises AssertionError, which says at which step and what to do, when the client is not connected
-    in the end, and ValueError when the emulator refuses what the app asks for.
+    Raises AssertionError with the failed step and a remedy if the client is not connected, and
+    ValueError if the emulator refuses the request of the app.
     """
     app = client.application
     login = client.get(_path(app, "openrouter.login", next=next_url), base_url=base_url)
     if login.status_code != 303:
-        raise AssertionError(f"The login did not begin: {_told_by(login)}")
+        raise AssertionError(f"The login did not begin: {_summary_of(login)}")
     if not login.location.startswith(f"{emulator.url}/auth?"):
         raise AssertionError(_wrong_provider(login.location))
     callback = urlsplit(emulator.approve(login.location))
-    # The client adds it again.
+    # The client adds the script root again.
     root = _script_root(app, base_url)
-    answer = client.get(
+    response = client.get(
         f"{callback.path.removeprefix(root)}?{callback.query}",
         base_url=f"{callback.scheme}://{callback.netloc}{root}",
     )
-    if check and answer.status_code != 303:
-        raise AssertionError(f"The login failed: {_told_by(answer)}")
-    return answer
+    if check and response.status_code != 303:
+        raise AssertionError(f"The login failed: {_summary_of(response)}")
+    return response
 
 
 def api_key_of(client: FlaskClient, *, base_url: str | None = None) -> str:
-    """Return the key that the app holds for this client: to revoke it at the emulator, say.
+    """Return the key that the app holds for this client, for example to revoke it.
 
-    ``base_url``: where the client finds the app, as for :func:`log_in`.
+    ``base_url``: the address of the app for the client, as for :func:`log_in`.
 
-    Raises :class:`~flask_openrouter.errors.NotConnectedError` when it holds none.
+    Raises :class:`~flask_openrouter.errors.NotConnectedError` if the app holds no key.
     """
     with ExitStack() as stack:
-        # In a "with client:" block the context of the last request is there already.
+        # In a "with client:" block the context of the last request already exists.
         if not client.preserve_context:
             stack.enter_context(client)
         client.get(_path(client.application, "openrouter.status"), base_url=base_url)
@@ -87,7 +87,7 @@ def _path(app: Flask, endpoint: str, **values: str | None) -> str:
         raise AssertionError(
             "This app has no OpenRouter extension: call OpenRouterAuth(app) or init_app(app)."
         )
-    # Without the script root, which the test client adds by itself.
+    # Without the script root: the test client adds it.
     return app.url_map.bind("localhost").build(endpoint, values)
 
 
@@ -106,7 +106,7 @@ def _wrong_provider(location: str) -> str:
     )
 
 
-def _told_by(answer: TestResponse) -> str:
-    shown = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
-    place = f" (to {answer.location})" if answer.location else ""
-    return f"{answer.request.path} answered {answer.status}{place}: {shown[:500]}"
+def _summary_of(response: TestResponse) -> str:
+    shown = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", response.text)).split())
+    place = f" (to {response.location})" if response.location else ""
+    return f"{response.request.path} answered {response.status}{place}: {shown[:500]}"

@@ -1,4 +1,4 @@
-"""While the guard is on, this process connects to this machine only, and says so when refused."""
+"""The network guard: inside it, this process connects to this machine only."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _OPENROUTER_REMEDY = (
 def guarded_network(allowed_hosts: Iterable[str] = ()) -> Iterator[None]:
     """Refuse connections and look-ups that leave this machine, for a ``with`` block.
 
-    ``allowed_hosts``: names and addresses that may be reached all the same. The test fails at the
-    place where it reaches out; what other threads tried is refused with ConnectionRefusedError
-    there, and fails the test at the end of the block.
+    ``allowed_hosts``: names and addresses of other machines that may be reached. The test fails at
+    the line that connects. In other threads, that line gets ConnectionRefusedError, and the test
+    fails at the end of the block.
     """
     guard = _Guard(allowed_hosts)
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
@@ -56,31 +56,31 @@ class _Guard:
     def __init__(self, allowed_hosts: Iterable[str]) -> None:
         self._allowed = {host.lower() for host in allowed_hosts}
         self._thread = threading.current_thread()
-        #: What other threads were told.
+        #: Messages of the refusals in other threads.
         self.refused_elsewhere: list[str] = []
 
     def check(self, host: object) -> None:
-        """Raise unless a host may be reached."""
+        """Refuse a host that may not be reached."""
         name = _text(host)
         if not is_local(name) and name not in self._allowed:
             self._refuse(name)
 
     def check_address(self, connection: socket.socket, address: Any) -> None:
-        """Raise unless a socket may connect to an address."""
-        # Other families, such as that of paths, never leave this machine.
+        """Refuse an address that a socket may not connect to."""
+        # Other address families, such as Unix sockets, never leave this machine.
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             self.check(address[0])
 
     def learn(self, found: Iterable[tuple[Any, ...]]) -> None:
-        """Allow the addresses of a host that was allowed to be looked up."""
+        """Allow the addresses that the look-up of an allowed host returned."""
         self._allowed.update(_text(address[0]) for *_, address in found)
 
     def _refuse(self, host: str) -> NoReturn:
         remedy = _OPENROUTER_REMEDY if host == "openrouter.ai" else ""
         message = (
             f"This test reached for {host}, and tests with openrouter_emulator stay on this"
-            f" machine.{remedy} A host that your tests need is one that a fixture named"
-            " openrouter_allowed_hosts returns."
+            f" machine.{remedy} If your tests need this host, return it from a fixture named"
+            " openrouter_allowed_hosts."
         )
         if threading.current_thread() is self._thread:
             pytest.fail(message)
@@ -89,8 +89,8 @@ class _Guard:
 
 
 def is_local(host: str) -> bool:
-    """Whether a host, as given to ``socket``, is this machine, or nobody (RFC 6761 §6.4)."""
-    # "" is every address of this machine.
+    """Whether a host, as given to ``socket``, is this machine, or no machine (RFC 6761 §6.4)."""
+    # "" means every address of this machine.
     if host in ("", "localhost") or host.endswith(".invalid"):
         return True
     try:

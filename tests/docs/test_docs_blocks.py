@@ -20,7 +20,7 @@ from flask import Flask
 import flask_openrouter
 from flask_openrouter import OpenRouterClient
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.emulator.keys import fingerprint
+from flask_openrouter.emulator.ledger import fingerprint
 
 Namespace = dict[str, Any]
 

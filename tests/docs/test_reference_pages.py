@@ -14,8 +14,8 @@ from flask_openrouter.client import KeyInfo
 from flask_openrouter.client.answers import error_from
 from flask_openrouter.emulator import KEY_MARKER, EmulatorConfig, Fault, RecordedRequest
 from flask_openrouter.emulator.__main__ import emulator_command
+from flask_openrouter.emulator.catalogue import MODELS
 from flask_openrouter.emulator.control import __doc__ as CONTROL
-from flask_openrouter.emulator.models import MODELS
 
 CLIENT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 EMULATOR = (ROOT / "docs" / "emulator.md").read_text(encoding="utf-8")

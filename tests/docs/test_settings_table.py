@@ -16,7 +16,7 @@ from visitor import Visitor
 
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.emulator.keys import fingerprint
+from flask_openrouter.emulator.ledger import fingerprint
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(flask_openrouter.__file__).parent

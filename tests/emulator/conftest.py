@@ -1,4 +1,4 @@
-"""A plain HTTP client for the emulator that all tests share."""
+"""A plain HTTP client for the shared emulator."""
 
 from __future__ import annotations
 

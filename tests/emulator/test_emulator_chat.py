@@ -29,14 +29,14 @@ def chat(
     return http.post(f"{emulator.url}{PATH}", json=body, headers=bearer(api_key), timeout=5)
 
 
-def text_in(answer: requests.Response) -> str:
-    text: str = answer.json()["choices"][0]["message"]["content"]
+def text_in(response: requests.Response) -> str:
+    text: str = response.json()["choices"][0]["message"]["content"]
     return text
 
 
-def events(answer: requests.Response) -> list[Any]:
-    """Return the data of a stream, without its comments."""
-    blocks = answer.content.decode().split("\n\n")
+def events(response: requests.Response) -> list[Any]:
+    """Return the data of the events, without comments."""
+    blocks = response.content.decode().split("\n\n")
     data = [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
     return [item if item == "[DONE]" else json.loads(item) for item in data]
 
@@ -47,16 +47,16 @@ def usage_of(http: requests.Session, emulator: Emulator, api_key: str) -> float:
     return usage
 
 
-def test_an_answer_quotes_the_question_and_owns_up(
+def test_an_answer_quotes_the_question_and_says_that_it_is_emulated(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    answer = chat(http, emulator, emulator.issue_key())
-    assert_documented(answer.json(), "/chat/completions", "post", 200)
-    assert "“What is Flask?”" in text_in(answer)
-    assert "emulated" in text_in(answer)
-    assert answer.headers["X-Generation-Id"] == answer.json()["id"]
-    assert answer.json()["id"].startswith("gen-")
-    assert answer.json()["system_fingerprint"] is None
+    response = chat(http, emulator, emulator.issue_key())
+    assert_documented(response.json(), "/chat/completions", "post", 200)
+    assert "“What is Flask?”" in text_in(response)
+    assert "emulated" in text_in(response)
+    assert response.headers["X-Generation-Id"] == response.json()["id"]
+    assert response.json()["id"].startswith("gen-")
+    assert response.json()["system_fingerprint"] is None
 
 
 def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: requests.Session) -> None:
@@ -78,20 +78,20 @@ def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: reques
         ([user("<img src=x onerror=alert(1)>")], "<img src=x onerror=alert(1)>"),
     ],
 )
-def test_answers_fit_what_was_said(
+def test_answers_fit_the_conversation(
     emulator: Emulator, http: requests.Session, messages: list[Any], words: str
 ) -> None:
-    answer = chat(http, emulator, emulator.issue_key(), messages=messages)
-    assert words in text_in(answer)
+    response = chat(http, emulator, emulator.issue_key(), messages=messages)
+    assert words in text_in(response)
 
 
-def test_a_stream_is_the_answer_in_words(emulator: Emulator, http: requests.Session) -> None:
+def test_a_stream_sends_the_answer_word_by_word(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
-    answer = chat(http, emulator, api_key, stream=True)
-    assert answer.headers["Content-Type"].startswith("text/event-stream")
-    assert answer.headers["X-Generation-Id"]
-    assert answer.content.startswith(b": OPENROUTER PROCESSING\n\n")
-    *chunks, usage, done = events(answer)
+    response = chat(http, emulator, api_key, stream=True)
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert response.headers["X-Generation-Id"]
+    assert response.content.startswith(b": OPENROUTER PROCESSING\n\n")
+    *chunks, usage, done = events(response)
     assert done == "[DONE]"
     for chunk in [*chunks, usage]:
         assert_schema(chunk, "ChatStreamChunk")
@@ -105,7 +105,7 @@ def test_a_stream_is_the_answer_in_words(emulator: Emulator, http: requests.Sess
     assert not any("usage" in chunk for chunk in chunks)
 
 
-def test_the_price_is_booked_on_the_key(emulator: Emulator, http: requests.Session) -> None:
+def test_the_price_is_charged_to_the_key(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key(limit=1)
     plain = chat(http, emulator, api_key).json()["usage"]["cost"]
     assert usage_of(http, emulator, api_key) == pytest.approx(plain)
@@ -116,12 +116,12 @@ def test_the_price_is_booked_on_the_key(emulator: Emulator, http: requests.Sessi
 
 def test_free_models_cost_nothing(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
-    answer = chat(http, emulator, api_key, model="meta-llama/llama-3.3-70b-instruct:free")
-    assert answer.json()["usage"]["cost"] == 0
+    response = chat(http, emulator, api_key, model="meta-llama/llama-3.3-70b-instruct:free")
+    assert response.json()["usage"]["cost"] == 0
     assert usage_of(http, emulator, api_key) == 0
 
 
-def test_whoever_leaves_early_pays_for_what_was_said(http: requests.Session) -> None:
+def test_a_client_that_leaves_early_pays_for_the_words_sent(http: requests.Session) -> None:
     with run_in_thread(EmulatorConfig(word_delay=0.01)) as emulator:
         api_key = emulator.issue_key()
         with http.post(
@@ -130,8 +130,8 @@ def test_whoever_leaves_early_pays_for_what_was_said(http: requests.Session) -> 
             headers=bearer(api_key),
             stream=True,
             timeout=5,
-        ) as answer:
-            next(answer.iter_content(1000))
+        ) as response:
+            next(response.iter_content(1000))
         whole = chat(http, emulator, emulator.issue_key()).json()["usage"]["cost"]
         deadline = time.monotonic() + 5
         while not (usage := usage_of(http, emulator, api_key)) and time.monotonic() < deadline:
@@ -139,10 +139,12 @@ def test_whoever_leaves_early_pays_for_what_was_said(http: requests.Session) -> 
         assert 0 < usage < whole
 
 
-def test_a_deleted_key_pays_no_more(emulator: Emulator, http: requests.Session) -> None:
-    """Whoever resets the emulator in the middle of a stream does not break it."""
+def test_a_stream_survives_the_deletion_of_its_key(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    """Resetting the emulator in the middle of a stream does not break the stream."""
     with emulator.configured(word_delay=0.005):
-        answer = http.post(
+        response = http.post(
             f"{emulator.url}{PATH}",
             json={"messages": [user("hi")], "stream": True},
             headers=bearer(emulator.issue_key()),
@@ -150,17 +152,17 @@ def test_a_deleted_key_pays_no_more(emulator: Emulator, http: requests.Session) 
             timeout=5,
         )
         emulator.ledger.clear()
-    assert events(answer)[-1] == "[DONE]"
+    assert events(response)[-1] == "[DONE]"
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session, name: str) -> None:
-    answer = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
-    assert answer["choices"][0]["finish_reason"] == "length"
-    assert answer["usage"]["completion_tokens"] == 3
+    response = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
+    assert response["choices"][0]["finish_reason"] == "length"
+    assert response["usage"]["completion_tokens"] == 3
     # JSON has one kind of number (RFC 8259 section 6).
     same = chat(http, emulator, emulator.issue_key(), **{name: 3.0}).json()
-    assert same["usage"] == answer["usage"]
+    assert same["usage"] == response["usage"]
     whole = chat(http, emulator, emulator.issue_key(), **{name: 1000}).json()
     assert whole["choices"][0]["finish_reason"] == "stop"
 
@@ -179,8 +181,8 @@ def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session, na
 def test_the_first_known_model_answers(
     emulator: Emulator, http: requests.Session, body: dict[str, Any], served: str
 ) -> None:
-    answer = chat(http, emulator, emulator.issue_key(), **body)
-    assert answer.json()["model"] == served
+    response = chat(http, emulator, emulator.issue_key(), **body)
+    assert response.json()["model"] == served
 
 
 @pytest.mark.parametrize(
@@ -211,13 +213,13 @@ def test_bad_requests_are_refused_and_cost_nothing(
     emulator: Emulator, http: requests.Session, body: dict[str, Any]
 ) -> None:
     api_key = emulator.issue_key()
-    answer = chat(http, emulator, api_key, **body)
-    assert error_of(answer)[0] == 400
-    assert_documented(answer.json(), "/chat/completions", "post", 400)
+    response = chat(http, emulator, api_key, **body)
+    assert error_of(response)[0] == 400
+    assert_documented(response.json(), "/chat/completions", "post", 400)
     assert usage_of(http, emulator, api_key) == 0
 
 
-def test_without_a_live_key_there_is_no_answer(emulator: Emulator, http: requests.Session) -> None:
+def test_without_a_live_key_the_chat_is_refused(emulator: Emulator, http: requests.Session) -> None:
     url = f"{emulator.url}{PATH}"
     assert error_of(http.post(url, json={}, timeout=5)) == (401, "Missing Authentication header")
     assert error_of(chat(http, emulator, "sk-or-v1-unknown")) == (401, "User not found.")
@@ -230,13 +232,13 @@ def test_without_a_live_key_there_is_no_answer(emulator: Emulator, http: request
 def test_a_spent_key_is_out_of_credit(
     emulator: Emulator, http: requests.Session, stream: bool
 ) -> None:
-    answer = chat(http, emulator, emulator.issue_key(limit=1, usage=1), stream=stream)
-    assert error_of(answer) == (
+    response = chat(http, emulator, emulator.issue_key(limit=1, usage=1), stream=stream)
+    assert error_of(response) == (
         402,
         "Insufficient credits. Add more using https://openrouter.ai/settings/credits",
     )
-    assert answer.json()["error"]["metadata"] == {"limit_source": "openrouter_credits"}
-    assert_documented(answer.json(), "/chat/completions", "post", 402)
+    assert response.json()["error"]["metadata"] == {"limit_source": "openrouter_credits"}
+    assert_documented(response.json(), "/chat/completions", "post", 402)
     with emulator.configured(spent_limit_status=403):
         refused = chat(http, emulator, emulator.issue_key(limit=0), stream=stream)
     assert error_of(refused)[0] == 403
@@ -246,29 +248,29 @@ def test_a_spent_key_is_out_of_credit(
 @pytest.mark.parametrize(
     "status", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529]
 )
-def test_every_documented_error_can_be_had_before_the_stream(
+def test_a_fault_can_send_every_documented_error_before_the_stream(
     emulator: Emulator, http: requests.Session, status: int
 ) -> None:
     with emulator.faults(status=status, path=PATH, headers={"Retry-After": "7"}):
-        answer = chat(http, emulator, emulator.issue_key(), stream=True)
-    assert error_of(answer)[0] == status
-    assert answer.headers["Retry-After"] == "7"
-    assert answer.headers["X-OpenRouter-Emulator"] == "1"
-    assert_documented(answer.json(), "/chat/completions", "post", status)
+        response = chat(http, emulator, emulator.issue_key(), stream=True)
+    assert error_of(response)[0] == status
+    assert response.headers["Retry-After"] == "7"
+    assert response.headers["X-OpenRouter-Emulator"] == "1"
+    assert_documented(response.json(), "/chat/completions", "post", status)
 
 
 @pytest.mark.parametrize(
     ("status", "error_type"),
     [(502, "provider_unavailable"), (429, "rate_limit_exceeded"), (500, "server")],
 )
-def test_every_error_can_be_had_in_the_middle_of_the_stream(
+def test_a_fault_can_send_an_error_in_the_middle_of_the_stream(
     emulator: Emulator, http: requests.Session, status: int, error_type: str
 ) -> None:
     api_key = emulator.issue_key()
     with emulator.faults(status=status, path=PATH, mid_stream=True):
-        answer = chat(http, emulator, api_key, stream=True)
-    assert answer.status_code == 200
-    *chunks, last = events(answer)
+        response = chat(http, emulator, api_key, stream=True)
+    assert response.status_code == 200
+    *chunks, last = events(response)
     assert len(chunks) > 5
     assert last["error"]["code"] == status
     assert last["error"]["metadata"] == {"error_type": error_type}
@@ -277,7 +279,9 @@ def test_every_error_can_be_had_in_the_middle_of_the_stream(
     assert usage_of(http, emulator, api_key) > 0
 
 
-def test_a_stream_can_break_off_without_a_word(emulator: Emulator, http: requests.Session) -> None:
+def test_a_fault_can_drop_the_connection_of_a_stream(
+    emulator: Emulator, http: requests.Session
+) -> None:
     with (
         emulator.faults(reset=True, path=PATH, mid_stream=True),
         pytest.raises(requests.exceptions.ChunkedEncodingError),
@@ -286,7 +290,7 @@ def test_a_stream_can_break_off_without_a_word(emulator: Emulator, http: request
 
 
 @pytest.mark.parametrize(("fault", "status"), [({"status": 503}, 503), ({"reset": True}, 502)])
-def test_without_a_stream_the_middle_is_the_whole(
+def test_a_mid_stream_fault_fails_the_whole_response_without_a_stream(
     emulator: Emulator, http: requests.Session, fault: dict[str, Any], status: int
 ) -> None:
     with emulator.faults(mid_stream=True, path=PATH, **fault):
@@ -296,6 +300,6 @@ def test_without_a_stream_the_middle_is_the_whole(
 def test_words_come_with_the_configured_delay(http: requests.Session) -> None:
     with run_in_thread(EmulatorConfig(word_delay=0.005)) as emulator:
         started = time.monotonic()
-        answer = chat(http, emulator, emulator.issue_key(), stream=True, max_tokens=20)
+        response = chat(http, emulator, emulator.issue_key(), stream=True, max_tokens=20)
         assert time.monotonic() - started >= 0.1
-        assert events(answer)[-1] == "[DONE]"
+        assert events(response)[-1] == "[DONE]"

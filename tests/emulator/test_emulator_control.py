@@ -1,4 +1,4 @@
-"""The handle in the process and the control API over HTTP: the same acts, two doors."""
+"""The handle in the process and the control API over HTTP do the same."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_requests_are_recorded_without_their_secrets(
 ) -> None:
     code = approved_code(emulator, **PLAIN)
     http.cookies["session"] = "cookie-secret"
-    answer = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
-    api_key = answer.json()["key"]
+    response = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
+    api_key = response.json()["key"]
     status_of(http, emulator, api_key)
     http.get(f"{emulator.url}/{api_key}?key={api_key}&note={api_key}", timeout=5)
     listed = control(http, emulator, "GET", "/requests").text
@@ -99,8 +99,8 @@ def test_only_the_last_records_are_kept() -> None:
     assert records[-1].number == MAX_RECORDS + 10
 
 
-def test_forgotten_records_stay_forgotten(emulator: Emulator, http: requests.Session) -> None:
-    """A request that is under way while the journal is cleared does not come back."""
+def test_dropped_records_do_not_come_back(emulator: Emulator, http: requests.Session) -> None:
+    """A request in progress while the journal is cleared is not recorded again."""
     with emulator.configured(clock=lambda: [emulator.journal.clear(), 0.0][1]):
         http.get(f"{emulator.url}{KEY_PATH}", headers=bearer("unknown"), timeout=5)
     assert emulator.requests == []
@@ -127,7 +127,7 @@ def test_keys_can_be_issued_changed_and_revoked_over_http(
     assert status_of(http, emulator, issued) == 401
 
 
-def test_a_key_changes_only_where_it_is_told(emulator: Emulator) -> None:
+def test_only_the_given_values_of_a_key_change(emulator: Emulator) -> None:
     api_key = emulator.issue_key(limit=10, usage=1)
     emulator.set_key(api_key, limit=20)
     emulator.set_key(api_key)
@@ -135,7 +135,7 @@ def test_a_key_changes_only_where_it_is_told(emulator: Emulator) -> None:
     assert (key["limit"], key["usage"]) == (20, 1)
 
 
-def test_unknown_keys_are_named_as_such(emulator: Emulator, http: requests.Session) -> None:
+def test_unknown_keys_are_reported(emulator: Emulator, http: requests.Session) -> None:
     for method in ("PATCH", "DELETE"):
         assert error_of(control(http, emulator, method, "/keys/unknown"))[0] == 404
     with pytest.raises(LookupError):
@@ -170,11 +170,11 @@ def test_the_clock_moves_over_http(emulator: Emulator, http: requests.Session) -
 
 
 def test_settings_change_over_http(emulator: Emulator, http: requests.Session) -> None:
-    answer = control(http, emulator, "PATCH", "/config", deny_style="error", code_max_age=5)
-    assert answer.json()["deny_style"] == "error"
-    assert control(http, emulator, "GET", "/config").json() == answer.json()
+    response = control(http, emulator, "PATCH", "/config", deny_style="error", code_max_age=5)
+    assert response.json()["deny_style"] == "error"
+    assert control(http, emulator, "GET", "/config").json() == response.json()
     assert emulator.config.code_max_age == 5
-    assert "clock" not in answer.json()
+    assert "clock" not in response.json()
     for bad in ({"deny_style": "loud"}, {"nonsense": 1}, {"clock": 1}):
         assert error_of(control(http, emulator, "PATCH", "/config", **bad))[0] == 400
     with pytest.raises(ValueError, match="no setting nonsense"):
@@ -187,15 +187,15 @@ def test_settings_end_with_their_block_even_if_it_fails(emulator: Emulator) -> N
     assert emulator.config == EmulatorConfig()
 
 
-@pytest.mark.parametrize("door", ["handle", "http"])
-def test_reset_goes_back_to_the_start(
-    emulator: Emulator, http: requests.Session, door: str
+@pytest.mark.parametrize("interface", ["handle", "http"])
+def test_reset_restores_the_initial_state(
+    emulator: Emulator, http: requests.Session, interface: str
 ) -> None:
     api_key, code = emulator.issue_key(), approved_code(emulator)
     emulator.add_fault(status=500, times=None)
     emulator.configure(bad_code_style="documented", clock=lambda: 0.0)
     emulator.advance_clock(60)
-    if door == "http":
+    if interface == "http":
         assert control(http, emulator, "POST", "/reset").json() == {"ok": True}
     else:
         emulator.reset()
@@ -219,20 +219,20 @@ def test_reset_goes_back_to_the_start(
 def test_no_web_page_can_control_an_emulator(
     emulator: Emulator, http: requests.Session, headers: dict[str, str]
 ) -> None:
-    answer = http.get(f"{emulator.url}/_emulator/keys", headers=headers, timeout=5)
-    assert error_of(answer)[0] == 403
+    response = http.get(f"{emulator.url}/_emulator/keys", headers=headers, timeout=5)
+    assert error_of(response)[0] == 403
     own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
-    answer = http.get(f"{emulator.url}/_emulator/keys", headers=own, timeout=5)
-    assert answer.status_code == 200
+    response = http.get(f"{emulator.url}/_emulator/keys", headers=own, timeout=5)
+    assert response.status_code == 200
 
 
 def test_the_control_api_takes_json_only(emulator: Emulator, http: requests.Session) -> None:
-    """Forms need no preflight, so a form of another page must not be understood."""
-    answer = http.post(
+    """Forms need no preflight, so a form of another page must be refused."""
+    response = http.post(
         f"{emulator.url}/_emulator/keys",
         data='{"limit": 1}',
         headers={"Content-Type": "text/plain"},
         timeout=5,
     )
-    assert error_of(answer)[0] == 400
+    assert error_of(response)[0] == 400
     assert error_of(http.get(f"{emulator.url}/_emulator/nowhere", timeout=5))[0] == 404

@@ -1,4 +1,4 @@
-"""``POST /auth``: what approving and denying do, and for whom."""
+"""``POST /auth``: approving and denying, by the right form only."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_a_consent_page_works_once(emulator: Emulator, http: requests.Session) -
 
 
 @pytest.mark.parametrize("consent", ["", "made-up", "\u00e9", "x" * 5000])
-def test_an_approval_cannot_be_posted_blindly(
+def test_an_approval_needs_a_pending_consent(
     emulator: Emulator, http: requests.Session, consent: str
 ) -> None:
-    answer = decide(http, emulator, consent, "approve")
-    assert answer.status_code == 400
-    assert "Location" not in answer.headers
+    response = decide(http, emulator, consent, "approve")
+    assert response.status_code == 400
+    assert "Location" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_form_of_another_site_decides_nothing(
     assert decide(http, emulator, consent, "approve", **own).status_code == 303
 
 
-def test_a_decision_other_than_the_two_spends_nothing(
+def test_an_unknown_decision_does_not_spend_the_consent(
     emulator: Emulator, http: requests.Session
 ) -> None:
     consent = consent_on(ask(http, authorization_url(emulator, **S256)))
@@ -82,15 +82,15 @@ def test_a_top_level_state_comes_back_only_when_switched_on(emulator: Emulator) 
         assert code_in(emulator.approve(authorization_url(emulator, **S256)))
 
 
-def test_a_conflict_is_shown_on_the_page_and_goes_nowhere(
+def test_a_conflict_is_shown_on_the_page_without_redirect(
     emulator: Emulator, http: requests.Session
 ) -> None:
     consent = consent_on(ask(http, authorization_url(emulator, **S256)))
     with emulator.configured(create_code_conflict=True):
-        answer = decide(http, emulator, consent, "approve")
-    assert answer.status_code == 409
-    assert "Error granting auth" in answer.text
-    assert "Location" not in answer.headers
+        response = decide(http, emulator, consent, "approve")
+    assert response.status_code == 409
+    assert "Error granting auth" in response.text
+    assert "Location" not in response.headers
 
 
 def test_headless_needs_a_code_challenge(emulator: Emulator, http: requests.Session) -> None:
@@ -108,6 +108,6 @@ def test_headless_shows_the_code(emulator: Emulator, http: requests.Session) -> 
 
 def test_headless_denial_ends_on_a_page(emulator: Emulator, http: requests.Session) -> None:
     url = f"{emulator.url}/auth?code_challenge={PLAIN['code_challenge']}"
-    answer = decide(http, emulator, consent_on(ask(http, url)), "deny")
-    assert answer.status_code == 200
-    assert "No key was created" in answer.text
+    response = decide(http, emulator, consent_on(ask(http, url)), "deny")
+    assert response.status_code == 200
+    assert "No key was created" in response.text

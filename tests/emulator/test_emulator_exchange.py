@@ -1,4 +1,4 @@
-"""``POST /api/v1/auth/keys``: a code into a key, once, if everything is right."""
+"""``POST /api/v1/auth/keys``: exchange a code for a key, once."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ OTHER_VERIFIER = "w" * 43
 
 def test_rfc7636_appendix_b_is_exchanged(emulator: Emulator, http: requests.Session) -> None:
     code = approved_code(emulator, **S256)
-    answer = exchange(
+    response = exchange(
         http, emulator, code=code, code_verifier=CODE_VERIFIER, code_challenge_method="S256"
     )
-    assert answer.status_code == 200
-    assert_documented(answer.json(), "/auth/keys", "post", 200)
-    assert answer.json()["user_id"] == "user_emulated"
-    assert answer.headers["Content-Type"] == "application/json"
+    assert response.status_code == 200
+    assert_documented(response.json(), "/auth/keys", "post", 200)
+    assert response.json()["user_id"] == "user_emulated"
+    assert response.headers["Content-Type"] == "application/json"
 
 
 def test_keys_look_real_to_clients_and_fake_to_people(
     emulator: Emulator, http: requests.Session
 ) -> None:
     answers = [exchange(http, emulator, code=approved_code(emulator)) for _ in range(2)]
-    keys = [answer.json()["key"] for answer in answers]
+    keys = [response.json()["key"] for response in answers]
     for api_key in keys:
         assert re.fullmatch(r"sk-or-v1-[a-f0-9]{64}", api_key)
         assert api_key.startswith(f"sk-or-v1-{KEY_MARKER}")
     assert keys[0] != keys[1]
 
 
-def test_the_account_may_be_without_an_id(emulator: Emulator, http: requests.Session) -> None:
+def test_the_account_may_have_no_id(emulator: Emulator, http: requests.Session) -> None:
     with emulator.configured(openrouter_user_id=None):
-        answer = exchange(http, emulator, code=approved_code(emulator))
-    assert answer.json()["user_id"] is None
-    assert_documented(answer.json(), "/auth/keys", "post", 200)
+        response = exchange(http, emulator, code=approved_code(emulator))
+    assert response.json()["user_id"] is None
+    assert_documented(response.json(), "/auth/keys", "post", 200)
 
 
 def test_the_limit_of_the_consent_page_is_the_limit_of_the_key(
@@ -77,11 +77,11 @@ def test_the_limit_of_the_consent_page_is_the_limit_of_the_key(
         ({}, {"code_challenge_method": None}),
     ],
 )
-def test_every_documented_way_works(
+def test_every_documented_exchange_works(
     emulator: Emulator, http: requests.Session, asked: dict[str, str], sent: dict[str, Any]
 ) -> None:
-    answer = exchange(http, emulator, code=approved_code(emulator, **asked), **sent)
-    assert answer.status_code == 200
+    response = exchange(http, emulator, code=approved_code(emulator, **asked), **sent)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_r106_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
     error: tuple[int, str],
 ) -> None:
     code = approved_code(emulator, **asked)
-    answer = exchange(http, emulator, code=code, **sent)
-    assert error_of(answer) == error
-    assert_documented(answer.json(), "/auth/keys", "post", answer.status_code)
+    response = exchange(http, emulator, code=code, **sent)
+    assert error_of(response) == error
+    assert_documented(response.json(), "/auth/keys", "post", response.status_code)
     again = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
     assert error_of(again) == (400, "Invalid code")
 
@@ -135,8 +135,8 @@ def test_r106_a_verifier_for_a_code_without_challenge_is_a_downgrade(
     refused = exchange(http, emulator, code=approved_code(emulator), **sent)
     assert error_of(refused) == (400, "Invalid code_challenge_method")
     with emulator.configured(lenient_pkce=True):
-        answer = exchange(http, emulator, code=approved_code(emulator), **sent)
-        assert answer.status_code == 200
+        response = exchange(http, emulator, code=approved_code(emulator), **sent)
+        assert response.status_code == 200
         wrong = approved_code(emulator, **S256)
         assert exchange(http, emulator, code=wrong, code_verifier="w" * 43).status_code == 403
 
@@ -147,9 +147,7 @@ def test_r106_a_code_works_once(emulator: Emulator, http: requests.Session) -> N
     assert error_of(exchange(http, emulator, code=code)) == (400, "Invalid code")
 
 
-def test_unknown_codes_are_told_apart_by_nothing(
-    emulator: Emulator, http: requests.Session
-) -> None:
+def test_unknown_codes_all_get_the_same_error(emulator: Emulator, http: requests.Session) -> None:
     for code in ("unknown", "auth_code_" + "x" * 32, "\u00e9", "x" * 5000):
         sent = {"code": code, "code_challenge_method": "nonsense"}
         assert error_of(exchange(http, emulator, **sent)) == (400, "Invalid code")
@@ -164,18 +162,18 @@ def test_r106_a_code_lives_ten_minutes(emulator: Emulator, http: requests.Sessio
     assert exchange(http, emulator, code=code).status_code == 200
     code = approved_code(emulator)
     emulator.advance_clock(600)
-    answer = exchange(http, emulator, code=code)
-    assert error_of(answer) == (403, "Authorization code expired")
+    response = exchange(http, emulator, code=code)
+    assert error_of(response) == (403, "Authorization code expired")
 
 
 def test_the_lifetime_of_codes_can_be_set(emulator: Emulator, http: requests.Session) -> None:
     code = approved_code(emulator)
     with emulator.configured(code_max_age=0):
-        answer = exchange(http, emulator, code=code)
-    assert error_of(answer) == (403, "Authorization code expired")
+        response = exchange(http, emulator, code=code)
+    assert error_of(response) == (403, "Authorization code expired")
 
 
-def test_of_many_exchanges_at_once_one_wins(emulator: Emulator) -> None:
+def test_only_one_of_many_concurrent_exchanges_succeeds(emulator: Emulator) -> None:
     code = approved_code(emulator)
 
     def attempt(_: int) -> int:
@@ -200,7 +198,7 @@ def test_of_many_exchanges_at_once_one_wins(emulator: Emulator) -> None:
         {"code": "x", "code_challenge_method": 5},
     ],
 )
-def test_ill_formed_members_are_refused_before_the_code_is_looked_at(
+def test_malformed_members_are_refused_before_the_code_is_checked(
     emulator: Emulator, http: requests.Session, body: dict[str, Any]
 ) -> None:
     assert error_of(exchange(http, emulator, **body)) == (400, "Invalid request parameters")
@@ -221,40 +219,42 @@ def test_ill_formed_members_are_refused_before_the_code_is_looked_at(
         ("application/x-www-form-urlencoded", b"code=a"),
     ],
 )
-def test_only_a_json_object_will_do(
+def test_the_body_must_be_a_json_object(
     emulator: Emulator, http: requests.Session, content_type: str, data: bytes
 ) -> None:
-    answer = http.post(
+    response = http.post(
         f"{emulator.url}/api/v1/auth/keys",
         data=data,
         headers={"Content-Type": content_type},
         timeout=5,
     )
-    assert error_of(answer) == (400, "Invalid request parameters")
+    assert error_of(response) == (400, "Invalid request parameters")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_not_allowed(
     emulator: Emulator, http: requests.Session, method: str
 ) -> None:
-    answer = http.request(method, f"{emulator.url}/api/v1/auth/keys", timeout=5)
-    assert error_of(answer) == (405, "Method Not Allowed")
-    assert answer.headers["Allow"] == "OPTIONS, POST"
+    response = http.request(method, f"{emulator.url}/api/v1/auth/keys", timeout=5)
+    assert error_of(response) == (405, "Method Not Allowed")
+    assert response.headers["Allow"] == "OPTIONS, POST"
 
 
-def test_no_key_is_needed_and_a_wrong_one_does_no_harm(
+def test_the_exchange_needs_no_key_and_ignores_a_wrong_one(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    answer = http.post(
+    response = http.post(
         f"{emulator.url}/api/v1/auth/keys",
         json={"code": approved_code(emulator)},
         headers=bearer("nonsense"),
         timeout=5,
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
-def test_scripts_of_any_origin_may_exchange(emulator: Emulator, http: requests.Session) -> None:
+def test_scripts_of_any_origin_may_exchange_a_code(
+    emulator: Emulator, http: requests.Session
+) -> None:
     url = f"{emulator.url}/api/v1/auth/keys"
     preflight = http.options(
         url,
@@ -264,20 +264,20 @@ def test_scripts_of_any_origin_may_exchange(emulator: Emulator, http: requests.S
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "*"
     assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
-    for answer in (
+    for response in (
         exchange(http, emulator, code=approved_code(emulator)),
         exchange(http, emulator, code="unknown"),
         http.get(url, timeout=5),
     ):
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_only_the_exchange_is_open_to_scripts(emulator: Emulator, http: requests.Session) -> None:
+def test_only_the_exchange_allows_other_origins(emulator: Emulator, http: requests.Session) -> None:
     for path in ("/api/v1/key", "/api/v1/models", "/api/v1/auth/keys/code", "/_emulator/requests"):
-        answer = http.get(f"{emulator.url}{path}", timeout=5)
-        assert "Access-Control-Allow-Origin" not in answer.headers
+        response = http.get(f"{emulator.url}{path}", timeout=5)
+        assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_a_denied_request_leaves_no_code_behind(emulator: Emulator, http: requests.Session) -> None:
+def test_a_denial_creates_no_code_and_no_key(emulator: Emulator, http: requests.Session) -> None:
     assert "code=" not in emulator.deny(authorization_url(emulator, **S256))
     assert not http.get(f"{emulator.url}/_emulator/keys", timeout=5).json()["data"]

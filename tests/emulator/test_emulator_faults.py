@@ -1,4 +1,4 @@
-"""Misbehaviour on demand, from inside the process and over HTTP."""
+"""Faults, added from inside the process and over HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_fault_hits_the_next_matching_request_only(
     assert status_of(http, emulator, api_key) == 200
 
 
-def test_faults_come_in_the_order_they_were_asked_for(
+def test_faults_apply_in_the_order_they_were_added(
     emulator: Emulator, http: requests.Session
 ) -> None:
     api_key = emulator.issue_key()
@@ -38,9 +38,7 @@ def test_faults_come_in_the_order_they_were_asked_for(
     assert [status_of(http, emulator, api_key) for _ in range(4)] == [500, 500, 503, 200]
 
 
-def test_what_is_left_of_a_fault_ends_with_its_block(
-    emulator: Emulator, http: requests.Session
-) -> None:
+def test_a_fault_ends_with_its_block(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
     with emulator.faults(status=500, times=None):
         assert {status_of(http, emulator, api_key) for _ in range(3)} == {500}
@@ -56,13 +54,13 @@ def test_what_is_left_of_a_fault_ends_with_its_block(
         ([], "application/json", "[]\n"),
     ],
 )
-def test_a_fault_may_answer_anything(
+def test_a_fault_may_send_any_body(
     emulator: Emulator, http: requests.Session, body: Any, content_type: str, text: str
 ) -> None:
     with emulator.faults(status=200, body=body):
-        answer = http.get(emulator.url, timeout=5)
-    assert answer.headers["Content-Type"] == content_type
-    assert answer.text == text
+        response = http.get(emulator.url, timeout=5)
+    assert response.headers["Content-Type"] == content_type
+    assert response.text == text
     with emulator.faults(status=200, body=body, headers={"Content-Type": "text/html"}):
         assert http.get(emulator.url, timeout=5).headers["Content-Type"] == "text/html"
 
@@ -75,7 +73,7 @@ def test_a_delay_alone_only_delays(emulator: Emulator, http: requests.Session) -
         assert time.monotonic() - started >= 0.1
 
 
-def test_a_reset_gives_no_answer(emulator: Emulator, http: requests.Session) -> None:
+def test_a_reset_sends_no_response(emulator: Emulator, http: requests.Session) -> None:
     with emulator.faults(reset=True), pytest.raises(requests.exceptions.ConnectionError):
         http.get(f"{emulator.url}{KEY_PATH}", timeout=5)
     assert emulator.count("GET", KEY_PATH) == 1
@@ -83,7 +81,7 @@ def test_a_reset_gives_no_answer(emulator: Emulator, http: requests.Session) -> 
 
 
 @pytest.mark.parametrize("fault", [{"reset": True}, {"status": 502}, {"delay": 0.01}])
-def test_an_answer_can_be_lost_after_the_request_took_effect(
+def test_a_response_can_be_lost_after_the_request_took_effect(
     emulator: Emulator, http: requests.Session, fault: dict[str, Any]
 ) -> None:
     code = approved_code(emulator)
@@ -125,7 +123,7 @@ def test_in_process_a_reset_is_an_exception() -> None:
         {"status": 500, "nonsense": 1},
     ],
 )
-def test_a_senseless_fault_is_refused(
+def test_an_invalid_fault_is_refused(
     emulator: Emulator, http: requests.Session, fault: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=r"\w"):

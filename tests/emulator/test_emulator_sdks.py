@@ -1,4 +1,4 @@
-"""The official ``openrouter`` and ``openai`` packages take the emulator for the real thing."""
+"""The official ``openrouter`` and ``openai`` packages work with the emulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUESTION: list[dict[str, Any]] = [{"role": "user", "content": "What is Flask?"}]
 openai = pytest.importorskip("openai")
 openrouter = pytest.importorskip("openrouter")
 
-# The package announces its own deprecated fields whenever it parses a key.
+# The package warns about its own deprecated fields whenever it parses a key.
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
 
 
@@ -97,9 +97,9 @@ def test_openrouter_lists_the_models(emulator: Emulator, keyed_sdk: Any) -> None
 
 
 def test_openrouter_chats(keyed_sdk: Any) -> None:
-    answer = keyed_sdk.chat.send(model=MODEL, messages=QUESTION)
-    assert "“What is Flask?”" in answer.choices[0].message.content
-    assert answer.usage.cost > 0
+    completion = keyed_sdk.chat.send(model=MODEL, messages=QUESTION)
+    assert "“What is Flask?”" in completion.choices[0].message.content
+    assert completion.usage.cost > 0
 
 
 def test_openrouter_chats_in_a_stream(keyed_sdk: Any) -> None:
@@ -183,7 +183,7 @@ def test_openrouter_knows_the_refusals_of_creating_a_code(
         keyed_sdk.o_auth.create_auth_code(callback_url=CALLBACK_URL)
 
 
-def test_openrouter_sees_a_dead_key_and_a_forbidden_balance(
+def test_openrouter_reports_a_dead_key_and_a_forbidden_balance(
     emulator: Emulator, keyed_sdk: Any
 ) -> None:
     with pytest.raises(openrouter.errors.ForbiddenResponseError):
@@ -194,9 +194,9 @@ def test_openrouter_sees_a_dead_key_and_a_forbidden_balance(
 
 
 def test_openai_chats(openai_client: Any) -> None:
-    answer = openai_client.chat.completions.create(model=MODEL, messages=QUESTION)
-    assert "“What is Flask?”" in answer.choices[0].message.content
-    assert answer.usage.total_tokens > 0
+    completion = openai_client.chat.completions.create(model=MODEL, messages=QUESTION)
+    assert "“What is Flask?”" in completion.choices[0].message.content
+    assert completion.usage.total_tokens > 0
 
 
 def test_openai_chats_in_a_stream(openai_client: Any) -> None:

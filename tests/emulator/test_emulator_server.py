@@ -1,4 +1,4 @@
-"""Where the emulator listens, to whom it answers, how it starts and stops."""
+"""The server: listening address, ``Host`` header, start and stop."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FOREIGN_HOSTS = [
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_r103_only_loopback_can_be_listened_on(host: str) -> None:
+def test_r103_the_emulator_listens_on_loopback_only(host: str) -> None:
     assert not is_loopback_host(host)
     with pytest.raises(ValueError, match="loopback only"), run_in_thread(host=host):
         pass
@@ -97,10 +97,10 @@ def test_r104_a_foreign_host_header_is_refused(
 ) -> None:
     assert not is_loopback_host_header(host)
     for path in ("/auth", "/api/v1/models", "/_emulator/keys", "/"):
-        answer = http.get(f"{emulator.url}{path}", headers={"Host": host}, timeout=5)
-        assert answer.status_code == 400
-        assert answer.headers["X-OpenRouter-Emulator"] == "1"
-        assert "Location" not in answer.headers
+        response = http.get(f"{emulator.url}{path}", headers={"Host": host}, timeout=5)
+        assert response.status_code == 400
+        assert response.headers["X-OpenRouter-Emulator"] == "1"
+        assert "Location" not in response.headers
     assert emulator.requests == []
 
 
@@ -110,8 +110,8 @@ def test_r104_a_foreign_host_header_is_refused(
 def test_loopback_host_headers_are_answered(
     emulator: Emulator, http: requests.Session, host: str
 ) -> None:
-    answer = http.get(f"{emulator.url}/api/v1/models", headers={"Host": host}, timeout=5)
-    assert answer.status_code == 200
+    response = http.get(f"{emulator.url}/api/v1/models", headers={"Host": host}, timeout=5)
+    assert response.status_code == 200
 
 
 def test_bodies_over_a_mebibyte_are_refused(emulator: Emulator, http: requests.Session) -> None:
@@ -121,16 +121,16 @@ def test_bodies_over_a_mebibyte_are_refused(emulator: Emulator, http: requests.S
 
     url = f"{emulator.url}/api/v1/auth/keys"
     headers = {"Content-Type": "application/json"}
-    answer = http.post(url, data=b"x" * (1024 * 1024 + 1), headers=headers, timeout=5)
-    assert error_of(answer) == (413, "Request payload too large")
-    answer = http.post(url, data=in_pieces(), headers=headers, timeout=5)
-    assert error_of(answer) == (413, "Request payload too large")
+    response = http.post(url, data=b"x" * (1024 * 1024 + 1), headers=headers, timeout=5)
+    assert error_of(response) == (413, "Request payload too large")
+    response = http.post(url, data=in_pieces(), headers=headers, timeout=5)
+    assert error_of(response) == (413, "Request payload too large")
     assert emulator.count("POST", "/api/v1/auth/keys") == 2
     assert [record.status for record in emulator.requests] == [413, 413]
     assert http.post(url, data=b"x" * 1024 * 1024, headers=headers, timeout=5).status_code == 400
 
 
-def test_stopping_hangs_up_and_frees_the_port() -> None:
+def test_stopping_closes_connections_and_frees_the_port() -> None:
     with run_in_thread() as emulator:
         port = int(emulator.url.rpartition(":")[2])
         idle = socket.create_connection(("127.0.0.1", port))
@@ -144,7 +144,7 @@ def test_stopping_hangs_up_and_frees_the_port() -> None:
         assert emulator.url.endswith(f":{port}")
 
 
-def test_stopping_does_not_wait_for_a_delayed_answer() -> None:
+def test_stopping_does_not_wait_for_a_delayed_response() -> None:
     with run_in_thread() as emulator:
         emulator.add_fault(delay=60)
         url = emulator.url
@@ -175,7 +175,7 @@ def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
     assert "--port" in result.output
 
 
-def test_emulators_do_not_know_of_each_other(http: requests.Session) -> None:
+def test_emulators_are_independent(http: requests.Session) -> None:
     with run_in_thread() as one, run_in_thread() as other:
         headers = bearer(one.issue_key())
         assert http.get(f"{one.url}/api/v1/key", headers=headers, timeout=5).status_code == 200
@@ -205,13 +205,13 @@ def test_without_a_server_there_is_no_url() -> None:
         {"clock": 5},
     ],
 )
-def test_senseless_settings_are_refused(settings: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
     (name,) = settings
     with pytest.raises(ValueError, match=f"{name} must be"):
         EmulatorConfig(**settings)
 
 
-def test_a_forgotten_emulator_does_not_grow_for_ever() -> None:
+def test_the_number_of_pending_consents_is_limited() -> None:
     ledger = Ledger()
     request: Any = object()
     first = ledger.add_consent(request)
@@ -220,7 +220,7 @@ def test_a_forgotten_emulator_does_not_grow_for_ever() -> None:
     assert ledger.take_consent(last) is request
 
 
-def test_r103_the_command_says_where_it_is_and_heeds_no_environment() -> None:
+def test_r103_the_command_prints_its_url_and_ignores_the_environment() -> None:
     environment = {**os.environ, "HOST": "0.0.0.0", "PORT": "1", "FLASK_EMULATOR_HOST": "0.0.0.0"}
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "flask_openrouter.emulator", "--port", "0"],
@@ -241,10 +241,10 @@ def test_r103_the_command_says_where_it_is_and_heeds_no_environment() -> None:
     assert status == 200
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert "development" in banner.splitlines()[0]
-    # What is shown works where it says: a bare OPENROUTER_BASE_URL=… would do nothing in a shell.
-    app = Flask("told")
+    # The printed lines work as printed: a bare OPENROUTER_BASE_URL=… in a shell would do nothing.
+    app = Flask("tested")
     (line,) = re.findall(r"^ +(app\.config\[.*)$", banner, re.M)
-    exec(line, {"app": app})  # noqa: S102 - our own words
+    exec(line, {"app": app})  # noqa: S102 - printed by this package
     assert app.config["OPENROUTER_BASE_URL"] == url
     assert re.findall(r"^ +(.*=)http", banner, re.M) == ["FLASK_OPENROUTER_BASE_URL="]
 

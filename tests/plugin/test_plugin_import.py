@@ -1,4 +1,4 @@
-"""pytest loads the plugin in every project: until a fixture is asked for, nothing happens."""
+"""pytest loads the plugin in every project, so it does nothing until a test uses a fixture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-#: All that the plugin may load: no Flask, no requests, no emulator, and nothing outside of here.
+#: The only modules that the plugin may load: no Flask, no requests, no emulator.
 SMALL = {
     "flask_openrouter",
     "flask_openrouter.errors",
@@ -39,7 +39,7 @@ print(*sorted(set(sys.modules) - before))
     assert set(done.stdout.split()) == SMALL
 
 
-def test_a_run_that_asks_for_nothing_gets_nothing(
+def test_a_run_without_its_fixtures_loads_nothing(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Other packages' plugins may load Flask.
@@ -66,7 +66,7 @@ def test_a_run_that_asks_for_nothing_gets_nothing(
     result.assert_outcomes(passed=1)
 
 
-def test_every_fixture_says_what_it_is(pytester: pytest.Pytester) -> None:
+def test_every_fixture_is_described(pytester: pytest.Pytester) -> None:
     shown = pytester.runpytest_subprocess("--fixtures").stdout.str()
     for name in (
         "openrouter_emulator",
@@ -102,7 +102,7 @@ assert requires_openrouter_key and KeyStorage
     assert done.returncode == 0, done.stderr
 
 
-def test_unknown_names_of_the_package_are_told() -> None:
+def test_unknown_names_of_the_package_are_reported() -> None:
     import flask_openrouter
 
     with pytest.raises(AttributeError, match="'flask_openrouter' has no attribute 'OpenRouter'"):

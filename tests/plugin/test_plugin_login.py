@@ -1,4 +1,4 @@
-"""The fixtures of the plugin: an emulator for each test, and clients that are connected."""
+"""The fixtures of the plugin: an emulator for each test, and connected clients."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ def test_the_config_replaces_a_public_callback_address(
     openrouter_login(build({**public, **openrouter_app_config}).test_client())
 
 
-def test_a_login_ends_where_it_should(app: Flask, openrouter_login: Login) -> None:
-    answer = openrouter_login(app.test_client(), "/guarded?x=1")
-    assert (answer.status_code, answer.location) == (303, "/guarded?x=1")
+def test_a_login_redirects_to_its_next_url(app: Flask, openrouter_login: Login) -> None:
+    response = openrouter_login(app.test_client(), "/guarded?x=1")
+    assert (response.status_code, response.location) == (303, "/guarded?x=1")
 
 
 @pytest.mark.parametrize(
     "base_url", ["https://localhost", "http://localhost:3000", "http://127.0.0.1:8000/below"]
 )
-def test_a_client_finds_the_app_where_it_is_told(
+def test_a_client_uses_the_given_base_url(
     app: Flask, openrouter_login: Login, base_url: str
 ) -> None:
     client = app.test_client()
@@ -107,7 +107,7 @@ def test_visitors_have_different_keys(
     assert api_key_of(other) != api_key_of(connected_client)
 
 
-def test_the_key_may_be_asked_for_in_a_block_of_the_client(connected_client: FlaskClient) -> None:
+def test_the_key_is_available_in_a_block_of_the_client(connected_client: FlaskClient) -> None:
     api_key = api_key_of(connected_client)
     with connected_client:
         connected_client.get("/guarded")
@@ -130,18 +130,20 @@ def test_a_failed_login_names_the_reason(
     openrouter_login(client)
 
 
-def test_a_login_that_does_not_begin_names_the_answer(app: Flask, openrouter_login: Login) -> None:
+def test_a_login_that_does_not_begin_names_the_response(
+    app: Flask, openrouter_login: Login
+) -> None:
     @app.before_request
     def members_only() -> tuple[str, int, dict[str, str]]:
         return "Members only", 302, {"Location": "/members"}
 
     with pytest.raises(AssertionError) as failed:
         openrouter_login(app.test_client())
-    told = "/openrouter/login answered 302 FOUND (to /members): Members only"
-    assert str(failed.value) == f"The login did not begin: {told}"
+    reason = "/openrouter/login answered 302 FOUND (to /members): Members only"
+    assert str(failed.value) == f"The login did not begin: {reason}"
 
 
-def test_settings_that_came_too_late_are_told(
+def test_settings_that_came_too_late_are_reported(
     openrouter_app_config: dict[str, object], openrouter_login: Login
 ) -> None:
     app = build({"SECRET_KEY": openrouter_app_config["SECRET_KEY"]})
@@ -150,11 +152,11 @@ def test_settings_that_came_too_late_are_told(
         openrouter_login(app.test_client())
 
 
-def test_an_app_without_the_extension_is_told(openrouter_login: Login) -> None:
+def test_an_app_without_the_extension_is_reported(openrouter_login: Login) -> None:
     with pytest.raises(AssertionError, match="no OpenRouter extension"):
         openrouter_login(Flask("bare").test_client())
 
 
-def test_what_the_emulator_refuses_is_told(app: Flask, openrouter_login: Login) -> None:
+def test_a_refusal_of_the_emulator_is_reported(app: Flask, openrouter_login: Login) -> None:
     with pytest.raises(ValueError, match="this machine only"):
         openrouter_login(app.test_client(), base_url="https://app.example")

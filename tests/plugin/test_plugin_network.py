@@ -1,4 +1,4 @@
-"""The network guard: a test with the emulator that reaches for another host fails, and says how."""
+"""The network guard: a test with the emulator fails if it connects to another host."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from flask_openrouter.testing import Emulator
 from flask_openrouter.testing.network import guarded_network, is_local
 
 Failed = pytest.fail.Exception
-#: Nobody is at these addresses (RFC 5737, RFC 3849).
-NOBODY, NOBODY_6 = "192.0.2.1", "2001:db8::1"
+#: Addresses that no machine has (RFC 5737, RFC 3849).
+UNUSED_IPV4, UNUSED_IPV6 = "192.0.2.1", "2001:db8::1"
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def guarded() -> Iterator[None]:
 
 @pytest.fixture
 def connection() -> Iterator[socket.socket]:
-    """A socket that does not wait."""
+    """A non-blocking socket."""
     with socket.socket() as connection:
         connection.setblocking(False)
         yield connection
@@ -49,17 +49,21 @@ def test_another_host_is_named_with_its_remedy(openrouter_emulator: Emulator) ->
     assert "OpenRouterAuth" not in str(failed.value)
 
 
-@pytest.mark.parametrize("host", [NOBODY, "db.example", "localhost.example", "127.0.0.1.example"])
-def test_no_way_around_by_address(guarded: None, connection: socket.socket, host: str) -> None:
+@pytest.mark.parametrize(
+    "host", [UNUSED_IPV4, "db.example", "localhost.example", "127.0.0.1.example"]
+)
+def test_connecting_to_an_address_is_refused(
+    guarded: None, connection: socket.socket, host: str
+) -> None:
     with pytest.raises(Failed, match=f"reached for {host},"):
         connection.connect((host, 443))
     with pytest.raises(Failed, match=f"reached for {host},"):
         connection.connect_ex((host.encode(), 443))
 
 
-def test_no_way_around_by_ipv6(guarded: None) -> None:
-    with socket.socket(socket.AF_INET6) as connection, pytest.raises(Failed, match=NOBODY_6):
-        connection.connect((NOBODY_6, 443))
+def test_connecting_to_an_ipv6_address_is_refused(guarded: None) -> None:
+    with socket.socket(socket.AF_INET6) as connection, pytest.raises(Failed, match=UNUSED_IPV6):
+        connection.connect((UNUSED_IPV6, 443))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_this_machine_is_local(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["openrouter.ai", NOBODY, NOBODY_6, "::ffff:192.0.2.1", "10.0.0.1"]
+    "host", ["openrouter.ai", UNUSED_IPV4, UNUSED_IPV6, "::ffff:192.0.2.1", "10.0.0.1"]
 )
 def test_other_machines_are_not_local(host: str) -> None:
     assert not is_local(host)
@@ -87,7 +91,7 @@ def test_this_machine_is_in_reach(guarded: None) -> None:
     assert socket.getaddrinfo(host=b"localhost", port=80)
 
 
-def test_what_is_no_address_of_a_machine_passes(guarded: None) -> None:
+def test_unix_sockets_pass(guarded: None) -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other, socket.socket(socket.AF_UNIX) as connection:
         with pytest.raises(FileNotFoundError):
@@ -96,13 +100,13 @@ def test_what_is_no_address_of_a_machine_passes(guarded: None) -> None:
         assert other.recv(1) == b"x"
 
 
-def test_a_name_that_nobody_can_have_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests use it for an OpenRouter that cannot be reached."""
+def test_a_reserved_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests use such a name for an OpenRouter that cannot be reached."""
 
-    def nobody(host: str, port: int) -> list[tuple[Any, ...]]:
+    def unknown_host(host: str, port: int) -> list[tuple[Any, ...]]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
-    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown_host)
     with guarded_network(), pytest.raises(socket.gaierror, match="unknown"):
         socket.getaddrinfo("nx.invalid", 443)
 
@@ -111,20 +115,20 @@ def test_allowed_hosts_are_in_reach(
     connection: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (NOBODY, port))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (UNUSED_IPV4, port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with guarded_network(["DB.example"]):
         with pytest.raises(Failed):
-            connection.connect((NOBODY, 5432))
+            connection.connect((UNUSED_IPV4, 5432))
         with pytest.raises(Failed):
             socket.getaddrinfo("other.example", 5432)
         (*_, address), *_ = socket.getaddrinfo("db.Example", 5432)
-        # Whatever the network says: the guard let it pass.
+        # The guard let it pass; the result depends on the network.
         assert connection.connect_ex(address) in (errno.EINPROGRESS, errno.ENETUNREACH)
 
 
-def test_afterwards_everything_is_as_before() -> None:
+def test_the_guard_restores_the_socket_module() -> None:
     before = dict(vars(socket.socket)), dict(vars(socket))
     with guarded_network():
         assert "connect" in vars(socket.socket)
@@ -134,7 +138,7 @@ def test_afterwards_everything_is_as_before() -> None:
 
 
 def test_other_threads_are_refused_and_the_test_fails() -> None:
-    """A server's thread must end well, and what it swallows must not pass unseen."""
+    """A server's thread must not crash, and a refusal that it swallows must fail the test."""
     refused: list[str] = []
 
     def reach() -> None:
@@ -153,7 +157,7 @@ def test_other_threads_are_refused_and_the_test_fails() -> None:
     assert "openrouter_allowed_hosts" in refused[0]
 
 
-def test_a_run_tells_which_test_reached_out(pytester: pytest.Pytester) -> None:
+def test_only_the_tests_that_reach_out_fail(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import socket

@@ -1,4 +1,4 @@
-"""The files that docs/testing.md shows, saved in an empty folder and run by pytest."""
+"""The files in docs/testing.md, saved in an empty folder and run by pytest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILES = {
 }
 
 
-def test_the_files_that_are_shown_pass(pytester: pytest.Pytester) -> None:
+def test_the_files_on_the_page_pass(pytester: pytest.Pytester) -> None:
     assert {"app.py", "test_app.py", "conftest.py"} <= set(FILES)
     for name, code in FILES.items():
         (pytester.path / name).write_text(code, encoding="utf-8")
@@ -24,7 +24,7 @@ def test_the_files_that_are_shown_pass(pytester: pytest.Pytester) -> None:
     outcomes = result.parseoutcomes()
     shown = sum(len(re.findall(r"^def test_", code, re.M)) for code in FILES.values())
     assert shown >= 9
-    # One of them is run twice; the contract skips what a storage does not offer.
+    # One test runs twice. The contract skips the methods that a storage does not have.
     contract = outcomes["passed"] + outcomes["skipped"] - shown - 1
     assert contract >= 15
     assert set(outcomes) == {"passed", "skipped"}

@@ -17,7 +17,7 @@ def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_key_of_the_developer() -> Iterator[None]:
-    """OpenRouter's packages would take it from the environment and send it along."""
+    """OpenRouter's packages would read it from the environment and send it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("OPENROUTER_API_KEY", raising=False)
         yield

@@ -1,4 +1,4 @@
-"""The conformance page says what OpenRouter's SDKs, our client and the emulator really do."""
+"""The conformance page matches what OpenRouter's SDKs, our client and the emulator do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask_openrouter.emulator import Emulator
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 WRITE = os.environ.get("OPENROUTER_WRITE_DOCS") == "1"
 
-# The package announces its own deprecated fields whenever it parses a key.
+# The package warns about its own deprecated fields whenever it parses a key.
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
 
 
@@ -25,21 +25,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning"
 def tables(
     running_emulator: Emulator, typescript: TypeScriptSDK, _no_key_of_the_developer: None
 ) -> dict[str, list[Row]]:
-    """The truth."""
+    """The tables as measured."""
     running_emulator.reset()
     return Conformance(running_emulator, typescript).tables()
 
 
-def test_the_page_has_the_tables_that_are_true(tables: dict[str, list[Row]]) -> None:
-    """Otherwise OPENROUTER_WRITE_DOCS=1 writes them; look at the difference then."""
-    true = {heading: as_markdown(rows) for heading, rows in tables.items()}
+def test_the_tables_of_the_page_are_true(tables: dict[str, list[Row]]) -> None:
+    """With OPENROUTER_WRITE_DOCS=1 the test writes the tables: check the difference then."""
+    measured = {heading: as_markdown(rows) for heading, rows in tables.items()}
     if WRITE:
-        PAGE.write_text(_with_tables(PAGE.read_text(encoding="utf-8"), true), encoding="utf-8")
-    assert _tables_of(PAGE.read_text(encoding="utf-8")) == true
+        PAGE.write_text(_with_tables(PAGE.read_text(encoding="utf-8"), measured), encoding="utf-8")
+    assert _tables_of(PAGE.read_text(encoding="utf-8")) == measured
 
 
 def test_the_page_names_the_versions_that_were_compared(typescript: TypeScriptSDK) -> None:
-    """At least these: newer ones must still agree with the tables."""
+    """Newer versions than these must still agree with the tables."""
     text = PAGE.read_text(encoding="utf-8")
     stated = dict(re.findall(r"`(openrouter|@openrouter/sdk)` (\d+\.\d+\.\d+)", text))
     installed = {
@@ -53,7 +53,7 @@ def test_the_page_names_the_versions_that_were_compared(typescript: TypeScriptSD
 def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(
     typescript: TypeScriptSDK,
 ) -> None:
-    """Federation of workloads (RFC 8693, RFC 7517) is another protocol."""
+    """Workload identity federation (RFC 8693, RFC 7517) is another protocol."""
     with python_sdk("http://unused", None) as sdk:
         assert methods_of_oauth(sdk) == {
             "exchange_auth_code_for_api_key",
@@ -71,8 +71,8 @@ def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(
     }
 
 
-def test_we_leave_out_nothing_that_openrouter_documents(tables: dict[str, list[Row]]) -> None:
-    """But for ``spawn_*``, telemetry of a program of OpenRouter's. Key fields: see the page."""
+def test_the_client_has_everything_that_openrouter_documents(tables: dict[str, list[Row]]) -> None:
+    """Except ``spawn_*``, telemetry of an OpenRouter program. For the key fields see the page."""
     gaps = {
         row[0]
         for heading, rows in tables.items()
@@ -82,7 +82,7 @@ def test_we_leave_out_nothing_that_openrouter_documents(tables: dict[str, list[R
     assert gaps == {"`spawn_agent` of `/auth/keys/code`", "`spawn_cloud` of `/auth/keys/code`"}
 
 
-def test_the_emulator_answers_everything_in_the_tables(tables: dict[str, list[Row]]) -> None:
+def test_the_emulator_serves_everything_in_the_tables(tables: dict[str, list[Row]]) -> None:
     gaps = {row[0] for rows in tables.values() for row in rows if row[5] == "no"}
     assert gaps == {"`spawn_agent` of `/auth/keys/code`", "`spawn_cloud` of `/auth/keys/code`"}
 

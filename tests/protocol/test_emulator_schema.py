@@ -1,7 +1,7 @@
-"""The emulator does what its own OpenAPI document says, whatever it is sent.
+"""The emulator behaves as its own OpenAPI document says, for valid and invalid requests.
 
-schemathesis makes requests from the document, sound ones and broken ones, and holds each answer
-against it: statuses, media types, headers, bodies, and that only who has a key gets in.
+schemathesis generates both kinds from the document, and checks each response against it: statuses,
+media types, headers, bodies, and that operations with security need a key.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_
 from flask_openrouter.emulator.authorization import AuthorizationRequest
 from flask_openrouter.emulator.openapi import document
 
-#: For each operation.
+#: Number of examples for each operation.
 EXAMPLES = 40
 CODE_VERIFIER = "v" * 43
-ASKED = AuthorizationRequest(
+AUTHORIZATION = AuthorizationRequest(
     callback_url="http://localhost:3000/callback",
     code_challenge=CODE_VERIFIER,
     code_challenge_method="plain",
@@ -43,20 +43,20 @@ def _fresh() -> Iterator[None]:
 
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
-def test_every_answer_is_as_documented(case: schemathesis.Case) -> None:
-    is_sound = case.meta is not None and case.meta.generation.mode.is_positive
-    if is_sound:
+def test_every_response_is_as_documented(case: schemathesis.Case) -> None:
+    is_valid = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_valid:
         _complete_query(case)
         _complete_body(case)
-    # What may be wrong with an unsound request is that it has no key.
-    if is_sound or "Authorization" in (case.headers or {}):
+    # An invalid request may be invalid because it has no key.
+    if is_valid or "Authorization" in (case.headers or {}):
         case.call_and_validate(headers={"Authorization": f"Bearer {emulator.issue_key()}"})
     else:
         case.call_and_validate()
 
 
 def _complete_query(case: schemathesis.Case) -> None:
-    """Let the parameters of a sound request fit each other, which OpenAPI cannot ask for."""
+    """Make the parameters of a valid request consistent, which OpenAPI cannot express."""
     if case.path != "/auth":
         return
     if "code_challenge_method" in case.query or "callback_url" not in case.query:
@@ -64,14 +64,14 @@ def _complete_query(case: schemathesis.Case) -> None:
 
 
 def _complete_body(case: schemathesis.Case) -> None:
-    """Give a sound request what no schema knows: a live code, an open consent, a model."""
+    """Fill in values that no schema can describe: a live code, a pending consent, a model."""
     body = case.body
     if not isinstance(body, dict):
         return
     if case.path == "/auth":
-        body["consent"] = emulator.ledger.add_consent(ASKED)
+        body["consent"] = emulator.ledger.add_consent(AUTHORIZATION)
     elif case.path == "/api/v1/auth/keys":
-        body["code"] = emulator.ledger.issue_code(ASKED, "user_1", emulator.now())
+        body["code"] = emulator.ledger.issue_code(AUTHORIZATION, "user_1", emulator.now())
         body["code_verifier"] = CODE_VERIFIER
         if body.get("code_challenge_method") is not None:
             body["code_challenge_method"] = "plain"
@@ -85,7 +85,7 @@ def _complete_body(case: schemathesis.Case) -> None:
 
 
 def test_the_document_has_every_operation_and_no_other() -> None:
-    """All of OpenRouter's, that is: the emulator has pages and a control API of its own."""
+    """Every operation of OpenRouter: the emulator's own pages and control API are left out."""
     served = {
         (rule.rule, method.lower())
         for rule in app.url_map.iter_rules()
@@ -98,7 +98,7 @@ def test_the_document_has_every_operation_and_no_other() -> None:
     assert app.test_client().options("/api/v1/auth/keys").status_code == 204
 
 
-def test_the_schemas_of_the_document_are_schemas() -> None:
+def test_the_schemas_of_the_document_are_valid() -> None:
     for found in document()["components"]["schemas"].values():
         Draft202012Validator.check_schema(found)
 
@@ -113,10 +113,10 @@ def test_the_schemas_of_the_document_are_schemas() -> None:
         (500, b"{}"),
     ],
 )
-def test_an_answer_that_is_not_as_documented_would_be_noticed(status: int, body: bytes) -> None:
+def test_an_undocumented_response_would_be_noticed(status: int, body: bytes) -> None:
     other = create_emulator_app()
-    answer = Response(body, status, mimetype="application/json")
-    other.view_functions["oauth.exchange"] = lambda: answer
+    response = Response(body, status, mimetype="application/json")
+    other.view_functions["oauth.exchange"] = lambda: response
     broken = schemathesis.openapi.from_wsgi("/openapi.json", other, config=SchemathesisConfig())
     case = broken["/api/v1/auth/keys"]["POST"].Case(
         body={"code": "code"}, media_type="application/json"

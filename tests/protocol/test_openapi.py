@@ -1,4 +1,4 @@
-"""What our client and the emulator say to each other is what OpenRouter's OpenAPI document says."""
+"""The requests of our client and the responses of the emulator match OpenRouter's document."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ QUESTION: dict[str, Any] = {
     "messages": [{"role": "user", "content": "What is Flask?"}],
 }
 MOMENT = datetime(2099, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
-NEWER = "OpenRouter's SDKs of autumn 2026 refuse an answer without it; the document is older"
+NEWER = "OpenRouter's SDKs of autumn 2026 refuse a response without it; the document is older"
 OBSERVED = "OpenRouter sends it, and its guide shows it"
 GUIDE = "in OpenRouter's guide, not in the document"
 
-#: Every difference between the wire and the document (of 2026-08-22), and why it is right.
+#: Every difference from the document (of 2026-08-22), with the reason why it is right.
 DIFFERENCES = {
     "GET /auth: not an operation": "the consent page is a web page outside of the API",
     "POST /auth: not an operation": "the form of the emulator's own consent page",
-    "GET /auth/key: not an operation": "the old name of /key, which programs still use",
+    "GET /auth/key: not an operation": "the old name of /key, which some programs still use",
     "GET /auth/keys: not an operation": "the guide documents 405 for other methods than POST",
-    "OPTIONS /auth/keys: not an operation": "browsers may exchange codes; they ask with OPTIONS",
-    "GET /models/user: not an operation": "documented, but not in the part that is kept here",
+    "OPTIONS /auth/keys: not an operation": "browsers may exchange codes, after a preflight",
+    "GET /models/user: not an operation": "documented, but not in the part that is stored here",
     "POST /auth/keys: no credentials": "there is no key yet; the guide and all SDKs send none",
     "GET /models: no credentials": "the list is public; programs call it without a key",
     "POST /auth/keys/code: header http-referer": GUIDE,
@@ -69,14 +69,14 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def conversation() -> Iterator[list[Exchange]]:
-    """Everything that our client can say, and everything that the emulator can answer."""
+    """Every request that our client can make, and every response that the emulator can send."""
     with witnessed_emulator() as (emulator, exchanges), requests.Session() as http:
         http.trust_env = False
         _log_in(emulator)
         _create_codes(emulator)
         _use_keys(emulator)
         _chat(emulator)
-        _ask_what_the_client_does_not(emulator, http)
+        _make_other_requests(emulator, http)
         _fail_as_documented(emulator, http)
         yield exchanges
 
@@ -84,14 +84,14 @@ def conversation() -> Iterator[list[Exchange]]:
 def _log_in(emulator: Emulator) -> None:
     client = OpenRouterClient(emulator.url)
     url = client.authorization_url(CALLBACK_URL, CODE_CHALLENGE, limit=0, key_label="A key")
-    # With a browser's requests, as the visitor of the emulator makes none over the wire.
+    # By HTTP, as a browser does: emulator.approve() makes no HTTP requests.
     with requests.Session() as browser:
         browser.trust_env = False
         page = browser.get(url, timeout=5)
         consent = page.text.partition('name="consent" value="')[2].partition('"')[0]
         form = {"consent": consent, "decision": "approve"}
-        answer = browser.post(f"{emulator.url}/auth", form, allow_redirects=False, timeout=5)
-    client.exchange_code(code_in(answer.headers["Location"]), CODE_VERIFIER)
+        response = browser.post(f"{emulator.url}/auth", form, allow_redirects=False, timeout=5)
+    client.exchange_code(code_in(response.headers["Location"]), CODE_VERIFIER)
     client.exchange_code(approved_code(emulator, **PLAIN), CODE_VERIFIER, "plain")
     client.exchange_code(approved_code(emulator))
     ours = OurClient()
@@ -150,7 +150,7 @@ def _chat(emulator: Emulator) -> None:
         assert session.post("chat/completions", json=streamed).ok
 
 
-def _ask_what_the_client_does_not(emulator: Emulator, http: requests.Session) -> None:
+def _make_other_requests(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
     for path in ("auth/key", "models/user", "credits", "auth/keys"):
         http.get(f"{emulator.url}/api/v1/{path}", headers=bearer(api_key), timeout=5)
@@ -176,10 +176,10 @@ def test_every_difference_from_the_document_is_listed(conversation: list[Exchang
 
 @pytest.mark.parametrize("difference", DIFFERENCES)
 def test_a_listed_difference_still_exists(conversation: list[Exchange], difference: str) -> None:
-    assert difference in differences_in(conversation), "gone: take it off the list"
+    assert difference in differences_in(conversation), "gone: remove it from the list"
 
 
-def test_every_documented_answer_was_seen(conversation: list[Exchange]) -> None:
+def test_every_documented_response_was_seen(conversation: list[Exchange]) -> None:
     seen = {(e.method.lower(), e.path.removeprefix("/api/v1"), str(e.status)) for e in conversation}
     documented = {
         (method, path, status)
@@ -187,14 +187,14 @@ def test_every_documented_answer_was_seen(conversation: list[Exchange]) -> None:
         for method, described in methods.items()
         for status in described["responses"]
     }
-    # The emulator issues no management keys, and only they may ask for the balance.
+    # The emulator issues no management keys, and only those may read the balance.
     assert documented - seen == {("get", "/credits", "200")}
 
 
 def test_every_documented_parameter_of_the_oauth_calls_was_sent(
     conversation: list[Exchange],
 ) -> None:
-    """All but ``spawn_*``, the telemetry of a program of OpenRouter's own."""
+    """Except ``spawn_*``, the telemetry of an OpenRouter program."""
     for path in ("/auth/keys", "/auth/keys/code"):
         described = operation("POST", path)
         assert described is not None
@@ -212,7 +212,7 @@ def test_every_documented_parameter_of_the_oauth_calls_was_sent(
         ("/auth/keys", {"answer": b'{"key":"k","user_id":null,"x":1,"y":2}'}, "member y"),
         ("/auth/keys", {"body": b'{"code":"c","code_challenge_method":"S512"}'}, "S512"),
         ("/auth/keys", {"body": b'{"code":"c","verifier":"v"}'}, "body member verifier"),
-        ("/auth/keys", {"status": 418}, "POST /auth/keys 418: not an answer"),
+        ("/auth/keys", {"status": 418}, "POST /auth/keys 418: not a response"),
         ("/auth/keys/code", {"body": b'{"callback_url":"no url"}'}, "is not a 'uri'"),
         (
             "/auth/keys/code",
@@ -226,7 +226,7 @@ def test_every_documented_parameter_of_the_oauth_calls_was_sent(
 def test_a_violation_would_be_found(
     conversation: list[Exchange], path: str, changes: dict[str, Any], difference: str
 ) -> None:
-    sound = next(e for e in conversation if e.path == f"/api/v1{path}" and e.status == 200)
-    found = differences_in([replace(sound, **changes)])
+    valid = next(e for e in conversation if e.path == f"/api/v1{path}" and e.status == 200)
+    found = differences_in([replace(valid, **changes)])
     assert any(difference in name for name in found), sorted(found)
-    assert not any(difference in name for name in differences_in([sound]))
+    assert not any(difference in name for name in differences_in([valid]))

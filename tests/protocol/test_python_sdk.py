@@ -1,4 +1,4 @@
-"""Our client and the real ``openrouter`` package: the same calls, the same results, like errors."""
+"""Our client and the real ``openrouter`` package: same calls, same results, matching errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flask_openrouter import errors
 from flask_openrouter.client import KeyInfo
 from flask_openrouter.emulator import KEY_MARKER, Emulator
 
-# The package announces its own deprecated fields whenever it parses a key.
+# The package warns about its own deprecated fields whenever it parses a key.
 pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning")
 
 QUESTION: dict[str, Any] = {
@@ -22,7 +22,7 @@ QUESTION: dict[str, Any] = {
     "messages": [{"role": "user", "content": "What is Flask?"}],
 }
 
-#: What is raised for a documented error: by the package, by us. ``None``: our session returns it.
+#: The exception for a documented error: the package's and ours. ``None``: our session returns it.
 ERRORS = [
     ("exchange", 400, "BadRequestResponseError", "CodeRefusedError"),
     ("exchange", 403, "ForbiddenResponseError", "CodeRefusedError"),
@@ -49,7 +49,7 @@ ERRORS = [
     ("chat", 524, "EdgeNetworkTimeoutResponseError", None),
     ("chat", 529, "ProviderOverloadedResponseError", None),
 ]
-#: Statuses that no documented operation of ours has, but a gateway in between may send.
+#: Statuses that are not documented for our operations, but that a gateway may send.
 UNDOCUMENTED = [
     ("key", 404, "OpenRouterDefaultError", "NotFoundError"),
     ("key", 405, "OpenRouterDefaultError", "MethodNotAllowedError"),
@@ -84,7 +84,7 @@ def caller(request: pytest.FixtureRequest) -> OurClient | PythonSDK:
 
 
 def both(operation: str, emulator: Emulator, key: str | None = None, **given: Any) -> list[Outcome]:
-    """Make one call with each of them."""
+    """Make one call with our client and with the package."""
     return [c.call(operation, emulator.url, key, **given) for c in (OurClient(), PythonSDK())]
 
 
@@ -100,7 +100,7 @@ def test_both_send_the_same_exchange(emulator: Emulator, parameters: dict[str, s
     assert {ours.value["api_key"][:25], theirs.value["key"][:25]} == {f"sk-or-v1-{KEY_MARKER}"}
     sent = [dict(r.body) for r in emulator.requests if r.path == "/api/v1/auth/keys"]
     for body in sent:
-        del body["code"]  # Each had its own.
+        del body["code"]  # Each caller had its own code.
     assert sent[0] == sent[1]
 
 
@@ -129,14 +129,14 @@ def test_both_create_the_same_code(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("limits", [{}, {"limit": 10, "usage": 2.5}, {"limit": 0}])
-def test_both_read_the_same_about_a_key(emulator: Emulator, limits: dict[str, Any]) -> None:
+def test_both_read_the_same_key_info(emulator: Emulator, limits: dict[str, Any]) -> None:
     ours, theirs = both("key", emulator, emulator.issue_key(**limits))
     data = theirs.value["data"]
     assert {name: data.get(name) for name in ours.value} == ours.value
     assert ours.value["limit"] == limits.get("limit")
 
 
-def test_our_key_info_leaves_out_only_what_means_nothing_to_an_app() -> None:
+def test_our_key_info_leaves_out_only_fields_without_use_to_an_app() -> None:
     theirs = set(openrouter.operations.GetCurrentKeyData.model_fields)
     ours = set(inspect.signature(KeyInfo).parameters)
     assert ours < theirs
@@ -160,7 +160,7 @@ def test_errors_have_matching_classes(
     else:
         assert (mine.error, mine.status) == (ours, status)
         assert issubclass(getattr(errors, ours), errors.APIError)
-        # Its words are in both messages.
+        # OpenRouter's message is in both.
         assert other.message is not None
         assert mine.message is not None
         assert mine.message.partition("): ")[2] in other.message
@@ -172,15 +172,15 @@ def test_no_error_class_of_the_package_is_left_out() -> None:
     assert known - compared == OF_OTHER_OPERATIONS
 
 
-def test_both_notice_an_answer_that_is_none(
+def test_both_refuse_a_malformed_response(
     emulator: Emulator, caller: OurClient | PythonSDK
 ) -> None:
     with emulator.faults(status=200, body={"key": 7, "user_id": None}):
-        answer = caller.call("exchange", emulator.url, code="any")
-    assert answer.error in ("InvalidAnswerError", "ResponseValidationError")
+        outcome = caller.call("exchange", emulator.url, code="any")
+    assert outcome.error in ("InvalidAnswerError", "ResponseValidationError")
 
 
-def test_both_say_who_the_app_is(emulator: Emulator, caller: OurClient | PythonSDK) -> None:
+def test_both_send_the_attribution(emulator: Emulator, caller: OurClient | PythonSDK) -> None:
     caller.call("key", emulator.url, emulator.issue_key())
     (record,) = emulator.requests
     assert {name: record.headers.get(name.lower()) for name in ATTRIBUTION} == ATTRIBUTION

@@ -1,4 +1,4 @@
-"""The real SDK for TypeScript takes the emulator for OpenRouter, and says what our client says."""
+"""The real SDK for TypeScript works with the emulator, and does what our client does."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ QUESTION: dict[str, Any] = {
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
-def test_its_code_challenges_are_ours(typescript: TypeScriptSDK) -> None:
+def test_its_code_challenges_equal_ours(typescript: TypeScriptSDK) -> None:
     """1,000 verifiers of every length that RFC 7636 allows, half of them made by our client."""
-    chance = random.Random(7636)  # A failure can be looked at again.
+    chance = random.Random(7636)  # The seed makes a failure repeatable.
     verifiers = [OpenRouterClient.create_code_verifier() for _ in range(500)]
     verifiers += ["".join(chance.choices(UNRESERVED, k=43 + n % 86)) for n in range(500)]
     theirs = typescript.call("code_challenges", "http://unused", code_verifiers=verifiers).value
@@ -40,9 +40,9 @@ def test_its_code_challenges_are_ours(typescript: TypeScriptSDK) -> None:
 
 
 @pytest.mark.parametrize("verifier", ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 43 + "\n"])
-def test_neither_takes_a_malformed_code_verifier(typescript: TypeScriptSDK, verifier: str) -> None:
-    answer = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
-    assert answer.value == [None]
+def test_both_refuse_a_malformed_code_verifier(typescript: TypeScriptSDK, verifier: str) -> None:
+    outcome = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
+    assert outcome.value == [None]
     with pytest.raises(ValueError, match="code_verifier"):
         OpenRouterClient.create_code_challenge(verifier)
 
@@ -58,7 +58,7 @@ def test_neither_takes_a_malformed_code_verifier(typescript: TypeScriptSDK, veri
         | {"code_challenge_method": "plain"},
     ],
 )
-def test_its_authorization_url_says_what_ours_says(
+def test_its_authorization_url_equals_ours(
     typescript: TypeScriptSDK, emulator: Emulator, parameters: dict[str, Any]
 ) -> None:
     theirs = typescript.call("authorization_url", emulator.url, **parameters).value
@@ -94,9 +94,9 @@ def test_it_logs_in_from_the_first_step_to_the_last(
 
 def test_it_accepts_an_account_without_id(typescript: TypeScriptSDK, emulator: Emulator) -> None:
     with emulator.configured(openrouter_user_id=None):
-        answer = typescript.call("exchange", emulator.url, code=approved_code(emulator))
-    assert answer.error is None
-    assert answer.value["user_id"] is None
+        outcome = typescript.call("exchange", emulator.url, code=approved_code(emulator))
+    assert outcome.error is None
+    assert outcome.value["user_id"] is None
 
 
 def test_it_creates_a_code_that_our_client_exchanges(
@@ -131,10 +131,10 @@ def test_it_reads_every_field_of_a_key(typescript: TypeScriptSDK, emulator: Emul
 
 
 def test_it_lists_the_models(typescript: TypeScriptSDK, emulator: Emulator) -> None:
-    everybody = typescript.call("models", emulator.url).value["data"]
+    public = typescript.call("models", emulator.url).value["data"]
     own = typescript.call("models_user", emulator.url, emulator.issue_key()).value["data"]
-    assert MODEL in [model["id"] for model in everybody]
-    assert [model["id"] for model in own] == [model["id"] for model in everybody]
+    assert MODEL in [model["id"] for model in public]
+    assert [model["id"] for model in own] == [model["id"] for model in public]
 
 
 def test_it_chats_plain_and_streamed(typescript: TypeScriptSDK, emulator: Emulator) -> None:
@@ -169,15 +169,15 @@ def test_it_sends_the_attribution_that_we_send(
     assert theirs == ours == ATTRIBUTION
 
 
-def test_it_knows_the_refusals_that_the_emulator_makes_itself(
+def test_it_knows_the_refusals_that_need_no_fault(
     typescript: TypeScriptSDK, emulator: Emulator
 ) -> None:
     dead, spent = emulator.issue_key(), emulator.issue_key(limit=1, usage=1)
     emulator.revoke(dead)
 
     def error(operation: str, key: str | None = None, **parameters: Any) -> tuple[Any, ...]:
-        answer = typescript.call(operation, emulator.url, key, **parameters)
-        return answer.status, answer.error
+        outcome = typescript.call(operation, emulator.url, key, **parameters)
+        return outcome.status, outcome.error
 
     wrong = {"code": approved_code(emulator, **S256), "code_verifier": "w" * 43}
     assert error("exchange", code="unknown") == (400, "BadRequestResponseError")
@@ -213,15 +213,15 @@ def test_it_knows_every_error_by_its_own_class(
     typescript: TypeScriptSDK, emulator: Emulator, status: int, error: str
 ) -> None:
     with emulator.faults(status=status):
-        answer = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)
-    assert (answer.error, answer.status) == (error, status)
-    assert answer.message
+        outcome = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)
+    assert (outcome.error, outcome.status) == (error, status)
+    assert outcome.message
 
 
-def test_it_notices_an_answer_without_user_id(
+def test_it_refuses_a_response_without_user_id(
     typescript: TypeScriptSDK, emulator: Emulator
 ) -> None:
-    """So the emulator must send one; ours does not care, since a key is a key."""
+    """So the emulator must send one. Our client accepts the key without it."""
     body = {"key": emulator.issue_key()}
     with emulator.faults(status=200, body=body, times=2):
         theirs = typescript.call("exchange", emulator.url, code="any")

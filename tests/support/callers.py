@@ -1,7 +1,7 @@
-"""Our client and OpenRouter's SDKs behind one face, so that a test can hold them side by side.
+"""Our client and OpenRouter's SDKs with one interface, so that a test can compare them.
 
-``caller.call(operation, base_url, api_key, **parameters)``: operations and parameters have the
-names of the wire, whatever a caller calls them itself. Nothing is raised; see :class:`Outcome`.
+``caller.call(operation, base_url, api_key, **parameters)``: parameters have the names of the HTTP
+API, in every caller. Nothing is raised; see :class:`Outcome`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PYTHON_METHODS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call returned, or the name of the error that it raised, with status and message."""
+    """The result of a call, or the name of the error that it raised, with status and message."""
 
     value: Any = None
     error: str | None = None
@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Caller(Protocol):
-    """Somebody who speaks with OpenRouter."""
+    """A client of OpenRouter."""
 
     name: str
 
@@ -87,8 +87,8 @@ class OurClient:
 
 
 def _our_chat(client: OpenRouterClient, api_key: str, body: Mapping[str, Any]) -> Any:
-    answer = client.api_session(api_key).post("chat/completions", json=body)
-    return answer.json() if answer.ok else answer
+    response = client.api_session(api_key).post("chat/completions", json=body)
+    return response.json() if response.ok else response
 
 
 class PythonSDK:
@@ -110,7 +110,7 @@ class PythonSDK:
 
 @contextmanager
 def python_sdk(base_url: str, api_key: str | None) -> Iterator[openrouter.OpenRouter]:
-    """Open the package's client without the retries that would send a code twice."""
+    """Open the package's client, without retries: they would send a code twice."""
     never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), False)
     with openrouter.OpenRouter(
         api_key=api_key,

@@ -1,4 +1,4 @@
-"""The tables of docs/conformance.md, made from what everybody really does.
+"""The tables of docs/conformance.md, measured by calling the SDKs, our client and the emulator.
 
 A test compares them with the page. To write them into the page::
 
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from callers import ATTRIBUTION, PYTHON_METHODS, Caller, OurClient, PythonSDK, python_sdk
-from conformance_probes import QUESTION, ask, heeds, refuses, shows_code
+from conformance_probes import QUESTION, ask, has_effect, issued_code, refuses
 from openapi_document import operation as documented
 from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, PLAIN, S256
 from typescript_sdk import TypeScriptSDK
@@ -32,7 +32,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that can be asked of OpenRouter, and the method that asks it."""
+    """One operation of OpenRouter, and the method of each client that requests it."""
 
     request: str
     documented: str = NO
@@ -41,7 +41,7 @@ class Operation:
     ours: str | None = None
 
 
-#: ``documented``: where, if the OpenAPI document (or the part of it kept here) leaves it out.
+#: ``documented``: where, if it is not in (the stored part of) the OpenAPI document.
 OPERATIONS = (
     Operation("GET /auth", GUIDE, None, "oAuth.createAuthorizationUrl", "authorization_url"),
     Operation(
@@ -86,7 +86,7 @@ OPERATIONS = (
         ours="api_session",
     ),
 )
-#: The parameters of OpenRouter's page, with where they are documented.
+#: The parameters of OpenRouter's consent page: where each is documented, and a value.
 AUTH_PARAMETERS = {
     "callback_url": (GUIDE, "http://localhost:3000/callback"),
     "code_challenge": (GUIDE, CODE_CHALLENGE),
@@ -121,7 +121,7 @@ PATHS = {
 
 
 class Conformance:
-    """Finds the cells out, by asking everybody."""
+    """Measures the cells of the tables."""
 
     def __init__(self, emulator: Emulator, typescript: TypeScriptSDK) -> None:
         self._emulator = emulator
@@ -129,7 +129,7 @@ class Conformance:
         self._callers: tuple[Caller, ...] = (PythonSDK(), typescript, OurClient())
 
     def tables(self) -> dict[str, list[Row]]:
-        """Return the rows of every table, by its heading in the page."""
+        """Return the rows of every table by the table's heading on the page."""
         return {
             "Operations": list(self._operations()),
             "Ways to log in": list(self._logins()),
@@ -158,14 +158,14 @@ class Conformance:
     def _logins(self) -> Iterator[Row]:
         for label, parameters in LOGINS.items():
             cells = [self._login(caller, parameters) for caller in self._callers]
-            accepted = shows_code(self._emulator, parameters)
+            accepted = issued_code(self._emulator, parameters)
             yield (f"{label}", GUIDE, *cells, YES if accepted else NO)
 
     def _login(self, caller: Caller, parameters: Mapping[str, str]) -> str:
         emulator = self._emulator
         asked = caller.call("authorization_url", emulator.url, **parameters)
         wanted = dict(parse_qsl(urlsplit(asked.value or "").query))
-        sent = {"code": shows_code(emulator, parameters)}
+        sent = {"code": issued_code(emulator, parameters)}
         if "code_challenge" in parameters:
             sent["code_verifier"] = CODE_VERIFIER
             sent["code_challenge_method"] = parameters["code_challenge_method"]
@@ -192,13 +192,13 @@ class Conformance:
     ) -> Row:
         cells = [YES if name in sent_by(caller) else NO for caller in self._callers]
         label = f"`{name}`" if of == "headers" else f"`{name}` of `{of}`"
-        return (label, where, *cells, YES if heeds(of, name, self._emulator) else NO)
+        return (label, where, *cells, YES if has_effect(of, name, self._emulator) else NO)
 
     def _asked_for(self, caller: Caller) -> set[str]:
         values = {name: value for name, (_, value) in AUTH_PARAMETERS.items()}
         url = caller.call("authorization_url", self._emulator.url, **values).value or ""
         query = dict(parse_qsl(urlsplit(url).query))
-        # Inside of callback_url it comes back for certain.
+        # Our client puts it into callback_url, where it comes back for certain.
         return {*query, "state"} if "state=nonce" in query.get("callback_url", "") else set(query)
 
     def _sent_to(self, operation: str, caller: Caller) -> set[str]:
@@ -231,10 +231,10 @@ class Conformance:
         api_key = None if operation == "exchange" else emulator.issue_key()
         given = QUESTION if operation == "chat" else BODY_PARAMETERS
         with emulator.faults(status=status, path=f"/api/v1{PATHS[operation]}"):
-            answer = caller.call(operation, emulator.url, api_key, **given)
-        if answer.error is None:
-            return "returned" if answer.value.status_code == status else NO
-        return f"`{answer.error}`" if answer.status == status else NO
+            outcome = caller.call(operation, emulator.url, api_key, **given)
+        if outcome.error is None:
+            return "returned" if outcome.value.status_code == status else NO
+        return f"`{outcome.error}`" if outcome.status == status else NO
 
     def _key_fields(self) -> Iterator[Row]:
         emulator = self._emulator

@@ -1,4 +1,4 @@
-"""What the emulator does of its own accord: heed a parameter, refuse with a status."""
+"""Probes of the emulator: which parameters have an effect, and which errors need no fault."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ QUESTION: Mapping[str, Any] = {
 
 
 def ask(emulator: Emulator, method: str, path: str, **kwargs: Any) -> int:
-    """Return the status of one request with a live key; ``headers={}`` leaves the key out."""
+    """Return the status of one request with a live key; ``headers={}`` omits the key."""
     kwargs.setdefault("headers", bearer(emulator.issue_key()))
     with requests.Session() as http:
         http.trust_env = False
         return http.request(method, emulator.url + path, timeout=10, **kwargs).status_code
 
 
-def heeds(of: str, name: str, emulator: Emulator) -> bool:
-    """Whether the emulator does anything about this parameter."""
+def has_effect(of: str, name: str, emulator: Emulator) -> bool:
+    """Whether this parameter has an effect in the emulator."""
     probe = _EFFECTS.get((of, name))
     if probe is not None:
         return probe(emulator)
@@ -46,7 +46,7 @@ def heeds(of: str, name: str, emulator: Emulator) -> bool:
 
 
 def refuses(operation: str, status: int, emulator: Emulator) -> bool:
-    """Whether the emulator comes to answer this error without a fault that asks for it."""
+    """Whether the emulator can return this error without a fault."""
     probe = _REFUSALS.get((operation, status))
     return probe is not None and probe(emulator) == status
 
@@ -69,8 +69,8 @@ def _state_comes_back(emulator: Emulator) -> bool:
 
 
 def _header_is_recorded(name: str, emulator: Emulator) -> bool:
-    ask(emulator, "GET", "/api/v1/key", headers={name: "said"})
-    return emulator.requests[-1].headers.get(name.lower()) == "said"
+    ask(emulator, "GET", "/api/v1/key", headers={name: "a value"})
+    return emulator.requests[-1].headers.get(name.lower()) == "a value"
 
 
 def _spent(emulator: Emulator, **settings: Any) -> int:
@@ -88,7 +88,7 @@ def _header(name: str) -> Probe:
     return lambda emulator: _header_is_recorded(name, emulator)
 
 
-#: Parameters whose malformed value is not simply answered with 400.
+#: Parameters that need another probe than a malformed value and status 400.
 _EFFECTS: Mapping[tuple[str, str], Probe] = {
     ("/auth", "state"): _state_comes_back,
     ("/auth/keys", "code"): lambda e: (
@@ -131,7 +131,7 @@ _REFUSALS: Mapping[tuple[str, int], Callable[[Emulator], int]] = {
 }
 
 
-def shows_code(emulator: Emulator, parameters: Mapping[str, str]) -> str:
+def issued_code(emulator: Emulator, parameters: Mapping[str, str]) -> str:
     """Return a code that a person approved: from the callback, or headless from the page."""
     if "callback_url" in parameters:
         return code_in(emulator.approve(authorization_url(emulator, **parameters)))

@@ -1,6 +1,6 @@
-"""Holding requests and answers against OpenRouter's OpenAPI document, strictly.
+"""A strict comparison of requests and responses with OpenRouter's OpenAPI document.
 
-Strictly: what the document does not name is a difference too, although JSON Schema lets it pass.
+Members that the document does not name are differences, too, although JSON Schema allows them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def operation(method: str, path: str) -> dict[str, Any] | None:
 
 
 def differences_in(exchanges: Iterable[Exchange]) -> dict[str, Exchange]:
-    """Return what differs from the document, in words that name the place, with an example."""
+    """Return each difference from the document, as a text with its place, and an example."""
     found: dict[str, Exchange] = {}
     for exchange in exchanges:
         for difference in _differences(exchange):
@@ -57,17 +57,17 @@ def _differences(exchange: Exchange) -> Iterator[str]:
         return
     pointer = ["paths", path, exchange.method.lower()]
     yield from (f"{name}: {found}" for found in _request_differences(exchange, described, pointer))
-    answered = f"{name} {exchange.status}"
+    response = f"{name} {exchange.status}"
     content = described["responses"].get(str(exchange.status), {}).get("content", {})
     if exchange.media_type not in content:
-        yield f"{answered}: not an answer"
+        yield f"{response}: not a response"
         return
     pointer += ["responses", str(exchange.status), "content", exchange.media_type, "schema"]
     streamed = exchange.media_type == "text/event-stream"
     for value in exchange.answers():
-        # The schema of a stream describes the event, whose data this is.
+        # The schema of a stream describes the event; this value is its data.
         wrapped = {"data": value} if streamed else value
-        yield from (f"{answered}: {found}" for found in _violations(wrapped, pointer))
+        yield from (f"{response}: {found}" for found in _violations(wrapped, pointer))
 
 
 def _request_differences(
@@ -81,7 +81,7 @@ def _request_differences(
         if ("query", name.lower()) not in parameters:
             yield f"query {name}"
     security = described.get("security", document()["security"])
-    # Without credentials a 401 is the documented answer, so there is nothing to remark.
+    # Without credentials a 401 is the documented response, and no difference.
     if security and "authorization" not in exchange.headers and exchange.status != 401:
         yield "no credentials"
     body = described.get("requestBody")
@@ -105,7 +105,7 @@ def _in_words(error: ValidationError) -> Iterator[str]:
     place = ".".join(str(step) for step in error.absolute_path)
     place = re.sub(r"\.?\b[0-9]+\b", "[]", place)
     if error.validator == "unevaluatedProperties":
-        # The message names every member that nothing evaluated.
+        # The message names every member that is in no schema.
         for name in re.findall(r"'([^']+)'(?=[, ].*unexpected)", error.message):
             yield f"member {f'{place}.{name}'.lstrip('.')}"
     else:
@@ -121,7 +121,7 @@ def _strict_registry() -> Registry[Any]:
 
 
 def _close(node: Any, *, is_part: bool = False) -> None:
-    """Let no object of the document have members that it does not name."""
+    """Forbid members that the document does not name, in every object."""
     if isinstance(node, list):
         for item in node:
             _close(item)

@@ -1,4 +1,4 @@
-"""OpenRouter's own OpenAPI document, to hold the emulator's answers against."""
+"""Checks of the emulator's responses against OpenRouter's own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _registry() -> Registry[Any]:
 
 
 def assert_documented(
-    answer: Any, path: str, method: str, status: int, media_type: str = "application/json"
+    response: Any, path: str, method: str, status: int, media_type: str = "application/json"
 ) -> None:
     """Fail unless ``answer`` is what OpenRouter documents for this operation and status."""
     steps = ["paths", path, method, "responses", str(status), "content", media_type, "schema"]
-    _assert_valid(answer, "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps))
+    _assert_valid(response, "/".join(step.replace("~", "~0").replace("/", "~1") for step in steps))
 
 
 def assert_schema(value: Any, name: str) -> None:

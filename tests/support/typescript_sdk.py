@@ -1,4 +1,4 @@
-"""OpenRouter's SDK for TypeScript, run by Node, as if it were a Python object."""
+"""OpenRouter's SDK for TypeScript, run by Node and called from Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from components import require
 
 _SOURCE = Path(__file__).parents[1] / "protocol" / "typescript"
 _INSTALL_SECONDS = 300
-#: Older ones have no ``crypto`` of their own, which the SDK needs.
+#: Older versions lack the global ``crypto``, which the SDK needs.
 OLDEST_NODE = 20
 _ATTRIBUTION = {
     "httpReferer": ATTRIBUTION["HTTP-Referer"],
@@ -28,7 +28,7 @@ _ATTRIBUTION = {
 
 
 class TypeScriptSDK:
-    """One Node process that makes one call after the other."""
+    """One Node process that makes one call at a time."""
 
     name = "TypeScript SDK"
 
@@ -43,7 +43,7 @@ class TypeScriptSDK:
         /,
         **parameters: Any,
     ) -> Outcome:
-        """Make one of the calls of check.mjs; names go in and come out as on the wire."""
+        """Make one of the calls of check.mjs. Parameters and results have the names of the API."""
         order = {
             "operation": operation,
             "base_url": base_url,
@@ -55,13 +55,13 @@ class TypeScriptSDK:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        return Outcome(**{**answer, "value": _snake_case(answer.get("value"))})
+        reply = json.loads(self._process.stdout.readline())
+        return Outcome(**{**reply, "value": _snake_case(reply.get("value"))})
 
 
 @contextmanager
 def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
-    """Run the SDK. Skips (in CI: fails) where it cannot be had."""
+    """Run the SDK. If it is not available, skip the test (in CI: fail)."""
     node = shutil.which("node")
     if node is None:
         require("node", "not on PATH (apt install nodejs npm)")
@@ -78,13 +78,13 @@ def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"PATH": os.environ["PATH"]},  # Neither its key nor its base URL from here.
+            env={"PATH": os.environ["PATH"]},  # Without the key and base URL of this environment.
         ) as process:
             yield TypeScriptSDK(process)
 
 
 def install_typescript_sdk(cache: Path) -> Path:
-    """Return the folder of packages, filled by npm unless it is there already."""
+    """Return the folder of packages. Let npm install them if they are missing or outdated."""
     installed = cache / "openrouter-sdk"
     if not (installed / "package.json").exists() or (
         _read(installed / "package.json") != _read(_SOURCE / "package.json")
@@ -99,7 +99,7 @@ def _install(target: Path) -> None:
         require("npm", "not on PATH (apt install nodejs npm)")
     folder = Path(tempfile.mkdtemp(dir=target.parent))
     shutil.copy(_SOURCE / "package.json", folder)
-    # The package's install scripts are none of our business.
+    # No test needs the package's install scripts.
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     done = subprocess.run(
         [npm, "install", *options],
@@ -111,7 +111,7 @@ def _install(target: Path) -> None:
     if done.returncode:
         shutil.rmtree(folder)
         require("@openrouter/sdk", f"npm could not install it: {done.stderr[-500:]}")
-    # Only a complete folder ever has the name that is looked for.
+    # Rename last: a folder of this name is always complete.
     shutil.rmtree(target, ignore_errors=True)
     folder.rename(target)
 

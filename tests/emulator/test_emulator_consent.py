@@ -1,4 +1,4 @@
-"""``GET /auth``: what it refuses, what it shows, what a decision does."""
+"""``GET /auth``: refused and accepted parameters, and the consent page."""
 
 from __future__ import annotations
 
@@ -127,13 +127,13 @@ def test_bad_parameters_are_refused(
 ) -> None:
     page = ask(http, authorization_url(emulator, **parameters))
     if parameters.get("limit") == "1e99":
-        assert page.status_code == 200  # a number, if a foolish one
+        assert page.status_code == 200  # a valid number, though far too large
     else:
         assert page.status_code == 400
 
 
 @pytest.mark.parametrize("name", ["callback_url", "code_challenge", "state", "anything"])
-def test_a_parameter_given_twice_is_refused(
+def test_a_repeated_parameter_is_refused(
     emulator: Emulator, http: requests.Session, name: str
 ) -> None:
     url = authorization_url(emulator, anything="1", state="1", **S256)
@@ -152,7 +152,7 @@ def test_unknown_parameters_are_ignored(emulator: Emulator, http: requests.Sessi
     assert ask(http, url).status_code == 200
 
 
-def test_the_page_says_who_asks_for_what(emulator: Emulator, http: requests.Session) -> None:
+def test_the_page_names_the_app_and_its_request(emulator: Emulator, http: requests.Session) -> None:
     url = authorization_url(emulator, limit="12.5", key_label="Poem writer", **S256)
     page = ask(http, url).text
     for words in (
@@ -176,7 +176,7 @@ def test_small_limits_are_shown_exactly(
     assert f"<dd>{shown}</dd>" in ask(http, authorization_url(emulator, limit=limit)).text
 
 
-def test_the_page_says_when_limit_and_protection_are_missing(
+def test_the_page_points_out_a_missing_limit_and_missing_protection(
     emulator: Emulator, http: requests.Session
 ) -> None:
     page = ask(http, authorization_url(emulator)).text
@@ -184,7 +184,7 @@ def test_the_page_says_when_limit_and_protection_are_missing(
     assert "the app sent no code challenge" in page
 
 
-def test_r104_the_page_escapes_what_the_app_sent(
+def test_r104_the_page_escapes_the_values_of_the_app(
     emulator: Emulator, http: requests.Session
 ) -> None:
     url = authorization_url(
@@ -225,37 +225,37 @@ def test_addresses_that_csp_cannot_name_are_allowed_by_scheme(
     assert page.headers["Content-Security-Policy"].endswith(f"form-action {target}")
 
 
-def test_r107_no_answer_sets_a_cookie(emulator: Emulator, http: requests.Session) -> None:
+def test_r107_no_response_sets_a_cookie(emulator: Emulator, http: requests.Session) -> None:
     page = ask(http, authorization_url(emulator, **S256))
-    answer = decide(http, emulator, consent_on(page), "approve")
-    assert answer.status_code == 303
+    response = decide(http, emulator, consent_on(page), "approve")
+    assert response.status_code == 303
     assert not http.cookies
     assert "Set-Cookie" not in page.headers
-    assert "Set-Cookie" not in answer.headers
+    assert "Set-Cookie" not in response.headers
 
 
-def test_other_methods_and_pages_are_marked_as_well(
+def test_errors_and_the_front_page_are_marked_as_well(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    for answer in (
+    for response in (
         http.put(f"{emulator.url}/auth", timeout=5),
         http.get(f"{emulator.url}/nowhere", timeout=5),
         http.get(f"{emulator.url}/", timeout=5),
     ):
-        assert "EMULATOR" in answer.text
-        assert answer.headers["X-OpenRouter-Emulator"] == "1"
-        assert "script" not in answer.text
+        assert "EMULATOR" in response.text
+        assert response.headers["X-OpenRouter-Emulator"] == "1"
+        assert "script" not in response.text
 
 
-def test_a_method_that_is_not_allowed_is_told_which_are(
+def test_a_405_response_lists_the_allowed_methods(
     emulator: Emulator, http: requests.Session
 ) -> None:
     """RFC 9110 section 15.5.6."""
-    answer = http.put(f"{emulator.url}/auth", timeout=5)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+    response = http.put(f"{emulator.url}/auth", timeout=5)
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
-def test_the_front_page_lists_the_keys_without_giving_them_away(
+def test_the_front_page_lists_the_keys_without_showing_them(
     emulator: Emulator, http: requests.Session
 ) -> None:
     assert "None yet." in http.get(emulator.url, timeout=5).text
@@ -266,7 +266,7 @@ def test_the_front_page_lists_the_keys_without_giving_them_away(
     assert "&lt;b&gt;bold" in page
 
 
-def test_the_stand_in_visitor_says_what_stopped_it(emulator: Emulator) -> None:
+def test_the_visitor_reports_why_it_was_stopped(emulator: Emulator) -> None:
     with pytest.raises(ValueError, match=r"answered 400 .* on localhost"):
         emulator.approve(f"{emulator.url}/auth?callback_url=https://evil.example")
     headless = f"{emulator.url}/auth?code_challenge={CODE_VERIFIER}"

@@ -1,4 +1,4 @@
-"""The pages of a key's owner: where the links of apps lead, and where a key is deleted."""
+"""The pages about issued keys: apps link to them, and the owner of a key can delete it there."""
 
 from __future__ import annotations
 
@@ -42,16 +42,18 @@ def test_the_deep_links_show_one_key(emulator: Emulator, http: requests.Session)
     assert http.get(f"{emulator.url}/keys/{'0' * 64}").status_code == 404
 
 
-def test_a_key_can_be_deleted_there(emulator: Emulator, http: requests.Session) -> None:
+def test_a_key_can_be_deleted_on_its_page(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
-    answer = http.post(f"{emulator.url}/keys/{sha256(api_key)}", allow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/settings/keys")
+    response = http.post(f"{emulator.url}/keys/{sha256(api_key)}", allow_redirects=False)
+    assert (response.status_code, response.headers["Location"]) == (303, "/settings/keys")
     bearer = {"Authorization": f"Bearer {api_key}"}
     assert http.get(f"{emulator.url}/api/v1/key", headers=bearer).status_code == 401
     assert "dead" in http.get(f"{emulator.url}/settings/keys").text
 
 
-def test_only_its_own_page_can_delete_a_key(emulator: Emulator, http: requests.Session) -> None:
+def test_only_the_emulators_own_page_can_delete_a_key(
+    emulator: Emulator, http: requests.Session
+) -> None:
     api_key = emulator.issue_key()
     address = f"{emulator.url}/keys/{sha256(api_key)}"
     evil = {"Origin": "https://evil.example"}

@@ -1,4 +1,4 @@
-"""What a key opens: ``/key``, ``/auth/keys/code``, ``/credits``, ``/models``."""
+"""Requests with a key: ``/key``, ``/auth/keys/code``, ``/credits``, ``/models``."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def create_code(
 @pytest.mark.parametrize("path", ["/key", "/auth/key"])
 def test_a_key_describes_itself(emulator: Emulator, http: requests.Session, path: str) -> None:
     api_key = emulator.issue_key(limit=100, usage=25.5)
-    answer = get(http, emulator, path, api_key)
-    assert_documented(answer.json(), "/key", "get", 200)
-    data = answer.json()["data"]
+    response = get(http, emulator, path, api_key)
+    assert_documented(response.json(), "/key", "get", 200)
+    data = response.json()["data"]
     assert data["label"] == f"{api_key[:12]}...{api_key[-3:]}"
     assert (data["limit"], data["usage"], data["limit_remaining"]) == (100, 25.5, 74.5)
     assert data["creator_user_id"] == "user_emulated"
-    # Required by the newest official SDKs, though not yet in the stored document.
+    # The newest official SDKs require these. The stored document does not have them yet.
     assert {
         "allowed_data_regions",
         "free_model_daily_requests",
@@ -49,7 +49,9 @@ def test_a_key_describes_itself(emulator: Emulator, http: requests.Session, path
     } <= data.keys()
 
 
-def test_a_key_without_limit_has_none_left(emulator: Emulator, http: requests.Session) -> None:
+def test_a_key_without_limit_has_no_remaining_limit(
+    emulator: Emulator, http: requests.Session
+) -> None:
     data = get(http, emulator, "/key", emulator.issue_key()).json()["data"]
     assert data["limit"] is None
     assert data["limit_remaining"] is None
@@ -72,46 +74,46 @@ def test_an_overspent_key_has_nothing_left(emulator: Emulator, http: requests.Se
         ("Bearer sk-or-v1-unknown", "User not found."),
     ],
 )
-def test_without_a_live_key_the_answer_is_401(
+def test_without_a_live_key_the_response_is_401(
     emulator: Emulator,
     http: requests.Session,
     path: str,
     authorization: str | None,
     message: str,
 ) -> None:
-    answer = http.get(
+    response = http.get(
         f"{emulator.url}/api/v1{path}", headers={"Authorization": authorization}, timeout=5
     )
-    assert error_of(answer) == (401, message)
-    assert_documented(answer.json(), "/key", "get", 401)
+    assert error_of(response) == (401, message)
+    assert_documented(response.json(), "/key", "get", 401)
 
 
-def test_the_bearer_scheme_has_no_case(emulator: Emulator, http: requests.Session) -> None:
+def test_the_bearer_scheme_is_case_insensitive(emulator: Emulator, http: requests.Session) -> None:
     headers = {"Authorization": f"bearer {emulator.issue_key()}"}
     assert http.get(f"{emulator.url}/api/v1/key", headers=headers, timeout=5).status_code == 200
 
 
-def test_a_revoked_key_is_a_stranger(emulator: Emulator, http: requests.Session) -> None:
+def test_a_revoked_key_is_unknown(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
     emulator.revoke(api_key)
     assert error_of(get(http, emulator, "/key", api_key)) == (401, "User not found.")
 
 
 def test_the_balance_is_for_management_keys(emulator: Emulator, http: requests.Session) -> None:
-    answer = get(http, emulator, "/credits", emulator.issue_key())
-    assert error_of(answer) == (403, "Only management keys can perform this operation")
-    assert_documented(answer.json(), "/credits", "get", 403)
+    response = get(http, emulator, "/credits", emulator.issue_key())
+    assert error_of(response) == (403, "Only management keys can perform this operation")
+    assert_documented(response.json(), "/credits", "get", 403)
 
 
 def test_models_are_listed_with_and_without_a_key(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    everybody = get(http, emulator, "/models").json()
-    assert_documented(everybody, "/models", "get", 200)
-    assert everybody["total_count"] == len(everybody["data"])
-    assert everybody["links"] == {"next": None}
-    assert get(http, emulator, "/models/user", emulator.issue_key()).json() == everybody
-    ids = [model["id"] for model in everybody["data"]]
+    public = get(http, emulator, "/models").json()
+    assert_documented(public, "/models", "get", 200)
+    assert public["total_count"] == len(public["data"])
+    assert public["links"] == {"next": None}
+    assert get(http, emulator, "/models/user", emulator.issue_key()).json() == public
+    ids = [model["id"] for model in public["data"]]
     assert "openai/gpt-4o-mini" in ids
     assert any(model_id.endswith(":free") for model_id in ids)
 
@@ -129,16 +131,18 @@ def test_models_come_in_pages(emulator: Emulator, http: requests.Session) -> Non
 
 
 @pytest.mark.parametrize("query", ["offset=-1", "offset=x", "limit=0", "limit=\u0665", "limit="])
-def test_pages_are_whole_numbers(emulator: Emulator, http: requests.Session, query: str) -> None:
-    answer = get(http, emulator, f"/models?{query}")
-    assert error_of(answer) == (400, "Invalid request parameters")
+def test_offset_and_limit_must_be_whole_numbers(
+    emulator: Emulator, http: requests.Session, query: str
+) -> None:
+    response = get(http, emulator, f"/models?{query}")
+    assert error_of(response) == (400, "Invalid request parameters")
 
 
 def test_a_key_creates_codes_that_can_be_exchanged(
     emulator: Emulator, http: requests.Session
 ) -> None:
     api_key = emulator.issue_key(openrouter_user_id="user_creator")
-    answer = create_code(
+    response = create_code(
         http,
         emulator,
         api_key,
@@ -150,8 +154,10 @@ def test_a_key_creates_codes_that_can_be_exchanged(
         workspace_id="0B5F0C9E-2C6E-4F2A-9E1B-0D9A2D6B7C11",
         **S256,
     )
-    assert_documented(answer.json(), "/auth/keys/code", "post", 200)
-    issued = exchange(http, emulator, code=answer.json()["data"]["id"], code_verifier=CODE_VERIFIER)
+    assert_documented(response.json(), "/auth/keys/code", "post", 200)
+    issued = exchange(
+        http, emulator, code=response.json()["data"]["id"], code_verifier=CODE_VERIFIER
+    )
     assert issued.json()["user_id"] == "user_creator"
     data = get(http, emulator, "/key", issued.json()["key"]).json()["data"]
     assert (data["limit"], data["limit_reset"]) == (2, "monthly")
@@ -203,40 +209,40 @@ def test_the_app_is_known_by_its_callback_host(emulator: Emulator, http: request
 def test_bad_requests_for_a_code_are_refused(
     emulator: Emulator, http: requests.Session, body: dict[str, Any]
 ) -> None:
-    answer = create_code(http, emulator, emulator.issue_key(), **body)
-    status, message = error_of(answer)
+    response = create_code(http, emulator, emulator.issue_key(), **body)
+    status, message = error_of(response)
     assert status == 400
     assert message.startswith("Invalid request parameters: ")
-    assert_documented(answer.json(), "/auth/keys/code", "post", 400)
+    assert_documented(response.json(), "/auth/keys/code", "post", 400)
 
 
-def test_an_expiry_of_null_means_none(emulator: Emulator, http: requests.Session) -> None:
+def test_an_expiry_of_null_means_no_expiry(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
-    answer = create_code(http, emulator, api_key, callback_url=CALLBACK_URL, expires_at=None)
-    issued = exchange(http, emulator, code=answer.json()["data"]["id"]).json()["key"]
+    response = create_code(http, emulator, api_key, callback_url=CALLBACK_URL, expires_at=None)
+    issued = exchange(http, emulator, code=response.json()["data"]["id"]).json()["key"]
     assert get(http, emulator, "/key", issued).json()["data"]["expires_at"] is None
 
 
 def test_creating_a_code_needs_a_key(emulator: Emulator, http: requests.Session) -> None:
     url = f"{emulator.url}/api/v1/auth/keys/code"
-    answer = http.post(url, json={"callback_url": CALLBACK_URL}, timeout=5)
-    assert error_of(answer) == (401, "Missing Authentication header")
+    response = http.post(url, json={"callback_url": CALLBACK_URL}, timeout=5)
+    assert error_of(response) == (401, "Missing Authentication header")
 
 
-def test_creating_a_code_can_be_kept_for_management_keys(
+def test_creating_a_code_can_require_a_management_key(
     emulator: Emulator, http: requests.Session
 ) -> None:
     with emulator.configured(management_keys_only=True):
-        answer = create_code(http, emulator, emulator.issue_key(), callback_url=CALLBACK_URL)
-    assert error_of(answer) == (403, "Only management keys can perform this operation")
-    assert_documented(answer.json(), "/auth/keys/code", "post", 403)
+        response = create_code(http, emulator, emulator.issue_key(), callback_url=CALLBACK_URL)
+    assert error_of(response) == (403, "Only management keys can perform this operation")
+    assert_documented(response.json(), "/auth/keys/code", "post", 403)
 
 
 def test_creating_a_code_can_conflict(emulator: Emulator, http: requests.Session) -> None:
     with emulator.configured(create_code_conflict=True):
-        answer = create_code(http, emulator, emulator.issue_key(), callback_url=CALLBACK_URL)
-    assert error_of(answer) == (409, "Resource conflict. Please try again later.")
-    assert_documented(answer.json(), "/auth/keys/code", "post", 409)
+        response = create_code(http, emulator, emulator.issue_key(), callback_url=CALLBACK_URL)
+    assert error_of(response) == (409, "Resource conflict. Please try again later.")
+    assert_documented(response.json(), "/auth/keys/code", "post", 409)
 
 
 def test_a_key_dies_when_it_expires(http: requests.Session) -> None:

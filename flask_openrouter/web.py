@@ -119,27 +119,29 @@ class RequestState:
         self._is_no_store = self._is_no_store or no_store
         self._finish_before_hooks()
 
-    def finish(self, headers: Iterable[Header]) -> list[Header]:
+    def finish(self, headers: list[Header]) -> list[Header]:
         """Return these response headers with the cookies and cache headers that are missing."""
-        finished: list[Header] = []
-        cache_control: list[str] = []
-        vary: list[str] = []
+        found: dict[str, list[str]] = {"cache-control": [], "vary": []}
         for name, value in headers:
             lower_name = name.lower()
-            if lower_name == "cache-control":
-                cache_control.append(value)
-            elif lower_name == "vary":
-                vary.append(value)
-            elif lower_name != "set-cookie" or value.partition("=")[0] not in self._new_cookies:
-                finished.append((name, value))
-        if self._is_private and not cache_control:
-            cache_control.append("no-store" if self._is_no_store else "private")
-        elif self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
-            cache_control = [", ".join((*cache_control, "private"))]
-        if vary != ["Cookie"] and (self._is_private or self._new_cookies):
-            vary = with_cookie(vary)
-        finished.extend(zip(repeat("Cache-Control"), cache_control))
-        finished.extend(zip(repeat("Vary"), vary))
+            if lower_name in found:
+                found[lower_name].append(value)
+        cache_control, vary = found.values()
+        missing: dict[str, str] = {}
+        if self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
+            own = "private" if cache_control or not self._is_no_store else "no-store"
+            missing["Cache-Control"] = ", ".join((*cache_control, own))
+        if (self._is_private or self._new_cookies) and vary != ["Cookie"]:
+            missing["Vary"] = with_cookie(vary)
+        if not missing and not self._new_cookies:
+            return headers
+        finished = []
+        for header in headers:
+            name, value = header
+            is_ours = name.lower() == "set-cookie" and value.partition("=")[0] in self._new_cookies
+            if not is_ours and name.title() not in missing:
+                finished.append(header)
+        finished.extend(missing.items())
         finished.extend(zip(repeat("Set-Cookie"), self._new_cookies.values()))
         return finished
 
@@ -151,7 +153,10 @@ class RequestState:
             after_this_request(self._finish_response)
 
     def _finish_response(self, response: Response) -> Response:
-        response.headers[:] = self.finish(response.headers)
+        headers = [*response.headers]
+        finished = self.finish(headers)
+        if finished is not headers:
+            response.headers[:] = finished
         if not self._is_finished_by_wsgi:
             self.has_begun_response = True
         return response
@@ -270,6 +275,7 @@ class ExtensionCookie:
         )
 
 
-def with_cookie(vary: list[str]) -> list[str]:
-    """Return the values of ``Vary`` with ``Cookie`` among them."""
-    return vary if _NAMES_COOKIE.search(", ".join(vary)) else [", ".join((*vary, "Cookie"))]
+def with_cookie(vary: list[str]) -> str:
+    """Return the value of ``Vary`` that has these values and ``Cookie``."""
+    names = ", ".join(vary)
+    return names if _NAMES_COOKIE.search(names) else ", ".join((*vary, "Cookie"))

@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from itertools import repeat
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -46,7 +45,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
             vary.append(value)
         elif name.lower() not in ours:
             headers.append((name, value))
-    response.headers[:] = [*headers, *zip(repeat("Vary"), with_cookie(vary))]
+    response.headers[:] = [*headers, ("Vary", with_cookie(vary))]
     return response
 
 

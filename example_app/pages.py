@@ -31,7 +31,7 @@ _ERRORS = {
     403: ("That came from another site", "Use the buttons and links of this page instead."),
     404: ("Nothing here", "The address is wrong, or the conversation was deleted."),
     413: ("That is too much at once", "Send a shorter message."),
-    500: ("Something broke", "It is our mistake, and it was noted. Try again in a moment."),
+    500: ("Something broke", "This is our mistake, and it has been logged. Try again in a moment."),
     503: ("Not at the moment", NOT_SAVED.message),
 }
 

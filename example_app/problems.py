@@ -48,7 +48,7 @@ NETWORK = Problem(
 INTERRUPTED = Problem(
     "interrupted",
     "The connection to OpenRouter broke before the answer was complete. What arrived is kept. "
-    "Try again for a whole answer.",
+    "Try again for a complete answer.",
 )
 PROVIDER_DOWN = Problem(
     "provider_down",
@@ -57,7 +57,7 @@ PROVIDER_DOWN = Problem(
 )
 MODEL_GONE = Problem(
     "model_gone",
-    "This model does not take the question; OpenRouter may no longer offer it. Choose another.",
+    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
     action="choose_model",
     retry=False,
 )

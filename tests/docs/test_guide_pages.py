@@ -96,7 +96,7 @@ def _cookies(visitor: Visitor) -> set[str]:
 
 
 def test_the_session_holds_what_the_page_says(make_app: MakeApp) -> None:
-    (name,) = re.findall(r"In the session is one entry, `(\w+)`", page("login"))
+    (name,) = re.findall(r"The session contains one entry, `(\w+)`", page("login"))
     visitor = Visitor(make_app())
     for _ in range(9):
         visitor.start()
@@ -182,7 +182,7 @@ def test_every_attribute_of_the_connection_is_in_the_table() -> None:
 
 
 def test_what_works_without_a_key_is_named(make_app: MakeApp) -> None:
-    said = page("connection").partition("Without a key all but ")[2].partition("raise")[0]
+    said = page("connection").partition("Without a key, all except ")[2].partition("raise")[0]
     harmless = set(names(said))
     app = make_app()
     with app.test_request_context("/"):

@@ -86,12 +86,12 @@ class RequestState:
     )
 
     def __init__(self, exchange: SimpleNamespace | None) -> None:
-        self.services = get_services()
+        self.services: Services = get_services()
         #: The visitor's connection, once it was asked for.
         self.connection: Connection | None = None
         #: Whether the rest of this request sees a visitor who is not connected.
-        self.hides_connection = False
-        #: The proven id of this browser; None if it has none, ``""`` if it was not read yet.
+        self.hides_connection: bool = False
+        #: The id in this browser's cookie; None if it has none, ``""`` if it was not read yet.
         self.browser_id: str | None = ""
         #: The values of our cookies, as the browser sent them or as this request has set them.
         self.cookies: dict[ExtensionCookie, str] = {}

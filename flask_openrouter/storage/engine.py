@@ -21,15 +21,13 @@ TIMEOUT: Final = 5
 #: Seconds after which a pooled connection is replaced: load balancers drop idle ones at 300 or so.
 RECYCLE: Final = 280
 
-# A server that vanishes without a word is noticed by TCP alone, after 15 minutes unless told.
-_LIBPQ: Final = {
-    "connect_timeout": TIMEOUT,
-    "tcp_user_timeout": TIMEOUT * 1000,
-    "options": f"-c statement_timeout={TIMEOUT * 1000}",
-}
+# A server that vanishes silently is noticed by TCP alone, by default after 15 minutes.
+_LIBPQ: Final = {"connect_timeout": TIMEOUT, "tcp_user_timeout": TIMEOUT * 1000}
 _MYSQL: Final = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
 _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
-    "psycopg": _LIBPQ,
+    # Poolers hand a prepared statement's connection to another client, which may have one of the
+    # same name: its DELETE would run as our SELECT.
+    "psycopg": {**_LIBPQ, "prepare_threshold": None},
     "psycopg2": _LIBPQ,
     "pg8000": {"timeout": TIMEOUT},
     "pymysql": _MYSQL,
@@ -117,10 +115,14 @@ def _create_engine(url: str | URL) -> Engine:
     _check_dialect(dialect)
     is_sqlite = dialect.name == "sqlite"
     is_memory = is_sqlite and _is_memory(url)
+    is_libpq = dialect.driver in ("psycopg", "psycopg2")
     if is_sqlite and not is_memory:
         _check_folder(url.database or "")
     defaults = _CONNECT_ARGS.get(dialect.driver, {})
     connect_args = {name: value for name, value in defaults.items() if name not in url.query}
+    if dialect.driver == "psycopg" and "prepare_threshold" in url.query:
+        # The driver takes a number only, and finds out at the first visitor.
+        connect_args["prepare_threshold"] = int(str(url.query["prepare_threshold"]))
     if is_memory:
         # The one connection is the database: it is handed from thread to thread, never replaced.
         connect_args["check_same_thread"] = False
@@ -140,6 +142,8 @@ def _create_engine(url: str | URL) -> Engine:
     engine.dialect.skip_autocommit_rollback = True
     if is_sqlite and not is_memory:
         event.listen(engine, "connect", _use_write_ahead_log)
+    if is_libpq and "statement_timeout" not in str(url.query.get("options")):
+        event.listen(engine, "connect", _limit_statements)
     if not is_memory:
         _renew_after_fork(engine)
     return engine
@@ -174,6 +178,18 @@ def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
     # Refused while somebody else writes, or does the same: the next connection tries again.
     with suppress(OperationalError):
         cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:
+    # PgBouncer refuses the start-up parameter "options", and behind it a SET is wrong: it stays on
+    # a connection to the server that serves other clients next. A pooler answers the handshake with
+    # a process id of its own, so this condition holds for a connection that is ours alone.
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT set_config('statement_timeout', %s, false) WHERE pg_backend_pid() = %s",
+        (f"{TIMEOUT}s", connection.info.backend_pid),
+    )
     cursor.close()
 
 

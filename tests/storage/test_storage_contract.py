@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from servers import RedisServer
+from servers import PgBouncerServer, RedisServer
 from sqlalchemy import create_engine
 
 from flask_openrouter.storage import KeyStorage
@@ -81,6 +81,12 @@ class TestPostgreSQL(ClosingContract):
     @pytest.fixture(autouse=True)
     def _url(self, postgresql_url: str) -> None:
         self.create = lambda: SQLAlchemyStorage(postgresql_url)
+
+
+class TestPostgreSQLBehindPgBouncer(ClosingContract):
+    @pytest.fixture(autouse=True)
+    def _url(self, pgbouncer: PgBouncerServer, postgresql_url: str) -> None:
+        self.create = lambda: SQLAlchemyStorage(pgbouncer.through(postgresql_url))
 
 
 class TestPostgreSQLEngineOfTheApp(ClosingContract):

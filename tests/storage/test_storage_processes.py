@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 import weakref
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +12,7 @@ import pytest
 import redis
 from servers import PostgreSQLServer, RedisServer
 from sqlalchemy import Engine, text
+from storage_worker import run_worker, start_worker
 
 from flask_openrouter.storage import redis as redis_storage
 from flask_openrouter.storage.engine import _renew, create_storage_engine
@@ -32,29 +30,6 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(request.getfixturevalue("postgresql_url"))
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url
-
-
-def start_worker(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Run code in a Python of its own, with ``storage``, and warnings as errors."""
-    prelude = (
-        "import os, sys\n"
-        "from flask_openrouter.storage.uri import storage_from_uri\n"
-        "storage = storage_from_uri(sys.argv[1], max_age=60)\n"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", prelude + code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
-def run_worker(code: str, *arguments: str) -> str:
-    with start_worker(code, *arguments) as worker:
-        output, _ = worker.communicate(timeout=60)
-        assert worker.returncode == 0, output
-        return output
 
 
 @pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)

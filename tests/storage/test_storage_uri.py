@@ -69,6 +69,8 @@ WRONG = {
     "postgres://user:CANARY@host/db": r"postgresql\+psycopg",
     "postgresql+nosuch://user:CANARY@host/db": r"'postgresql\+nosuch'",
     "postgresql+psycopg://user:CANARY@host:port/db": "percent-encoded",
+    "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=x": "does not take",
+    "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=1&prepare_threshold=2": "not take",
     "postgresql+psycopg2://user:CANARY@host/db": "cannot be imported .*psycopg2.* Install it",
     "postgresql+asyncpg://user:CANARY@host/db": "'asyncpg' is asynchronous",
     "sqlite://keys.db": "three slashes",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..errors import ConfigurationError
 if TYPE_CHECKING:
     from sqlalchemy import URL, Dialect, Engine
     from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
 TIMEOUT: Final = 5
@@ -50,6 +49,33 @@ def require_sqlalchemy() -> None:
             "Keeping keys in a database needs SQLAlchemy:"
             ' pip install "Flask-OpenRouter[sqlalchemy]"'
         )
+
+
+class OwnEngine:
+    """The storage's own engine, with connections of its own in every process.
+
+    Two processes that share a connection get each other's answers. The process id is checked at
+    each use, because a server that forks in C, such as uWSGI, does not run Python's fork hooks.
+
+    The constructor raises what :func:`create_storage_engine` does.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self._engine = create_storage_engine(url)
+        self._is_memory = _is_memory(self._engine.url)
+        self._pid = os.getpid()
+
+    def __call__(self) -> Engine:
+        """Return the engine, ready for use in this process."""
+        pid = os.getpid()
+        if pid != self._pid and not self._is_memory:
+            # The parent goes on using these connections, and collecting our copies closes some of
+            # them. Only what the interpreter itself refers to is collected after all the rest.
+            os.register_at_fork(after_in_child=partial(id, self._engine.pool))
+            self._engine.dispose(close=False)
+            # Last, so that no other thread uses an inherited connection. It may renew again.
+            self._pid = pid
+        return self._engine
 
 
 def create_storage_engine(url: str | URL) -> Engine:
@@ -114,7 +140,7 @@ def _create_engine(url: str | URL) -> Engine:
     dialect = url.get_dialect()
     _check_dialect(dialect)
     is_sqlite = dialect.name == "sqlite"
-    is_memory = is_sqlite and _is_memory(url)
+    is_memory = _is_memory(url)
     is_libpq = dialect.driver in ("psycopg", "psycopg2")
     if is_sqlite and not is_memory:
         _check_folder(url.database or "")
@@ -144,8 +170,6 @@ def _create_engine(url: str | URL) -> Engine:
         event.listen(engine, "connect", _use_write_ahead_log)
     if is_libpq and "statement_timeout" not in str(url.query.get("options")):
         event.listen(engine, "connect", _limit_statements)
-    if not is_memory:
-        _renew_after_fork(engine)
     return engine
 
 
@@ -158,7 +182,9 @@ def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
 
 
 def _is_memory(url: URL) -> bool:
-    return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+    return url.get_backend_name() == "sqlite" and (
+        url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+    )
 
 
 def _check_folder(database: str) -> None:
@@ -191,17 +217,3 @@ def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:
         (f"{TIMEOUT}s", connection.info.backend_pid),
     )
     cursor.close()
-
-
-def _renew_after_fork(engine: Engine) -> None:
-    if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
-        os.register_at_fork(after_in_child=partial(_renew, weakref.ref(engine), []))
-
-
-def _renew(reference: weakref.ref[Engine], inherited: list[Pool]) -> None:
-    engine = reference()
-    if engine is not None:
-        # The parent goes on using these connections. Holding on to our copies keeps the garbage
-        # collector from closing them under it.
-        inherited.append(engine.pool)
-        engine.dispose(close=False)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import weakref
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
@@ -15,7 +12,7 @@ from ..errors import ConfigurationError
 from .owner_id import check_owner_id
 
 if TYPE_CHECKING:
-    from redis import ConnectionPool, Redis, RedisCluster
+    from redis import Redis, RedisCluster
 
 __all__ = ["RedisStorage"]
 
@@ -137,8 +134,8 @@ def _create_client(url: str) -> Redis:
             'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
         )
     try:
-        create_pool = partial(
-            BlockingConnectionPool.from_url,
+        # It notices by the process id that it was forked, and opens connections of its own.
+        pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
             timeout=TIMEOUT,
@@ -150,12 +147,9 @@ def _create_client(url: str) -> Redis:
             retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
             retry_on_error=[RedisConnectionError],
         )
-        pool = create_pool()
         # Not connected, only made: unknown options show now and not at the first visitor's login.
         pool.connection_class(**pool.connection_kwargs)
-        client = Redis(connection_pool=pool)
-        _renew_after_fork(client, create_pool)
-        return client
+        return Redis(connection_pool=pool)
     except (RedisError, TypeError, ValueError):
         # The URL may hold a password, and the cause may quote it.
         pass
@@ -163,21 +157,3 @@ def _create_client(url: str) -> Redis:
         "This is no Redis URL that redis-py takes. Write it as redis://user:password@host:6379/0"
         " (rediss:// for TLS), with special characters of the password percent-encoded."
     )
-
-
-def _renew_after_fork(client: Redis, create_pool: Callable[[], ConnectionPool]) -> None:
-    if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
-        os.register_at_fork(after_in_child=partial(_renew, weakref.ref(client), create_pool, []))
-
-
-def _renew(
-    reference: weakref.ref[Redis],
-    create_pool: Callable[[], ConnectionPool],
-    inherited: list[ConnectionPool],
-) -> None:
-    client = reference()
-    if client is not None:
-        # As the engine does for databases: the parent goes on using these connections, and ours
-        # are not left to the garbage collector, which complains of open sockets.
-        inherited.append(client.connection_pool)
-        client.connection_pool = create_pool()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .engine import check_engine, create_storage_engine, require_sqlalchemy
+from .engine import OwnEngine, check_engine, require_sqlalchemy
 from .owner_id import check_owner_id
 from .table import BYTES_DIALECTS, create_table, create_upsert
 
@@ -52,10 +52,10 @@ class SQLAlchemyStorage:
         require_sqlalchemy()
         from sqlalchemy import URL, bindparam, delete, func, select, update
 
-        self._own_engine: Engine | None = None
+        self._own_engine: OwnEngine | None = None
         if isinstance(url_or_engine, str | URL):
-            own_engine = self._own_engine = create_storage_engine(url_or_engine)
-            self._load_engine: Callable[[], Engine] = lambda: own_engine
+            self._own_engine = OwnEngine(url_or_engine)
+            self._load_engine: Callable[[], Engine] = self._own_engine
         elif callable(url_or_engine):
             self._load_engine = url_or_engine
         else:
@@ -160,7 +160,7 @@ class SQLAlchemyStorage:
         """Close the pooled connections, unless the engine is the app's. They open again on use."""
         self._binding = None
         if self._own_engine is not None:
-            self._own_engine.dispose()
+            self._own_engine().dispose()
 
     def _read_page(self, after: str) -> Sequence[str]:
         def read(connection: Connection, binding: _Binding) -> Sequence[str]:
@@ -213,7 +213,7 @@ class SQLAlchemyStorage:
 
     def _create_binding(self, source: Engine) -> _Binding:
         engine = source
-        if source is not self._own_engine:
+        if self._own_engine is None:
             engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
             engine.hide_parameters = True
         return _Binding(source, engine, create_upsert(self.table, engine.dialect.name))

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from servers import PgBouncerServer
 from sqlalchemy import create_engine, text
-from storage_worker import start_worker
+from storage_worker import output_of, start_worker
 
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
@@ -41,9 +41,7 @@ def test_threads_and_processes_lose_and_mix_up_no_row(
     storage.set("victim", "ciphertext of the victim")
     workers = [start_worker(USE, url, str(number)) for number in range(3)]
     for worker in workers:
-        with worker:
-            output, _ = worker.communicate(timeout=60)
-            assert worker.returncode == 0, output
+        output_of(worker)
     assert storage.get("victim") == "ciphertext of the victim"
     kept = {f"{worker} {thread} bob" for worker in range(3) for thread in range(4)}
     assert set(storage.owner_ids()) == {"victim", *kept}

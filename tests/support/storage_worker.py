@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -23,13 +24,23 @@ def start_worker(code: str, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 
+def output_of(worker: subprocess.Popen[str], *, seconds: float = 60) -> str:
+    """Return the output of a worker that must end well within this time. Kills it otherwise."""
+    try:
+        output, _ = worker.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        # With what it has forked.
+        os.killpg(worker.pid, signal.SIGKILL)
+        output = f"not ended after {seconds} seconds: {worker.communicate()[0]}"
+    assert worker.returncode == 0, output
+    return output
+
+
 def run_worker(code: str, *arguments: str) -> str:
     """Run such a Python to its end, which must be a good one, and return its output."""
-    with start_worker(code, *arguments) as worker:
-        output, _ = worker.communicate(timeout=60)
-        assert worker.returncode == 0, output
-        return output
+    return output_of(start_worker(code, *arguments))

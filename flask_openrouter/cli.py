@@ -14,9 +14,9 @@ from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
 from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
-from .rotation import Rotation
 from .services import get_services
 from .storage.cookie import CookieStorage
+from .storage.rotation import Rotation
 from .storage.vault import Outcome
 
 #: Records between two steps of a progress bar.

@@ -11,8 +11,8 @@ from itsdangerous import BadSignature, Signer
 from .callbacks import Callbacks, call
 from .current import this_app
 from .errors import KeyStorageError
+from .storage import check_owner_id
 from .storage.cookie import BROWSER, CookieStorage, ExtensionCookie
-from .storage.owner_id import check_owner_id
 
 _SALT: Final = b"flask_openrouter browser id v1"
 

@@ -45,16 +45,13 @@ class KeyCipher:
         sealed = VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, context)
         return _spell(sealed)
 
-    def decrypt(self, ciphertext: str, context: bytes) -> bytes | None:
-        """Return the plaintext, or None for anything that was not encrypted for this context."""
-        return self._open(ciphertext, context, self._ciphers)
+    def decrypt(
+        self, ciphertext: str, context: bytes, *, newest_only: bool = False
+    ) -> bytes | None:
+        """Return the plaintext, or None for anything that was not encrypted for this context.
 
-    def is_current(self, ciphertext: str, context: bytes) -> bool:
-        """Whether the newest key opens this ciphertext, so that it needs no re-encryption."""
-        return self._open(ciphertext, context, self._ciphers[:1]) is not None
-
-    @staticmethod
-    def _open(ciphertext: str, context: bytes, ciphers: tuple[AESGCM, ...]) -> bytes | None:
+        ``newest_only``: try the newest key only.
+        """
         try:
             sealed = base64.urlsafe_b64decode(ciphertext + "=" * (-len(ciphertext) % 4))
         except ValueError:
@@ -64,7 +61,7 @@ class KeyCipher:
             return None
         if len(sealed) < len(VERSION) + _NONCE_BYTES + _TAG_BYTES:
             return None
-        for cipher in ciphers:
+        for cipher in self._ciphers[:1] if newest_only else self._ciphers:
             try:
                 return cipher.decrypt(
                     sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], context
@@ -72,6 +69,10 @@ class KeyCipher:
             except InvalidTag:
                 continue
         return None
+
+    def is_current(self, ciphertext: str, context: bytes) -> bool:
+        """Whether the newest key opens this ciphertext, so that it needs no re-encryption."""
+        return self.decrypt(ciphertext, context, newest_only=True) is not None
 
 
 def _spell(sealed: bytes) -> str:

@@ -1,4 +1,7 @@
-"""SQLAlchemy engines for web workers: time-outs, reconnects, forks, and nothing of ours in logs."""
+"""SQLAlchemy engines for web workers, and the table of keys.
+
+The engines limit every wait, connect again, survive forks, and keep parameters out of logs.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
+from . import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Dialect, Engine
+    from sqlalchemy import URL, Dialect, Engine, Insert, Table
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -34,6 +38,9 @@ _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
     "mysqlconnector": {"connection_timeout": TIMEOUT},
     "pysqlite": {"timeout": TIMEOUT},
 }
+
+#: Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
+BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
 
 
 def require_sqlalchemy() -> None:
@@ -130,6 +137,47 @@ def check_engine(engine: object) -> Engine:
             " tests."
         )
     return engine
+
+
+def create_table(table_name: str) -> Table:
+    """Return the definition of the table of keys. The database is not touched."""
+    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
+
+    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
+    owner_type = (
+        String(MAX_LENGTH)
+        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
+        .with_variant(VARBINARY(MAX_LENGTH * 4), *BYTES_DIALECTS)
+    )
+    return Table(
+        table_name,
+        MetaData(),
+        Column("owner_id", owner_type, primary_key=True),
+        Column("ciphertext", Text, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("updated_at", DateTime(timezone=True), nullable=False),
+    )
+
+
+def create_upsert(table: Table, dialect_name: str) -> Insert | None:
+    """Return INSERT ... ON CONFLICT in this dialect, or None if we know of none."""
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+    if dialect_name in ("mysql", "mariadb"):
+        into = mysql.insert(table)
+        new = into.inserted
+        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
+    if dialect_name == "postgresql":
+        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
+    elif dialect_name == "sqlite":
+        upsert = sqlite.insert(table)
+    else:
+        return None
+    changes = {
+        "ciphertext": upsert.excluded.ciphertext,
+        "updated_at": upsert.excluded.updated_at,
+    }
+    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)
 
 
 def _create_engine(url: str | URL) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .owner_id import check_owner_id
+from . import check_owner_id
 
 __all__ = ["MemoryStorage"]
 

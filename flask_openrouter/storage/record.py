@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..client.credentials import is_api_key
 from ..secret import HoldsSecret
 
 #: The form of OpenRouter's keys today: 32 bytes, which need not be kept as 64 digits.
@@ -51,11 +52,7 @@ class KeyRecord(HoldsSecret):
 
     def _is_well_formed(self) -> bool:
         return (
-            isinstance(self.api_key, str)
-            and 8 <= len(self.api_key) <= 512
-            and self.api_key.isascii()
-            and self.api_key.isprintable()
-            and " " not in self.api_key
+            is_api_key(self.api_key)
             and isinstance(self.openrouter_user_id, str | None)
             and type(self.connected_at) is int
             and 0 <= self.connected_at <= _LATEST

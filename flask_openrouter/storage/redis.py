@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from ..errors import ConfigurationError
-from .owner_id import check_owner_id
+from . import check_owner_id
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster

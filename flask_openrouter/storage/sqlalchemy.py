@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .engine import OwnEngine, check_engine, require_sqlalchemy
-from .owner_id import check_owner_id
-from .table import BYTES_DIALECTS, create_table, create_upsert
+from . import check_owner_id
+from .engine import (
+    BYTES_DIALECTS,
+    OwnEngine,
+    check_engine,
+    create_table,
+    create_upsert,
+    require_sqlalchemy,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Insert, Table
@@ -166,7 +172,7 @@ class SQLAlchemyStorage:
         def read(connection: Connection, binding: _Binding) -> Sequence[str]:
             parameters = {"after": binding.encode(after)}
             owners = connection.execute(self._select_page, parameters).scalars()
-            return [binding.decode(owner) for owner in owners]
+            return [_decode(owner) for owner in owners]
 
         return self._run(read)
 
@@ -174,34 +180,28 @@ class SQLAlchemyStorage:
         def read(connection: Connection, binding: _Binding) -> tuple[int, str]:
             parameters = {"after": binding.encode(after)}
             count, last = connection.execute(self._count, parameters).one()
-            return count, binding.decode(last or "")
+            return count, _decode(last or "")
 
         return self._run(read)
 
-    def _run(self, work: Callable[[Connection, _Binding], Result]) -> Result:
-        from sqlalchemy.exc import DBAPIError
-
-        try:
-            return self._run_once(work)
-        except DBAPIError as exc:
-            # The first to meet a dead connection empties the pool; the second try opens a new one.
-            if not exc.connection_invalidated:
-                raise
-        return self._run_once(work)
-
-    def _run_once(self, work: Callable[[Connection, _Binding], Result]) -> Result:
+    def _run(
+        self, work: Callable[[Connection, _Binding], Result], *, is_retry: bool = False
+    ) -> Result:
         from sqlalchemy.exc import DBAPIError
 
         binding = self._bind()
-        if not binding.has_table:
-            self._create_table(binding)
         try:
+            if not binding.has_table:
+                self._create_table(binding)
             with binding.engine.connect() as connection:
                 return work(connection, binding)
-        except DBAPIError:
+        except DBAPIError as exc:
             # The table may have been dropped: look for it before the next statement.
             binding.has_table = False
-            raise
+            # The first to meet a dead connection empties the pool; the retry opens a new one.
+            if is_retry or not exc.connection_invalidated:
+                raise
+        return self._run(work, is_retry=True)
 
     def _bind(self) -> _Binding:
         # The app's function is asked each time: one storage may serve two apps with an engine each.
@@ -216,7 +216,9 @@ class SQLAlchemyStorage:
         if self._own_engine is None:
             engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
             engine.hide_parameters = True
-        return _Binding(source, engine, create_upsert(self.table, engine.dialect.name))
+        dialect_name = engine.dialect.name
+        encode: Callable[[str], str | bytes] = str.encode if dialect_name in BYTES_DIALECTS else str
+        return _Binding(source, engine, create_upsert(self.table, dialect_name), encode)
 
     def _create_table(self, binding: _Binding) -> None:
         from sqlalchemy import inspect
@@ -259,10 +261,10 @@ class _Binding:
     source: Engine
     engine: Engine
     upsert: Insert | None
+    #: Turns an owner id into what the column holds.
+    encode: Callable[[str], str | bytes]
     has_table: bool = False
 
-    def encode(self, owner_id: str) -> str | bytes:
-        return owner_id.encode() if self.engine.dialect.name in BYTES_DIALECTS else owner_id
 
-    def decode(self, owner_id: str | bytes) -> str:
-        return owner_id.decode() if isinstance(owner_id, bytes) else owner_id
+def _decode(owner_id: str | bytes) -> str:
+    return owner_id.decode() if isinstance(owner_id, bytes) else owner_id

@@ -10,10 +10,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from ..errors import KeyStorageError
-from . import KeyStorage
+from . import KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
-from .replacing import ReplacingStorage
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -54,7 +53,9 @@ class KeyVault:
     ) -> None:
         self.storage = storage
         self._cipher = cipher
-        self._base_url = base_url
+        purpose = getattr(storage, "purpose", "api_key")
+        #: The context of an owner's ciphertext.
+        self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
         self._clock = clock
 
@@ -97,7 +98,7 @@ class KeyVault:
         """Encrypt this owner's record with the newest key if it opens with a fallback only.
 
         A key that is saved or deleted meanwhile wins, if the back end is a
-        :class:`~flask_openrouter.storage.replacing.ReplacingStorage`. With any other, one that is
+        :class:`~flask_openrouter.storage.ReplacingStorage`. With any other, one that is
         saved or deleted between the last read and the write, about a round trip, is undone.
         """
         for _ in range(_MOST_TRIES):
@@ -154,6 +155,3 @@ class KeyVault:
             return False
         self.storage.set(owner_id, sealed)
         return True
-
-    def _context(self, owner_id: str) -> bytes:
-        return bound_to(getattr(self.storage, "purpose", "api_key"), self._base_url, owner_id)

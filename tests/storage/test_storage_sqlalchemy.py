@@ -20,9 +20,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 from wire import counting_proxy
 
-from flask_openrouter.storage.engine import create_storage_engine
+from flask_openrouter.storage.engine import create_storage_engine, create_upsert
 from flask_openrouter.storage.sqlalchemy import PAGE, STEP, SQLAlchemyStorage
-from flask_openrouter.storage.table import create_upsert
 
 
 @pytest.fixture
@@ -328,9 +327,8 @@ def test_database_without_upsert_leaves_the_later_entry_of_two(sqlite_url: str) 
 def test_mysql_gets_owners_as_bytes_and_returns_them_as_text(sqlite_url: str) -> None:
     """No MySQL server here: SQLite keeps bytes as well, under MySQL's name."""
     engine = create_engine(sqlite_url)
-    storage = SQLAlchemyStorage(engine)
-    storage.create_table()
     engine.dialect.name = "mssql"
+    storage = SQLAlchemyStorage(engine)
     storage.set("ö", "ciphertext")
     assert storage.get("ö") == "ciphertext"
     assert list(storage.owner_ids()) == ["ö"]

@@ -10,8 +10,7 @@ import pytest
 from servers import PostgreSQLServer, RedisServer
 
 from flask_openrouter.errors import ConfigurationError
-from flask_openrouter.storage import KeyStorage
-from flask_openrouter.storage.listing import ListableStorage
+from flask_openrouter.storage import KeyStorage, ListableStorage
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -112,7 +111,7 @@ def test_missing_package_names_the_extra(
 
 def test_drivers_are_imported_by_their_own_back_end_only() -> None:
     code = (
-        "import sys; from flask_openrouter.storage import listing, memory, redis, sqlalchemy, uri;"
+        "import sys; from flask_openrouter.storage import memory, redis, sqlalchemy, uri;"
         "uri.storage_from_uri('memory://', max_age=1);"
         "print([name for name in ('sqlalchemy', 'redis') if name in sys.modules])"
     )

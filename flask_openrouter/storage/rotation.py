@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from .errors import ConfigurationError, KeyStorageError
-from .storage.cookie import CookieStorage
-from .storage.listing import ListableStorage
-from .storage.vault import KeyVault, Outcome
+from ..errors import ConfigurationError, KeyStorageError
+from . import ListableStorage
+from .cookie import CookieStorage
+from .vault import KeyVault, Outcome
 
 Result = TypeVar("Result")
 
@@ -67,7 +67,7 @@ def _listable(vault: KeyVault) -> ListableStorage:
         raise ConfigurationError(
             f"{type(storage).__name__} does not list its owners. Give it the methods"
             " owner_ids(after) and count_owners() of"
-            " flask_openrouter.storage.listing.ListableStorage, or keep the older key among the"
+            " flask_openrouter.storage.ListableStorage, or keep the older key among the"
             " fallbacks until everybody has connected again."
         )
     return storage

@@ -74,7 +74,7 @@ class ReplacingStorage(KeyStorage, Protocol):
 
 
 def check_owner_id(owner_id: object) -> str:
-    """Return the owner id if every storage can keep it exactly.
+    """Return ``owner_id`` if every storage can keep it exactly.
 
     Raises ValueError unless it is a string of 1 to 255 characters, without NUL or lone surrogates:
     databases cut, refuse or alter the others, and an altered owner is another person.

@@ -88,10 +88,10 @@ class OwnEngine:
 def create_storage_engine(url: str | URL) -> Engine:
     """Return an engine for this URL, in autocommit, that connects on first use.
 
-    What the URL's query sets, such as ``?connect_timeout=2``, wins over our time-outs.
+    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs.
     Raises ConfigurationError for a malformed URL, an unknown dialect, a driver that is missing or
-    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password:
-    no error shows it, which is why none has a cause.
+    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password,
+    so no error shows it or has a cause.
     """
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -249,7 +249,7 @@ def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
 
     # Readers then never wait for a writer, not even for one that holds its lock for long.
     cursor = connection.cursor()
-    # Refused while somebody else writes, or does the same: the next connection tries again.
+    # Refused while another program writes or does the same. The next connection tries again.
     with suppress(OperationalError):
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()

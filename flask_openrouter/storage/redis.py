@@ -1,4 +1,4 @@
-"""Redis: entries that expire by themselves, shared by many machines."""
+"""A storage in Redis, whose entries expire by themselves."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class RedisStorage:
     ``max_age``: seconds after which an entry expires, counted from the last set.
 
     The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
-    be used. Every method raises ValueError for an owner id that no back end of ours takes, and the
-    errors of redis-py for the rest.
+    be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and the errors
+    of redis-py for the rest.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RedisStorage:
         if max_age < 1:
             raise ConfigurationError("max_age of RedisStorage must be 1 second or more.")
         self._is_own = isinstance(url_or_client, str)
-        # redis-py types every answer as "awaitable or not", so its types help nobody here.
+        # redis-py types every response as "awaitable or not", so its types are of no use here.
         self._client: Any = (
             _create_client(url_or_client) if isinstance(url_or_client, str) else url_or_client
         )
@@ -88,7 +88,7 @@ class RedisStorage:
         return bool(self._client.eval(_REPLACE, 1, key, ciphertext, new_ciphertext))
 
     def delete(self, owner_id: str) -> None:
-        """Forget this owner's ciphertext. No error if there is none."""
+        """Delete this owner's ciphertext. No error if there is none."""
         self._client.delete(self._key(owner_id))
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
@@ -115,7 +115,7 @@ class RedisStorage:
 
 
 def _text(answer: bytes | str) -> str:
-    # What is not UTF-8 was not written by us: it shall fail to decrypt, not to decode.
+    # Bytes that are not UTF-8 are not our ciphertext. They shall fail to decrypt, not to decode.
     return answer if isinstance(answer, str) else answer.decode(errors="replace")
 
 
@@ -134,7 +134,7 @@ def _create_client(url: str) -> Redis:
             'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
         )
     try:
-        # It notices by the process id that it was forked, and opens connections of its own.
+        # The pool checks the process id at each use, and opens new connections after a fork.
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
@@ -147,7 +147,7 @@ def _create_client(url: str) -> Redis:
             retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
             retry_on_error=[RedisConnectionError],
         )
-        # Not connected, only made: unknown options show now and not at the first visitor's login.
+        # Made, but not connected: unknown options fail now and not at the first visitor's login.
         pool.connection_class(**pool.connection_kwargs)
         return Redis(connection_pool=pool)
     except (RedisError, TypeError, ValueError):

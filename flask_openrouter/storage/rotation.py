@@ -1,4 +1,4 @@
-"""Re-encrypting what is stored with the newest key, so that older keys can be thrown away."""
+"""Re-encryption of all stored keys with the newest encryption key, so that older ones can go."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Rotation:
-    """A walk over every stored record. Repeating it, or a part of it, does no harm.
+    """A walk over every stored record. Repeating it or a part of it is harmless.
 
     Visitors connect and disconnect meanwhile: see :meth:`KeyVault.reencrypt`. Raises
     :class:`ConfigurationError` for a storage whose owners cannot be listed, or that is handed its
@@ -24,7 +24,7 @@ class Rotation:
     def __init__(self, vault: KeyVault) -> None:
         self._vault = vault
         self._storage = _listable(vault)
-        #: How many records ended how.
+        #: The number of records by outcome.
         self.counts: Final[dict[Outcome, int]] = dict.fromkeys(Outcome, 0)
 
     def count_owners(self) -> int:

@@ -1,4 +1,4 @@
-"""One table in any database that SQLAlchemy speaks to."""
+"""A storage in one table of any database that SQLAlchemy supports."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class SQLAlchemyStorage:
 
     ``url_or_engine``: a database URL; or the app's engine; or a function that returns it, such as
     ``lambda: db.engine`` with Flask-SQLAlchemy, whose engine needs an app context. An engine of the
-    app is used with connections of our own in autocommit: never its session or transaction.
+    app is used with separate connections in autocommit, never with its session or transaction.
 
     ``table_name``: two apps that share one database need different names.
 
     The table is created on first use if it is missing, or by :meth:`create_table`. For Alembic, add
     :attr:`table` to what it watches: ``target_metadata = [db.metadata, storage.table.metadata]``.
 
-    Each of get, set and delete is one statement in one round trip. As each may be repeated
-    harmlessly, it is tried once more when the connection turns out to be dead.
+    Each of get, set and delete is one statement in one round trip. Repeating one is
+    harmless, so it is tried once more when the connection turns out to be dead.
 
     The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when the
-    URL or engine cannot be used. Every method raises ValueError for an owner id that no back end of
-    ours takes, and the errors of SQLAlchemy for the rest.
+    URL or engine cannot be used. Every method raises ValueError for an owner id that
+    ``check_owner_id`` refuses, and the errors of SQLAlchemy for the rest.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class SQLAlchemyStorage:
         return self._run(change)
 
     def delete(self, owner_id: str) -> None:
-        """Forget this owner's ciphertext. No error if there is none."""
+        """Delete this owner's ciphertext. No error if there is none."""
         check_owner_id(owner_id)
 
         def remove(connection: Connection, binding: _Binding) -> None:
@@ -204,7 +204,7 @@ class SQLAlchemyStorage:
         return self._run(work, is_retry=True)
 
     def _bind(self) -> _Binding:
-        # The app's function is asked each time: one storage may serve two apps with an engine each.
+        # The app's function is called each time: one storage may serve two apps with an engine each.
         source = self._load_engine()
         binding = self._binding
         if binding is None or binding.source is not source:
@@ -250,7 +250,7 @@ class SQLAlchemyStorage:
         try:
             connection.execute(insert(self.table), row)
         except IntegrityError:
-            # Another thread has inserted this owner in between: ours is the later one.
+            # Another thread has inserted this owner in between. This entry is the later one.
             connection.execute(change, owner)
 
 

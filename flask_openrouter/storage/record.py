@@ -59,7 +59,7 @@ class KeyRecord(HoldsSecret):
         )
 
     def to_bytes(self) -> bytes:
-        """Return the record as few bytes, for encryption. In a cookie they travel with every request.
+        """Return the record as few bytes, for encryption: in a cookie every request carries them.
 
         A byte of flags, the time, the key, the account; a key of another form is preceded by its
         length.

@@ -47,8 +47,8 @@ class RedisStorage:
     ``max_age``: seconds after which an entry expires, counted from the last set.
 
     The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
-    be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and the errors
-    of redis-py for the rest.
+    be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and
+    the errors of redis-py for the rest.
     """
 
     def __init__(

@@ -204,7 +204,7 @@ class SQLAlchemyStorage:
         return self._run(work, is_retry=True)
 
     def _bind(self) -> _Binding:
-        # The app's function is called each time: one storage may serve two apps with an engine each.
+        # The app's function is called each time: one storage may serve two apps and their engines.
         source = self._load_engine()
         binding = self._binding
         if binding is None or binding.source is not source:

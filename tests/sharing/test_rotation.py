@@ -1,4 +1,4 @@
-"""``flask openrouter rotate``: older encryption keys can be thrown away, and nobody notices."""
+"""``flask openrouter rotate``: older encryption keys can be removed, and no visitor notices."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class TestSQLiteEngineOfTheApp(ClosingContract):
 
 
 class TestDatabaseWithoutUpsert(ClosingContract):
-    """A dialect that we do not know: the way round, UPDATE then INSERT, is as good."""
+    """A dialect that we do not know: UPDATE and then INSERT must do as well."""
 
     @pytest.fixture(autouse=True)
     def _engine(self, postgresql_url: str) -> Iterator[None]:
@@ -115,7 +115,7 @@ class TestRedisClientOfTheApp(ClosingContract):
 
 
 class Shelf:
-    """A storage as somebody else would write it: nothing of ours in it."""
+    """A storage as another project would write it, with nothing from this package."""
 
     def __init__(self) -> None:
         self.entries: dict[str, str] = {}

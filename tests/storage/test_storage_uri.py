@@ -1,4 +1,4 @@
-"""OPENROUTER_STORAGE_URI: which back end it names, and what its mistakes are told."""
+"""OPENROUTER_STORAGE_URI: the storage that it names, and the errors for mistakes in it."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from itertools import islice
 from time import perf_counter
 from typing import Final
 
-from flask_openrouter.rotation import Rotation
 from flask_openrouter.storage import KeyStorage
 from flask_openrouter.storage.cipher import KeyCipher
+from flask_openrouter.storage.rotation import Rotation
 from flask_openrouter.storage.vault import KeyVault, Outcome
 
 from .filling import BASE_URL, ENCRYPTION_KEY

@@ -14,8 +14,8 @@ from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
 from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
-from .rotation import Rotation
 from .storage.cookie import CookieStorage
+from .storage.rotation import Rotation
 from .storage.vault import Outcome
 from .web import get_services
 

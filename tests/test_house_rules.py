@@ -31,7 +31,7 @@ FLOORS = (
     {"client", "web", "problems"},
     {"config", "storage"},
     {"login"},
-    {"services", "connection", "rotation"},
+    {"services", "connection"},
     {"doctor"},
     {"pages"},
     {"guard"},

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Final
 
 from ..errors import KeyStorageError
+from ..storage import ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
-from ..storage.listing import ListableStorage
 from ..storage.memory import MemoryStorage
 from ..storage.record import KeyRecord
 from .case import Case

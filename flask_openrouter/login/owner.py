@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from itsdangerous import BadSignature, Signer
 
 from ..errors import KeyStorageError
+from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
-from ..storage.owner_id import check_owner_id
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
 
 if TYPE_CHECKING:

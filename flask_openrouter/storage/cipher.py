@@ -1,4 +1,4 @@
-"""Authenticated encryption of what is stored: AES-256-GCM, bound to a context."""
+"""Authenticated encryption of stored keys: AES-256-GCM, bound to a context."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TAG_BYTES: Final = 16
 
 
 class KeyCipher:
-    """Encrypts with the newest key and decrypts with all.
+    """Encrypts with the newest key and decrypts with all of them.
 
-    ``key_material``: secrets of at least 16 bytes, newest first. None of them is used as it is:
+    ``key_material``: secrets of at least 16 bytes, newest first. None of them is a key itself:
     each yields its own AES key by HKDF-SHA-256 (RFC 5869), so signing with ``SECRET_KEY`` and
     encrypting never share a key.
     """
@@ -45,26 +45,23 @@ class KeyCipher:
         sealed = VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, context)
         return _spell(sealed)
 
-    def decrypt(self, ciphertext: str, context: bytes) -> bytes | None:
-        """Return the plaintext, or None for anything that was not encrypted for this context."""
-        return self._open(ciphertext, context, self._ciphers)
+    def decrypt(
+        self, ciphertext: str, context: bytes, *, newest_only: bool = False
+    ) -> bytes | None:
+        """Return the plaintext, or None for anything that was not encrypted for this context.
 
-    def is_current(self, ciphertext: str, context: bytes) -> bool:
-        """Whether the newest key opens this ciphertext, so that it needs no re-encryption."""
-        return self._open(ciphertext, context, self._ciphers[:1]) is not None
-
-    @staticmethod
-    def _open(ciphertext: str, context: bytes, ciphers: tuple[AESGCM, ...]) -> bytes | None:
+        ``newest_only``: try the newest key only.
+        """
         try:
             sealed = base64.urlsafe_b64decode(ciphertext + "=" * (-len(ciphertext) % 4))
         except ValueError:
             return None
-        # Base64 has many spellings for the same bytes: only ours counts.
+        # Base64 has many spellings for the same bytes. Only the one that we write is accepted.
         if _spell(sealed) != ciphertext or sealed[:1] != VERSION:
             return None
         if len(sealed) < len(VERSION) + _NONCE_BYTES + _TAG_BYTES:
             return None
-        for cipher in ciphers:
+        for cipher in self._ciphers[:1] if newest_only else self._ciphers:
             try:
                 return cipher.decrypt(
                     sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], context
@@ -72,6 +69,10 @@ class KeyCipher:
             except InvalidTag:
                 continue
         return None
+
+    def is_current(self, ciphertext: str, context: bytes) -> bool:
+        """Whether the newest key opens this ciphertext, so that it needs no re-encryption."""
+        return self.decrypt(ciphertext, context, newest_only=True) is not None
 
 
 def _spell(sealed: bytes) -> str:
@@ -83,7 +84,6 @@ def _derive_key(material: bytes) -> bytes:
 
 
 def bound_to(purpose: str, base_url: str, owner_id: str) -> bytes:
-    """Return the context that ties a ciphertext to what it is for, to a provider, and to an
-    owner."""
-    # No NUL can move the borders: the purpose is ours, and the base URL is a checked address.
+    """Return the context that ties a ciphertext to a purpose, a provider and an owner."""
+    # No NUL can move the borders: the purpose is a constant, and the base URL has been checked.
     return "\0".join((purpose, base_url, owner_id)).encode(errors="replace")

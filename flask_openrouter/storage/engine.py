@@ -1,35 +1,36 @@
-"""SQLAlchemy engines for web workers: time-outs, reconnects, forks, and nothing of ours in logs."""
+"""SQLAlchemy engines for web workers, and the table of keys.
+
+The engines limit every wait, connect again, survive forks, and keep parameters out of logs.
+"""
 
 from __future__ import annotations
 
 import os
-import weakref
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
+from . import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Dialect, Engine
+    from sqlalchemy import URL, Dialect, Engine, Insert, Table
     from sqlalchemy.engine.interfaces import DBAPIConnection
-    from sqlalchemy.pool import ConnectionPoolEntry, Pool
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
 TIMEOUT: Final = 5
 #: Seconds after which a pooled connection is replaced: load balancers drop idle ones at 300 or so.
 RECYCLE: Final = 280
 
-# A server that vanishes without a word is noticed by TCP alone, after 15 minutes unless told.
-_LIBPQ: Final = {
-    "connect_timeout": TIMEOUT,
-    "tcp_user_timeout": TIMEOUT * 1000,
-    "options": f"-c statement_timeout={TIMEOUT * 1000}",
-}
+# A server that vanishes silently is noticed by TCP alone, by default after 15 minutes.
+_LIBPQ: Final = {"connect_timeout": TIMEOUT, "tcp_user_timeout": TIMEOUT * 1000}
 _MYSQL: Final = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
 _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
-    "psycopg": _LIBPQ,
+    # Poolers hand a prepared statement's connection to another client, which may have one of the
+    # same name: its DELETE would run as our SELECT.
+    "psycopg": {**_LIBPQ, "prepare_threshold": None},
     "psycopg2": _LIBPQ,
     "pg8000": {"timeout": TIMEOUT},
     "pymysql": _MYSQL,
@@ -37,6 +38,9 @@ _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
     "mysqlconnector": {"connection_timeout": TIMEOUT},
     "pysqlite": {"timeout": TIMEOUT},
 }
+
+#: Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
+BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
 
 
 def require_sqlalchemy() -> None:
@@ -54,13 +58,40 @@ def require_sqlalchemy() -> None:
         )
 
 
+class OwnEngine:
+    """The storage's own engine, with connections of its own in every process.
+
+    Two processes that share a connection get each other's answers. The process id is checked at
+    each use, because a server that forks in C, such as uWSGI, does not run Python's fork hooks.
+
+    The constructor raises what :func:`create_storage_engine` does.
+    """
+
+    def __init__(self, url: str | URL) -> None:
+        self._engine = create_storage_engine(url)
+        self._is_memory = _is_memory(self._engine.url)
+        self._pid = os.getpid()
+
+    def __call__(self) -> Engine:
+        """Return the engine, ready for use in this process."""
+        pid = os.getpid()
+        if pid != self._pid and not self._is_memory:
+            # The parent goes on using these connections, and collecting our copies closes some of
+            # them. Only what the interpreter itself refers to is collected after all the rest.
+            os.register_at_fork(after_in_child=partial(id, self._engine.pool))
+            self._engine.dispose(close=False)
+            # Last, so that no other thread uses an inherited connection. It may renew again.
+            self._pid = pid
+        return self._engine
+
+
 def create_storage_engine(url: str | URL) -> Engine:
     """Return an engine for this URL, in autocommit, that connects on first use.
 
-    What the URL's query sets, such as ``?connect_timeout=2``, wins over our time-outs.
+    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs.
     Raises ConfigurationError for a malformed URL, an unknown dialect, a driver that is missing or
-    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password:
-    no error shows it, which is why none has a cause.
+    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password,
+    so no error shows it or has a cause.
     """
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -108,6 +139,47 @@ def check_engine(engine: object) -> Engine:
     return engine
 
 
+def create_table(table_name: str) -> Table:
+    """Return the definition of the table of keys. The database is not touched."""
+    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
+
+    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
+    owner_type = (
+        String(MAX_LENGTH)
+        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
+        .with_variant(VARBINARY(MAX_LENGTH * 4), *BYTES_DIALECTS)
+    )
+    return Table(
+        table_name,
+        MetaData(),
+        Column("owner_id", owner_type, primary_key=True),
+        Column("ciphertext", Text, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False),
+        Column("updated_at", DateTime(timezone=True), nullable=False),
+    )
+
+
+def create_upsert(table: Table, dialect_name: str) -> Insert | None:
+    """Return INSERT ... ON CONFLICT in this dialect, or None if we know of none."""
+    from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+    if dialect_name in ("mysql", "mariadb"):
+        into = mysql.insert(table)
+        new = into.inserted
+        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
+    if dialect_name == "postgresql":
+        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
+    elif dialect_name == "sqlite":
+        upsert = sqlite.insert(table)
+    else:
+        return None
+    changes = {
+        "ciphertext": upsert.excluded.ciphertext,
+        "updated_at": upsert.excluded.updated_at,
+    }
+    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)
+
+
 def _create_engine(url: str | URL) -> Engine:
     from sqlalchemy import create_engine, event, make_url
     from sqlalchemy.pool import QueuePool
@@ -116,11 +188,15 @@ def _create_engine(url: str | URL) -> Engine:
     dialect = url.get_dialect()
     _check_dialect(dialect)
     is_sqlite = dialect.name == "sqlite"
-    is_memory = is_sqlite and _is_memory(url)
+    is_memory = _is_memory(url)
+    is_libpq = dialect.driver in ("psycopg", "psycopg2")
     if is_sqlite and not is_memory:
         _check_folder(url.database or "")
     defaults = _CONNECT_ARGS.get(dialect.driver, {})
     connect_args = {name: value for name, value in defaults.items() if name not in url.query}
+    if dialect.driver == "psycopg" and "prepare_threshold" in url.query:
+        # The driver takes a number only, and finds out at the first visitor.
+        connect_args["prepare_threshold"] = int(str(url.query["prepare_threshold"]))
     if is_memory:
         # The one connection is the database: it is handed from thread to thread, never replaced.
         connect_args["check_same_thread"] = False
@@ -140,8 +216,8 @@ def _create_engine(url: str | URL) -> Engine:
     engine.dialect.skip_autocommit_rollback = True
     if is_sqlite and not is_memory:
         event.listen(engine, "connect", _use_write_ahead_log)
-    if not is_memory:
-        _renew_after_fork(engine)
+    if is_libpq and "statement_timeout" not in str(url.query.get("options")):
+        event.listen(engine, "connect", _limit_statements)
     return engine
 
 
@@ -154,7 +230,9 @@ def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
 
 
 def _is_memory(url: URL) -> bool:
-    return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+    return url.get_backend_name() == "sqlite" and (
+        url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+    )
 
 
 def _check_folder(database: str) -> None:
@@ -171,21 +249,19 @@ def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) ->
 
     # Readers then never wait for a writer, not even for one that holds its lock for long.
     cursor = connection.cursor()
-    # Refused while somebody else writes, or does the same: the next connection tries again.
+    # Refused while another program writes or does the same. The next connection tries again.
     with suppress(OperationalError):
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
 
 
-def _renew_after_fork(engine: Engine) -> None:
-    if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
-        os.register_at_fork(after_in_child=partial(_renew, weakref.ref(engine), []))
-
-
-def _renew(reference: weakref.ref[Engine], inherited: list[Pool]) -> None:
-    engine = reference()
-    if engine is not None:
-        # The parent goes on using these connections. Holding on to our copies keeps the garbage
-        # collector from closing them under it.
-        inherited.append(engine.pool)
-        engine.dispose(close=False)
+def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:
+    # PgBouncer refuses the start-up parameter "options", and behind it a SET is wrong: it stays on
+    # a connection to the server that serves other clients next. A pooler answers the handshake with
+    # a process id of its own, so this condition holds for a connection that is ours alone.
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT set_config('statement_timeout', %s, false) WHERE pg_backend_pid() = %s",
+        (f"{TIMEOUT}s", connection.info.backend_pid),
+    )
+    cursor.close()

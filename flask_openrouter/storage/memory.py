@@ -1,10 +1,10 @@
-"""A dictionary: for tests, and for a single process that may forget everything when it ends."""
+"""A storage in a dictionary, for tests and for single processes that may lose it at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .owner_id import check_owner_id
+from . import check_owner_id
 
 __all__ = ["MemoryStorage"]
 
@@ -12,7 +12,7 @@ __all__ = ["MemoryStorage"]
 class MemoryStorage:
     """Keeps ciphertexts in this process only. Other workers do not see them; a restart loses them.
 
-    Every method raises ValueError for an owner id that no back end of ours takes.
+    Every method raises ValueError for an owner id that ``check_owner_id`` refuses.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class MemoryStorage:
         self._ciphertexts[check_owner_id(owner_id)] = ciphertext
 
     def delete(self, owner_id: str) -> None:
-        """Forget this owner's ciphertext. No error if there is none."""
+        """Delete this owner's ciphertext. No error if there is none."""
         self._ciphertexts.pop(check_owner_id(owner_id), None)
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is kept for one connected visitor."""
+"""The record of one connected visitor."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from ..client.credentials import is_api_key
 from ..secret import HoldsSecret
 
-#: The form of OpenRouter's keys today: 32 bytes, which need not be kept as 64 digits.
+#: The form of OpenRouter's keys today: 32 bytes, stored without their 64 hexadecimal digits.
 _USUAL_KEY: Final = re.compile(r"sk-or-v1-([0-9a-f]{64})")
-#: What the first byte of a record says: the key is a usual one; the account is known.
+#: Flags in the first byte of a record: the key has the usual form; the account is known.
 _IS_USUAL: Final = 1
 _HAS_USER: Final = 2
 _TIME_BYTES: Final = 5
@@ -51,18 +52,14 @@ class KeyRecord(HoldsSecret):
 
     def _is_well_formed(self) -> bool:
         return (
-            isinstance(self.api_key, str)
-            and 8 <= len(self.api_key) <= 512
-            and self.api_key.isascii()
-            and self.api_key.isprintable()
-            and " " not in self.api_key
+            is_api_key(self.api_key)
             and isinstance(self.openrouter_user_id, str | None)
             and type(self.connected_at) is int
             and 0 <= self.connected_at <= _LATEST
         )
 
     def to_bytes(self) -> bytes:
-        """Return the record as few bytes, for encryption: most travel with every request.
+        """Return the record as few bytes, for encryption: in a cookie every request carries them.
 
         A byte of flags, the time, the key, the account; a key of another form is preceded by its
         length.
@@ -101,6 +98,6 @@ class KeyRecord(HoldsSecret):
             )
         except ValueError:
             return None
-        # A usual key cannot be malformed, and most requests that read a record read such a one.
+        # A usual key cannot be malformed, so most requests skip the check.
         is_well_formed = record.connected_at <= _LATEST if is_usual else record._is_well_formed()
         return record if is_well_formed else None

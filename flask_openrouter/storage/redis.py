@@ -1,21 +1,18 @@
-"""Redis: entries that expire by themselves, shared by many machines."""
+"""A storage in Redis, whose entries expire by themselves."""
 
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import weakref
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from ..errors import ConfigurationError
-from .owner_id import check_owner_id
+from . import check_owner_id
 
 if TYPE_CHECKING:
-    from redis import ConnectionPool, Redis, RedisCluster
+    from redis import Redis, RedisCluster
 
 __all__ = ["RedisStorage"]
 
@@ -50,8 +47,8 @@ class RedisStorage:
     ``max_age``: seconds after which an entry expires, counted from the last set.
 
     The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
-    be used. Every method raises ValueError for an owner id that no back end of ours takes, and the
-    errors of redis-py for the rest.
+    be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and
+    the errors of redis-py for the rest.
     """
 
     def __init__(
@@ -64,7 +61,7 @@ class RedisStorage:
         if max_age < 1:
             raise ConfigurationError("max_age of RedisStorage must be 1 second or more.")
         self._is_own = isinstance(url_or_client, str)
-        # redis-py types every answer as "awaitable or not", so its types help nobody here.
+        # redis-py types every response as "awaitable or not", so its types are of no use here.
         self._client: Any = (
             _create_client(url_or_client) if isinstance(url_or_client, str) else url_or_client
         )
@@ -91,7 +88,7 @@ class RedisStorage:
         return bool(self._client.eval(_REPLACE, 1, key, ciphertext, new_ciphertext))
 
     def delete(self, owner_id: str) -> None:
-        """Forget this owner's ciphertext. No error if there is none."""
+        """Delete this owner's ciphertext. No error if there is none."""
         self._client.delete(self._key(owner_id))
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
@@ -118,7 +115,7 @@ class RedisStorage:
 
 
 def _text(answer: bytes | str) -> str:
-    # What is not UTF-8 was not written by us: it shall fail to decrypt, not to decode.
+    # Bytes that are not UTF-8 are not our ciphertext. They shall fail to decrypt, not to decode.
     return answer if isinstance(answer, str) else answer.decode(errors="replace")
 
 
@@ -137,8 +134,8 @@ def _create_client(url: str) -> Redis:
             'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
         )
     try:
-        create_pool = partial(
-            BlockingConnectionPool.from_url,
+        # The pool checks the process id at each use, and opens new connections after a fork.
+        pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MAX_CONNECTIONS,
             timeout=TIMEOUT,
@@ -150,12 +147,9 @@ def _create_client(url: str) -> Redis:
             retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
             retry_on_error=[RedisConnectionError],
         )
-        pool = create_pool()
-        # Not connected, only made: unknown options show now and not at the first visitor's login.
+        # Made, but not connected: unknown options fail now and not at the first visitor's login.
         pool.connection_class(**pool.connection_kwargs)
-        client = Redis(connection_pool=pool)
-        _renew_after_fork(client, create_pool)
-        return client
+        return Redis(connection_pool=pool)
     except (RedisError, TypeError, ValueError):
         # The URL may hold a password, and the cause may quote it.
         pass
@@ -163,21 +157,3 @@ def _create_client(url: str) -> Redis:
         "This is no Redis URL that redis-py takes. Write it as redis://user:password@host:6379/0"
         " (rediss:// for TLS), with special characters of the password percent-encoded."
     )
-
-
-def _renew_after_fork(client: Redis, create_pool: Callable[[], ConnectionPool]) -> None:
-    if hasattr(os, "register_at_fork"):  # pragma: no branch (Windows does not fork)
-        os.register_at_fork(after_in_child=partial(_renew, weakref.ref(client), create_pool, []))
-
-
-def _renew(
-    reference: weakref.ref[Redis],
-    create_pool: Callable[[], ConnectionPool],
-    inherited: list[ConnectionPool],
-) -> None:
-    client = reference()
-    if client is not None:
-        # As the engine does for databases: the parent goes on using these connections, and ours
-        # are not left to the garbage collector, which complains of open sockets.
-        inherited.append(client.connection_pool)
-        client.connection_pool = create_pool()

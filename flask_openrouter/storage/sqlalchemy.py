@@ -1,4 +1,4 @@
-"""One table in any database that SQLAlchemy speaks to."""
+"""A storage in one table of any database that SQLAlchemy supports."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .engine import check_engine, create_storage_engine, require_sqlalchemy
-from .owner_id import check_owner_id
-from .table import BYTES_DIALECTS, create_table, create_upsert
+from . import check_owner_id
+from .engine import (
+    BYTES_DIALECTS,
+    OwnEngine,
+    check_engine,
+    create_table,
+    create_upsert,
+    require_sqlalchemy,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, Insert, Table
@@ -28,19 +34,19 @@ class SQLAlchemyStorage:
 
     ``url_or_engine``: a database URL; or the app's engine; or a function that returns it, such as
     ``lambda: db.engine`` with Flask-SQLAlchemy, whose engine needs an app context. An engine of the
-    app is used with connections of our own in autocommit: never its session or transaction.
+    app is used with separate connections in autocommit, never with its session or transaction.
 
     ``table_name``: two apps that share one database need different names.
 
     The table is created on first use if it is missing, or by :meth:`create_table`. For Alembic, add
     :attr:`table` to what it watches: ``target_metadata = [db.metadata, storage.table.metadata]``.
 
-    Each of get, set and delete is one statement in one round trip. As each may be repeated
-    harmlessly, it is tried once more when the connection turns out to be dead.
+    Each of get, set and delete is one statement in one round trip. Repeating one is
+    harmless, so it is tried once more when the connection turns out to be dead.
 
     The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when the
-    URL or engine cannot be used. Every method raises ValueError for an owner id that no back end of
-    ours takes, and the errors of SQLAlchemy for the rest.
+    URL or engine cannot be used. Every method raises ValueError for an owner id that
+    ``check_owner_id`` refuses, and the errors of SQLAlchemy for the rest.
     """
 
     def __init__(
@@ -52,10 +58,10 @@ class SQLAlchemyStorage:
         require_sqlalchemy()
         from sqlalchemy import URL, bindparam, delete, func, select, update
 
-        self._own_engine: Engine | None = None
+        self._own_engine: OwnEngine | None = None
         if isinstance(url_or_engine, str | URL):
-            own_engine = self._own_engine = create_storage_engine(url_or_engine)
-            self._load_engine: Callable[[], Engine] = lambda: own_engine
+            self._own_engine = OwnEngine(url_or_engine)
+            self._load_engine: Callable[[], Engine] = self._own_engine
         elif callable(url_or_engine):
             self._load_engine = url_or_engine
         else:
@@ -125,7 +131,7 @@ class SQLAlchemyStorage:
         return self._run(change)
 
     def delete(self, owner_id: str) -> None:
-        """Forget this owner's ciphertext. No error if there is none."""
+        """Delete this owner's ciphertext. No error if there is none."""
         check_owner_id(owner_id)
 
         def remove(connection: Connection, binding: _Binding) -> None:
@@ -160,13 +166,13 @@ class SQLAlchemyStorage:
         """Close the pooled connections, unless the engine is the app's. They open again on use."""
         self._binding = None
         if self._own_engine is not None:
-            self._own_engine.dispose()
+            self._own_engine().dispose()
 
     def _read_page(self, after: str) -> Sequence[str]:
         def read(connection: Connection, binding: _Binding) -> Sequence[str]:
             parameters = {"after": binding.encode(after)}
             owners = connection.execute(self._select_page, parameters).scalars()
-            return [binding.decode(owner) for owner in owners]
+            return [_decode(owner) for owner in owners]
 
         return self._run(read)
 
@@ -174,37 +180,31 @@ class SQLAlchemyStorage:
         def read(connection: Connection, binding: _Binding) -> tuple[int, str]:
             parameters = {"after": binding.encode(after)}
             count, last = connection.execute(self._count, parameters).one()
-            return count, binding.decode(last or "")
+            return count, _decode(last or "")
 
         return self._run(read)
 
-    def _run(self, work: Callable[[Connection, _Binding], Result]) -> Result:
-        from sqlalchemy.exc import DBAPIError
-
-        try:
-            return self._run_once(work)
-        except DBAPIError as exc:
-            # The first to meet a dead connection empties the pool; the second try opens a new one.
-            if not exc.connection_invalidated:
-                raise
-        return self._run_once(work)
-
-    def _run_once(self, work: Callable[[Connection, _Binding], Result]) -> Result:
+    def _run(
+        self, work: Callable[[Connection, _Binding], Result], *, is_retry: bool = False
+    ) -> Result:
         from sqlalchemy.exc import DBAPIError
 
         binding = self._bind()
-        if not binding.has_table:
-            self._create_table(binding)
         try:
+            if not binding.has_table:
+                self._create_table(binding)
             with binding.engine.connect() as connection:
                 return work(connection, binding)
-        except DBAPIError:
+        except DBAPIError as exc:
             # The table may have been dropped: look for it before the next statement.
             binding.has_table = False
-            raise
+            # The first to meet a dead connection empties the pool; the retry opens a new one.
+            if is_retry or not exc.connection_invalidated:
+                raise
+        return self._run(work, is_retry=True)
 
     def _bind(self) -> _Binding:
-        # The app's function is asked each time: one storage may serve two apps with an engine each.
+        # The app's function is called each time: one storage may serve two apps and their engines.
         source = self._load_engine()
         binding = self._binding
         if binding is None or binding.source is not source:
@@ -213,10 +213,12 @@ class SQLAlchemyStorage:
 
     def _create_binding(self, source: Engine) -> _Binding:
         engine = source
-        if source is not self._own_engine:
+        if self._own_engine is None:
             engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
             engine.hide_parameters = True
-        return _Binding(source, engine, create_upsert(self.table, engine.dialect.name))
+        dialect_name = engine.dialect.name
+        encode: Callable[[str], str | bytes] = str.encode if dialect_name in BYTES_DIALECTS else str
+        return _Binding(source, engine, create_upsert(self.table, dialect_name), encode)
 
     def _create_table(self, binding: _Binding) -> None:
         from sqlalchemy import inspect
@@ -248,7 +250,7 @@ class SQLAlchemyStorage:
         try:
             connection.execute(insert(self.table), row)
         except IntegrityError:
-            # Another thread has inserted this owner in between: ours is the later one.
+            # Another thread has inserted this owner in between. This entry is the later one.
             connection.execute(change, owner)
 
 
@@ -259,10 +261,10 @@ class _Binding:
     source: Engine
     engine: Engine
     upsert: Insert | None
+    #: Turns an owner id into what the column holds.
+    encode: Callable[[str], str | bytes]
     has_table: bool = False
 
-    def encode(self, owner_id: str) -> str | bytes:
-        return owner_id.encode() if self.engine.dialect.name in BYTES_DIALECTS else owner_id
 
-    def decode(self, owner_id: str | bytes) -> str:
-        return owner_id.decode() if isinstance(owner_id, bytes) else owner_id
+def _decode(owner_id: str | bytes) -> str:
+    return owner_id.decode() if isinstance(owner_id, bytes) else owner_id

@@ -1,4 +1,4 @@
-"""From one setting to a back end."""
+"""The storage that the setting OPENROUTER_STORAGE_URI names."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SETTING: Final = "OPENROUTER_STORAGE_URI"
 
 
 def storage_from_uri(uri: str, *, max_age: int) -> KeyStorage:
-    """Return the back end that a URI names; it connects on first use.
+    """Return the storage that a URI names. It connects on first use.
 
     ``memory://``; ``redis://`` and ``rediss://``; everything else is a database URL of SQLAlchemy.
-    ``max_age``: seconds an entry is kept by back ends that can let it expire (Redis).
+    ``max_age``: seconds until an entry expires, in storages that can do so (Redis).
     Raises ConfigurationError, naming the setting and the remedy but never the URI's password.
     """
     try:

@@ -1,4 +1,4 @@
-"""The one door to stored keys: encrypts above any back end and binds each key to its owner."""
+"""Access to stored keys: encryption above any storage, with each key bound to its owner."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from functools import partial
 from typing import Final, TypeVar
 
 from ..errors import KeyStorageError
-from . import KeyStorage
+from . import KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
-from .replacing import ReplacingStorage
 
 logger: Final = logging.getLogger("flask_openrouter")
 
 Result = TypeVar("Result")
 
-#: How often a key may be replaced while it is re-encrypted. More is a back end that never replaces.
+#: How often a key may change while it is re-encrypted. More means that the storage never replaces.
 _MOST_TRIES: Final = 10
 
 
 class Outcome(Enum):
-    """What became of one record in a rotation."""
+    """The outcome of one record in a rotation."""
 
     ROTATED = "rotated"
     CURRENT = "already current"
@@ -33,14 +32,14 @@ class Outcome(Enum):
 
 
 class KeyVault:
-    """Loads, saves and forgets the keys of owners.
+    """Loads, saves and deletes the keys of owners.
 
-    ``cipher``: None hands records to the back end in the clear, for secrets managers.
+    ``cipher``: None passes records to the storage in the clear, for secrets managers.
     ``base_url``: keys of another provider or emulator do not open.
-    ``max_age``: seconds after which a record counts as gone, or None.
+    ``max_age``: seconds after which a record counts as deleted, or None.
     ``clock``: returns Unix time in seconds.
 
-    Every method raises :class:`KeyStorageError` when the back end fails.
+    Every method raises :class:`KeyStorageError` when the storage fails.
     """
 
     def __init__(
@@ -54,17 +53,19 @@ class KeyVault:
     ) -> None:
         self.storage = storage
         self._cipher = cipher
-        self._base_url = base_url
+        purpose = getattr(storage, "purpose", "api_key")
+        #: The context of an owner's ciphertext.
+        self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
         self._clock = clock
 
     @property
     def is_encrypting(self) -> bool:
-        """Whether the back end sees ciphertext only."""
+        """Whether the storage sees ciphertext only."""
         return self._cipher is not None
 
     def load(self, owner_id: str) -> KeyRecord | None:
-        """Return the record of this owner, or None. What does not open is None, and is kept."""
+        """Return the record of this owner, or None. A record that does not open is not deleted."""
         stored = self._run("Reading", lambda: self.storage.get(owner_id))
         if stored is None:
             return None
@@ -76,8 +77,8 @@ class KeyVault:
         return record
 
     def save(self, owner_id: str, record: KeyRecord) -> None:
-        """Store the record, and read it back: only what can be read counts as stored."""
-        # Sealed inside, so that no frame above the back end holds a record in the clear.
+        """Store the record and read it back. It counts as stored only if it can be read."""
+        # Sealed inside, so that no frame above the storage holds a record in the clear.
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
         if self.load(owner_id) != record:
             raise KeyStorageError("The storage did not give back the key that was saved.")
@@ -89,15 +90,15 @@ class KeyVault:
     def probe(self, owner_id: str) -> bool:
         """Return whether anything is stored for this owner, readable or not.
 
-        One cheap read, which notices a storage that is down before a code is spent.
+        One cheap read, which detects a storage that is down before a code is spent.
         """
         return self._run("Reading", lambda: self.storage.get(owner_id)) is not None
 
     def reencrypt(self, owner_id: str) -> Outcome:
         """Encrypt this owner's record with the newest key if it opens with a fallback only.
 
-        A key that is saved or deleted meanwhile wins, if the back end is a
-        :class:`~flask_openrouter.storage.replacing.ReplacingStorage`. With any other, one that is
+        A key that is saved or deleted meanwhile wins, if the storage is a
+        :class:`~flask_openrouter.storage.ReplacingStorage`. With any other, one that is
         saved or deleted between the last read and the write, about a round trip, is undone.
         """
         for _ in range(_MOST_TRIES):
@@ -121,7 +122,7 @@ class KeyVault:
             failure = exc
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
         if self._cipher is None:
-            # The back end's frames hold the record in the clear: they go no further.
+            # The storage's frames hold the record in the clear, so they are dropped here.
             failure = None
         raise KeyStorageError(message) from failure
 
@@ -139,7 +140,7 @@ class KeyVault:
         return None if plaintext is None else KeyRecord.from_bytes(plaintext)
 
     def _reseal(self, stored: object, owner_id: str) -> str | None:
-        # Here, so that no frame above the back end holds a record in the clear.
+        # Here, so that no frame above the storage holds a record in the clear.
         record = self._open(stored, owner_id)
         if record is None or not isinstance(stored, str):
             return None
@@ -154,6 +155,3 @@ class KeyVault:
             return False
         self.storage.set(owner_id, sealed)
         return True
-
-    def _context(self, owner_id: str) -> bytes:
-        return bound_to(getattr(self.storage, "purpose", "api_key"), self._base_url, owner_id)

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from ..storage import KeyStorage
-from ..storage.listing import ListableStorage
-from ..storage.replacing import ReplacingStorage
+from ..storage import KeyStorage, ListableStorage, ReplacingStorage
 
 _THREADS: Final = 8
 
@@ -39,7 +37,7 @@ class KeyStorageContract:
                 return MyStorage("https://vault.example")
 
     The data may outlive a test, because each test uses its own owners. A storage with the methods
-    of :class:`~flask_openrouter.storage.listing.ListableStorage` must keep that contract, too.
+    of :class:`~flask_openrouter.storage.ListableStorage` must keep that contract, too.
     """
 
     def make_storage(self) -> KeyStorage:

@@ -103,7 +103,7 @@ def test_the_newest_key_encrypts_and_all_decrypt() -> None:
 
 
 def test_another_version_is_not_read() -> None:
-    """Even if whoever wrote it held the key."""
+    """Even if the writer held the key."""
     key = HKDF(SHA256(), length=32, salt=None, info=b"flask_openrouter key v1").derive(MATERIAL)
     nonce = bytes(12)
     body = nonce + AESGCM(key).encrypt(nonce, b"plaintext", b"context")

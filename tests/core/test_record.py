@@ -85,7 +85,7 @@ def test_what_is_read_is_well_formed(fields: dict[str, Any]) -> None:
     ],
 )
 def test_a_key_that_is_none_is_nothing(api_key: Any) -> None:
-    """Not even when somebody stored it: a line break would end in a header (R82)."""
+    """A malformed key may have been stored: its line break would end in a header (R82)."""
     fields = {"api_key": api_key, "user_id": None, "connected_at": 1}
     assert KeyRecord.from_json(json.dumps(fields)) is None
 

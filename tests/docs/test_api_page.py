@@ -68,6 +68,7 @@ def public() -> dict[str, Any]:
         client,
         emulator,
         testing,
+        storage,
         *(
             importlib.import_module(module.name)
             for module in pkgutil.iter_modules(storage.__path__, "flask_openrouter.storage.")

@@ -22,8 +22,7 @@ from visitor import Visitor, fingerprint
 
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage import KeyStorage
-from flask_openrouter.storage.listing import ListableStorage
+from flask_openrouter.storage import KeyStorage, ListableStorage
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.testing import KeyStorageContract
 

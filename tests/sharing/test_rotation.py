@@ -1,4 +1,4 @@
-"""``flask openrouter rotate``: older encryption keys can be thrown away, and nobody notices."""
+"""``flask openrouter rotate``: older encryption keys can be removed, and no visitor notices."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from flask import Flask
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage import KeyStorage, ReplacingStorage
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
-from flask_openrouter.storage.replacing import ReplacingStorage
 
 SECRET_KEY = secrets.token_hex()
 RECORD = KeyRecord("sk-or-v1-canary-canary-canary", "user_1", 1_800_000_000)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
+from servers import (
+    PgBouncerServer,
+    PostgreSQLServer,
+    RedisServer,
+    running_pgbouncer,
+    running_postgresql,
+    running_redis,
+)
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +38,19 @@ def postgresql(_postgresql: PostgreSQLServer) -> PostgreSQLServer:
 def postgresql_url(postgresql: PostgreSQLServer) -> str:
     """The SQLAlchemy URL of an empty PostgreSQL database."""
     return postgresql.create_database()
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pgbouncer(
+    postgresql: PostgreSQLServer, request: pytest.FixtureRequest
+) -> Iterator[PgBouncerServer]:
+    """PgBouncer in front of the PostgreSQL server, in each of its modes that apps use.
+
+    In transaction mode two connections to the server serve all clients, so they are mixed at once.
+    """
+    size = 2 if request.param == "transaction" else 20
+    with running_pgbouncer(postgresql, pool_mode=request.param, size=size) as server:
+        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from servers import RedisServer
+from servers import PgBouncerServer, RedisServer
 from sqlalchemy import create_engine
 
 from flask_openrouter.storage import KeyStorage
@@ -66,7 +66,7 @@ class TestSQLiteEngineOfTheApp(ClosingContract):
 
 
 class TestDatabaseWithoutUpsert(ClosingContract):
-    """A dialect that we do not know: the way round, UPDATE then INSERT, is as good."""
+    """A dialect that we do not know: UPDATE and then INSERT must do as well."""
 
     @pytest.fixture(autouse=True)
     def _engine(self, postgresql_url: str) -> Iterator[None]:
@@ -81,6 +81,12 @@ class TestPostgreSQL(ClosingContract):
     @pytest.fixture(autouse=True)
     def _url(self, postgresql_url: str) -> None:
         self.create = lambda: SQLAlchemyStorage(postgresql_url)
+
+
+class TestPostgreSQLBehindPgBouncer(ClosingContract):
+    @pytest.fixture(autouse=True)
+    def _url(self, pgbouncer: PgBouncerServer, postgresql_url: str) -> None:
+        self.create = lambda: SQLAlchemyStorage(pgbouncer.through(postgresql_url))
 
 
 class TestPostgreSQLEngineOfTheApp(ClosingContract):
@@ -109,7 +115,7 @@ class TestRedisClientOfTheApp(ClosingContract):
 
 
 class Shelf:
-    """A storage as somebody else would write it: nothing of ours in it."""
+    """A storage as another project would write it, with nothing from this package."""
 
     def __init__(self) -> None:
         self.entries: dict[str, str] = {}

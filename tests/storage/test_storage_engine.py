@@ -27,6 +27,7 @@ def test_postgresql_waits_are_bounded(postgresql_url: str) -> None:
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         parameters = driver_connection.info.get_parameters()
+        assert driver_connection.prepare_threshold is None
     engine.dispose()
     assert parameters["connect_timeout"] == "5"
     assert parameters["tcp_user_timeout"] == "5000"
@@ -47,6 +48,23 @@ def test_what_the_url_sets_wins(postgresql_url: str) -> None:
     assert storage.get("owner") is None
     storage.close()
     migration.dispose()
+
+
+def test_time_limit_holds_whatever_other_options_the_url_sets(postgresql_url: str) -> None:
+    engine = create_storage_engine(f"{postgresql_url}?options=-c%20work_mem%3D1MB")
+    with engine.connect() as connection:
+        assert connection.execute(text("SHOW work_mem")).scalar() == "1MB"
+        assert connection.execute(text("SHOW statement_timeout")).scalar() == "5s"
+    engine.dispose()
+
+
+def test_statements_are_prepared_if_the_url_says_so(postgresql_url: str) -> None:
+    engine = create_storage_engine(f"{postgresql_url}?prepare_threshold=7")
+    with engine.connect() as connection:
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        assert driver_connection.prepare_threshold == 7
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage import KeyStorage, check_owner_id
 from flask_openrouter.storage.memory import MemoryStorage
-from flask_openrouter.storage.owner_id import check_owner_id
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import gc
-import os
-import subprocess
-import sys
 import weakref
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
-import redis
 from servers import PostgreSQLServer, RedisServer
-from sqlalchemy import Engine, text
+from sqlalchemy import text
+from storage_worker import output_of, run_worker, start_worker
+from uwsgi_workers import uwsgi, visit
 
-from flask_openrouter.storage import redis as redis_storage
-from flask_openrouter.storage.engine import _renew, create_storage_engine
+from flask_openrouter.storage.engine import OwnEngine
 from flask_openrouter.storage.uri import storage_from_uri
 
 BACK_ENDS = ["sqlite", "postgresql", "redis"]
@@ -32,29 +29,6 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return str(request.getfixturevalue("postgresql_url"))
     server: RedisServer = request.getfixturevalue("redis_server")
     return server.url
-
-
-def start_worker(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Run code in a Python of its own, with ``storage``, and warnings as errors."""
-    prelude = (
-        "import os, sys\n"
-        "from flask_openrouter.storage.uri import storage_from_uri\n"
-        "storage = storage_from_uri(sys.argv[1], max_age=60)\n"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", prelude + code, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-
-def run_worker(code: str, *arguments: str) -> str:
-    with start_worker(code, *arguments) as worker:
-        output, _ = worker.communicate(timeout=60)
-        assert worker.returncode == 0, output
-        return output
 
 
 @pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
@@ -84,9 +58,7 @@ def test_workers_that_start_together_all_store(uri: str) -> None:
     )
     workers = [start_worker(code, uri, str(number)) for number in range(4)]
     for worker in workers:
-        with worker:
-            output, _ = worker.communicate(timeout=60)
-            assert worker.returncode == 0, output
+        output_of(worker)
     storage = storage_from_uri(uri, max_age=60)
     assert storage.count_owners() == 80  # type: ignore[attr-defined]
     storage.close()  # type: ignore[attr-defined]
@@ -114,61 +86,87 @@ def test_fork_after_the_first_use_shares_no_connection(uri: str) -> None:
     assert run_worker(FORK, uri) == ""
 
 
-@pytest.fixture
-def engine(postgresql_url: str) -> Iterator[Engine]:
-    engine = create_storage_engine(postgresql_url)
-    yield engine
-    engine.dispose()
+FORK_IN_C = """
+import ctypes, traceback
+
+def work(name):
+    for number in range(500):
+        storage.set(name, f"{name} {number}")
+        assert storage.get(name) == f"{name} {number}"
+    assert storage.get("owner") == "before the fork"
+
+storage.set("owner", "before the fork")
+children = []
+for number in range(2):
+    # The C library's fork: Python's hooks after a fork are not run.
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        status = 1
+        try:
+            work(f"child {number}")
+            storage.close()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    children.append(child)
+work("parent")
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+work("parent again, when the children have closed everything")
+storage.close()
+"""
+
+
+@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
+def test_fork_of_which_python_knows_nothing_shares_no_connection(uri: str) -> None:
+    """As uWSGI does without lazy-apps."""
+    assert run_worker(FORK_IN_C, uri) == ""
+
+
+@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
+def test_uwsgi_workers_give_every_visitor_their_own_row(uri: str) -> None:
+    """The app has used its storage when uWSGI forks it, which runs no hook of Python's."""
+    owners = [f"owner {number}" for number in range(150)]
+    with uwsgi(3, uri) as port, ThreadPoolExecutor(12) as pool:
+        stored = list(pool.map(partial(visit, port, method="POST"), owners))
+        seen = list(pool.map(partial(visit, port), owners * 2))
+    assert [found for found, _ in stored + seen] == [f"ciphertext of {o}" for o in owners * 3]
+    assert len({worker for _, worker in stored + seen}) > 1
 
 
 def test_child_takes_new_connections_and_leaves_the_old_ones_open(
-    engine: Engine, postgresql: PostgreSQLServer
+    postgresql: PostgreSQLServer, postgresql_url: str
 ) -> None:
+    engine = OwnEngine(postgresql_url)
+
     def server_process() -> int:
-        with engine.connect() as connection:
+        with engine().connect() as connection:
             return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
 
-    before, pool = server_process(), engine.pool
-    kept: list[object] = []
-    _renew(weakref.ref(engine), kept)  # type: ignore[arg-type]
+    before = server_process()
+    inherited = weakref.ref(engine().pool)
+    # A fork copies the parent's memory, and this with it.
+    engine._pid += 1
     after = server_process()
+    assert after == server_process() != before
+    engine().dispose()
     gc.collect()
     living = {row[0] for row in postgresql.execute("SELECT pid FROM pg_stat_activity")}
-    assert before != after
-    assert {before, after} <= living
-    assert kept == [pool]
+    assert before in living
+    pool = inherited()
+    assert pool is not None
     pool.dispose()
 
 
-def test_child_takes_new_connections_to_redis_too(redis_server: RedisServer) -> None:
-    client = redis.Redis.from_url(redis_server.url)
-    before, pool = client.client_id(), client.connection_pool
-    kept: list[redis.ConnectionPool] = []
-    create_pool = partial(redis.ConnectionPool.from_url, redis_server.url)
-    redis_storage._renew(weakref.ref(client), create_pool, kept)
-    after = client.client_id()
-    gc.collect()
-    living = {int(entry["id"]) for entry in client.client_list()}
-    assert before != after
-    assert {before, after} <= living
-    assert kept == [pool]
-    client.close()
-    pool.disconnect()
-
-
-def test_client_that_is_gone_needs_no_renewal() -> None:
-    kept: list[redis.ConnectionPool] = []
-    reference = weakref.ref(redis.Redis())
-    gc.collect()
-    assert reference() is None
-    redis_storage._renew(reference, redis.ConnectionPool, kept)
-    assert kept == []
-
-
-def test_engine_that_is_gone_needs_no_renewal() -> None:
-    kept: list[object] = []
-    reference = weakref.ref(create_storage_engine("sqlite://"))
-    gc.collect()
-    assert reference() is None
-    _renew(reference, kept)  # type: ignore[arg-type]
-    assert kept == []
+def test_database_in_memory_is_copied_by_a_fork() -> None:
+    output = run_worker(
+        "storage.set('owner', 'before')\n"
+        "if child := os.fork():\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "assert storage.get('owner') == 'before'\n"
+        "storage.set('owner', 'after')\n"
+        "storage.close()\n",
+        "sqlite://",
+    )
+    assert output == ""

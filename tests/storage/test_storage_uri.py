@@ -1,4 +1,4 @@
-"""OPENROUTER_STORAGE_URI: which back end it names, and what its mistakes are told."""
+"""OPENROUTER_STORAGE_URI: the storage that it names, and the errors for mistakes in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from servers import PostgreSQLServer, RedisServer
 
 from flask_openrouter.errors import ConfigurationError
-from flask_openrouter.storage import KeyStorage
-from flask_openrouter.storage.listing import ListableStorage
+from flask_openrouter.storage import KeyStorage, ListableStorage
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -69,6 +68,8 @@ WRONG = {
     "postgres://user:CANARY@host/db": r"postgresql\+psycopg",
     "postgresql+nosuch://user:CANARY@host/db": r"'postgresql\+nosuch'",
     "postgresql+psycopg://user:CANARY@host:port/db": "percent-encoded",
+    "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=x": "does not take",
+    "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=1&prepare_threshold=2": "not take",
     "postgresql+psycopg2://user:CANARY@host/db": "cannot be imported .*psycopg2.* Install it",
     "postgresql+asyncpg://user:CANARY@host/db": "'asyncpg' is asynchronous",
     "sqlite://keys.db": "three slashes",
@@ -110,7 +111,7 @@ def test_missing_package_names_the_extra(
 
 def test_drivers_are_imported_by_their_own_back_end_only() -> None:
     code = (
-        "import sys; from flask_openrouter.storage import listing, memory, redis, sqlalchemy, uri;"
+        "import sys; from flask_openrouter.storage import memory, redis, sqlalchemy, uri;"
         "uri.storage_from_uri('memory://', max_age=1);"
         "print([name for name in ('sqlalchemy', 'redis') if name in sys.modules])"
     )

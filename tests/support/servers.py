@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis servers on free loopback ports, to be killed and started again.
+"""Real PostgreSQL, PgBouncer and Redis servers on free loopback ports, to be killed and restarted.
 
 ::
 
@@ -217,6 +217,56 @@ class PostgreSQLServer(Server):
         return False
 
 
+class PgBouncerServer(Server):
+    """PgBouncer in front of every database of a PostgreSQL server, for the same account.
+
+    ``pool_mode``: ``session`` or ``transaction``. ``size``: connections to the server per database.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        program: str,
+        behind: PostgreSQLServer,
+        *,
+        pool_mode: str,
+        size: int,
+        account: str | None = None,
+    ) -> None:
+        super().__init__(folder, account=account)
+        self._program = program
+        self._behind = behind
+        accounts = folder / "accounts"
+        accounts.write_text(f'"tester" "{behind.password}"', encoding="utf-8")
+        self._settings = folder / "pgbouncer.ini"
+        self._settings.write_text(
+            f"""
+            [databases]
+            * = host=127.0.0.1 port={behind.port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {self.port}
+            unix_socket_dir =
+            auth_type = scram-sha-256
+            auth_file = {accounts}
+            pool_mode = {pool_mode}
+            default_pool_size = {size}
+            """
+        )
+
+    def through(self, url: str) -> str:
+        """Return the URL of a database of the PostgreSQL server, as it is reached through here."""
+        return url.replace(f":{self._behind.port}/", f":{self.port}/")
+
+    def command(self) -> list[str]:
+        return [self._program, str(self._settings)]
+
+    def is_ready(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5):
+            return True
+        return False
+
+
 class RedisServer(Server):
     """Redis without persistence, unless ``options`` say otherwise."""
 
@@ -262,6 +312,26 @@ def running_postgresql() -> Iterator[PostgreSQLServer]:
     with _folder(account) as folder:
         server = PostgreSQLServer(folder, programs, account=account)
         server.initialize()
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def running_pgbouncer(
+    behind: PostgreSQLServer, *, pool_mode: str, size: int
+) -> Iterator[PgBouncerServer]:
+    """Start a new PgBouncer and end it afterwards. Skips (in CI: fails) without one."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        require("pgbouncer", "neither on PATH nor in /usr/sbin")
+    account = None if os.getuid() else "postgres"
+    with _folder(account) as folder:
+        server = PgBouncerServer(
+            folder, program, behind, pool_mode=pool_mode, size=size, account=account
+        )
         try:
             server.start()
             yield server

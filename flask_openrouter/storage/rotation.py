@@ -1,20 +1,20 @@
-"""Re-encrypting what is stored with the newest key, so that older keys can be thrown away."""
+"""Re-encryption of all stored keys with the newest encryption key, so that older ones can go."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from .errors import ConfigurationError, KeyStorageError
-from .storage.cookie import CookieStorage
-from .storage.listing import ListableStorage
-from .storage.vault import KeyVault, Outcome
+from ..errors import ConfigurationError, KeyStorageError
+from . import ListableStorage
+from .cookie import CookieStorage
+from .vault import KeyVault, Outcome
 
 Result = TypeVar("Result")
 
 
 class Rotation:
-    """A walk over every stored record. Repeating it, or a part of it, does no harm.
+    """A walk over every stored record. Repeating it or a part of it is harmless.
 
     Visitors connect and disconnect meanwhile: see :meth:`KeyVault.reencrypt`. Raises
     :class:`ConfigurationError` for a storage whose owners cannot be listed, or that is handed its
@@ -24,7 +24,7 @@ class Rotation:
     def __init__(self, vault: KeyVault) -> None:
         self._vault = vault
         self._storage = _listable(vault)
-        #: How many records ended how.
+        #: The number of records by outcome.
         self.counts: Final[dict[Outcome, int]] = dict.fromkeys(Outcome, 0)
 
     def count_owners(self) -> int:
@@ -67,7 +67,7 @@ def _listable(vault: KeyVault) -> ListableStorage:
         raise ConfigurationError(
             f"{type(storage).__name__} does not list its owners. Give it the methods"
             " owner_ids(after) and count_owners() of"
-            " flask_openrouter.storage.listing.ListableStorage, or keep the older key among the"
+            " flask_openrouter.storage.ListableStorage, or keep the older key among the"
             " fallbacks until everybody has connected again."
         )
     return storage

@@ -15,10 +15,10 @@ from werkzeug.utils import cached_property
 from .client.attribution import attribution_headers
 from .client.credentials import hash_of_key
 from .errors import KeyRejectedError, NotConnectedError
-from .signals import key_disconnected, send
+from .signals import key_disconnected
 from .storage.cookie import CookieStorage
 from .storage.record import KeyRecord
-from .web import EXTENSION_KEY, can_change_response, request_state, this_app
+from .web import EXTENSION_KEY, can_change_response, request_state, send_signal, this_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +198,7 @@ class Connection:
             get_connection()._empty(key_hash)
         if key_hash is not None:
             logger.info("A key was forgotten (%s).", reason)
-            send(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
+            send_signal(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
 
     def _empty(self, key_hash: str | None) -> None:
         # What is cached: nothing is stored any more, and a session would still have the key.

@@ -6,16 +6,9 @@ and goes no further. No signal ever carries a key, a code or a code_verifier.
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from blinker import Namespace
-
-if TYPE_CHECKING:
-    from blinker import NamedSignal
-    from flask import Flask
-
-logger: Final = logging.getLogger("flask_openrouter")
 
 _namespace = Namespace()
 
@@ -29,12 +22,3 @@ key_disconnected: Final = _namespace.signal("openrouter-key-disconnected")
 
 #: A login ended without a key. ``reason``: the code of the error page (str).
 login_failed: Final = _namespace.signal("openrouter-login-failed")
-
-
-def send(signal: NamedSignal, app: Flask, **payload: object) -> None:
-    """Send a signal from this app. What a receiver raises is logged and goes no further."""
-    for receiver in signal.receivers_for(app):
-        try:
-            app.ensure_sync(receiver)(app, **payload)
-        except Exception:
-            logger.exception("A receiver of the signal %s failed.", signal.name)

@@ -6,6 +6,7 @@ than most of what a guarded request does. So the code here works with the object
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from itertools import repeat
@@ -26,9 +27,12 @@ from werkzeug.local import LocalProxy
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
+    from blinker import NamedSignal
 
     from .connection import Connection
     from .services import Services
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 Header = tuple[str, str]
 
@@ -50,6 +54,15 @@ this_request: Final[Callable[[], Request]] = cast(LocalProxy[Request], request).
 def call_app_function(function: Callable[[], Any]) -> Any:
     """Call a function of the app, which may be ``async def``."""
     return this_app().ensure_sync(function)()
+
+
+def send_signal(signal: NamedSignal, app: Flask, **payload: object) -> None:
+    """Send a signal from this app. What a receiver raises is logged and goes no further."""
+    for receiver in signal.receivers_for(app):
+        try:
+            app.ensure_sync(receiver)(app, **payload)
+        except Exception:
+            logger.exception("A receiver of the signal %s failed.", signal.name)
 
 
 def get_services() -> Services:
@@ -82,11 +95,16 @@ class RequestState:
         "cookies",
         "has_begun_response",
         "hides_connection",
+        "is_https",
         "services",
     )
 
     def __init__(self, exchange: SimpleNamespace | None) -> None:
         self.services: Services = get_services()
+        # Behind a proxy that ends TLS, the app may know about https from its settings only.
+        self.is_https: bool = this_request().is_secure or bool(
+            this_app().config["SESSION_COOKIE_SECURE"]
+        )
         #: The visitor's connection, once it was asked for.
         self.connection: Connection | None = None
         #: Whether the rest of this request sees a visitor who is not connected.
@@ -106,7 +124,8 @@ class RequestState:
         """Send this value with the response; ``""`` deletes the cookie."""
         self.cookies[cookie] = value
         self.browser_id = ""
-        self._new_cookies[cookie.name] = cookie.dump(value)
+        name, line = cookie.dump(value, is_https=self.is_https)
+        self._new_cookies[name] = line
         self._finish_before_hooks()
 
     def forbid_sharing(self, *, no_store: bool) -> None:
@@ -231,19 +250,15 @@ class ExtensionCookie:
         self._is_always_secure = is_secure
         self._name = f"openrouter{suffix}"
 
-    @property
-    def name(self) -> str:
-        """The name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
-        return f"__Host-{self._name}" if self._is_secure() else self._name
-
     def read(self) -> str | None:
         """Return the value that this request has set, or else the one that the browser sent."""
         try:
-            values = request_state().cookies
+            state = request_state()
         except RuntimeError:
             return None
+        values = state.cookies
         if self not in values:
-            name, sent = self.name, this_request().cookies
+            name, sent = self.name(is_https=state.is_https), this_request().cookies
             # Not get(), with which Werkzeug builds an exception for a name that is missing.
             values[self] = sent[name] if name in sent else ""  # noqa: SIM401
         return values[self] or None
@@ -252,27 +267,25 @@ class ExtensionCookie:
         """Send this value with the response; ``""`` deletes the cookie."""
         request_state().set_cookie(self, value)
 
-    def dump(self, value: str) -> str:
-        """Return the ``Set-Cookie`` line for this value."""
-        return dump_cookie(
-            self.name,
+    def name(self, *, is_https: bool) -> str:
+        """Return the name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
+        return f"__Host-{self._name}" if self._is_always_secure or is_https else self._name
+
+    def dump(self, value: str, *, is_https: bool) -> tuple[str, str]:
+        """Return the name and the ``Set-Cookie`` line for this value."""
+        name = self.name(is_https=is_https)
+        line = dump_cookie(
+            name,
             value,
             max_age=self._max_age if value else 0,
             # Every current browser obeys Max-Age. Expires would only add bytes.
             sync_expires=False,
             max_size=this_app().config["MAX_COOKIE_SIZE"],
-            secure=self._is_secure(),
+            secure=self._is_always_secure or is_https,
             httponly=True,
             samesite="Lax",
         )
-
-    def _is_secure(self) -> bool:
-        # Behind a proxy that ends TLS, the app may know about https from its settings only.
-        return (
-            self._is_always_secure
-            or this_request().is_secure
-            or bool(this_app().config["SESSION_COOKIE_SECURE"])
-        )
+        return name, line
 
 
 def with_cookie(vary: list[str]) -> str:

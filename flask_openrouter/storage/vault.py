@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from ..errors import KeyStorageError
 from . import KeyStorage, ReplacingStorage
@@ -16,6 +16,7 @@ from .record import KeyRecord
 
 logger: Final = logging.getLogger("flask_openrouter")
 
+P = ParamSpec("P")
 Result = TypeVar("Result")
 
 #: How often a key may change while it is re-encrypted. More means that the storage never replaces.
@@ -66,7 +67,7 @@ class KeyVault:
 
     def load(self, owner_id: str) -> KeyRecord | None:
         """Return the record of this owner, or None. A record that does not open is not deleted."""
-        stored = self._run("Reading", lambda: self.storage.get(owner_id))
+        stored = self._run("Reading", self.storage.get, owner_id)
         if stored is None:
             return None
         record = self._open(stored, owner_id)
@@ -85,14 +86,14 @@ class KeyVault:
 
     def forget(self, owner_id: str) -> None:
         """Delete what is stored for this owner. No error if there is nothing."""
-        self._run("Deleting", lambda: self.storage.delete(owner_id))
+        self._run("Deleting", self.storage.delete, owner_id)
 
     def probe(self, owner_id: str) -> bool:
         """Return whether anything is stored for this owner, readable or not.
 
         One cheap read, which detects a storage that is down before a code is spent.
         """
-        return self._run("Reading", lambda: self.storage.get(owner_id)) is not None
+        return self._run("Reading", self.storage.get, owner_id) is not None
 
     def reencrypt(self, owner_id: str) -> Outcome:
         """Encrypt this owner's record with the newest key if it opens with a fallback only.
@@ -102,7 +103,7 @@ class KeyVault:
         saved or deleted between the last read and the write, about a round trip, is undone.
         """
         for _ in range(_MOST_TRIES):
-            stored = self._run("Reading", lambda: self.storage.get(owner_id))
+            stored = self._run("Reading", self.storage.get, owner_id)
             if stored is None:
                 return Outcome.GONE
             sealed = self._reseal(stored, owner_id)
@@ -110,14 +111,16 @@ class KeyVault:
                 return Outcome.UNREADABLE
             if sealed == stored:
                 return Outcome.CURRENT
-            if self._run("Saving", partial(self._replace, owner_id, stored, sealed)):
+            if self._run("Saving", self._replace, owner_id, stored, sealed):
                 return Outcome.ROTATED
         raise KeyStorageError("The key changed again and again while it was to be re-encrypted.")
 
-    def _run(self, action: str, operation: Callable[[], Result]) -> Result:
+    def _run(
+        self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
         failure: Exception | None = None
         try:
-            return operation()
+            return operation(*args, **kwargs)
         except Exception as exc:
             failure = exc
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."

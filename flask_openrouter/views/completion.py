@@ -16,9 +16,9 @@ from ..pages.responses import see_other, show_problem
 from ..pages.urls import checked_next, landing_url
 from ..problems import PROBLEMS, Problem, problem_of_login
 from ..services import Services
-from ..signals import key_connected, login_failed, send
+from ..signals import key_connected, login_failed
 from ..storage.record import KeyRecord
-from ..web import request_state, this_app
+from ..web import request_state, send_signal, this_app
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -82,7 +82,7 @@ def store_key(
     if previous.owner_id not in (None, owner_id):
         _forget_previous(services, previous.owner_id)
     logger.info("A key was connected.")
-    send(
+    send_signal(
         key_connected,
         this_app(),
         owner_id=owner_id,
@@ -103,7 +103,7 @@ def fail_login(problem: Problem, next_url: str | None, error: OpenRouterError) -
 
     ``error``: the cause, for the log.
     """
-    send(login_failed, this_app(), reason=problem.code)
+    send_signal(login_failed, this_app(), reason=problem.code)
     return show_problem(problem, next_url=next_url, error=error)
 
 

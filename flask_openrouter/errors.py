@@ -25,7 +25,8 @@
         ├── PayloadTooLargeError     413
         ├── UnprocessableError       422
         ├── RateLimitError           429
-        └── ServerError              5xx
+        ├── ServerError              5xx
+        └── ProviderError            any of these, relayed from the provider of a model
 
 No message, argument or attribute of any of them ever holds a key, a code, a code_verifier or an
 encryption key.
@@ -241,3 +242,24 @@ class ServerError(APIError):
 
     summary = "OpenRouter has trouble"
     is_retryable = True
+
+
+class ProviderError(APIError):
+    """Any error status that OpenRouter relays from the provider of a model.
+
+    The error's ``metadata`` names the provider. Such an error says nothing about the visitor's key
+    or credit, not even a 401 or 402. ``is_retryable`` is true for 408, 409, 429 and 5xx.
+    """
+
+    summary = "The provider of the model refused the request"
+
+    def __init__(
+        self,
+        status: int,
+        upstream_message: str = "",
+        *,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(status, upstream_message, request_id=request_id, retry_after=retry_after)
+        self.is_retryable = status in (408, 409, 429) or status >= 500

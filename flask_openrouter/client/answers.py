@@ -29,6 +29,7 @@ from ..errors import (
     OpenRouterError,
     OutOfCreditError,
     PayloadTooLargeError,
+    ProviderError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
@@ -57,6 +58,9 @@ _ERRORS: dict[int, type[APIError]] = {
     422: UnprocessableError,
     429: RateLimitError,
 }
+#: Members of ``metadata`` that tell an error relayed from the provider of a model (OpenRouter's API
+#: reference, "Errors"). In an error of OpenRouter's own they are absent, null or empty.
+_OF_A_PROVIDER = ("provider_name", "provider_code", "provider_error_code", "raw")
 #: OpenRouter's words for a key whose own budget is spent, which it answers as 403. Observed: "Key
 #: limit exceeded. Manage it using https://openrouter.ai/keys".
 _LIMIT_SPENT = re.compile(
@@ -154,17 +158,27 @@ def error_from(
     error = _error_object(body)
     message = error.get("message")
     text = clean_message(message if isinstance(message, str) else "", secrets)
-    cls = (meanings or {}).get(status) or _ERRORS.get(status)
-    if cls is None:
-        cls = ServerError if status >= 500 else APIError
-    if cls is ForbiddenError and is_limit_spent(error):
-        cls = OutOfCreditError
+    cls = (meanings or {}).get(status) or _kind_of(status, error)
     return cls(
         status,
         text,
         request_id=_request_id(headers, secrets),
         retry_after=parse_retry_after(headers.get("retry-after")),
     )
+
+
+def _kind_of(status: int, error: Mapping[str, Any]) -> type[APIError]:
+    metadata = error.get("metadata")
+    if not isinstance(metadata, Mapping):
+        metadata = {}
+    if status == 403 and metadata.get("reasons"):
+        # Moderation. Its metadata names a provider, too, and its message may quote the visitor.
+        return ForbiddenError
+    if any(metadata.get(name) for name in _OF_A_PROVIDER):
+        return ProviderError
+    if status == 403 and is_limit_spent(error):
+        return OutOfCreditError
+    return _ERRORS.get(status) or (ServerError if status >= 500 else APIError)
 
 
 def about_key(result: Result, api_key: str) -> Result:

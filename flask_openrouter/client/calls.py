@@ -13,7 +13,6 @@ from ..errors import (
     APIError,
     CodeRefusedError,
     InvalidAnswerError,
-    ServerError,
     TransportError,
     TransportTimeoutError,
 )
@@ -132,10 +131,11 @@ def _pause(result: object, retry: int) -> float | None:
     """Return the seconds to wait before a retry, or None if one would be no use."""
     if isinstance(result, TransportTimeoutError):
         return None
-    if not isinstance(result, ServerError | TransportError):
+    is_5xx = isinstance(result, APIError) and result.status >= 500
+    if not (is_5xx or isinstance(result, TransportError)):
         return None
     pause = _BACK_OFF_SECONDS * float(2**retry) * random.uniform(0.5, 1.5)
-    if isinstance(result, ServerError) and result.retry_after is not None:
+    if isinstance(result, APIError) and result.retry_after is not None:
         return max(pause, result.retry_after)
     return pause
 

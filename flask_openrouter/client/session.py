@@ -58,7 +58,8 @@ class APISession(HoldsSecret, requests.Session):
 
     Every answer is returned as it is, except these, which are raised:
 
-    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once.
+    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once. A 401 or
+        402 that OpenRouter relays from the provider of a model is returned instead.
     :raises OutOfCreditError: 402, or 403 because the key's limit is spent; the key is fine.
     :raises TransportError: no answer; also a ``requests.ConnectionError`` or ``requests.Timeout``.
     :raises InvalidAnswerError: an answer that is not well-formed HTTP.
@@ -174,7 +175,7 @@ def _error_in(response: requests.Response) -> OpenRouterError | None:
     )
     if isinstance(error, KeyRejectedError | OutOfCreditError):
         return about_key(error, api_key)
-    # Another 403 is for the caller to read, so what was read of it is put back.
+    # Another 403, or a model provider's 401 or 402: for the caller to read, so it is put back.
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),
         headers=raw.headers,

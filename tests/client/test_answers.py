@@ -23,6 +23,7 @@ from flask_openrouter.client.answers import (
 from flask_openrouter.errors import (
     APIError,
     BadRequestError,
+    CodeRefusedError,
     ConflictError,
     ForbiddenError,
     InvalidAnswerError,
@@ -31,6 +32,7 @@ from flask_openrouter.errors import (
     NotFoundError,
     OutOfCreditError,
     PayloadTooLargeError,
+    ProviderError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
@@ -117,6 +119,72 @@ def test_403_for_a_spent_limit_is_out_of_credit(body):
 )
 def test_another_403_is_forbidden(body):
     assert type(error_from(403, {}, body)) is ForbiddenError
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"raw": "invalid x-api-key", "provider_name": "Anthropic"},
+        {"provider_name": "Venice", "is_byok": False},
+        {"provider_code": "insufficient_quota"},
+        {"provider_code": 401},
+        {"provider_error_code": "insufficient_quota"},
+        {"raw": "invalid x-api-key"},
+        {"raw": {"error": "invalid x-api-key"}},
+        {"raw": "nothing left", "provider_name": None},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_an_error_that_names_a_provider_is_the_providers(status, metadata):
+    error = error_from(status, {}, error_body("Provider returned error", metadata=metadata))
+    assert type(error) is ProviderError
+    assert (error.status, error.upstream_message) == (status, "Provider returned error")
+    assert not error.is_retryable
+
+
+@pytest.mark.parametrize(("status", "is_retryable"), [(400, False), (429, True), (502, True)])
+def test_a_providers_trouble_is_retryable_as_openrouters_is(status, is_retryable):
+    error = error_from(status, {}, error_body("Busy", metadata={"provider_name": "Venice"}))
+    assert type(error) is ProviderError
+    assert error.is_retryable is is_retryable
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {},
+        {"provider_name": None},
+        {"provider_name": "", "provider_code": "", "raw": ""},
+        {"provider_name": None, "provider_code": None, "raw": None},
+        ["provider_name"],
+        "provider_name",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(("status", "kind"), [(401, KeyRejectedError), (402, OutOfCreditError)])
+def test_an_error_that_names_no_provider_is_openrouters(status, kind, metadata):
+    assert type(error_from(status, {}, error_body("No", metadata=metadata))) is kind
+
+
+@pytest.mark.parametrize("provider", [{}, {"provider_name": "OpenAI"}, {"raw": "flagged"}])
+def test_moderation_is_decided_before_the_provider_and_the_credit(provider):
+    """OpenRouter names the moderated provider, and its message may quote the visitor."""
+    metadata = {"reasons": ["violence"], "flagged_input": "My credit limit was reached", **provider}
+    body = error_body("Flagged: my credit limit was reached", metadata=metadata)
+    assert type(error_from(403, {}, body)) is ForbiddenError
+
+
+def test_a_403_without_reasons_that_names_a_provider_is_the_providers():
+    body = error_body("Key limit exceeded", metadata={"reasons": [], "provider_name": "OpenAI"})
+    assert type(error_from(403, {}, body)) is ProviderError
+
+
+def test_a_call_that_gives_a_status_a_meaning_of_its_own_keeps_it():
+    body = error_body("No", metadata={"raw": "invalid code"})
+    error = error_from(400, {}, body, meanings={400: CodeRefusedError})
+    assert type(error) is CodeRefusedError
 
 
 @pytest.mark.parametrize(

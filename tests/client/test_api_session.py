@@ -219,6 +219,27 @@ def test_f44_out_of_credit_keeps_the_key(status, body):
 
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_providers_refusal_is_returned_whole(status, stream, compressed):
+    """OpenRouter relays it. It says nothing about the visitor's key or credit."""
+    calls = []
+    metadata = {"raw": "invalid x-api-key", "provider_name": "Anthropic"}
+    body = json.dumps(error("Provider returned error", metadata=metadata)).encode()
+    headers = {"X-A": "b"} | ({"Content-Encoding": "gzip"} if compressed else {})
+    act = answer(status, gzip.compress(body) if compressed else body, headers)
+    with MisbehavingProvider(act) as provider:
+        session = session_for(provider, on_rejected=lambda: calls.append(1))
+        for _ in range(2):
+            reply = session.post("chat/completions", json={}, stream=stream)
+            assert (reply.status_code, reply.headers["x-a"]) == (status, "b")
+            assert reply.json()["error"]["metadata"] == metadata
+        assert provider.connections == 1
+    assert calls == []
+    assert "authorization" not in reply.request.headers
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
 def test_another_403_is_returned_whole(stream, compressed):
     body = json.dumps(error("Your input was flagged")).encode()
     headers = {"X-A": "b"} | ({"Content-Encoding": "gzip"} if compressed else {})

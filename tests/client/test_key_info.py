@@ -12,6 +12,7 @@ from flask_openrouter.errors import (
     ForbiddenError,
     InvalidAnswerError,
     KeyRejectedError,
+    ProviderError,
     RateLimitError,
     ServerError,
     TransportError,
@@ -150,6 +151,25 @@ def test_f43_a_refusal_is_not_tried_again(status, error_class):
         assert len(provider.requests) == 1
     assert caught.value.upstream_message == "User not found."
     assert naps == []
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_providers_refusal_relayed_by_a_gateway_is_not_about_the_key(status):
+    metadata = {"raw": "invalid x-api-key", "provider_name": "Anthropic"}
+    body = {"error": {"message": "Provider returned error", "metadata": metadata}}
+    with MisbehavingProvider(answer(status, body)) as provider:
+        with pytest.raises(ProviderError) as caught:
+            OpenRouterClient(provider.url).get_key_info(KEY)
+        assert len(provider.requests) == 1
+    assert caught.value.status == status
+
+
+def test_a_providers_5xx_is_tried_again():
+    naps = Naps()
+    body = {"error": {"message": "Down", "metadata": {"provider_name": "Venice"}}}
+    with MisbehavingProvider([answer(502, body), GOOD]) as provider:
+        assert OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY).limit == 100
+    assert len(naps) == 1
 
 
 def test_redirect_is_not_followed_nor_tried_again():

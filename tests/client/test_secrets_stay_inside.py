@@ -65,12 +65,12 @@ def frames_shown_by_a_reporter(error):
     return [(frame.filename, frame.locals) for frame in shown.stack if frame.filename != __file__]
 
 
-def echo(status):
-    """Return an act that repeats in its error message whatever it was sent."""
+def echo(status, member="headers"):
+    """Return an act that repeats in its error whatever it was sent; ``raw`` is a provider's."""
 
     def act(connection):
         sent = f"{connection.request.headers.get('authorization')} {connection.request.body!r}"
-        body = {"error": {"message": sent, "metadata": {"raw": sent}}}
+        body = {"error": {"message": sent, "metadata": {member: sent}}}
         connection.send(http_answer(status, body, {"X-Request-Id": sent.split()[1]}))
 
     return act
@@ -94,6 +94,8 @@ FAULTS = {
     "402 that echoes": echo(402),
     "403 that echoes": echo(403),
     "500 that echoes": echo(500),
+    "provider's 401 that echoes": echo(401, "raw"),
+    "provider's 402 that echoes": echo(402, "raw"),
 }
 #: What a session does not leave to the view that uses it.
 SESSION_FAULTS = {

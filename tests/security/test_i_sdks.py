@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import openai
+import openrouter
 import pytest
 from certificates import CertificateAuthority
 from flask import Flask
@@ -30,7 +31,7 @@ from misbehaving import (
 )
 from visitor import Visitor
 
-from flask_openrouter import current_openrouter
+from flask_openrouter import current_openrouter, errors
 from flask_openrouter.errors import ConfigurationError, KeyRejectedError, OutOfCreditError
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
@@ -148,9 +149,8 @@ def test_r75_not_even_on_request(connected: Any, status: int) -> None:
     with MisbehavingProvider(GOOD) as other:
         with connected(redirect_to(other.url, status)) as (connection, _):
             client = connection.openai(max_retries=0)
-            options = {"follow_redirects": True}
             with pytest.raises(openai.APIStatusError):
-                client.post("/models", cast_to=object, options=options)
+                client.post("/models", cast_to=object, options={"follow_redirects": True})
             client.close()
         assert other.connections == 0
 
@@ -271,8 +271,7 @@ def test_r78_helpers_wait_as_long_as_the_session(connected: Any) -> None:
 
 
 def everything_of(error: BaseException) -> str:
-    """Return what an error reporter shows of an exception, except this file's frames, and more:
-    its attributes, and what headers they have."""
+    """Return what an error reporter shows of ``error`` (not this file's frames), and headers."""
     texts, waiting, seen = [], [error], set()
     while waiting:
         one = waiting.pop()
@@ -304,9 +303,12 @@ def echo(status: int) -> Act:
     return act
 
 
+RELAYED = {"code": 401, "message": "Refused", "metadata": {"provider_name": "Anthropic"}}
 TROUBLE = {
     "401": answer(401, {"error": {"code": 401, "message": "User not found."}}),
     "402": answer(402, {"error": {"code": 402, "message": "Insufficient credits"}}),
+    "provider 401": answer(401, {"error": RELAYED}),
+    "provider 402": answer(402, {"error": {**RELAYED, "code": 402}}),
     "limit": answer(403, {"error": {"code": 403, "message": "Key limit exceeded"}}),
     "500": answer(500, {"error": {"code": 500, "message": "Trouble"}}),
     "418": answer(418, {"error": {"code": 418, "message": "No"}}),
@@ -348,6 +350,17 @@ def test_r99_a_dead_key_is_forgotten_by_every_way(connected: Any, ask: Ask) -> N
         with pytest.raises(KeyRejectedError):
             ask(connection)
         assert not connection
+
+
+@every_way
+def test_a_providers_refusal_is_the_packages_own_error(connected: Any, ask: Ask) -> None:
+    own_errors = (openai.APIStatusError, openrouter.errors.OpenRouterError)
+    with connected(TROUBLE["provider 402"], TROUBLE["provider 401"]) as (connection, _):
+        for _ in range(2):
+            with pytest.raises(own_errors, match="Refused") as caught:
+                ask(connection)
+            assert not isinstance(caught.value, errors.OpenRouterError)
+        assert connection
 
 
 def test_r64_an_http_client_of_the_app_leaves_no_key_in_our_errors(connected: Any) -> None:

@@ -19,10 +19,10 @@ from flask import session
 from flask.sessions import SecureCookieSessionInterface
 
 from .callbacks import call
+from .client.credentials import Unpicklable
 from .client.pkce import create_code_verifier
 from .current import this_app
 from .errors import StateMismatchError
-from .secret import HoldsSecret
 from .services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -47,7 +47,7 @@ _BINDING_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationRequest(HoldsSecret):
+class AuthorizationRequest(Unpicklable):
     """One login under way (RFC 6749 §4.1.1)."""
 
     state: str = field(repr=False)

@@ -9,16 +9,15 @@ from urllib.parse import parse_qsl
 from flask import request
 from werkzeug.datastructures import MultiDict
 
-from .client.credentials import is_code
+from .client.credentials import Unpicklable, is_code
 from .errors import StateMismatchError
-from .secret import HoldsSecret
 
 #: A callback's query holds a state and a code; more than this, in bytes, is no callback.
 _MAX_QUERY: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Callback(HoldsSecret):
+class Callback(Unpicklable):
     """A well-formed callback. ``code`` is None when the visitor declined."""
 
     state: str = field(repr=False)

@@ -178,11 +178,12 @@ class KeyRejectedError(APIError):
 class OutOfCreditError(APIError):
     """402, or 403 with a spent key limit: the account or the key has no credit left.
 
-    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit.
+    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit,
+    at the OpenRouter that responded; at openrouter.ai for an error that a view of the app raises.
     """
 
     summary = "The OpenRouter account or key is out of credit"
-    settings_url = "https://openrouter.ai/settings/credits"
+    settings_url: str = "https://openrouter.ai/settings/credits"
 
 
 class ForbiddenError(APIError):

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .authorization import digest
-from .client.credentials import hash_of_key
-from .secret import HoldsSecret
+from .client.credentials import Unpicklable, hash_of_key
 from .services import Services
 from .storage.cipher import bound_to
 from .storage.cookie import BROWSER
@@ -22,7 +21,7 @@ MAX_AGE: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Parked(HoldsSecret):
+class Parked(Unpicklable):
     """A record that waits, and the owner it was to be stored for."""
 
     owner_id: str

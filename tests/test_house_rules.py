@@ -37,7 +37,6 @@ FLOORS = {
     "current": 1,
     "storage": 1,
     "errors": 0,
-    "secret": 0,
     "signals": 0,
 }
 ASIDE = {"emulator", "testing", "pytest_plugin"}
@@ -341,7 +340,7 @@ def _undocumented(name: str, path: Path) -> Iterator[str]:
 
 def _bases_elsewhere(node: ast.ClassDef) -> set[str]:
     bases = {ast.unparse(base).partition("[")[0] for base in node.bases}
-    return bases - {"Protocol", "Exception", "KeyStorage", "HoldsSecret"} - set(vars(errors))
+    return bases - {"Protocol", "Exception", "KeyStorage", "Unpicklable"} - set(vars(errors))
 
 
 def _is_documented(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:

@@ -25,9 +25,8 @@ from . import pkce
 from .attribution import attribution_headers
 from .authorization import build_auth_code_request, build_authorization_url
 from .base_url import OPENROUTER, normalize_base_url
-from .credentials import MALFORMED_KEY, is_api_key
+from .credentials import MALFORMED_KEY, hides_frames, is_api_key
 from .environment import Environment
-from .outcome import outcome_of
 
 if TYPE_CHECKING:
     from .models import AuthCode, IssuedKey, KeyInfo
@@ -86,6 +85,8 @@ class OpenRouterClient:
     create_code_verifier: Final = staticmethod(pkce.create_code_verifier)
     create_code_challenge: Final = staticmethod(pkce.create_code_challenge)
 
+    # A plain challenge is the code_verifier.
+    @hides_frames
     def authorization_url(
         self,
         callback_url: str | None = None,
@@ -109,8 +110,7 @@ class OpenRouterClient:
             page has no dependable ``state`` of its own.
         :raises ValueError: if an argument breaks these rules.
         """
-        result = outcome_of(
-            build_authorization_url,
+        return build_authorization_url(
             self.base_url,
             callback_url,
             code_challenge,
@@ -119,12 +119,8 @@ class OpenRouterClient:
             key_label=key_label,
             state=state,
         )
-        # An error raised here must not carry them in its frame: a plain challenge is the verifier.
-        del callback_url, code_challenge, code_challenge_method, state
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def exchange_code(
         self,
         code: str,
@@ -145,14 +141,11 @@ class OpenRouterClient:
         """
         from . import calls
 
-        result = calls.exchange_code(
+        return calls.exchange_code(
             self._transport, self._timeout, code, code_verifier, code_challenge_method
         )
-        del code, code_verifier, code_challenge_method
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def create_auth_code(
         self,
         api_key: str,
@@ -182,8 +175,7 @@ class OpenRouterClient:
         """
         from . import calls
 
-        body = outcome_of(
-            build_auth_code_request,
+        body = build_auth_code_request(
             callback_url,
             code_challenge,
             code_challenge_method,
@@ -193,18 +185,11 @@ class OpenRouterClient:
             usage_limit_type=usage_limit_type,
             workspace_id=workspace_id,
         )
-        result = (
-            body
-            if isinstance(body, BaseException)
-            else calls.create_auth_code(
-                self._transport, self._timeout, self._attribution, api_key, body
-            )
+        return calls.create_auth_code(
+            self._transport, self._timeout, self._attribution, api_key, body
         )
-        del api_key, callback_url, code_challenge, body
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def get_key_info(self, api_key: str, *, timeout: float | None = None) -> KeyInfo:
         """Return what OpenRouter says about a key (``GET /api/v1/key``).
 
@@ -218,7 +203,7 @@ class OpenRouterClient:
         """
         from . import calls
 
-        result = calls.get_key_info(
+        return calls.get_key_info(
             self._transport,
             self._timeout if timeout is None else timeout,
             self._attribution,
@@ -226,11 +211,8 @@ class OpenRouterClient:
             retries=self._retries,
             sleep=self._sleep,
         )
-        del api_key
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def api_session(
         self,
         api_key: str,
@@ -248,7 +230,6 @@ class OpenRouterClient:
         :raises ValueError: if the key is malformed.
         """
         if not is_api_key(api_key):
-            del api_key
             raise ValueError(MALFORMED_KEY)
         from .session import APISession
 

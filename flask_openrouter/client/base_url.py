@@ -1,4 +1,4 @@
-"""Which base URLs are accepted, and which merely look like OpenRouter's.
+"""The base URL: which ones are accepted, and the addresses of OpenRouter's pages below it.
 
 OpenRouter is exactly ``https://openrouter.ai``. A key sent to a look-alike is a key stolen, so
 hosts that come close are refused. Another https host is the operator's choice (a gateway, a clone);
@@ -57,6 +57,26 @@ def normalize_base_url(url: str) -> str:
             "The base URL must use https; plain http is for localhost, 127.0.0.1 and [::1] only"
         )
     return origin
+
+
+def keys_url(base_url: str) -> str:
+    """Return the address of a visitor's list of keys."""
+    return f"{base_url}/settings/keys"
+
+
+def key_url(base_url: str, key_hash: str) -> str:
+    """Return where the owner of a key can limit or delete it (OpenRouter guide "OAuth PKCE")."""
+    return f"{base_url}/keys/{key_hash}"
+
+
+def logs_url(base_url: str, key_hash: str) -> str:
+    """Return where the owner of a key can see what was spent with it."""
+    return f"{base_url}/logs?api_key_hash={key_hash}"
+
+
+def credits_url(base_url: str) -> str:
+    """Return where a visitor can add credit to their account."""
+    return f"{base_url}/settings/credits"
 
 
 def is_openrouter(base_url: str) -> bool:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from ..secret import HoldsSecret
-from .credentials import is_api_key, is_code
+from .credentials import Unpicklable, is_api_key, is_code
 
 
 @dataclass(frozen=True, slots=True)
-class IssuedKey(HoldsSecret):
+class IssuedKey(Unpicklable):
     """A new key (``POST /api/v1/auth/keys``).
 
     ``api_key`` is the key, which shows in no ``repr``. ``openrouter_user_id`` is None when
@@ -27,13 +26,12 @@ class IssuedKey(HoldsSecret):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> IssuedKey | None:
         """Read OpenRouter's answer; None if it holds no well-formed key."""
-        if not is_api_key(data.get("key")):
-            return None
-        return cls(data["key"], _text(data.get("user_id"), 255))
+        user_id = _text(data.get("user_id"), 255)
+        return cls(data["key"], user_id) if is_api_key(data.get("key")) else None
 
 
 @dataclass(frozen=True, slots=True)
-class AuthCode(HoldsSecret):
+class AuthCode(Unpicklable):
     """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes.
 
     ``code`` shows in no ``repr``. ``app_id`` is OpenRouter's number of the app, ``created_at`` has

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutOfCreditError
-from .answers import about_key, error_from
-from .credentials import authorizer
+from .credentials import authorizer, hides_frames, outcome_of, without_trace
 from .deadline import CONNECT_SECONDS
 from .environment import Environment
-from .outcome import outcome_of, without_trace
+from .responses import about_key, error_from
 from .session import READ_SECONDS
 from .transport import tls_context
 
@@ -24,30 +23,12 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openrouter import OpenRouter
 
-T = TypeVar("T")
-#: Base URL, key, attribution, what to call when OpenRouter answers 401, the app's own options.
-Maker = Callable[[str, str, Mapping[str, str], Callable[[], None], Mapping[str, Any]], T]
-
 _ABOUT_THE_KEY = (401, 402, 403)
 
 _tls_context = cache(tls_context)
 
 
-def _silent(make: Maker[T]) -> Maker[T]:
-    """Raise what ``make`` raises from a frame that does not hold the key."""
-
-    @wraps(make)
-    def made(base_url: str, api_key: str, *rest: Any) -> T:
-        client = outcome_of(make, base_url, api_key, *rest)
-        del api_key
-        if isinstance(client, BaseException):
-            raise client
-        return client
-
-    return made
-
-
-@_silent
+@hides_frames
 def openai_client(
     base_url: str,
     api_key: str,
@@ -74,7 +55,7 @@ def openai_client(
     class Http(_Http, openai.DefaultHttpxClient):
         pass
 
-    error_in = _error_reader(api_key)
+    error_in = _error_reader(base_url, api_key)
 
     # A class of its own for each key: copies made by with_options() keep it.
     class Client(openai.OpenAI):
@@ -119,7 +100,7 @@ def _openai_errors() -> Mapping[type[OpenRouterError], Any]:
     return {KeyRejectedError: OpenAIKeyRejectedError, OutOfCreditError: OpenAIOutOfCreditError}
 
 
-@_silent
+@hides_frames
 def openrouter_client(
     base_url: str,
     api_key: str,
@@ -150,7 +131,7 @@ def openrouter_client(
     class AsyncHttp(_AsyncHttp, httpx.AsyncClient):
         pass
 
-    error_in = _error_reader(api_key)
+    error_in = _error_reader(base_url, api_key)
 
     def heed(response: httpx.Response) -> None:
         error = error_in(response)
@@ -180,12 +161,16 @@ def openrouter_client(
     return sdk
 
 
-def _error_reader(api_key: str) -> Callable[[Any], OpenRouterError]:
-    """Return what tells the error in an answer. The frames that raise it do not hold the key."""
+def _error_reader(base_url: str, api_key: str) -> Callable[[Any], OpenRouterError]:
+    """Return a function that reads the error in a response.
+
+    The frames that raise the error hold this function, and not the key.
+    """
 
     def error_in(response: Any) -> OpenRouterError:
         status, headers, body = response.status_code, response.headers, response.content
-        return about_key(error_from(status, headers, body, secrets=(api_key,)), api_key)
+        error = error_from(status, headers, body, base_url=base_url, secrets=(api_key,))
+        return about_key(error, api_key)
 
     return error_in
 

@@ -22,12 +22,10 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from ..secret import HoldsSecret
-from .answers import MAX_ANSWER_BYTES, about_key, decode_body, error_from
 from .connections import Adapter
-from .credentials import authorizer
+from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .outcome import without_trace
+from .responses import MAX_RESPONSE_BYTES, about_key, decode_body, error_from
 from .transport import Transport, failure_of, is_network_error, is_timeout
 
 #: Seconds to wait for the next bytes: a model may think for a while.
@@ -44,7 +42,7 @@ class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
     """No bytes within the session's time limit. Caught as ours, and as that of ``requests``."""
 
 
-class APISession(HoldsSecret, requests.Session):
+class APISession(Unpicklable, requests.Session):
     """A session rooted at ``<base_url>/api/v1/``: ``session.post("chat/completions", json=...)``.
 
     Relative addresses are below the root, with or without a leading slash. An absolute one must be
@@ -137,7 +135,7 @@ class APISession(HoldsSecret, requests.Session):
         try:
             with limited_by(deadline):
                 response = super().send(request, **kwargs)
-                error = _error_in(response)
+                error = _error_in(response, self._transport.base_url)
                 if error is not None:
                     return error
                 if not is_streamed:
@@ -159,18 +157,19 @@ class APISession(HoldsSecret, requests.Session):
             raise ValueError(f"This session sends its key to addresses below {self._root} only")
 
 
-def _error_in(response: requests.Response) -> OpenRouterError | None:
-    """Return the error that an answer stands for, if it is one of those that are raised."""
+def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | None:
+    """Return the error that the response stands for, if it is one of those that are raised."""
     if response.status_code not in (401, 402, 403):
         return None
     raw: urllib3.HTTPResponse = response.raw
-    body = raw.read(MAX_ANSWER_BYTES, decode_content=False)
+    body = raw.read(MAX_RESPONSE_BYTES, decode_content=False)
     response.close()
     api_key = response.request.headers["Authorization"].removeprefix("Bearer ")
     error = error_from(
         response.status_code,
         response.headers,
         decode_body(body, raw.headers.get("content-encoding", "")),
+        base_url=base_url,
         secrets=(api_key,),
     )
     if isinstance(error, KeyRejectedError | OutOfCreditError):

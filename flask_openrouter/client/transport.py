@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import ssl
@@ -13,7 +14,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import requests
 import urllib3
@@ -27,11 +28,11 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from .answers import MAX_ANSWER_BYTES, Answer, decode_body
 from .connections import Adapter
+from .credentials import without_trace
 from .deadline import Deadline, LimitedSSLSocket, limited_by
 from .environment import CA_VARIABLES, Environment
-from .outcome import without_trace
+from .responses import MAX_RESPONSE_BYTES, APIResponse, decode_body
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -75,17 +76,22 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
-    ) -> Answer | BaseException:
-        """Send one request, once, and return the answer, or the error for the caller to raise.
+        body: Mapping[str, Any] | None,
+        seconds: float,
+    ) -> APIResponse:
+        """Send one request, once, and return the response.
 
-        Nothing is raised here, since the frames below hold the secrets that were sent.
+        :param body: the request's JSON.
+        :param seconds: for the whole request, by the wall clock.
+        :raises TransportError: no response; also its subclasses.
+        :raises InvalidAnswerError: a response that is not well-formed HTTP.
+        :raises ConfigurationError: the environment's certificate bundle cannot be read.
         """
+        deadline = Deadline(seconds)
         failure: BaseException
         try:
             with limited_by(deadline):
-                answer = self._round_trip(method, path, headers, body, deadline)
+                response, encoded = self._round_trip(method, path, headers, body, deadline)
         except ConfigurationError as error:
             failure = without_trace(error)
         except Exception as error:
@@ -93,30 +99,33 @@ class Transport:
         except BaseException as error:
             failure = without_trace(error)
         else:
-            logger.debug("%s %s: HTTP %d", method, path, answer.status)
-            return answer
+            logger.debug("%s %s: HTTP %d", method, path, response.status_code)
+            decoded = decode_body(encoded, response.headers.get("content-encoding", ""))
+            return APIResponse(response.status_code, response.headers, decoded)
         logger.debug("%s %s: %s", method, path, type(failure).__name__)
-        return failure
+        # Not in the except clauses: the exceptions there hold the request.
+        raise failure
 
     def _round_trip(
         self,
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: Mapping[str, Any] | None,
         deadline: Deadline,
-    ) -> Answer:
+    ) -> tuple[requests.Response, bytes | None]:
         request = self._prepared(method, path).copy()
-        # identity: an answer of 64 KiB needs no compression, and cannot be a bomb.
+        # identity: a body of 64 KiB needs no compression, and cannot be a bomb.
         request.prepare_headers(
             {"Accept-Encoding": "identity", "User-Agent": "Flask-OpenRouter", **headers}
         )
-        request.prepare_body(body, None)
+        if body is not None:
+            request.prepare_body(json.dumps(body, separators=(",", ":")).encode("ascii"), None)
         response = self.adapter.send(request, stream=True, timeout=deadline.finish_by - monotonic())
         try:
-            return Answer(response.status_code, response.headers, read_body(response))
+            return response, read_body(response)
         finally:
-            # Back to the pool if the answer was read to its end, otherwise closed.
+            # Back to the pool if the body was read to its end, otherwise closed.
             response.close()
 
 
@@ -141,19 +150,17 @@ def tls_context(environment: Environment) -> ssl.SSLContext:
 
 
 def read_body(response: requests.Response) -> bytes | None:
-    """Read and decode at most 64 KiB; None if there is more, or an unknown encoding."""
+    """Read at most 64 KiB, as they were sent; None if there is more."""
     raw: urllib3.HTTPResponse = response.raw
-    if (raw.length_remaining or 0) > MAX_ANSWER_BYTES:
+    if (raw.length_remaining or 0) > MAX_RESPONSE_BYTES:
         return None
     body = b""
     # Until nothing comes: only then does urllib3 say that an answer was cut short.
-    while len(body) <= MAX_ANSWER_BYTES and (
-        block := raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=False)
+    while len(body) <= MAX_RESPONSE_BYTES and (
+        block := raw.read(MAX_RESPONSE_BYTES + 1 - len(body), decode_content=False)
     ):
         body += block
-    if len(body) > MAX_ANSWER_BYTES:
-        return None
-    return decode_body(body, raw.headers.get("content-encoding", ""))
+    return body if len(body) <= MAX_RESPONSE_BYTES else None
 
 
 def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:

@@ -214,6 +214,7 @@ def test_f44_out_of_credit_keeps_the_key(status, body):
         with pytest.raises(OutOfCreditError) as caught:
             session.post("chat/completions", json={})
     assert caught.value.status == status
+    assert caught.value.settings_url == f"{provider.url}/settings/credits"
     assert calls == []
 
 

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 
 from flask_openrouter.client.base_url import (
     OPENROUTER,
+    credits_url,
     is_loopback_url,
     is_openrouter,
+    key_url,
+    keys_url,
+    logs_url,
     normalize_base_url,
 )
 from flask_openrouter.errors import ConfigurationError
@@ -177,3 +181,11 @@ def test_normal_form_is_stable_or_the_value_is_refused(url):
         return
     assert normalize_base_url(origin) == origin
     assert origin.startswith("https://") or is_loopback_url(origin)
+
+
+def test_the_pages_for_a_visitors_key_and_account_are_below_the_base_url():
+    """OpenRouter guide "OAuth PKCE" names the page of a key by its hash."""
+    assert keys_url(OPENROUTER) == "https://openrouter.ai/settings/keys"
+    assert key_url(OPENROUTER, "5eed") == "https://openrouter.ai/keys/5eed"
+    assert logs_url(OPENROUTER, "5eed") == "https://openrouter.ai/logs?api_key_hash=5eed"
+    assert credits_url("https://gateway.example") == "https://gateway.example/settings/credits"

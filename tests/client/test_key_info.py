@@ -12,6 +12,7 @@ from flask_openrouter.errors import (
     ForbiddenError,
     InvalidAnswerError,
     KeyRejectedError,
+    OutOfCreditError,
     ProviderError,
     RateLimitError,
     ServerError,
@@ -151,6 +152,14 @@ def test_f43_a_refusal_is_not_tried_again(status, error_class):
         assert len(provider.requests) == 1
     assert caught.value.upstream_message == "User not found."
     assert naps == []
+
+
+def test_out_of_credit_links_to_the_openrouter_that_said_so():
+    with MisbehavingProvider(answer(402)) as provider:
+        with pytest.raises(OutOfCreditError) as caught:
+            OpenRouterClient(provider.url).get_key_info(KEY)
+        assert caught.value.settings_url == f"{provider.url}/settings/credits"
+    assert OutOfCreditError(402).settings_url == "https://openrouter.ai/settings/credits"
 
 
 @pytest.mark.parametrize("status", [401, 402])

@@ -14,7 +14,6 @@ from exchanges import CODE, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_po
 from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
 
 from flask_openrouter.client import OpenRouterClient
-from flask_openrouter.client.deadline import Deadline
 from flask_openrouter.client.transport import causes_of, is_network_error, is_timeout
 from flask_openrouter.errors import InvalidAnswerError, TransportError
 
@@ -79,7 +78,7 @@ def test_each_request_goes_where_it_was_sent():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
         for method, path in [("GET", "/a"), ("POST", "/a"), ("GET", "/b"), ("GET", "/a")]:
-            transport.send(method, path, {"X-Of": path}, None, Deadline(LIMIT))
+            transport.send(method, path, {"X-Of": path}, None, LIMIT)
     sent = [(r.method, r.path, r.headers["x-of"]) for r in provider.requests]
     assert sent == [
         ("GET", "/a", "/a"),
@@ -92,8 +91,8 @@ def test_each_request_goes_where_it_was_sent():
 def test_no_header_of_one_request_is_in_the_next():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
-        transport.send("POST", "/a", {"Authorization": "Bearer x"}, b"secret", Deadline(LIMIT))
-        transport.send("POST", "/a", {}, b"{}", Deadline(LIMIT))
+        transport.send("POST", "/a", {"Authorization": "Bearer x"}, {"a": "secret"}, LIMIT)
+        transport.send("POST", "/a", {}, {}, LIMIT)
     assert "authorization" not in provider.requests[1].headers
     assert provider.requests[1].body == b"{}"
 

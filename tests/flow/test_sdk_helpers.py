@@ -141,7 +141,23 @@ def test_errors_of_the_openai_helper_are_also_those_of_the_package(
     assert isinstance(rejected, openai.AuthenticationError)
     assert isinstance(spent, OutOfCreditError)
     assert spent.status == spent.status_code == 402
+    assert spent.settings_url == f"{emulator.url}/settings/credits"
     assert not isinstance(other, KeyRejectedError | OutOfCreditError)
+
+
+def test_spent_credit_of_the_sdk_links_to_the_openrouter_that_was_asked(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    @app.get("/spent")
+    @requires_openrouter_key
+    def spent() -> str:
+        with pytest.raises(OutOfCreditError) as caught:
+            current_openrouter.sdk().chat.send(model="openai/gpt-4o-mini", messages=QUESTION)
+        return caught.value.settings_url
+
+    visitor.connect(emulator)
+    with emulator.faults(status=402):
+        assert visitor.get("/spent").text == f"{emulator.url}/settings/credits"
 
 
 @pytest.mark.parametrize(("helper", "package"), [("openai", "openai"), ("sdk", "openrouter")])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_openrouter.client.answers import (
-    MAX_ANSWER_BYTES,
-    Answer,
+from flask_openrouter.client.responses import (
+    MAX_RESPONSE_BYTES,
+    APIResponse,
     clean_message,
     decode_body,
     error_from,
@@ -216,7 +216,7 @@ def test_r64_what_was_sent_is_removed_from_the_message_before_it_is_cut():
 
 
 def test_r64_answer_does_not_show_its_body():
-    assert repr(Answer(200, {"a": "secret"}, b"secret")) == "Answer(status=200)"
+    assert repr(APIResponse(200, {"a": "secret"}, b"secret")) == "APIResponse(status=200)"
 
 
 @pytest.mark.parametrize(
@@ -322,8 +322,8 @@ def test_one_compression_is_undone(body, encoding):
         (gzip.compress(BODY)[:-1], "gzip"),
         (gzip.compress(BODY) + b"more", "gzip"),
         (gzip.compress(BODY) * 2, "gzip"),
-        (gzip.compress(bytes(MAX_ANSWER_BYTES + 1)), "gzip"),
-        (zlib.compress(bytes(MAX_ANSWER_BYTES + 1)), "deflate"),
+        (gzip.compress(bytes(MAX_RESPONSE_BYTES + 1)), "gzip"),
+        (zlib.compress(bytes(MAX_RESPONSE_BYTES + 1)), "deflate"),
         (b"", "gzip"),
     ],
 )
@@ -332,4 +332,6 @@ def test_r79_other_encodings_and_too_much_are_refused(body, encoding):
 
 
 def test_r79_exactly_64_kib_are_decoded():
-    assert decode_body(gzip.compress(bytes(MAX_ANSWER_BYTES)), "gzip") == bytes(MAX_ANSWER_BYTES)
+    assert decode_body(gzip.compress(bytes(MAX_RESPONSE_BYTES)), "gzip") == bytes(
+        MAX_RESPONSE_BYTES
+    )

@@ -35,12 +35,13 @@ from ..errors import (
     ServerError,
     UnprocessableError,
 )
+from .base_url import OPENROUTER, credits_url
 from .credentials import hash_of_key
 
 Result = TypeVar("Result")
 
 #: Largest answer that is read, in bytes, both as sent and decoded.
-MAX_ANSWER_BYTES = 65_536
+MAX_RESPONSE_BYTES = 65_536
 MAX_MESSAGE_LENGTH = 200
 #: Where an id of the request may stand: the common name, and that of Cloudflare, which is in front.
 REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
@@ -73,21 +74,21 @@ _WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer. ``body`` is None if it was too large or in an encoding nobody asked for."""
+class APIResponse:
+    """A response of OpenRouter. ``body`` is None if it was too large or could not be decoded."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
 
 
-def decode_body(body: bytes, content_encoding: str) -> bytes | None:
+def decode_body(body: bytes | None, content_encoding: str) -> bytes | None:
     """Undo one gzip or deflate layer; None for any other encoding, or more than 64 KiB.
 
     The client asks for ``identity``; some proxies compress all the same.
     """
     encoding = content_encoding.strip().lower()
-    if encoding in {"", "identity"}:
+    if body is None or encoding in {"", "identity"}:
         return body
     if encoding in {"gzip", "x-gzip"}:
         return _inflate(body, _WBITS_GZIP)
@@ -101,10 +102,10 @@ def decode_body(body: bytes, content_encoding: str) -> bytes | None:
 def _inflate(body: bytes, wbits: int) -> bytes | None:
     decompressor = zlib.decompressobj(wbits)
     try:
-        decoded = decompressor.decompress(body, MAX_ANSWER_BYTES + 1)
+        decoded = decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)
     except zlib.error:
         return None
-    if len(decoded) > MAX_ANSWER_BYTES or not decompressor.eof or decompressor.unused_data:
+    if len(decoded) > MAX_RESPONSE_BYTES or not decompressor.eof or decompressor.unused_data:
         return None
     return decoded
 
@@ -142,12 +143,14 @@ def error_from(
     headers: Mapping[str, str],
     body: bytes | None,
     *,
+    base_url: str = OPENROUTER,
     secrets: Iterable[str | None] = (),
     meanings: Mapping[int, type[APIError]] | None = None,
 ) -> OpenRouterError:
     """Return, not raise, the error that an answer other than a success means.
 
     :param headers: with lower-case names, or case-insensitive.
+    :param base_url: of the OpenRouter that responded, for the links in the error.
     :param secrets: what was sent; OpenRouter's message might repeat it, and must not show it.
     :param meanings: what a status means for this call, where that differs from the usual.
     """
@@ -158,13 +161,16 @@ def error_from(
     error = _error_object(body)
     message = error.get("message")
     text = clean_message(message if isinstance(message, str) else "", secrets)
-    cls = (meanings or {}).get(status) or _kind_of(status, error)
-    return cls(
+    kind = (meanings or {}).get(status) or _kind_of(status, error)
+    result = kind(
         status,
         text,
         request_id=_request_id(headers, secrets),
         retry_after=parse_retry_after(headers.get("retry-after")),
     )
+    if isinstance(result, OutOfCreditError):
+        result.settings_url = credits_url(base_url)
+    return result
 
 
 def _kind_of(status: int, error: Mapping[str, Any]) -> type[APIError]:

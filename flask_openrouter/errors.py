@@ -263,4 +263,4 @@ class ProviderError(APIError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(status, upstream_message, request_id=request_id, retry_after=retry_after)
-        self.is_retryable = status in (408, 409, 429) or status >= 500
+        self.is_retryable: bool = status in (408, 409, 429) or status >= 500

@@ -13,7 +13,6 @@ import ssl
 import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from time import monotonic
 from typing import Any, Final
 
 import requests
@@ -87,13 +86,18 @@ class Transport:
         :raises InvalidAnswerError: a response that is not well-formed HTTP.
         :raises ConfigurationError: the environment's certificate bundle cannot be read.
         """
+        request = self._prepare(method, path, headers, body)
+        adapter = self.adapter
         deadline = Deadline(seconds)
         failure: BaseException
         try:
             with limited_by(deadline):
-                response, encoded = self._round_trip(method, path, headers, body, deadline)
-        except ConfigurationError as error:
-            failure = without_trace(error)
+                response = adapter.send(request, stream=True, timeout=seconds)
+                try:
+                    encoded = read_body(response)
+                finally:
+                    # Back to the pool if the body was read to its end, otherwise closed.
+                    response.close()
         except Exception as error:
             failure = failure_of(error, deadline)
         except BaseException as error:
@@ -106,14 +110,9 @@ class Transport:
         # Not in the except clauses: the exceptions there hold the request.
         raise failure
 
-    def _round_trip(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: Mapping[str, Any] | None,
-        deadline: Deadline,
-    ) -> tuple[requests.Response, bytes | None]:
+    def _prepare(
+        self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
+    ) -> requests.PreparedRequest:
         request = self._prepared(method, path).copy()
         # identity: a body of 64 KiB needs no compression, and cannot be a bomb.
         request.prepare_headers(
@@ -121,12 +120,7 @@ class Transport:
         )
         if body is not None:
             request.prepare_body(json.dumps(body, separators=(",", ":")).encode("ascii"), None)
-        response = self.adapter.send(request, stream=True, timeout=deadline.finish_by - monotonic())
-        try:
-            return response, read_body(response)
-        finally:
-            # Back to the pool if the body was read to its end, otherwise closed.
-            response.close()
+        return request
 
 
 def tls_context(environment: Environment) -> ssl.SSLContext:

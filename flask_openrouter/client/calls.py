@@ -1,4 +1,4 @@
-"""The three calls to OpenRouter's OAuth API, as :class:`OpenRouterClient` documents them."""
+"""The three calls to OpenRouter's OAuth API, which :class:`OpenRouterClient` documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _SUCCESSES = (200, 201)
 _CODE_REFUSED: Mapping[int, type[APIError]] = {400: CodeRefusedError, 403: CodeRefusedError}
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
-#: Seconds before the first retry; doubled each time, and varied lest all clients move in step.
+#: Seconds before the first retry. Doubled each time, and varied so that clients do not retry
+#: together.
 _BACK_OFF_SECONDS = 0.25
 
 
@@ -122,7 +123,7 @@ def _key_info(
 
 
 def _pause(error: OpenRouterError, retry: int) -> float | None:
-    """Return the seconds to wait before a retry, or None if one would be no use."""
+    """Return the seconds to wait before a retry, or None if a retry would not help."""
     if isinstance(error, TransportTimeoutError):
         return None
     retry_after = None
@@ -135,7 +136,7 @@ def _pause(error: OpenRouterError, retry: int) -> float | None:
 
 
 def _check_exchange(code: object, code_verifier: object, method: object) -> str | None:
-    """Return what is wrong with the arguments of an exchange, in words without them, or None."""
+    """Return what is wrong with the arguments, without repeating them, or None."""
     if not is_code(code):
         return "code must be 1 to 1024 printable ASCII characters without blanks"
     if code_verifier is None:

@@ -1,6 +1,6 @@
-"""One HTTP request to OpenRouter, bounded in time and size, and silent about what was in it.
+"""One HTTP request to OpenRouter, limited in time and size; its contents are not logged.
 
-``requests`` is imported with this module, so import it only where a request is made.
+This module imports ``requests``, so import it only where a request is made.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ class Transport:
         self.base_url = base_url
         self._environment = environment
         self._adapters: dict[int, Adapter] = {}
-        # requests takes longest to check an address, and there are three of them.
+        # Checking an address takes most of the time in requests, and there are only three.
         self._prepared = cache(
             lambda method, path: requests.Request(method, base_url + path).prepare()
         )
 
     @property
     def adapter(self) -> Adapter:
-        """The adapter of this process: a socket shared over a fork would mix up two answers."""
+        """The adapter of this process: a socket shared over a fork would mix up two responses."""
         pid = os.getpid()
         adapter = self._adapters.get(pid)
         if adapter is None:
-            # Of threads that come first at once, one wins.
+            # If several threads get here at once, all use the first one's adapter.
             adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
-            # A new dict: what the parent process had is dropped, and its sockets closed here.
+            # A new dict: this process closes its copies of the parent's sockets.
             self._adapters = {pid: adapter}
         return adapter
 
@@ -67,7 +67,7 @@ class Transport:
         return context
 
     def preload(self) -> None:
-        """Do now what the first request would: certificates and connection pool."""
+        """Load the certificates and make the connection pool, before the first request does."""
         _ = self.adapter
 
     def send(
@@ -124,9 +124,9 @@ class Transport:
 
 
 def tls_context(environment: Environment) -> ssl.SSLContext:
-    """Return what trusts the authorities that the environment names, and demands a certificate.
+    """Return a context that requires a certificate of the authorities that the environment names.
 
-    :raises ConfigurationError: if they cannot be read.
+    :raises ConfigurationError: if their certificates cannot be read.
     """
     context = create_urllib3_context()
     bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
@@ -149,7 +149,7 @@ def read_body(response: requests.Response) -> bytes | None:
     if (raw.length_remaining or 0) > MAX_RESPONSE_BYTES:
         return None
     body = b""
-    # Until nothing comes: only then does urllib3 say that an answer was cut short.
+    # Read until nothing comes: only then does urllib3 report a body that was cut short.
     while len(body) <= MAX_RESPONSE_BYTES and (
         block := raw.read(MAX_RESPONSE_BYTES + 1 - len(body), decode_content=False)
     ):
@@ -158,7 +158,7 @@ def read_body(response: requests.Response) -> bytes | None:
 
 
 def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
-    """Return the error of ours for a failed request: a fixed sentence, and no cause attached."""
+    """Return this package's error for a failed request: a fixed sentence, without a cause."""
     causes = list(causes_of(error))
     was_sent = deadline.was_sent
     if deadline.is_over():
@@ -173,7 +173,7 @@ def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
     if was_sent and any(_means_malformed_answer(cause) for cause in causes):
         return InvalidAnswerError("OpenRouter's answer is not well-formed HTTP")
     if not is_network_error(error):
-        # Not the network. Say where, since the traceback must not leave this place.
+        # A bug. Log its place, since the traceback holds secrets and is dropped.
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("unexpected %s at %s:%s", type(error).__name__, place.filename, place.lineno)
     if was_sent:
@@ -184,26 +184,26 @@ def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether an exception comes from the network or the answer, not from a mistake in code."""
+    """Whether an exception comes from the network or the response, and not from a bug."""
     return any(isinstance(cause, OSError | http.client.HTTPException) for cause in causes_of(error))
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Whether an exception means that the other side was too slow."""
+    """Whether an exception means that the server was too slow."""
     return any(isinstance(cause, TimeoutError) for cause in causes_of(error))
 
 
 def _means_malformed_answer(error: BaseException) -> bool:
     if isinstance(error, urllib3.exceptions.InvalidHeader | urllib3.exceptions.DecodeError):
         return True
-    # Both of these mean that the connection broke, although they say that HTTP did.
+    # These two are HTTPExceptions, but mean that the connection broke.
     return isinstance(error, http.client.HTTPException) and not isinstance(
         error, http.client.RemoteDisconnected | http.client.IncompleteRead
     )
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that it wraps, in the ways of Python, urllib3 and requests."""
+    """Yield an exception and all that it wraps, as Python, urllib3 and requests wrap."""
     found: list[BaseException] = [error]
     for one in found:
         yield one

@@ -132,7 +132,7 @@ class OpenRouterClient:
         :param code_verifier: the verifier of the challenge sent to ``/auth``, if there was one.
         :param code_challenge_method: ``"S256"``, the default with a verifier, or ``"plain"``.
         :raises ValueError: if an argument is malformed; nothing is sent.
-        :raises CodeRefusedError: the code or its verifier is wrong, or the code is spent or too old.
+        :raises CodeRefusedError: the code, or its verifier, is wrong, spent or too old.
         :raises APIError: another error status.
         :raises InvalidAnswerError: a response without a well-formed key.
         :raises TransportError: no response. If ``was_sent``, a key may exist that was not received.

@@ -63,8 +63,9 @@ class KeyInfo:
     A field that OpenRouter leaves out, or sends as another type, is None; new ones are ignored.
     ``label`` is the masked key. ``limit`` is None for a key without a limit of its own, and
     ``limit_remaining`` is what is left of that limit, not the balance of the account.
-    ``limit_reset`` is ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``usage`` is what was spent in total;
-    ``usage_daily``, ``usage_weekly`` and ``usage_monthly`` in the current day, week and month.
+    ``limit_reset`` is ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``usage`` is what was spent
+    in total; ``usage_daily``, ``usage_weekly`` and ``usage_monthly`` in the current day, week and
+    month.
     ``byok_`` means spending on the person's own provider keys, and ``include_byok_in_limit``
     whether that counts against the limit. ``is_free_tier``: the account never paid.
     ``is_management_key``: it manages other keys. ``creator_user_id``, ``organization_id`` and

@@ -177,8 +177,8 @@ class KeyRejectedError(APIError):
 class OutOfCreditError(APIError):
     """402, or 403 with a spent key limit: the account or the key has no credit left.
 
-    The key itself is fine. ``settings_url``: where its owner can add credit or raise the limit; below
-    the base URL in use, or at openrouter.ai if a view of the app raises this error.
+    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit:
+    below the base URL in use, or at openrouter.ai if a view of the app raises this error.
     """
 
     summary = "The OpenRouter account or key is out of credit"

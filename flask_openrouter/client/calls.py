@@ -53,7 +53,7 @@ def exchange_code(
     issued = IssuedKey.from_json(parse_object(response.body) or {})
     if issued is None:
         raise InvalidAnswerError(
-            "OpenRouter's answer holds no well-formed key", status=response.status
+            "OpenRouter's response has no well-formed key", status=response.status
         )
     return issued
 
@@ -77,7 +77,7 @@ def create_auth_code(
     created = AuthCode.from_json(parse_object(response.body) or {})
     if created is None:
         raise InvalidAnswerError(
-            "OpenRouter's answer holds no well-formed code", status=response.status
+            "OpenRouter's response has no well-formed code", status=response.status
         )
     return created
 
@@ -116,7 +116,7 @@ def _key_info(
     info = KeyInfo.from_json(parse_object(response.body) or {})
     if info is None:
         raise InvalidAnswerError(
-            "OpenRouter's answer says nothing about the key", status=response.status
+            "OpenRouter's response has no data about the key", status=response.status
         )
     # The label is the masked key, unless OpenRouter forgets to mask it.
     return replace(info, label=None) if api_key in (info.label or "") else info

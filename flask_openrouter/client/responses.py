@@ -156,7 +156,7 @@ def error_from(
     """
     if status < 400 or status > 599:
         return InvalidAnswerError(
-            f"OpenRouter gave an unexpected answer (HTTP {status})", status=status
+            f"OpenRouter sent an unexpected response (HTTP {status})", status=status
         )
     error = _error_object(body)
     message = error.get("message")

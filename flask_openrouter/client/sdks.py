@@ -71,15 +71,15 @@ def openai_client(
             error = super()._make_status_error(err_msg, body=body, response=response)
             # Still there if the app uses an HTTP client of its own.
             response.request.headers.pop("Authorization", None)
-            ours = error_in(response)
-            kind = _openai_errors().get(type(ours))
+            own_error = error_in(response)
+            kind = _openai_errors().get(type(own_error))
             if kind is None:
                 return error
-            if isinstance(ours, KeyRejectedError):
+            if isinstance(own_error, KeyRejectedError):
                 on_rejected()
             # An instance of both classes, made without their constructors, which do not fit.
-            both = kind.__new__(kind, *ours.args)
-            both.__dict__.update({**error.__dict__, **ours.__dict__})
+            both = kind.__new__(kind, *own_error.args)
+            both.__dict__.update({**error.__dict__, **own_error.__dict__})
             return both
 
     options = {"timeout": openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), **options}

@@ -171,14 +171,14 @@ def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
             was_sent=was_sent,
         )
     if was_sent and any(_means_malformed_answer(cause) for cause in causes):
-        return InvalidAnswerError("OpenRouter's answer is not well-formed HTTP")
+        return InvalidAnswerError("OpenRouter's response is not well-formed HTTP")
     if not is_network_error(error):
         # A bug. Log its place, since the traceback holds secrets and is dropped.
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("unexpected %s at %s:%s", type(error).__name__, place.filename, place.lineno)
     if was_sent:
         return TransportError(
-            "The connection to OpenRouter broke before its answer was complete", was_sent=True
+            "The connection to OpenRouter broke before its response was complete", was_sent=True
         )
     return TransportError("OpenRouter cannot be reached")
 

@@ -1,4 +1,4 @@
-"""Only openrouter.ai is OpenRouter; what looks like it is refused. Look-alikes are built here."""
+"""Only openrouter.ai is OpenRouter; similar hosts are refused. Look-alikes are built in parts."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_r74_plain_http_is_for_loopback_only(url):
         b"https://openrouter.ai",
     ],
 )
-def test_what_is_no_origin_is_refused(url):
+def test_a_url_that_is_not_an_origin_is_refused(url):
     with pytest.raises(ConfigurationError) as caught:
         normalize_base_url(url)
     assert "hunter2" not in str(caught.value)
@@ -161,7 +161,7 @@ def test_long_input_is_refused_quickly():
         normalize_base_url("https://" + "o" * 1_000_000)
 
 
-def test_openrouter_and_loopback_are_told_apart():
+def test_openrouter_and_loopback_are_distinguished():
     assert is_openrouter("https://openrouter.ai")
     assert not is_openrouter("https://gateway.example")
     assert is_loopback_url("http://127.0.0.1:5000")

@@ -1,4 +1,4 @@
-"""The forms of keys, and what an error shows that leaves a decorated function."""
+"""The hash of a key, and the errors of a function that hides its frames."""
 
 from __future__ import annotations
 

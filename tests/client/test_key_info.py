@@ -48,7 +48,7 @@ GOOD = answer(200, {"data": DATA})
 
 
 class Naps(list):
-    """Stands in for time.sleep; remembers the seconds."""
+    """A replacement for time.sleep that records the seconds."""
 
     def __call__(self, seconds):
         self.append(seconds)
@@ -119,10 +119,10 @@ def test_spent_this_period_is_limit_minus_remaining(limit, remaining, spent):
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"data":[]}', b'{"data":null}', b"<html>"])
-def test_answer_without_data_is_invalid(body):
+def test_response_without_data_is_invalid(body):
     with (
         MisbehavingProvider(answer(200, body)) as provider,
-        pytest.raises(InvalidAnswerError, match="says nothing about the key"),
+        pytest.raises(InvalidAnswerError, match="has no data about the key"),
     ):
         OpenRouterClient(provider.url).get_key_info(KEY)
 
@@ -154,7 +154,7 @@ def test_f43_a_refusal_is_not_tried_again(status, error_class):
     assert naps == []
 
 
-def test_out_of_credit_links_to_the_openrouter_that_said_so():
+def test_out_of_credit_links_to_the_base_url_in_use():
     with MisbehavingProvider(answer(402)) as provider:
         with pytest.raises(OutOfCreditError) as caught:
             OpenRouterClient(provider.url).get_key_info(KEY)
@@ -173,7 +173,7 @@ def test_a_providers_refusal_relayed_by_a_gateway_is_not_about_the_key(status):
     assert caught.value.status == status
 
 
-def test_a_providers_5xx_is_tried_again():
+def test_a_providers_5xx_is_retried():
     naps = Naps()
     body = {"error": {"message": "Down", "metadata": {"provider_name": "Venice"}}}
     with MisbehavingProvider([answer(502, body), GOOD]) as provider:
@@ -181,7 +181,7 @@ def test_a_providers_5xx_is_tried_again():
     assert len(naps) == 1
 
 
-def test_redirect_is_not_followed_nor_tried_again():
+def test_redirect_is_neither_followed_nor_retried():
     with MisbehavingProvider(GOOD) as elsewhere:
         with MisbehavingProvider(redirect_to(elsewhere.url)) as provider:
             with pytest.raises(InvalidAnswerError):
@@ -191,7 +191,7 @@ def test_redirect_is_not_followed_nor_tried_again():
 
 
 @pytest.mark.parametrize("failure", [answer(500), answer(503), reset()])
-def test_trouble_is_tried_again_after_growing_pauses(failure):
+def test_failures_are_retried_after_growing_pauses(failure):
     naps = Naps()
     with MisbehavingProvider([failure, failure, GOOD]) as provider:
         assert OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY).limit == 100
@@ -201,7 +201,7 @@ def test_trouble_is_tried_again_after_growing_pauses(failure):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
-def test_trouble_that_stays_is_reported_after_so_many_retries(retries):
+def test_a_failure_is_reported_after_the_last_retry(retries):
     naps = Naps()
     with MisbehavingProvider(answer(502)) as provider:
         with pytest.raises(ServerError):
@@ -210,7 +210,7 @@ def test_trouble_that_stays_is_reported_after_so_many_retries(retries):
     assert len(naps) == retries
 
 
-def test_a_lost_connection_that_stays_is_reported():
+def test_a_lost_connection_is_reported_after_the_last_retry():
     with (
         MisbehavingProvider(reset()) as provider,
         pytest.raises(TransportError) as caught,
@@ -219,7 +219,7 @@ def test_a_lost_connection_that_stays_is_reported():
     assert caught.value.was_sent
 
 
-def test_retry_after_is_honoured_when_it_fits():
+def test_retry_after_is_honoured_within_the_time_limit():
     naps = Naps()
     busy = answer(503, headers={"Retry-After": "2"})
     with MisbehavingProvider([busy, GOOD]) as provider:
@@ -237,7 +237,7 @@ def test_retry_after_beyond_the_time_limit_ends_the_call():
     assert naps == []
 
 
-def test_a_timeout_is_not_tried_again():
+def test_a_timeout_is_not_retried():
     with MisbehavingProvider(hang()) as provider:
         with pytest.raises(TransportTimeoutError):
             OpenRouterClient(provider.url, timeout=0.3).get_key_info(KEY)

@@ -1,4 +1,4 @@
-"""Reading bytes, JSON and errors, without a socket."""
+"""Bodies, JSON and errors of responses, without a socket."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_every_documented_status_has_a_class(status, error_class, is_retryable):
 
 
 @pytest.mark.parametrize("status", [100, 199, 204, 302, 399, 600, 999])
-def test_what_is_no_error_status_is_an_invalid_answer(status):
+def test_a_status_that_is_not_an_error_is_an_invalid_answer(status):
     error = error_from(status, {}, b"")
     assert isinstance(error, InvalidAnswerError)
     assert error.status == status
@@ -181,7 +181,7 @@ def test_a_403_without_reasons_that_names_a_provider_is_the_providers():
     assert type(error_from(403, {}, body)) is ProviderError
 
 
-def test_a_call_that_gives_a_status_a_meaning_of_its_own_keeps_it():
+def test_the_error_class_that_a_call_gives_a_status_comes_first():
     body = error_body("No", metadata={"raw": "invalid code"})
     error = error_from(400, {}, body, meanings={400: CodeRefusedError})
     assert type(error) is CodeRefusedError

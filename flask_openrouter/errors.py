@@ -4,16 +4,16 @@
 
     OpenRouterError
     ├── ConfigurationError           a setting is wrong; raised by init_app and constructors only
-    ├── NotConnectedError            the key was asked for, and this visitor has none
+    ├── NotConnectedError            the app asked for the key of a visitor who has none
     ├── LoginError                   this login cannot be finished; the visitor starts again
-    │   ├── StateMismatchError       state missing, unknown, spent, expired or of somebody else
+    │   ├── StateMismatchError       state missing, unknown, spent, expired or of another user
     │   └── AccessDeniedError        the visitor declined at OpenRouter
-    ├── KeyStorageError              the storage failed; nothing can be said about the key
-    ├── TransportError               OpenRouter gave no answer
+    ├── KeyStorageError              the storage failed; whether there is a key is unknown
+    ├── TransportError               no response from OpenRouter
     │   └── TransportTimeoutError    ... within the time limit
-    ├── InvalidAnswerError           an answer that is not what OpenRouter documents
-    └── APIError                     OpenRouter answered with an error status
-        ├── CodeRefusedError         400 or 403 on the exchange of a code: start again
+    ├── InvalidAnswerError           a response that is not what OpenRouter documents
+    └── APIError                     a response with an error status
+        ├── CodeRefusedError         400 or 403 to the exchange of a code: start again
         ├── BadRequestError          400
         ├── KeyRejectedError         401: the key is dead
         ├── OutOfCreditError         402, or 403 because the key's limit is spent
@@ -25,9 +25,10 @@
         ├── PayloadTooLargeError     413
         ├── UnprocessableError       422
         ├── RateLimitError           429
-        └── ServerError              5xx
+        ├── ServerError              5xx
+        └── ProviderError            any of these, relayed from the provider of a model
 
-No message, argument or attribute of any of them ever holds a key, a code, a code_verifier or an
+No message, argument or attribute of any of them holds a key, a code, a code_verifier or an
 encryption key.
 """
 
@@ -37,7 +38,7 @@ from typing import ClassVar
 
 
 class OpenRouterError(Exception):
-    """Base of every exception that this package raises on purpose."""
+    """Base of all exceptions of this package."""
 
 
 class ConfigurationError(OpenRouterError, ValueError):
@@ -45,14 +46,14 @@ class ConfigurationError(OpenRouterError, ValueError):
 
 
 class NotConnectedError(OpenRouterError):
-    """The key of a visitor who is not connected was asked for."""
+    """The app asked for the key of a visitor who is not connected."""
 
 
 class LoginError(OpenRouterError):
     """This login cannot be finished; the visitor has to start again.
 
     ``reason`` is a short machine-readable code: one of those documented with the subclasses, or
-    ``insecure_address``, to which OpenRouter sends nobody back.
+    ``insecure_address``: OpenRouter does not redirect to the app's address.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -73,18 +74,18 @@ class AccessDeniedError(LoginError):
 
 
 class KeyStorageError(OpenRouterError):
-    """The storage failed. ``__cause__`` is what it raised; the message names the operation only.
+    """The storage failed. ``__cause__`` is its exception; the message names the operation only.
 
-    Without a cause: the storage did not keep what it was given, or the id of the app's user is one
-    that no storage can keep apart from others.
+    Without a cause: the storage does not return what was stored, or the id of the app's user has a
+    form that storages cannot tell from others.
     """
 
 
 class TransportError(OpenRouterError):
-    """OpenRouter gave no usable HTTP answer: unreachable, TLS failure, connection lost.
+    """No usable HTTP response from OpenRouter: unreachable, TLS failure, connection lost.
 
-    ``was_sent`` is true when the request may have reached OpenRouter. A code that was sent may have
-    been turned into a key although nobody saw the answer. ``is_retryable``: whether the same call
+    ``was_sent`` is true when the request may have reached OpenRouter. If it was an exchange,
+    OpenRouter may have issued a key that was not received. ``is_retryable``: whether the same call
     may work a little later, if it changes nothing.
     """
 
@@ -96,14 +97,13 @@ class TransportError(OpenRouterError):
 
 
 class TransportTimeoutError(TransportError):
-    """The time limit for the whole request ran out."""
+    """The time limit of the whole request is over."""
 
 
 class InvalidAnswerError(OpenRouterError):
-    """OpenRouter answered something that its documentation does not allow.
+    """A response that OpenRouter's documentation does not allow.
 
-    ``status`` is the HTTP status of that answer, or None if it was not even HTTP. ``is_retryable``
-    is false.
+    ``status`` is its HTTP status, or None if it is not HTTP. ``is_retryable`` is false.
     """
 
     is_retryable = False
@@ -114,16 +114,16 @@ class InvalidAnswerError(OpenRouterError):
 
 
 class APIError(OpenRouterError):
-    """OpenRouter answered with an error status (OpenRouter API reference, "Errors").
+    """A response with an error status (OpenRouter API reference, "Errors").
 
-    ``status``: the HTTP status. ``upstream_message``: OpenRouter's own words, cut to 200 characters
-    and free of control characters, or ``""``; foreign text, so escape it before showing it.
+    ``status``: the HTTP status. ``upstream_message``: OpenRouter's message, cut to 200 characters
+    and without control characters, or ``""``; foreign text, so escape it before you show it.
     ``request_id``: OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, or
     None. ``is_retryable``: whether the same idempotent call may work a little later.
     """
 
     is_retryable: bool = False
-    #: What the message says when no more is known.
+    #: The start of the message.
     summary: ClassVar[str] = "OpenRouter refused the request"
 
     def __init__(
@@ -143,7 +143,7 @@ class APIError(OpenRouterError):
 
 
 class CodeRefusedError(APIError):
-    """The authorization code was refused, whatever the reason (400 or 403). Start a new login."""
+    """400 or 403: OpenRouter refused the authorization code. Start a new login."""
 
     summary = "OpenRouter refused the authorization code"
 
@@ -155,7 +155,7 @@ class BadRequestError(APIError):
 
 
 class KeyRejectedError(APIError):
-    """401: the key was deleted, disabled or has expired. Only a new login helps.
+    """401: the key was deleted, disabled or has expired. The visitor has to connect again.
 
     ``key_hash``: the SHA-256 of the key in hexadecimal, or None when a view raised this error.
     """
@@ -177,11 +177,12 @@ class KeyRejectedError(APIError):
 class OutOfCreditError(APIError):
     """402, or 403 with a spent key limit: the account or the key has no credit left.
 
-    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit.
+    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit:
+    below the base URL in use, or at openrouter.ai if a view of the app raises this error.
     """
 
     summary = "The OpenRouter account or key is out of credit"
-    settings_url = "https://openrouter.ai/settings/credits"
+    settings_url: str = "https://openrouter.ai/settings/credits"
 
 
 class ForbiddenError(APIError):
@@ -197,7 +198,7 @@ class NotFoundError(APIError):
 
 
 class MethodNotAllowedError(APIError):
-    """405: wrong HTTP method."""
+    """405: the wrong HTTP method."""
 
     summary = "OpenRouter does not take this HTTP method here"
 
@@ -229,15 +230,36 @@ class UnprocessableError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. ``retry_after`` says how many seconds to wait, when OpenRouter
-    does."""
+    """429: too many requests. ``retry_after``: the seconds to wait, or None if OpenRouter does not
+    say."""
 
     summary = "OpenRouter's rate limit is reached"
     is_retryable = True
 
 
 class ServerError(APIError):
-    """5xx: OpenRouter or a provider behind it has trouble."""
+    """5xx: OpenRouter has trouble."""
 
     summary = "OpenRouter has trouble"
     is_retryable = True
+
+
+class ProviderError(APIError):
+    """Any error status that OpenRouter relays from the provider of a model.
+
+    The error's ``metadata`` names the provider. Such an error says nothing about the visitor's key
+    or credit, not even a 401 or 402. ``is_retryable`` is true for 408, 409, 429 and 5xx.
+    """
+
+    summary = "The provider of the model refused the request"
+
+    def __init__(
+        self,
+        status: int,
+        upstream_message: str = "",
+        *,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(status, upstream_message, request_id=request_id, retry_after=retry_after)
+        self.is_retryable: bool = status in (408, 409, 429) or status >= 500

@@ -1,4 +1,4 @@
-"""What can go wrong for a visitor: one code, one HTTP status, one plain sentence each."""
+"""The problems that a visitor is shown: each has a code, an HTTP status and a plain sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .errors import (
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem as the visitor is told. Fixed words only: nothing from the URL or from upstream."""
+    """A problem as a visitor reads it. Fixed words: nothing from the URL or from OpenRouter."""
 
     code: str
     status: int
@@ -34,7 +34,7 @@ class Problem:
     message: str
     #: Likely causes, most likely first.
     hints: tuple[str, ...] = ()
-    #: Whether OpenRouter may have made a key that nobody received.
+    #: Whether OpenRouter may have issued a key that was not received.
     key_may_exist: bool = False
 
 
@@ -159,14 +159,14 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType({p.code: p for p in _A
 
 
 def problem_of(error: OpenRouterError) -> Problem:
-    """Return what a visitor is told about this error."""
+    """Return the problem to show for an error."""
     return PROBLEMS[_code_of(error)]
 
 
 def problem_of_login(error: OpenRouterError) -> Problem:
-    """Return what a visitor is told about an error that ended their login."""
+    """Return the problem to show for an error that ended a login."""
     if isinstance(error, KeyRejectedError | OutOfCreditError):
-        # Meant of a key, which a login does not have yet: an answer that makes no sense.
+        # A login has no key yet, so this response makes no sense.
         return PROBLEMS["provider_failed"]
     return problem_of(error)
 

@@ -25,16 +25,15 @@ from . import pkce
 from .attribution import attribution_headers
 from .authorization import build_auth_code_request, build_authorization_url
 from .base_url import OPENROUTER, normalize_base_url
-from .credentials import MALFORMED_KEY, is_api_key
+from .credentials import MALFORMED_KEY, hides_frames, is_api_key
 from .environment import Environment
-from .outcome import outcome_of
 
 if TYPE_CHECKING:
     from .models import AuthCode, IssuedKey, KeyInfo
     from .session import APISession, Timeout
     from .transport import Transport
 else:
-    # What only a login needs is imported by it, or by preload().
+    # Imported on first use, or by preload(): only a login needs them.
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -47,7 +46,7 @@ __all__ = ["AuthCode", "IssuedKey", "KeyInfo", "OpenRouterClient"]
 
 
 class OpenRouterClient:
-    """OpenRouter's OAuth, and the calls that go with it. Thread-safe; safe to use after a fork.
+    """OpenRouter's OAuth, and the calls around it. Thread-safe; safe to use after a fork.
 
     :param base_url: OpenRouter, or an emulator on loopback, or a gateway of your own.
     :param timeout: seconds for one whole call by the wall clock, retries included; more than 0.
@@ -56,7 +55,7 @@ class OpenRouterClient:
     :param app_categories: at most two of OpenRouter's categories, likewise.
     :param retries: how often a call that changes nothing is tried again after a 5xx or a lost
         connection, 0 to 10. An exchange is never tried again.
-    :param sleep: waits that many seconds between two tries.
+    :param sleep: a function that waits that many seconds between two tries.
     :raises ConfigurationError: if a value breaks its rules, or the environment names a certificate
         bundle that does not exist or a proxy that cannot be used.
     """
@@ -86,6 +85,8 @@ class OpenRouterClient:
     create_code_verifier: Final = staticmethod(pkce.create_code_verifier)
     create_code_challenge: Final = staticmethod(pkce.create_code_challenge)
 
+    # A plain challenge is the code_verifier.
+    @hides_frames
     def authorization_url(
         self,
         callback_url: str | None = None,
@@ -101,16 +102,14 @@ class OpenRouterClient:
         :param callback_url: where the browser comes back, with ``code`` added to the query: https,
             or http on loopback. Without one (headless) the page shows the code.
         :param code_challenge: from :meth:`create_code_challenge`; required without a callback.
-        :param code_challenge_method: ``"S256"``, which is meant when there is a challenge, or
-            ``"plain"``.
-        :param limit: what the key may spend, in USD; 0 is a limit too.
+        :param code_challenge_method: ``"S256"``, the default with a challenge, or ``"plain"``.
+        :param limit: the most that the key may spend, in USD; 0 is a limit too.
         :param key_label: the key's name on the person's page, 1 to 100 characters.
-        :param state: put into the query of ``callback_url``, which comes back whole: OpenRouter's
-            page has no dependable ``state`` of its own.
+        :param state: added to the query of ``callback_url``, which comes back complete. It is not a
+            parameter of its own, since OpenRouter does not return that one in all cases.
         :raises ValueError: if an argument breaks these rules.
         """
-        result = outcome_of(
-            build_authorization_url,
+        return build_authorization_url(
             self.base_url,
             callback_url,
             code_challenge,
@@ -119,12 +118,8 @@ class OpenRouterClient:
             key_label=key_label,
             state=state,
         )
-        # An error raised here must not carry them in its frame: a plain challenge is the verifier.
-        del callback_url, code_challenge, code_challenge_method, state
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def exchange_code(
         self,
         code: str,
@@ -134,25 +129,21 @@ class OpenRouterClient:
         """Exchange a code for a key (``POST /api/v1/auth/keys``): one request, never repeated.
 
         :param code: 1 to 1024 printable ASCII characters; good once, for ten minutes.
-        :param code_verifier: that of the challenge which was sent to ``/auth``, if one was.
-        :param code_challenge_method: ``"S256"``, which is meant when there is a verifier, or
-            ``"plain"``.
-        :raises ValueError: if an argument is malformed; nothing was sent then.
-        :raises CodeRefusedError: the code, or the verifier for it, is wrong, spent or too old.
+        :param code_verifier: the verifier of the challenge sent to ``/auth``, if there was one.
+        :param code_challenge_method: ``"S256"``, the default with a verifier, or ``"plain"``.
+        :raises ValueError: if an argument is malformed; nothing is sent.
+        :raises CodeRefusedError: the code, or its verifier, is wrong, spent or too old.
         :raises APIError: another error status.
-        :raises InvalidAnswerError: an answer without a well-formed key.
-        :raises TransportError: no answer. If ``was_sent``, a key may exist that nobody received.
+        :raises InvalidAnswerError: a response without a well-formed key.
+        :raises TransportError: no response. If ``was_sent``, a key may exist that was not received.
         """
         from . import calls
 
-        result = calls.exchange_code(
+        return calls.exchange_code(
             self._transport, self._timeout, code, code_verifier, code_challenge_method
         )
-        del code, code_verifier, code_challenge_method
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def create_auth_code(
         self,
         api_key: str,
@@ -168,22 +159,21 @@ class OpenRouterClient:
     ) -> AuthCode:
         """Create a code in the name of the key's owner (``POST /api/v1/auth/keys/code``).
 
-        :param api_key: the key in whose owner's name; OpenRouter may want a management key.
+        :param api_key: the owner's key; OpenRouter may require a management key.
         :param callback_url: as for :meth:`authorization_url`, and so are ``code_challenge``,
             ``code_challenge_method``, ``key_label`` and ``limit``.
-        :param expires_at: when the new key is to expire, with a time zone.
-        :param usage_limit_type: when ``limit`` starts anew: ``"daily"``, ``"weekly"`` or
+        :param expires_at: when the new key expires, with a time zone.
+        :param usage_limit_type: how often ``limit`` is reset: ``"daily"``, ``"weekly"`` or
             ``"monthly"``.
-        :param workspace_id: the UUID of the workspace that the new key is to belong to.
-        :raises ValueError: if an argument is malformed; nothing was sent then.
+        :param workspace_id: the UUID of the new key's workspace.
+        :raises ValueError: if an argument is malformed; nothing is sent.
         :raises APIError: 400, 401 (KeyRejectedError), 403, 409, 500, each as its own class.
-        :raises InvalidAnswerError: an answer without a well-formed code.
-        :raises TransportError: no answer.
+        :raises InvalidAnswerError: a response without a well-formed code.
+        :raises TransportError: no response.
         """
         from . import calls
 
-        body = outcome_of(
-            build_auth_code_request,
+        body = build_auth_code_request(
             callback_url,
             code_challenge,
             code_challenge_method,
@@ -193,32 +183,25 @@ class OpenRouterClient:
             usage_limit_type=usage_limit_type,
             workspace_id=workspace_id,
         )
-        result = (
-            body
-            if isinstance(body, BaseException)
-            else calls.create_auth_code(
-                self._transport, self._timeout, self._attribution, api_key, body
-            )
+        return calls.create_auth_code(
+            self._transport, self._timeout, self._attribution, api_key, body
         )
-        del api_key, callback_url, code_challenge, body
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def get_key_info(self, api_key: str, *, timeout: float | None = None) -> KeyInfo:
-        """Return what OpenRouter says about a key (``GET /api/v1/key``).
+        """Return a key's limit and usage (``GET /api/v1/key``).
 
         :param timeout: seconds for this call by the wall clock, retries included, instead of the
             client's.
         :raises ValueError: if the key is malformed.
         :raises KeyRejectedError: the key was deleted, disabled or has expired.
         :raises APIError: another error status.
-        :raises InvalidAnswerError: an answer that says nothing about a key.
-        :raises TransportError: no answer.
+        :raises InvalidAnswerError: a response without data about a key.
+        :raises TransportError: no response.
         """
         from . import calls
 
-        result = calls.get_key_info(
+        return calls.get_key_info(
             self._transport,
             self._timeout if timeout is None else timeout,
             self._attribution,
@@ -226,11 +209,8 @@ class OpenRouterClient:
             retries=self._retries,
             sleep=self._sleep,
         )
-        del api_key
-        if isinstance(result, BaseException):
-            raise result
-        return result
 
+    @hides_frames
     def api_session(
         self,
         api_key: str,
@@ -240,15 +220,14 @@ class OpenRouterClient:
     ) -> APISession:
         """Return a ``requests.Session`` for OpenRouter's API with this key; see ``APISession``.
 
-        All sessions of a client use the same kept connections, and share nothing else.
+        All sessions of a client share its connections, and nothing else.
 
-        :param on_rejected: called once, when OpenRouter answers that the key is dead.
-        :param timeout: seconds to wait for the next bytes, or to connect and to read; (5, 60) if
-            not given.
+        :param on_rejected: called once, when OpenRouter rejects the key.
+        :param timeout: seconds to wait for the next bytes, or to connect and to read; (5, 60) by
+            default.
         :raises ValueError: if the key is malformed.
         """
         if not is_api_key(api_key):
-            del api_key
             raise ValueError(MALFORMED_KEY)
         from .session import APISession
 
@@ -261,7 +240,7 @@ class OpenRouterClient:
         )
 
     def preload(self) -> None:
-        """Import and prepare now what the first call needs: before a server forks its workers."""
+        """Import and prepare what the first call needs, before a server forks its workers."""
         from . import calls, session  # noqa: F401
 
         self._transport.preload()
@@ -270,7 +249,8 @@ class OpenRouterClient:
     def _transport(self) -> Transport:
         from .transport import Transport
 
-        # Of threads that come first at once, one wins: since Python 3.12 there is no lock here.
+        # If several threads get here at once, all use one transport: cached_property has no lock
+        # since Python 3.12.
         transport = Transport(self.base_url, self._environment)
         return cast("Transport", vars(self).setdefault("_transport", transport))
 

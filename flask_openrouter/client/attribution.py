@@ -1,4 +1,4 @@
-"""The headers by which OpenRouter knows the app (OpenRouter guide "App attribution")."""
+"""The headers that name the app to OpenRouter (OpenRouter guide "App attribution")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..errors import ConfigurationError
 from .authorization import check_web_url
 
-#: Every category that OpenRouter knows; it drops any other in silence.
+#: Every category that OpenRouter knows; it ignores any other without an error.
 CATEGORIES = frozenset(
     {
         "cli-agent",
@@ -35,10 +35,10 @@ _TITLE = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")
 def attribution_headers(
     app_url: str | None, app_title: str | None, app_categories: Sequence[str]
 ) -> dict[str, str]:
-    """Return the attribution headers; empty for an app that gives nothing.
+    """Return the attribution headers; empty for an app that gives no values.
 
     :param app_url: the app's address, its identity on OpenRouter: an absolute http(s) URL.
-    :param app_title: its name: 1 to 200 printable ASCII characters, all that a header can carry.
+    :param app_title: its name: 1 to 200 printable ASCII characters, as a header requires.
     :param app_categories: at most two of :data:`CATEGORIES`.
     :raises ConfigurationError: if a value breaks these rules.
     """

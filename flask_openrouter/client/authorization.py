@@ -1,7 +1,7 @@
-"""What is asked of a person at OpenRouter: the parameters of ``/auth`` and of ``/auth/keys/code``.
+"""The parameters of ``/auth`` and of ``/auth/keys/code``.
 
-Sources: OpenRouter guide "OAuth PKCE" and API reference, checked as OpenRouter's own SDKs check
-them. Every problem is a plain ``ValueError`` whose message names the argument.
+Sources: OpenRouter guide "OAuth PKCE" and API reference. They are checked as OpenRouter's own SDKs
+check them. Every problem is a ``ValueError`` whose message names the argument.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .pkce import check_code_challenge, check_method
 
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
-    # Printable ASCII without what programs disagree on: blank, quote, <, >, backslash, ^, `, {|}.
+    # Printable ASCII, but not the characters that programs treat differently: blank, quote, <, >,
+    # backslash, ^, `, {|}.
     r"(?P<path>/[!$-;=@-\[\]_a-z~]*)?(?P<query>\?[!$-;=?-\[\]_a-z~]*)?",
     re.IGNORECASE | re.ASCII,
 )
@@ -52,7 +53,7 @@ def build_authorization_url(
         parameters["callback_url"] = callback_with_state(callback_url, state)
     parameters |= pkce_parameters(code_challenge, code_challenge_method)
     if limit is not None:
-        # Without exponent: OpenRouter documents a number, and 1e-05 is not read as one everywhere.
+        # Without an exponent: OpenRouter documents a number, and not every parser takes 1e-05.
         parameters["limit"] = format(Decimal(str(checked_limit(limit))), "f")
     if key_label is not None:
         parameters["key_label"] = checked_key_label(key_label)
@@ -71,7 +72,7 @@ def build_auth_code_request(
     usage_limit_type: str | None,
     workspace_id: str | uuid.UUID | None,
 ) -> dict[str, Any]:
-    """Return the JSON body of ``POST /api/v1/auth/keys/code``, with the given parameters only.
+    """Return the JSON body of ``POST /api/v1/auth/keys/code``, without parameters that are None.
 
     :raises ValueError: if an argument breaks OpenRouter's rules.
     """
@@ -123,11 +124,13 @@ def callback_with_state(callback_url: str, state: str | None) -> str:
     return f"{callback_url}{separator}state={quote(state, safe='')}"
 
 
-# An app has few, and each login asks twice.
+# An app has few callback URLs, and each login checks its own twice.
 @lru_cache(maxsize=64)
 def check_callback_url(callback_url: str, *, takes_state: bool) -> str | None:
-    """Return what is wrong with an address to which OpenRouter shall send visitors back, as
-    "must ...", or None. ``takes_state``: whether a ``state`` will be added."""
+    """Return what is wrong with a callback URL, as "must ...", or None.
+
+    ``takes_state``: whether a ``state`` will be added.
+    """
     if problem := check_web_url(callback_url):
         return problem
     match = _WEB_URL.fullmatch(callback_url)
@@ -141,7 +144,7 @@ def check_callback_url(callback_url: str, *, takes_state: bool) -> str | None:
 
 
 def pkce_parameters(code_challenge: str | None, method: str | None) -> dict[str, str]:
-    """Return the PKCE parameters; a challenge without a method is taken as ``S256``.
+    """Return the PKCE parameters; the method of a challenge is ``S256`` by default.
 
     :raises ValueError: if there is a method without a challenge, or either is malformed.
     """
@@ -177,7 +180,7 @@ def checked_key_label(key_label: str) -> str:
 
 
 def _utc_with_seconds(moment: datetime) -> str:
-    """OpenRouter refuses a moment without seconds; one without a zone is ambiguous."""
+    """Return a time in UTC with seconds, which OpenRouter requires. A zone is required, too."""
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ValueError("expires_at must be a datetime with a time zone")
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,8 @@
-"""Which base URLs are accepted, and which merely look like OpenRouter's.
+"""The base URL: which ones are accepted, and the addresses of OpenRouter's pages below it.
 
-OpenRouter is exactly ``https://openrouter.ai``. A key sent to a look-alike is a key stolen, so
-hosts that come close are refused. Another https host is the operator's choice (a gateway, a clone);
-plain http is for loopback only, where no network can listen (RFC 8252 §8.3).
+OpenRouter is exactly ``https://openrouter.ai``. A key sent to a look-alike is stolen, so similar
+hosts are refused. Another https host is the operator's choice (a gateway, a clone). Plain http is
+for loopback only, which cannot be intercepted on a network (RFC 8252 §8.3).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BASE_URL = re.compile(
 )
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-#: Digits that pass for letters.
+#: Digits that look like letters.
 _HOMOGLYPHS = str.maketrans("01358", "olesb")
 _DID_YOU_MEAN = f"did you mean {OPENROUTER}?"
 
@@ -32,11 +32,11 @@ def normalize_base_url(url: str) -> str:
     Accepted: an https origin, or an http origin on loopback (``localhost``, ``127.0.0.0/8``,
     ``[::1]``), each with an optional port, and with or without ``/`` or the API root ``/api/v1``.
 
-    :raises ConfigurationError: for everything else, and for a host that looks like OpenRouter's.
+    :raises ConfigurationError: for anything else, and for a host that looks like OpenRouter's.
     """
     match = _BASE_URL.fullmatch(url) if isinstance(url, str) else None
     if match is None:
-        # Not repeated here: what somebody pasted may hold a password.
+        # The message does not repeat the value, which may hold a password.
         hint = f"; {_DID_YOU_MEAN}" if _mentions_openrouter(url) else ""
         raise ConfigurationError(
             f"The base URL must be an origin such as {OPENROUTER}, nothing more{hint}"
@@ -57,6 +57,26 @@ def normalize_base_url(url: str) -> str:
             "The base URL must use https; plain http is for localhost, 127.0.0.1 and [::1] only"
         )
     return origin
+
+
+def keys_url(base_url: str) -> str:
+    """Return the address of a visitor's list of keys."""
+    return f"{base_url}/settings/keys"
+
+
+def key_url(base_url: str, key_hash: str) -> str:
+    """Return where the owner of a key can limit or delete it (OpenRouter guide "OAuth PKCE")."""
+    return f"{base_url}/keys/{key_hash}"
+
+
+def logs_url(base_url: str, key_hash: str) -> str:
+    """Return where the owner of a key can see what was spent with it."""
+    return f"{base_url}/logs?api_key_hash={key_hash}"
+
+
+def credits_url(base_url: str) -> str:
+    """Return where a visitor can add credit to their account."""
+    return f"{base_url}/settings/credits"
 
 
 def is_openrouter(base_url: str) -> bool:
@@ -128,7 +148,7 @@ def _mentions_openrouter(url: object) -> bool:
     if not text.isascii():
         return True
     words = re.split(r"[^a-z0-9-]+", text.translate(_HOMOGLYPHS))
-    # Without its separators too: a blank or a tab may sit in the middle of the name.
+    # Joined, too: a blank or a tab may be in the middle of the name.
     return any(_distance(word, "openrouter") <= 2 for word in words) or "openrouter" in "".join(
         words
     )
@@ -137,7 +157,7 @@ def _mentions_openrouter(url: object) -> bool:
 def _distance(a: str, b: str) -> int:
     """Return the Levenshtein distance of two short words."""
     if abs(len(a) - len(b)) > 2:
-        return 3  # Far enough; spares long input.
+        return 3  # More than any caller asks for; saves time on long input.
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         previous, row[0] = row[0], i

@@ -1,6 +1,6 @@
-"""The kept connections of one process: urllib3's, on sockets that keep the time limit.
+"""The persistent connections of one process: urllib3's, on sockets that keep the deadline.
 
-``requests`` is imported with this module, so import it only where a request is made.
+This module imports ``requests``, so import it only where a request is made.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from .deadline import LimitedSocket, connect, current_deadline
 from .environment import Environment
 
-#: Connections kept per process. More threads may be at work; theirs are closed after use.
+#: Connections kept per process. If more threads make requests, theirs are closed after use.
 POOL_SIZE = 16
-#: A connection idle for longer is not used again, in seconds: a firewall may have forgotten it
-#: without telling either end, and a code sent into it would be lost.
+#: A connection that was idle for longer, in seconds, is not used again: a firewall may have dropped
+#: it without notice, and a code sent over it would be lost.
 MAX_IDLE_SECONDS = 60.0
 
 
 class _LimitedConnection(HTTPConnection):
-    """Sockets under the deadline, and a note of whether a request was sent."""
+    """A connection whose socket keeps the deadline. It notes that a request was sent."""
 
     _last_used = 0.0
 
@@ -34,12 +34,12 @@ class _LimitedConnection(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
-        """Whether this kept connection can serve once more; urllib3 asks before it does."""
+        """Whether this connection can be used again; urllib3 asks before each reuse."""
         return monotonic() - self._last_used < MAX_IDLE_SECONDS and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is None:
-            # Plain http: left alone, urllib3 connects in the midst of sending.
+            # Connect before was_sent is set: for plain http, urllib3 connects while it sends.
             self.connect()
         self._last_used = monotonic()
         deadline = current_deadline()
@@ -53,7 +53,7 @@ class _LimitedTLSConnection(_LimitedConnection, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    # urllib3's own classes do not fit its protocol either, if one asks pyright.
+    # For pyright, urllib3's own classes do not match its protocol either.
     ConnectionCls = _LimitedConnection  # pyright: ignore[reportAssignmentType]
 
 
@@ -62,10 +62,10 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """The kept connections of one process; certificates are always verified.
+    """The persistent connections of one process; certificates are always verified.
 
-    Shared by all requests of a client: it holds no key, header or cookie. What a caller says about
-    proxies and verification is overruled by the environment it was made with.
+    All requests of a client share it: it holds no key, header or cookie. It ignores a caller's
+    proxies and verification, and uses those of its environment.
     """
 
     def __init__(self, environment: Environment, tls: ssl.SSLContext) -> None:
@@ -89,7 +89,7 @@ class Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the TLS context has the trusted certificates, and demands one."""
+        """Do nothing: the TLS context has the trusted authorities, and requires a certificate."""
 
     def send(
         self,

@@ -1,10 +1,10 @@
-"""A time limit by the wall clock, whatever the server does.
+"""A time limit by the wall clock, however slowly the server sends.
 
 ``requests`` and urllib3 limit the wait for the *next* bytes: a server that sends one byte a second
-is never too slow for them. Here every operation of the sockets below first asks how much is left of
-the current request's time, so a drip in the handshake, the headers or the body ends in time, with
-no thread to watch it. Only name resolution has limits of its own, those of the system's resolver:
-a request that it held up for too long fails as soon as it returns.
+never exceeds their limit. The sockets here check before each operation how much of the request's
+time is left. So a slow handshake, header or body ends in time, without a thread that watches it.
+Only name resolution has its own limits, those of the system's resolver: if it takes too long, the
+request fails as soon as it returns.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-#: Seconds for name resolution's result, TCP, a proxy's CONNECT and the TLS handshake together.
+#: Seconds for name resolution, TCP, a proxy's CONNECT and the TLS handshake together.
 CONNECT_SECONDS = 5.0
-#: Nothing else can be told apart from the end of the time this close to it, in seconds.
+#: A failure within this many seconds of the end counts as a timeout.
 _RESOLUTION = 0.02
 
 
 class Deadline:
-    """The time limits of one request, and whether any of its bytes may have left.
+    """The time limits of one request, and whether any of its bytes may have been sent.
 
-    :param seconds: for the whole request; infinite for one that only ``was_sent`` is wanted of.
+    :param seconds: for the whole request; infinite if only ``was_sent`` is of interest.
     """
 
     __slots__ = ("connect_by", "finish_by", "was_sent")
@@ -39,11 +39,11 @@ class Deadline:
         self.was_sent: bool = False
 
     def remaining(self) -> float:
-        """Return the seconds left for what the request is doing now; infinite without a limit."""
+        """Return the seconds left to connect, or to finish once sent; infinite without a limit."""
         return (self.finish_by if self.was_sent else self.connect_by) - monotonic()
 
     def is_over(self) -> bool:
-        """Whether the time for the whole request has run out."""
+        """Whether the time of the whole request is over."""
         return self.finish_by - monotonic() <= _RESOLUTION
 
 
@@ -52,7 +52,7 @@ _current: ContextVar[Deadline | None] = ContextVar("flask_openrouter_deadline", 
 
 @contextmanager
 def limited_by(deadline: Deadline) -> Iterator[None]:
-    """Apply ``deadline`` to every socket below that this thread or task uses inside the block."""
+    """Apply ``deadline`` to the sockets of this module that this thread or task uses inside."""
     previous = _current.set(deadline)
     try:
         yield
@@ -66,9 +66,9 @@ def current_deadline() -> Deadline | None:
 
 
 def seconds_left(longest: float | None = None) -> float | None:
-    """Return the socket timeout for the next operation: what is left, at most ``longest``.
+    """Return the socket timeout for the next operation: the time left, at most ``longest``.
 
-    :raises TimeoutError: if nothing is left.
+    :raises TimeoutError: if no time is left.
     """
     deadline = _current.get()
     remaining = inf if deadline is None else deadline.remaining()
@@ -79,7 +79,7 @@ def seconds_left(longest: float | None = None) -> float | None:
 
 
 class _LimitedOperations:
-    """Mixin for sockets: no single operation outlasts the current deadline.
+    """Mixin for sockets whose operations end with the current deadline.
 
     Without a deadline the timeout stays as the caller set it.
     """
@@ -111,11 +111,11 @@ class _LimitedOperations:
 
 
 class LimitedSocket(_LimitedOperations, socket.socket):
-    """A plain socket under the current deadline."""
+    """A plain socket that keeps the current deadline."""
 
 
 class LimitedSSLSocket(_LimitedOperations, ssl.SSLSocket):
-    """A TLS socket under the current deadline; for ``ssl.SSLContext.sslsocket_class``."""
+    """A TLS socket that keeps the current deadline; for ``ssl.SSLContext.sslsocket_class``."""
 
 
 def connect(host: str, port: int, longest: float | None) -> LimitedSocket:
@@ -134,7 +134,7 @@ def connect(host: str, port: int, longest: float | None) -> LimitedSocket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(seconds_left(max(give_up - monotonic(), 0.001)))
             sock.connect(address)
-            # What is left is for the handshake, which starts with the timeout found here.
+            # The TLS handshake starts with the timeout that it finds here.
             sock.settimeout(seconds_left(max(give_up - monotonic(), 0.001)))
         except OSError as reason:
             sock.close()

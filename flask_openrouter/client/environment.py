@@ -1,7 +1,6 @@
-"""What the machine's environment says about the network, read once.
+"""The network settings in the machine's environment, read once.
 
-Only what an operator sets on purpose counts: proxies and the certificate bundle. ``.netrc`` and
-cookies never do.
+Only those that an operator sets on purpose: proxies and the certificate bundle, never ``.netrc``.
 """
 
 from __future__ import annotations
@@ -12,15 +11,16 @@ from dataclasses import dataclass, field
 from ..errors import ConfigurationError
 from .base_url import is_loopback_url
 
-#: In this order, the first that is set. requests reads the first two, OpenSSL the third.
+#: The first that is set is used. requests reads the first two, OpenSSL the third.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """``proxy``: URL of the proxy for the base URL, which may hold a password, or None.
+    """A proxy and a certificate bundle.
 
-    ``ca_bundle``: path of a file or directory of trusted certificates; None for certifi's.
+    ``proxy``: the proxy's URL, which may hold a password, or None. ``ca_bundle``: path of a file or
+    directory of trusted certificates; None for certifi's.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -31,7 +31,7 @@ class Environment:
         """Read the environment for requests to ``base_url``.
 
         :raises ConfigurationError: if the bundle does not exist, or the proxy is a SOCKS proxy,
-            over which the time limit could not be kept.
+            through which the time limit cannot be kept.
         """
         return cls(_proxy_for(base_url), _ca_bundle())
 
@@ -43,8 +43,8 @@ def _proxy_for(base_url: str) -> str | None:
 
     if not getproxies():
         return None
-    # Its rules for NO_PROXY are the ones that Python programmers know. Imported only where proxies
-    # are in use: requests is otherwise not needed before the first call.
+    # Python programmers know requests' rules for NO_PROXY. Imported here because, without a proxy,
+    # requests is not needed before the first call.
     from requests.utils import get_environ_proxies, select_proxy
 
     proxy: str | None = select_proxy(base_url, get_environ_proxies(base_url))

@@ -1,4 +1,4 @@
-"""What OpenRouter hands out, parsed once. A secret shows in no ``repr`` and cannot be pickled."""
+"""The results of the calls, parsed once. Secrets show in no ``repr`` and cannot be pickled."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from ..secret import HoldsSecret
-from .credentials import is_api_key, is_code
+from .credentials import Unpicklable, is_api_key, is_code
 
 
 @dataclass(frozen=True, slots=True)
-class IssuedKey(HoldsSecret):
+class IssuedKey(Unpicklable):
     """A new key (``POST /api/v1/auth/keys``).
 
-    ``api_key`` is the key, which shows in no ``repr``. ``openrouter_user_id`` is None when
-    OpenRouter does not say who approved.
+    ``api_key`` is the key, which shows in no ``repr``. ``openrouter_user_id`` is the account that
+    approved; None when OpenRouter does not name it.
     """
 
     api_key: str = field(repr=False)
@@ -26,14 +25,13 @@ class IssuedKey(HoldsSecret):
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> IssuedKey | None:
-        """Read OpenRouter's answer; None if it holds no well-formed key."""
-        if not is_api_key(data.get("key")):
-            return None
-        return cls(data["key"], _text(data.get("user_id"), 255))
+        """Read OpenRouter's JSON; None if it holds no well-formed key."""
+        user_id = _text(data.get("user_id"), 255)
+        return cls(data["key"], user_id) if is_api_key(data.get("key")) else None
 
 
 @dataclass(frozen=True, slots=True)
-class AuthCode(HoldsSecret):
+class AuthCode(Unpicklable):
     """A new code (``POST /api/v1/auth/keys/code``), to be exchanged within ten minutes.
 
     ``code`` shows in no ``repr``. ``app_id`` is OpenRouter's number of the app, ``created_at`` has
@@ -45,9 +43,9 @@ class AuthCode(HoldsSecret):
     created_at: datetime | None = None
 
     @classmethod
-    def from_json(cls, answer: Mapping[str, Any]) -> AuthCode | None:
-        """Read OpenRouter's answer; None if it holds no well-formed code."""
-        data = answer.get("data")
+    def from_json(cls, response: Mapping[str, Any]) -> AuthCode | None:
+        """Read OpenRouter's JSON; None if it holds no well-formed code."""
+        data = response.get("data")
         if not isinstance(data, Mapping) or not is_code(data.get("id")):
             return None
         app_id = data.get("app_id")
@@ -60,17 +58,18 @@ class AuthCode(HoldsSecret):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
-    """What OpenRouter says about a key (``GET /api/v1/key``). Amounts are US dollars.
+    """A key's limit and usage (``GET /api/v1/key``). Amounts are US dollars.
 
     A field that OpenRouter leaves out, or sends as another type, is None; new ones are ignored.
     ``label`` is the masked key. ``limit`` is None for a key without a limit of its own, and
-    ``limit_remaining`` is what is left of it, not the balance of the account. ``limit_reset`` is
-    ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``usage`` is what was spent in all;
-    ``usage_daily``, ``usage_weekly`` and ``usage_monthly`` in the current day, week and month.
+    ``limit_remaining`` is what is left of that limit, not the balance of the account.
+    ``limit_reset`` is ``"daily"``, ``"weekly"``, ``"monthly"`` or None. ``usage`` is what was spent
+    in total; ``usage_daily``, ``usage_weekly`` and ``usage_monthly`` in the current day, week and
+    month.
     ``byok_`` means spending on the person's own provider keys, and ``include_byok_in_limit``
-    whether that counts against the limit. ``is_free_tier``: nothing was ever paid.
+    whether that counts against the limit. ``is_free_tier``: the account never paid.
     ``is_management_key``: it manages other keys. ``creator_user_id``, ``organization_id`` and
-    ``workspace_id`` say whose it is. ``expires_at`` has a time zone.
+    ``workspace_id`` name its owners. ``expires_at`` has a time zone.
     """
 
     label: str | None = None
@@ -101,9 +100,9 @@ class KeyInfo:
         return self.limit - self.limit_remaining
 
     @classmethod
-    def from_json(cls, answer: Mapping[str, Any]) -> KeyInfo | None:
-        """Read OpenRouter's answer; None if it holds no ``data`` object."""
-        data = answer.get("data")
+    def from_json(cls, response: Mapping[str, Any]) -> KeyInfo | None:
+        """Read OpenRouter's JSON; None if it holds no ``data`` object."""
+        data = response.get("data")
         if not isinstance(data, Mapping):
             return None
         return cls(**{f.name: _READERS[f.type](data.get(f.name)) for f in fields(cls)})
@@ -131,7 +130,7 @@ def _moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        # Python 3.10 does not know the Z.
+        # Python 3.10 does not read the Z.
         return datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
     except ValueError:
         return None

@@ -36,7 +36,7 @@ def create_code_challenge(code_verifier: str, method: str = "S256") -> str:
 
 
 def check_code_verifier(code_verifier: object) -> str | None:
-    """Return what is wrong with a code_verifier, in words that do not contain it, or None."""
+    """Return what is wrong with a code_verifier, without repeating it, or None."""
     if isinstance(code_verifier, str) and _CODE_VERIFIER.fullmatch(code_verifier):
         return None
     return "code_verifier must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636 §4.1)"

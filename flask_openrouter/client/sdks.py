@@ -1,22 +1,21 @@
-"""Clients of the ``openai`` and ``openrouter`` packages, ready-made for one key.
+"""Clients of the ``openai`` and ``openrouter`` packages for one key.
 
-Both packages are optional and imported when asked for. What they raise for a dead key is a
-:class:`KeyRejectedError`, and for spent credit an :class:`OutOfCreditError`, as everywhere here.
+Both packages are optional and imported on first use. As elsewhere, a dead key raises a
+:class:`KeyRejectedError`, and spent credit an :class:`OutOfCreditError`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutOfCreditError
-from .answers import about_key, error_from
-from .credentials import authorizer
+from .credentials import authorizer, hides_frames, outcome_of, without_trace
 from .deadline import CONNECT_SECONDS
 from .environment import Environment
-from .outcome import outcome_of, without_trace
+from .responses import about_key, error_from
 from .session import READ_SECONDS
 from .transport import tls_context
 
@@ -24,30 +23,12 @@ if TYPE_CHECKING:
     from openai import OpenAI
     from openrouter import OpenRouter
 
-T = TypeVar("T")
-#: Base URL, key, attribution, what to call when OpenRouter answers 401, the app's own options.
-Maker = Callable[[str, str, Mapping[str, str], Callable[[], None], Mapping[str, Any]], T]
-
 _ABOUT_THE_KEY = (401, 402, 403)
 
 _tls_context = cache(tls_context)
 
 
-def _silent(make: Maker[T]) -> Maker[T]:
-    """Raise what ``make`` raises from a frame that does not hold the key."""
-
-    @wraps(make)
-    def made(base_url: str, api_key: str, *rest: Any) -> T:
-        client = outcome_of(make, base_url, api_key, *rest)
-        del api_key
-        if isinstance(client, BaseException):
-            raise client
-        return client
-
-    return made
-
-
-@_silent
+@hides_frames
 def openai_client(
     base_url: str,
     api_key: str,
@@ -57,10 +38,11 @@ def openai_client(
 ) -> OpenAI:
     """Return an ``openai.OpenAI`` for this key.
 
-    ``headers``: attribution. ``on_rejected`` is called when OpenRouter answers 401. ``options`` go
-    to the constructor. A dead key raises an error that is a :class:`KeyRejectedError` and an
-    ``openai.AuthenticationError``; spent credit one that is an :class:`OutOfCreditError` and an
-    ``openai.APIStatusError``.
+    ``headers``: attribution. ``on_rejected`` is called when OpenRouter rejects the key.
+    ``options`` go to the constructor. A dead key raises an error that is a
+    :class:`KeyRejectedError` and an ``openai.AuthenticationError``. Spent credit raises one that is
+    an :class:`OutOfCreditError` and an ``openai.APIStatusError``. A model provider's 401 or 402
+    raises the package's own error.
 
     Raises :class:`ConfigurationError` when the package is not installed.
     """
@@ -74,30 +56,30 @@ def openai_client(
     class Http(_Http, openai.DefaultHttpxClient):
         pass
 
-    error_in = _error_reader(api_key)
+    error_in = _error_reader(base_url, api_key)
 
-    # A class of its own for each key: copies made by with_options() keep it.
+    # One class for each key, so that copies made by with_options() keep it.
     class Client(openai.OpenAI):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
-            # What was not given the package takes from the environment, and sends it.
+            # The package reads and sends the environment's values for options that are missing.
             for name in ("organization", "project", "admin_api_key"):
                 setattr(self, name, options.get(name))
             self._custom_headers = options.get("default_headers") or {}
 
         def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
             error = super()._make_status_error(err_msg, body=body, response=response)
-            # Still there if the app brought an HTTP client of its own.
+            # Still there if the app uses an HTTP client of its own.
             response.request.headers.pop("Authorization", None)
-            ours = error_in(response)
-            kind = _openai_errors().get(type(ours))
+            own_error = error_in(response)
+            kind = _openai_errors().get(type(own_error))
             if kind is None:
                 return error
-            if isinstance(ours, KeyRejectedError):
+            if isinstance(own_error, KeyRejectedError):
                 on_rejected()
-            # Both parents in one, without running either constructor on half of the arguments.
-            both = kind.__new__(kind, *ours.args)
-            both.__dict__.update({**error.__dict__, **ours.__dict__})
+            # An instance of both classes, made without their constructors, which do not fit.
+            both = kind.__new__(kind, *own_error.args)
+            both.__dict__.update({**error.__dict__, **own_error.__dict__})
             return both
 
     options = {"timeout": openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), **options}
@@ -119,7 +101,7 @@ def _openai_errors() -> Mapping[type[OpenRouterError], Any]:
     return {KeyRejectedError: OpenAIKeyRejectedError, OutOfCreditError: OpenAIOutOfCreditError}
 
 
-@_silent
+@hides_frames
 def openrouter_client(
     base_url: str,
     api_key: str,
@@ -129,9 +111,10 @@ def openrouter_client(
 ) -> OpenRouter:
     """Return an ``openrouter.OpenRouter`` for this key.
 
-    ``options`` go to the constructor. Unlike the package's own defaults, a call waits 60 seconds,
-    not five, and is not repeated for up to an hour when OpenRouter has trouble. A dead key raises
-    :class:`KeyRejectedError`, spent credit :class:`OutOfCreditError`.
+    ``options`` go to the constructor. Unlike with the package's defaults, a call waits 60 seconds,
+    not five, and is not repeated for up to an hour after a 5xx. A dead key raises
+    :class:`KeyRejectedError`, spent credit :class:`OutOfCreditError`, and a model provider's 401 or
+    402 the package's own error.
 
     Raises :class:`ConfigurationError` when the package is not installed.
     """
@@ -150,9 +133,9 @@ def openrouter_client(
     class AsyncHttp(_AsyncHttp, httpx.AsyncClient):
         pass
 
-    error_in = _error_reader(api_key)
+    error_in = _error_reader(base_url, api_key)
 
-    def heed(response: httpx.Response) -> None:
+    def raise_if_about_the_key(response: httpx.Response) -> None:
         error = error_in(response)
         if isinstance(error, KeyRejectedError):
             on_rejected()
@@ -162,11 +145,11 @@ def openrouter_client(
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
     arguments: dict[str, Any] = {
-        # A function, because the package's settings show what they hold.
+        # A function, because the repr of the package's settings shows the value.
         "api_key": lambda: api_key,
         "server_url": f"{base_url}/api/v1",
-        "client": Http(base_url, api_key, heed, timeout=timeout),
-        "async_client": AsyncHttp(base_url, api_key, heed, timeout=timeout),
+        "client": Http(base_url, api_key, raise_if_about_the_key, timeout=timeout),
+        "async_client": AsyncHttp(base_url, api_key, raise_if_about_the_key, timeout=timeout),
         "retry_config": never,
         "http_referer": headers.get("HTTP-Referer"),
         "x_open_router_title": headers.get("X-OpenRouter-Title"),
@@ -174,38 +157,46 @@ def openrouter_client(
         **options,
     }
     sdk = OpenRouter(**arguments)
-    # ``with`` closes what the package thinks that it made itself.
+    # ``with`` closes the HTTP clients unless the package believes that the app supplied them.
     sdk.sdk_configuration.client_supplied = "client" in options
     sdk.sdk_configuration.async_client_supplied = "async_client" in options
     return sdk
 
 
-def _error_reader(api_key: str) -> Callable[[Any], OpenRouterError]:
-    """Return what tells the error in an answer. The frames that raise it do not hold the key."""
+def _error_reader(base_url: str, api_key: str) -> Callable[[Any], OpenRouterError]:
+    """Return a function that reads the error in a response.
+
+    The frames that raise the error hold this function, and not the key.
+    """
 
     def error_in(response: Any) -> OpenRouterError:
         status, headers, body = response.status_code, response.headers, response.content
-        return about_key(error_from(status, headers, body, secrets=(api_key,)), api_key)
+        error = error_from(status, headers, body, base_url=base_url, secrets=(api_key,))
+        return about_key(error, api_key)
 
     return error_in
 
 
 class _Keyed:
-    """Mixin for clients of ``httpx``, and its successor: the key is on a request while it is sent.
+    """Mixin for clients of ``httpx`` and its successor. A request has the key only while in flight.
 
-    So no answer, error or traceback carries it around. Redirects are not followed and cookies not
-    sent; proxy and certificates are those of the session. ``heed`` raises what an answer means for
-    the key.
+    So no response, error or traceback keeps it. Redirects are not followed and cookies are not
+    sent. Proxy and certificates are those of the session. ``check`` may raise for a 401, 402 or
+    403.
     """
 
     def __init__(
-        self, base_url: str, api_key: str, heed: Callable[[Any], None] | None = None, **options: Any
+        self,
+        base_url: str,
+        api_key: str,
+        check: Callable[[Any], None] | None = None,
+        **options: Any,
     ) -> None:
         environment = Environment.read(base_url)
         options |= {"trust_env": False, "proxy": environment.proxy}
         super().__init__(**options, verify=_tls_context(environment))  # type: ignore[call-arg]
         self._authorize = authorizer(api_key)
-        self._heed = heed
+        self._check = check
 
 
 class _Http(_Keyed):
@@ -220,9 +211,9 @@ class _Http(_Keyed):
         del request.headers["Authorization"]
         if isinstance(response, BaseException):
             raise response
-        if self._heed is not None and response.status_code in _ABOUT_THE_KEY:
+        if self._check is not None and response.status_code in _ABOUT_THE_KEY:
             response.read()
-            self._heed(response)
+            self._check(response)
         return response
 
 
@@ -237,7 +228,7 @@ class _AsyncHttp(_Keyed):
         del request.headers["Authorization"]
         if isinstance(response, BaseException):
             raise response
-        if self._heed is not None and response.status_code in _ABOUT_THE_KEY:
+        if self._check is not None and response.status_code in _ABOUT_THE_KEY:
             await response.aread()
-            self._heed(response)
+            self._check(response)
         return response

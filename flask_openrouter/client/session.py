@@ -1,6 +1,6 @@
-"""A ``requests.Session`` that talks to OpenRouter's API with one person's key, and to nobody else.
+"""A ``requests.Session`` that sends one visitor's key, to OpenRouter's API only.
 
-``requests`` is imported with this module, so import it only where a session is made.
+This module imports ``requests``, so import it only where a session is made.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from ..secret import HoldsSecret
-from .answers import MAX_ANSWER_BYTES, about_key, decode_body, error_from
 from .connections import Adapter
-from .credentials import authorizer
+from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .outcome import without_trace
+from .responses import MAX_RESPONSE_BYTES, about_key, decode_body, error_from
 from .transport import Transport, failure_of, is_network_error, is_timeout
 
 #: Seconds to wait for the next bytes: a model may think for a while.
@@ -37,14 +35,14 @@ Timeout: TypeAlias = "float | tuple[float, float]"
 
 
 class SessionConnectionError(TransportError, requests.ConnectionError):
-    """No answer to a request of a session. Caught as our error, and as that of ``requests``."""
+    """No response to a request of a session. It is a ``requests.ConnectionError`` as well."""
 
 
 class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
-    """No bytes within the session's time limit. Caught as ours, and as that of ``requests``."""
+    """No bytes within the session's time limit. It is a ``requests.Timeout`` as well."""
 
 
-class APISession(HoldsSecret, requests.Session):
+class APISession(Unpicklable, requests.Session):
     """A session rooted at ``<base_url>/api/v1/``: ``session.post("chat/completions", json=...)``.
 
     Relative addresses are below the root, with or without a leading slash. An absolute one must be
@@ -53,15 +51,17 @@ class APISession(HoldsSecret, requests.Session):
     and no ``.netrc``; certificates are always verified; proxies come from the environment.
 
     ``timeout`` (seconds, or seconds to connect and to read) limits the wait for the *next* bytes,
-    (5, 60) by default, and can be given with each call. ``stream=True`` works. An answer may be of
+    (5, 60) by default, and can be given with each call. ``stream=True`` works. A response may be of
     any size.
 
-    Every answer is returned as it is, except these, which are raised:
+    Every response is returned as it is, except these, which are raised:
 
-    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once.
+    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once. A 401 or
+        402 that OpenRouter relays from the provider of a model is returned instead.
     :raises OutOfCreditError: 402, or 403 because the key's limit is spent; the key is fine.
-    :raises TransportError: no answer; also a ``requests.ConnectionError`` or ``requests.Timeout``.
-    :raises InvalidAnswerError: an answer that is not well-formed HTTP.
+    :raises TransportError: no response; also a ``requests.ConnectionError`` or
+        ``requests.Timeout``.
+    :raises InvalidAnswerError: a response that is not well-formed HTTP.
     """
 
     def __init__(
@@ -87,14 +87,14 @@ class APISession(HoldsSecret, requests.Session):
         return f"<APISession {self._root}>"
 
     def close(self) -> None:
-        """Do nothing: the connections belong to the client and serve its other sessions too."""
+        """Do nothing: the connections belong to the client, whose other sessions use them."""
 
     def get_adapter(self, url: str | bytes) -> Adapter:
-        """Return the client's kept connections, those of this process."""
+        """Return the client's persistent connections of this process."""
         return self._transport.adapter
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: a redirect is an answer like any other."""
+        """Return None: a redirect is a response like any other."""
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
         """Prepare a request with its address resolved below the root.
@@ -109,7 +109,7 @@ class APISession(HoldsSecret, requests.Session):
         return super().prepare_request(request)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a prepared request with the key, as described for the class.
+        """Send a prepared request with the key; see the class.
 
         :raises ValueError: if the address is not below the root.
         """
@@ -126,7 +126,7 @@ class APISession(HoldsSecret, requests.Session):
     def _outcome(
         self, request: requests.PreparedRequest, **kwargs: Any
     ) -> requests.Response | BaseException:
-        """Return the answer, or the error to raise: the frames below hold the key."""
+        """Return the response, or the error to raise: this frame and those below hold the key."""
         is_streamed = kwargs.pop("stream", False)
         kwargs |= {"stream": True, "allow_redirects": False}
         if kwargs.get("timeout") is None:
@@ -136,21 +136,21 @@ class APISession(HoldsSecret, requests.Session):
         try:
             with limited_by(deadline):
                 response = super().send(request, **kwargs)
-                error = _error_in(response)
+                error = _error_in(response, self._transport.base_url)
                 if error is not None:
                     return error
                 if not is_streamed:
-                    _ = response.content  # Reads it while the error handling below is in force.
+                    _ = response.content  # Read here, where errors are handled.
                 return response
         except Exception as error:
-            # Otherwise a setting that is wrong, or a hook or a body of the caller's own.
+            # Not the network: a wrong setting, or a hook or a body of the caller.
             if isinstance(error, OpenRouterError) or not is_network_error(error):
                 return without_trace(error)
             return _known_to_requests(failure_of(error, deadline), error)
         except BaseException as error:
             return without_trace(error)
         finally:
-            # Neither the answer's nor an error's ``request`` carries the key around.
+            # Responses and errors refer to this request: it must not keep the key.
             del request.headers["Authorization"]
 
     def _check_address(self, url: str | None) -> None:
@@ -158,23 +158,24 @@ class APISession(HoldsSecret, requests.Session):
             raise ValueError(f"This session sends its key to addresses below {self._root} only")
 
 
-def _error_in(response: requests.Response) -> OpenRouterError | None:
-    """Return the error that an answer stands for, if it is one of those that are raised."""
+def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | None:
+    """Return the error that the response stands for, if it is one of those that are raised."""
     if response.status_code not in (401, 402, 403):
         return None
     raw: urllib3.HTTPResponse = response.raw
-    body = raw.read(MAX_ANSWER_BYTES, decode_content=False)
+    body = raw.read(MAX_RESPONSE_BYTES, decode_content=False)
     response.close()
     api_key = response.request.headers["Authorization"].removeprefix("Bearer ")
     error = error_from(
         response.status_code,
         response.headers,
         decode_body(body, raw.headers.get("content-encoding", "")),
+        base_url=base_url,
         secrets=(api_key,),
     )
     if isinstance(error, KeyRejectedError | OutOfCreditError):
         return about_key(error, api_key)
-    # Another 403 is for the caller to read, so what was read of it is put back.
+    # The caller gets any other response, such as a model provider's 401. Put its body back.
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),
         headers=raw.headers,
@@ -188,7 +189,7 @@ def _error_in(response: requests.Response) -> OpenRouterError | None:
 
 
 def _known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
-    """Return a transport failure as one that code written for ``requests`` catches too."""
+    """Return a transport failure as an exception that code for ``requests`` catches, too."""
     if not isinstance(failure, TransportError):
         return failure
     if failure.was_sent and is_timeout(error):

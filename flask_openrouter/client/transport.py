@@ -1,19 +1,19 @@
-"""One HTTP request to OpenRouter, bounded in time and size, and silent about what was in it.
+"""One HTTP request to OpenRouter, limited in time and size; its contents are not logged.
 
-``requests`` is imported with this module, so import it only where a request is made.
+This module imports ``requests``, so import it only where a request is made.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import os
 import ssl
 import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import requests
 import urllib3
@@ -27,11 +27,11 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from .answers import MAX_ANSWER_BYTES, Answer, decode_body
 from .connections import Adapter
+from .credentials import without_trace
 from .deadline import Deadline, LimitedSSLSocket, limited_by
 from .environment import CA_VARIABLES, Environment
-from .outcome import without_trace
+from .responses import MAX_RESPONSE_BYTES, APIResponse, decode_body
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -43,20 +43,20 @@ class Transport:
         self.base_url = base_url
         self._environment = environment
         self._adapters: dict[int, Adapter] = {}
-        # requests takes longest to check an address, and there are three of them.
+        # Checking an address takes most of the time in requests, and there are only three.
         self._prepared = cache(
             lambda method, path: requests.Request(method, base_url + path).prepare()
         )
 
     @property
     def adapter(self) -> Adapter:
-        """The adapter of this process: a socket shared over a fork would mix up two answers."""
+        """The adapter of this process: a socket shared over a fork would mix up two responses."""
         pid = os.getpid()
         adapter = self._adapters.get(pid)
         if adapter is None:
-            # Of threads that come first at once, one wins.
+            # If several threads get here at once, all use the first one's adapter.
             adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
-            # A new dict: what the parent process had is dropped, and its sockets closed here.
+            # A new dict: this process closes its copies of the parent's sockets.
             self._adapters = {pid: adapter}
         return adapter
 
@@ -67,7 +67,7 @@ class Transport:
         return context
 
     def preload(self) -> None:
-        """Do now what the first request would: certificates and connection pool."""
+        """Load the certificates and make the connection pool, before the first request does."""
         _ = self.adapter
 
     def send(
@@ -75,55 +75,58 @@ class Transport:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
-    ) -> Answer | BaseException:
-        """Send one request, once, and return the answer, or the error for the caller to raise.
+        body: Mapping[str, Any] | None,
+        seconds: float,
+    ) -> APIResponse:
+        """Send one request, once, and return the response.
 
-        Nothing is raised here, since the frames below hold the secrets that were sent.
+        :param body: the request's JSON.
+        :param seconds: for the whole request, by the wall clock.
+        :raises TransportError: no response; also its subclasses.
+        :raises InvalidAnswerError: a response that is not well-formed HTTP.
+        :raises ConfigurationError: the environment's certificate bundle cannot be read.
         """
+        request = self._prepare(method, path, headers, body)
+        adapter = self.adapter
+        deadline = Deadline(seconds)
         failure: BaseException
         try:
             with limited_by(deadline):
-                answer = self._round_trip(method, path, headers, body, deadline)
-        except ConfigurationError as error:
-            failure = without_trace(error)
+                response = adapter.send(request, stream=True, timeout=seconds)
+                try:
+                    encoded = read_body(response)
+                finally:
+                    # Back to the pool if the body was read to its end, otherwise closed.
+                    response.close()
         except Exception as error:
             failure = failure_of(error, deadline)
         except BaseException as error:
             failure = without_trace(error)
         else:
-            logger.debug("%s %s: HTTP %d", method, path, answer.status)
-            return answer
+            logger.debug("%s %s: HTTP %d", method, path, response.status_code)
+            decoded = decode_body(encoded, response.headers.get("content-encoding", ""))
+            return APIResponse(response.status_code, response.headers, decoded)
         logger.debug("%s %s: %s", method, path, type(failure).__name__)
-        return failure
+        # Not in the except clauses: the exceptions there hold the request.
+        raise failure
 
-    def _round_trip(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        deadline: Deadline,
-    ) -> Answer:
+    def _prepare(
+        self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
+    ) -> requests.PreparedRequest:
         request = self._prepared(method, path).copy()
-        # identity: an answer of 64 KiB needs no compression, and cannot be a bomb.
+        # identity: a body of 64 KiB needs no compression, and cannot be a bomb.
         request.prepare_headers(
             {"Accept-Encoding": "identity", "User-Agent": "Flask-OpenRouter", **headers}
         )
-        request.prepare_body(body, None)
-        response = self.adapter.send(request, stream=True, timeout=deadline.finish_by - monotonic())
-        try:
-            return Answer(response.status_code, response.headers, read_body(response))
-        finally:
-            # Back to the pool if the answer was read to its end, otherwise closed.
-            response.close()
+        if body is not None:
+            request.prepare_body(json.dumps(body, separators=(",", ":")).encode("ascii"), None)
+        return request
 
 
 def tls_context(environment: Environment) -> ssl.SSLContext:
-    """Return what trusts the authorities that the environment names, and demands a certificate.
+    """Return a context that requires a certificate of the authorities that the environment names.
 
-    :raises ConfigurationError: if they cannot be read.
+    :raises ConfigurationError: if their certificates cannot be read.
     """
     context = create_urllib3_context()
     bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
@@ -141,23 +144,21 @@ def tls_context(environment: Environment) -> ssl.SSLContext:
 
 
 def read_body(response: requests.Response) -> bytes | None:
-    """Read and decode at most 64 KiB; None if there is more, or an unknown encoding."""
+    """Read at most 64 KiB, as they were sent; None if there is more."""
     raw: urllib3.HTTPResponse = response.raw
-    if (raw.length_remaining or 0) > MAX_ANSWER_BYTES:
+    if (raw.length_remaining or 0) > MAX_RESPONSE_BYTES:
         return None
     body = b""
-    # Until nothing comes: only then does urllib3 say that an answer was cut short.
-    while len(body) <= MAX_ANSWER_BYTES and (
-        block := raw.read(MAX_ANSWER_BYTES + 1 - len(body), decode_content=False)
+    # Read until nothing comes: only then does urllib3 report a body that was cut short.
+    while len(body) <= MAX_RESPONSE_BYTES and (
+        block := raw.read(MAX_RESPONSE_BYTES + 1 - len(body), decode_content=False)
     ):
         body += block
-    if len(body) > MAX_ANSWER_BYTES:
-        return None
-    return decode_body(body, raw.headers.get("content-encoding", ""))
+    return body if len(body) <= MAX_RESPONSE_BYTES else None
 
 
 def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
-    """Return the error of ours for a failed request: a fixed sentence, and no cause attached."""
+    """Return this package's error for a failed request: a fixed sentence, without a cause."""
     causes = list(causes_of(error))
     was_sent = deadline.was_sent
     if deadline.is_over():
@@ -170,39 +171,39 @@ def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:
             was_sent=was_sent,
         )
     if was_sent and any(_means_malformed_answer(cause) for cause in causes):
-        return InvalidAnswerError("OpenRouter's answer is not well-formed HTTP")
+        return InvalidAnswerError("OpenRouter's response is not well-formed HTTP")
     if not is_network_error(error):
-        # Not the network. Say where, since the traceback must not leave this place.
+        # A bug. Log its place, since the traceback holds secrets and is dropped.
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("unexpected %s at %s:%s", type(error).__name__, place.filename, place.lineno)
     if was_sent:
         return TransportError(
-            "The connection to OpenRouter broke before its answer was complete", was_sent=True
+            "The connection to OpenRouter broke before its response was complete", was_sent=True
         )
     return TransportError("OpenRouter cannot be reached")
 
 
 def is_network_error(error: BaseException) -> bool:
-    """Whether an exception comes from the network or the answer, not from a mistake in code."""
+    """Whether an exception comes from the network or the response, and not from a bug."""
     return any(isinstance(cause, OSError | http.client.HTTPException) for cause in causes_of(error))
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Whether an exception means that the other side was too slow."""
+    """Whether an exception means that the server was too slow."""
     return any(isinstance(cause, TimeoutError) for cause in causes_of(error))
 
 
 def _means_malformed_answer(error: BaseException) -> bool:
     if isinstance(error, urllib3.exceptions.InvalidHeader | urllib3.exceptions.DecodeError):
         return True
-    # Both of these mean that the connection broke, although they say that HTTP did.
+    # These two are HTTPExceptions, but mean that the connection broke.
     return isinstance(error, http.client.HTTPException) and not isinstance(
         error, http.client.RemoteDisconnected | http.client.IncompleteRead
     )
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and all that it wraps, in the ways of Python, urllib3 and requests."""
+    """Yield an exception and all that it wraps, as Python, urllib3 and requests wrap."""
     found: list[BaseException] = [error]
     for one in found:
         yield one

@@ -101,12 +101,13 @@ class Way:
 
         base_url = case.settings.base_url
         transport = Transport(base_url, Environment.read(base_url))
-        answer = transport.send("GET", "/api/v1/models", {}, None, Deadline(self.timeout))
-        if isinstance(answer, BaseException):
+        try:
+            answer = transport.send("GET", "/api/v1/models", {}, None, self.timeout)
+        except OpenRouterError as error:
             self.is_open = False
             yield problem(
                 "api_unreachable",
-                f"GET /api/v1/models failed: {answer}.",
+                f"GET /api/v1/models failed: {error}.",
                 "Check the proxy, if there is one, and that OPENROUTER_BASE_URL speaks OpenRouter's"
                 " API.",
             )

@@ -13,9 +13,8 @@ from werkzeug.urls import iri_to_uri
 
 from ..client.authorization import check_callback_url
 from ..client.base_url import is_loopback_url
-from ..client.credentials import is_code
+from ..client.credentials import Unpicklable, is_code
 from ..errors import LoginError, StateMismatchError
-from ..secret import HoldsSecret
 from ..web import this_app, this_request
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -88,7 +87,7 @@ class CallbackAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class Callback(HoldsSecret):
+class Callback(Unpicklable):
     """A well-formed callback. ``code`` is None when the visitor declined."""
 
     state: str = field(repr=False)

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..client.credentials import hash_of_key
-from ..secret import HoldsSecret
+from ..client.credentials import Unpicklable, hash_of_key
 from ..storage.cipher import KeyCipher, bound_to
 from ..storage.cookie import BROWSER
 from ..storage.record import KeyRecord
@@ -25,7 +24,7 @@ MAX_AGE: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class ParkedKey(HoldsSecret):
+class ParkedKey(Unpicklable):
     """A record that waits, and the owner it is to be stored for."""
 
     owner_id: str

@@ -19,9 +19,9 @@ from typing import Final
 from flask import session
 from flask.sessions import SecureCookieSessionInterface
 
+from ..client.credentials import Unpicklable
 from ..client.pkce import create_code_verifier
 from ..errors import StateMismatchError
-from ..secret import HoldsSecret
 from ..web import this_app
 from .owner import Owners
 from .spent import SpentStates
@@ -48,7 +48,7 @@ _BINDING_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class PendingLogin(HoldsSecret):
+class PendingLogin(Unpicklable):
     """One login under way: its authorization request (RFC 6749 §4.1.1) and where it leads."""
 
     state: str = field(repr=False)

@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..client.credentials import is_api_key
-from ..secret import HoldsSecret
+from ..client.credentials import Unpicklable, is_api_key
 
 #: The form of OpenRouter's keys today: 32 bytes, stored without their 64 hexadecimal digits.
 _USUAL_KEY: Final = re.compile(r"sk-or-v1-([0-9a-f]{64})")
@@ -24,7 +23,7 @@ _LATEST: Final = 253_402_300_799
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord(HoldsSecret):
+class KeyRecord(Unpicklable):
     """A key, the account it belongs to, and when it was connected (Unix time, seconds)."""
 
     api_key: str = field(repr=False)

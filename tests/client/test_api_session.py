@@ -1,4 +1,4 @@
-"""The session that a view uses: requests' own, on a lead."""
+"""The ``requests.Session`` that a view uses."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_relative_addresses_stay_below_the_root(address, path):
     assert provider.requests[0].path == path
 
 
-def test_absolute_address_below_the_root_is_taken():
+def test_absolute_address_below_the_root_is_accepted():
     with MisbehavingProvider(GOOD) as provider:
         session_for(provider).get(f"{provider.url}/api/v1/models", params={"limit": 5})
     assert provider.requests[0].path == "/api/v1/models?limit=5"
@@ -195,7 +195,7 @@ def test_f43_401_means_that_the_key_is_dead():
     assert caught.value.request_id == "8a"
 
 
-def test_401_without_anybody_to_tell_is_raised_all_the_same():
+def test_401_is_raised_without_on_rejected_as_well():
     with MisbehavingProvider(answer(401)) as provider, pytest.raises(KeyRejectedError):
         session_for(provider).get("models", stream=True)
 
@@ -214,7 +214,29 @@ def test_f44_out_of_credit_keeps_the_key(status, body):
         with pytest.raises(OutOfCreditError) as caught:
             session.post("chat/completions", json={})
     assert caught.value.status == status
+    assert caught.value.settings_url == f"{provider.url}/settings/credits"
     assert calls == []
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_providers_refusal_is_returned_whole(status, stream, compressed):
+    """OpenRouter relays it. It says nothing about the visitor's key or credit."""
+    calls = []
+    metadata = {"raw": "invalid x-api-key", "provider_name": "Anthropic"}
+    body = json.dumps(error("Provider returned error", metadata=metadata)).encode()
+    headers = {"X-A": "b"} | ({"Content-Encoding": "gzip"} if compressed else {})
+    act = answer(status, gzip.compress(body) if compressed else body, headers)
+    with MisbehavingProvider(act) as provider:
+        session = session_for(provider, on_rejected=lambda: calls.append(1))
+        for _ in range(2):
+            reply = session.post("chat/completions", json={}, stream=stream)
+            assert (reply.status_code, reply.headers["x-a"]) == (status, "b")
+            assert reply.json()["error"]["metadata"] == metadata
+        assert provider.connections == 1
+    assert calls == []
+    assert "authorization" not in reply.request.headers
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -244,19 +266,19 @@ def test_r79_error_body_is_read_to_64_kib_only():
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 404, 408, 409, 422, 429, 500, 503])
-def test_every_other_answer_is_returned_untouched(status):
+def test_every_other_response_is_returned_unchanged(status):
     with MisbehavingProvider(answer(status, b"" if status == 204 else error())) as provider:
         assert session_for(provider).get("models").status_code == status
 
 
-def test_large_and_compressed_answers_are_not_limited():
+def test_large_and_compressed_responses_are_not_limited():
     body = gzip.compress(json.dumps({"data": "x" * 1_000_000}).encode())
     with MisbehavingProvider(answer(200, body, {"Content-Encoding": "gzip"})) as provider:
         assert len(session_for(provider).get("models").json()["data"]) == 1_000_000
     assert provider.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
 
-def test_stream_arrives_as_it_is_sent_and_outlasts_the_time_limit_of_other_calls():
+def test_stream_arrives_as_it_is_sent_and_may_exceed_the_clients_timeout():
     events = b"".join(b"data: %d\n\n" % number for number in range(5))
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     with MisbehavingProvider(drip(events, 0.01, after=head)) as provider:
@@ -270,7 +292,7 @@ def test_stream_arrives_as_it_is_sent_and_outlasts_the_time_limit_of_other_calls
 
 
 def test_stream_that_is_closed_early_closes_the_connection():
-    """The model's answer costs money; OpenRouter stops when the connection goes."""
+    """The model's answer costs money; OpenRouter stops it when the connection closes."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
     gone = threading.Event()
 
@@ -301,7 +323,7 @@ def test_default_time_limits_are_5_and_60_seconds():
 
 
 @pytest.mark.parametrize("act", [reset(), raw(b""), reset(after=http_answer(200, b"x" * 9)[:-3])])
-def test_lost_connection_is_ours_and_that_of_requests(act):
+def test_lost_connection_is_a_transport_error_and_one_of_requests(act):
     with MisbehavingProvider(act) as provider:
         with pytest.raises(TransportError) as caught:
             session_for(provider).get("models")
@@ -311,7 +333,7 @@ def test_lost_connection_is_ours_and_that_of_requests(act):
     assert caught.value.was_sent
 
 
-def test_unreachable_is_ours_and_that_of_requests():
+def test_unreachable_is_a_transport_error_and_one_of_requests():
     with MisbehavingProvider(GOOD) as provider:
         url = provider.url
     with pytest.raises(requests.ConnectionError) as caught:
@@ -323,12 +345,12 @@ def test_unreachable_is_ours_and_that_of_requests():
 @pytest.mark.parametrize(
     "data", [b"nonsense\r\n\r\n", http_answer(200, b"no gzip at all", {"Content-Encoding": "gzip"})]
 )
-def test_malformed_answer_is_invalid(data):
+def test_malformed_response_is_invalid(data):
     with MisbehavingProvider(raw(data)) as provider, pytest.raises(InvalidAnswerError):
         session_for(provider).get("models")
 
 
-def test_errors_of_the_callers_own_code_stay_what_they_are():
+def test_exceptions_of_the_callers_own_code_are_not_changed():
     class MyError(Exception):
         pass
 

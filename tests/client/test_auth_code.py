@@ -39,7 +39,7 @@ def create(script=CREATED, **parameters):
     return code, request.json
 
 
-def test_callback_alone_is_enough():
+def test_callback_is_the_only_required_parameter():
     code, body = create()
     assert body == {"callback_url": CALLBACK}
     assert code.code == "auth_code_xyz789"
@@ -115,7 +115,7 @@ def test_each_documented_error_has_its_class_and_is_final(status, error_class):
         assert len(provider.requests) == 1
 
 
-def test_a_lost_answer_is_not_asked_for_again():
+def test_a_request_without_a_response_is_not_repeated():
     with MisbehavingProvider(reset()) as provider:
         with pytest.raises(TransportError):
             OpenRouterClient(provider.url).create_auth_code(KEY, CALLBACK)
@@ -126,7 +126,7 @@ def test_a_lost_answer_is_not_asked_for_again():
     "body",
     [{}, {"data": None}, {"data": {}}, {"data": {"id": 7}}, {"data": {"id": "a b"}}, {"id": "abc"}],
 )
-def test_answer_without_a_code_is_invalid(body):
+def test_response_without_a_code_is_invalid(body):
     with pytest.raises(InvalidAnswerError, match="no well-formed code"):
         create(answer(200, body))
 

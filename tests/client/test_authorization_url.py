@@ -24,7 +24,7 @@ def test_d6_default_address_is_openrouters_consent_page():
     assert client.authorization_url(CALLBACK, CHALLENGE).startswith("https://openrouter.ai/auth?")
 
 
-def test_s256_is_meant_when_there_is_a_challenge():
+def test_s256_is_the_default_with_a_challenge():
     assert parameters(client.authorization_url(CALLBACK, CHALLENGE)) == {
         "callback_url": CALLBACK,
         "code_challenge": CHALLENGE,
@@ -52,7 +52,7 @@ def test_headless_needs_a_challenge():
         client.authorization_url()
 
 
-def test_state_rides_in_the_query_of_the_callback():
+def test_state_is_added_to_the_query_of_the_callback():
     url = client.authorization_url(CALLBACK, CHALLENGE, state="a b&c=d")
     assert "state" not in parameters(url)
     assert parameters(url)["callback_url"] == f"{CALLBACK}?state=a%20b%26c%3Dd"
@@ -68,7 +68,7 @@ def test_state_rides_in_the_query_of_the_callback():
         ("https://app.example", "https://app.example?state=S"),
     ],
 )
-def test_a_query_of_the_callbacks_own_survives(callback, expected):
+def test_the_callbacks_own_query_is_unchanged(callback, expected):
     assert parameters(client.authorization_url(callback, state="S"))["callback_url"] == expected
 
 
@@ -88,7 +88,7 @@ def test_any_printable_state_survives_two_encodings(state):
         "https://xn--bcher-kva.example/callback",
     ],
 )
-def test_https_and_loopback_callbacks_are_taken(callback):
+def test_https_and_loopback_callbacks_are_accepted(callback):
     assert parameters(client.authorization_url(callback))["callback_url"] == callback
 
 
@@ -127,8 +127,8 @@ def test_r73_other_callbacks_are_refused(callback):
 
 
 @pytest.mark.parametrize("query", ["?code=x", "?a&code", "?state=x", "?a=b&state="])
-def test_callback_must_leave_code_and_state_free(query):
-    """Two of either would make the callback ambiguous, and it would be refused there."""
+def test_callback_must_not_have_a_code_or_state(query):
+    """With two of either, the app would refuse the callback as ambiguous."""
     with pytest.raises(ValueError, match="of its own"):
         client.authorization_url(CALLBACK + query, state="S")
 

@@ -1,4 +1,4 @@
-"""Only openrouter.ai is OpenRouter; what looks like it is refused. Look-alikes are built here."""
+"""Only openrouter.ai is OpenRouter; similar hosts are refused. Look-alikes are built in parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 
 from flask_openrouter.client.base_url import (
     OPENROUTER,
+    credits_url,
     is_loopback_url,
     is_openrouter,
+    key_url,
+    keys_url,
+    logs_url,
     normalize_base_url,
 )
 from flask_openrouter.errors import ConfigurationError
@@ -146,7 +150,7 @@ def test_r74_plain_http_is_for_loopback_only(url):
         b"https://openrouter.ai",
     ],
 )
-def test_what_is_no_origin_is_refused(url):
+def test_a_url_that_is_not_an_origin_is_refused(url):
     with pytest.raises(ConfigurationError) as caught:
         normalize_base_url(url)
     assert "hunter2" not in str(caught.value)
@@ -157,7 +161,7 @@ def test_long_input_is_refused_quickly():
         normalize_base_url("https://" + "o" * 1_000_000)
 
 
-def test_openrouter_and_loopback_are_told_apart():
+def test_openrouter_and_loopback_are_distinguished():
     assert is_openrouter("https://openrouter.ai")
     assert not is_openrouter("https://gateway.example")
     assert is_loopback_url("http://127.0.0.1:5000")
@@ -177,3 +181,11 @@ def test_normal_form_is_stable_or_the_value_is_refused(url):
         return
     assert normalize_base_url(origin) == origin
     assert origin.startswith("https://") or is_loopback_url(origin)
+
+
+def test_the_pages_for_a_visitors_key_and_account_are_below_the_base_url():
+    """OpenRouter guide "OAuth PKCE" names the page of a key by its hash."""
+    assert keys_url(OPENROUTER) == "https://openrouter.ai/settings/keys"
+    assert key_url(OPENROUTER, "5eed") == "https://openrouter.ai/keys/5eed"
+    assert logs_url(OPENROUTER, "5eed") == "https://openrouter.ai/logs?api_key_hash=5eed"
+    assert credits_url("https://gateway.example") == "https://gateway.example/settings/credits"

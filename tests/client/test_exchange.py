@@ -253,7 +253,7 @@ def test_r81_r82_f18_only_an_object_with_a_well_formed_key_counts(body):
             exchange(provider, CODE, VERIFIER)
         assert len(provider.exchanges) == 1
     assert caught.value.status == 200
-    assert str(caught.value) == "OpenRouter's answer holds no well-formed key"
+    assert str(caught.value) == "OpenRouter's response has no well-formed key"
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,6 @@ def test_r81_whatever_else_stands_beside_a_good_key_is_taken(body, api_key, user
     assert (issued.api_key, issued.openrouter_user_id) == (api_key, user_id)
 
 
-def test_content_type_of_the_answer_does_not_matter():
+def test_content_type_of_the_response_does_not_matter():
     with MisbehavingProvider(answer(200, {"key": KEY}, {"Content-Type": "text/plain"})) as provider:
         assert exchange(provider, CODE).api_key == KEY

@@ -12,6 +12,8 @@ from flask_openrouter.errors import (
     ForbiddenError,
     InvalidAnswerError,
     KeyRejectedError,
+    OutOfCreditError,
+    ProviderError,
     RateLimitError,
     ServerError,
     TransportError,
@@ -46,7 +48,7 @@ GOOD = answer(200, {"data": DATA})
 
 
 class Naps(list):
-    """Stands in for time.sleep; remembers the seconds."""
+    """A replacement for time.sleep that records the seconds."""
 
     def __call__(self, seconds):
         self.append(seconds)
@@ -117,10 +119,10 @@ def test_spent_this_period_is_limit_minus_remaining(limit, remaining, spent):
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"data":[]}', b'{"data":null}', b"<html>"])
-def test_answer_without_data_is_invalid(body):
+def test_response_without_data_is_invalid(body):
     with (
         MisbehavingProvider(answer(200, body)) as provider,
-        pytest.raises(InvalidAnswerError, match="says nothing about the key"),
+        pytest.raises(InvalidAnswerError, match="has no data about the key"),
     ):
         OpenRouterClient(provider.url).get_key_info(KEY)
 
@@ -152,7 +154,34 @@ def test_f43_a_refusal_is_not_tried_again(status, error_class):
     assert naps == []
 
 
-def test_redirect_is_not_followed_nor_tried_again():
+def test_out_of_credit_links_to_the_base_url_in_use():
+    with MisbehavingProvider(answer(402)) as provider:
+        with pytest.raises(OutOfCreditError) as caught:
+            OpenRouterClient(provider.url).get_key_info(KEY)
+        assert caught.value.settings_url == f"{provider.url}/settings/credits"
+    assert OutOfCreditError(402).settings_url == "https://openrouter.ai/settings/credits"
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_providers_refusal_relayed_by_a_gateway_is_not_about_the_key(status):
+    metadata = {"raw": "invalid x-api-key", "provider_name": "Anthropic"}
+    body = {"error": {"message": "Provider returned error", "metadata": metadata}}
+    with MisbehavingProvider(answer(status, body)) as provider:
+        with pytest.raises(ProviderError) as caught:
+            OpenRouterClient(provider.url).get_key_info(KEY)
+        assert len(provider.requests) == 1
+    assert caught.value.status == status
+
+
+def test_a_providers_5xx_is_retried():
+    naps = Naps()
+    body = {"error": {"message": "Down", "metadata": {"provider_name": "Venice"}}}
+    with MisbehavingProvider([answer(502, body), GOOD]) as provider:
+        assert OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY).limit == 100
+    assert len(naps) == 1
+
+
+def test_redirect_is_neither_followed_nor_retried():
     with MisbehavingProvider(GOOD) as elsewhere:
         with MisbehavingProvider(redirect_to(elsewhere.url)) as provider:
             with pytest.raises(InvalidAnswerError):
@@ -162,7 +191,7 @@ def test_redirect_is_not_followed_nor_tried_again():
 
 
 @pytest.mark.parametrize("failure", [answer(500), answer(503), reset()])
-def test_trouble_is_tried_again_after_growing_pauses(failure):
+def test_failures_are_retried_after_growing_pauses(failure):
     naps = Naps()
     with MisbehavingProvider([failure, failure, GOOD]) as provider:
         assert OpenRouterClient(provider.url, sleep=naps).get_key_info(KEY).limit == 100
@@ -172,7 +201,7 @@ def test_trouble_is_tried_again_after_growing_pauses(failure):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
-def test_trouble_that_stays_is_reported_after_so_many_retries(retries):
+def test_a_failure_is_reported_after_the_last_retry(retries):
     naps = Naps()
     with MisbehavingProvider(answer(502)) as provider:
         with pytest.raises(ServerError):
@@ -181,7 +210,7 @@ def test_trouble_that_stays_is_reported_after_so_many_retries(retries):
     assert len(naps) == retries
 
 
-def test_a_lost_connection_that_stays_is_reported():
+def test_a_lost_connection_is_reported_after_the_last_retry():
     with (
         MisbehavingProvider(reset()) as provider,
         pytest.raises(TransportError) as caught,
@@ -190,7 +219,7 @@ def test_a_lost_connection_that_stays_is_reported():
     assert caught.value.was_sent
 
 
-def test_retry_after_is_honoured_when_it_fits():
+def test_retry_after_is_honoured_within_the_time_limit():
     naps = Naps()
     busy = answer(503, headers={"Retry-After": "2"})
     with MisbehavingProvider([busy, GOOD]) as provider:
@@ -208,7 +237,7 @@ def test_retry_after_beyond_the_time_limit_ends_the_call():
     assert naps == []
 
 
-def test_a_timeout_is_not_tried_again():
+def test_a_timeout_is_not_retried():
     with MisbehavingProvider(hang()) as provider:
         with pytest.raises(TransportTimeoutError):
             OpenRouterClient(provider.url, timeout=0.3).get_key_info(KEY)

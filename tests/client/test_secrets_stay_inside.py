@@ -1,4 +1,4 @@
-"""Whatever fails, no exception, log line or object carries a code, a verifier or a key."""
+"""No exception, log line or object carries a code, a verifier or a key, whatever fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SECRETS = (KEY, CODE, VERIFIER, STATE)
 
 
 def leaks(text):
-    """Return the secrets found in ``text``, in whatever common form."""
+    """Return the secrets found in ``text``, in any common encoding."""
     forms = {}
     for secret in SECRETS:
         data = secret.encode()
@@ -65,12 +65,12 @@ def frames_shown_by_a_reporter(error):
     return [(frame.filename, frame.locals) for frame in shown.stack if frame.filename != __file__]
 
 
-def echo(status):
-    """Return an act that repeats in its error message whatever it was sent."""
+def echo(status, member="headers"):
+    """Return an act whose error repeats the request; with ``raw`` it is a model provider's."""
 
     def act(connection):
         sent = f"{connection.request.headers.get('authorization')} {connection.request.body!r}"
-        body = {"error": {"message": sent, "metadata": {"raw": sent}}}
+        body = {"error": {"message": sent, "metadata": {member: sent}}}
         connection.send(http_answer(status, body, {"X-Request-Id": sent.split()[1]}))
 
     return act
@@ -94,8 +94,10 @@ FAULTS = {
     "402 that echoes": echo(402),
     "403 that echoes": echo(403),
     "500 that echoes": echo(500),
+    "provider's 401 that echoes": echo(401, "raw"),
+    "provider's 402 that echoes": echo(402, "raw"),
 }
-#: What a session does not leave to the view that uses it.
+#: Faults that a session raises itself, and does not leave to the view.
 SESSION_FAULTS = {
     name: act
     for name, act in FAULTS.items()
@@ -118,7 +120,7 @@ def calls(url):
 
 
 def check_failure(call):
-    """Run a call that fails, and see that it does so silently."""
+    """Run a call that fails, and check that its error shows no secret."""
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
         call()
     error = caught.value
@@ -199,7 +201,7 @@ def test_r65_malformed_arguments_are_not_repeated(call):
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError])
 @pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code", "session"])
 def test_r65_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name, kind):
-    """A worker that is shut down in mid-call raises out of the deepest frame."""
+    """A worker that is shut down during a call raises in the deepest frame."""
 
     def interrupted(*arguments, **options):
         raise kind
@@ -212,7 +214,7 @@ def test_r65_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name, 
         assert type(caught.value) is kind
 
 
-def test_mistake_in_the_code_is_logged_with_its_place(log, monkeypatch):
+def test_bug_is_logged_with_its_place(log, monkeypatch):
     def broken(*arguments, **options):
         raise ZeroDivisionError(KEY)
 
@@ -223,8 +225,8 @@ def test_mistake_in_the_code_is_logged_with_its_place(log, monkeypatch):
     assert record.getMessage().startswith(f"unexpected ZeroDivisionError at {__file__}:")
 
 
-def test_import_does_without_requests():
-    """What only a login needs is imported by the first one, or by ``preload``."""
+def test_import_does_not_load_requests():
+    """The first login, or ``preload``, imports what only a login needs."""
     code = (
         "import sys, flask_openrouter.client as c\n"
         "client = c.OpenRouterClient()\n"

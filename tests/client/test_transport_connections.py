@@ -1,4 +1,4 @@
-"""Exactly one request, over connections that are kept, through the environment's proxies."""
+"""Persistent connections and proxies: each call makes exactly one request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_r80_f13_f14_a_broken_connection_is_not_tried_again(act):
         assert len(provider.exchanges) == 1
     assert type(error) is TransportError
     assert error.was_sent
-    assert str(error) == "The connection to OpenRouter broke before its answer was complete"
+    assert str(error) == "The connection to OpenRouter broke before its response was complete"
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_r80_f13_f14_a_broken_connection_is_not_tried_again(act):
         b"\x15\x03\x01\x00\x02\x02\x46",
     ],
 )
-def test_what_is_not_http_is_an_invalid_answer(data):
+def test_a_response_that_is_not_http_is_an_invalid_answer(data):
     with MisbehavingProvider([raw(data), issue_key(KEY)]) as provider:
         error, _ = failure_of_exchange(provider.url, timeout=5)
         assert len(provider.exchanges) == 1
     assert type(error) is InvalidAnswerError
-    assert str(error) == "OpenRouter's answer is not well-formed HTTP"
+    assert str(error) == "OpenRouter's response is not well-formed HTTP"
 
 
 def test_f10_refused_connection_was_not_sent():
@@ -100,15 +100,15 @@ def test_r80_kept_connection_that_was_closed_meanwhile_is_replaced():
             time.sleep(0.05)
 
 
-def test_connections_can_be_used_without_a_time_limit_of_ours():
-    """The adapter is requests' own otherwise: an app may mount it on a session."""
+def test_the_adapter_works_without_a_deadline():
+    """An app may mount it on a session of its own."""
     with MisbehavingProvider(issue_key(KEY)) as provider:
         adapter = OpenRouterClient(provider.url)._transport.adapter
         request = requests.Request("GET", f"{provider.url}/api/v1/models").prepare()
         assert adapter.send(request, timeout=5).json()["key"] == KEY
 
 
-def test_connection_is_kept_between_calls():
+def test_connection_is_reused_by_the_next_call():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         client = OpenRouterClient(provider.url)
         for _ in range(10):
@@ -116,8 +116,8 @@ def test_connection_is_kept_between_calls():
         assert provider.connections == 1
 
 
-def test_connection_idle_for_long_is_not_used_again(monkeypatch):
-    """A firewall may have dropped it in silence, and a code sent into it would be lost."""
+def test_connection_that_was_idle_for_long_is_not_reused(monkeypatch):
+    """A firewall may have dropped it without notice, and a code sent over it would be lost."""
     monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", 0.05)
     with MisbehavingProvider(issue_key(KEY)) as provider:
         client = OpenRouterClient(provider.url)
@@ -127,7 +127,7 @@ def test_connection_idle_for_long_is_not_used_again(monkeypatch):
         assert provider.connections == 2
 
 
-def test_connection_with_an_unread_answer_is_not_used_again():
+def test_connection_with_an_unread_response_is_not_reused():
     with MisbehavingProvider(
         [raw(http_answer(200, b" " * 70_000), close=False), issue_key(KEY)]
     ) as p:
@@ -138,8 +138,8 @@ def test_connection_with_an_unread_answer_is_not_used_again():
         assert p.connections == 2
 
 
-def test_time_limit_of_one_call_does_not_stay_with_the_connection():
-    """The second call has all its time, although the first one used up nearly all of its own."""
+def test_time_limit_of_one_call_does_not_apply_to_the_next_on_its_connection():
+    """The second call has its full time, although the first used nearly all of its own."""
 
     def slow(connection):
         connection.wait(0.4)
@@ -207,7 +207,7 @@ def test_f46_a_fork_makes_connections_of_its_own():
         assert provider.connections == 2
 
 
-def test_no_thread_is_left_behind():
+def test_no_thread_is_left_running():
     before = threading.active_count()
     client = OpenRouterClient(f"http://127.0.0.1:{unused_port()}")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""TLS is always verified; what fails does so before anything is sent."""
+"""TLS is always verified. A failure comes before anything is sent."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_each_variable_names_the_bundle(trusted, monkeypatch, variable):
 
 
 def test_bundle_may_be_a_directory(trusted, monkeypatch, tmp_path):
-    """An empty one: nothing is trusted then, and that is what was asked for."""
+    """The directory is empty, so nothing is trusted."""
     empty = tmp_path / "certificates"
     empty.mkdir()
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))

@@ -36,6 +36,8 @@ from flask_openrouter.problems import PROBLEMS, problem_of, problem_of_login
         (errors.MethodNotAllowedError(405), "provider_failed", 502),
         (errors.NotFoundError(404), "provider_failed", 502),
         (errors.APIError(418), "provider_failed", 502),
+        (errors.ProviderError(401), "provider_failed", 502),
+        (errors.ProviderError(402), "provider_failed", 502),
     ],
     ids=lambda value: type(value).__name__,
 )

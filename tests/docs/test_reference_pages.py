@@ -11,7 +11,7 @@ from doc_blocks import ROOT
 
 from flask_openrouter import OpenRouterClient, errors
 from flask_openrouter.client import KeyInfo
-from flask_openrouter.client.answers import error_from
+from flask_openrouter.client.responses import error_from
 from flask_openrouter.emulator import KEY_MARKER, EmulatorConfig, Fault, RecordedRequest
 from flask_openrouter.emulator.__main__ import emulator_command
 from flask_openrouter.emulator.catalogue import MODELS

@@ -1,4 +1,4 @@
-"""The ``openai`` and ``openrouter`` packages, as ``current_openrouter`` hands them out."""
+"""The clients of ``current_openrouter.openai()`` and ``current_openrouter.sdk()``."""
 
 from __future__ import annotations
 
@@ -141,7 +141,23 @@ def test_errors_of_the_openai_helper_are_also_those_of_the_package(
     assert isinstance(rejected, openai.AuthenticationError)
     assert isinstance(spent, OutOfCreditError)
     assert spent.status == spent.status_code == 402
+    assert spent.settings_url == f"{emulator.url}/settings/credits"
     assert not isinstance(other, KeyRejectedError | OutOfCreditError)
+
+
+def test_spent_credit_of_the_sdk_links_to_the_base_url_in_use(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    @app.get("/spent")
+    @requires_openrouter_key
+    def spent() -> str:
+        with pytest.raises(OutOfCreditError) as caught:
+            current_openrouter.sdk().chat.send(model="openai/gpt-4o-mini", messages=QUESTION)
+        return caught.value.settings_url
+
+    visitor.connect(emulator)
+    with emulator.faults(status=402):
+        assert visitor.get("/spent").text == f"{emulator.url}/settings/credits"
 
 
 @pytest.mark.parametrize(("helper", "package"), [("openai", "openai"), ("sdk", "openrouter")])
@@ -151,7 +167,7 @@ def test_a_package_that_is_missing_is_named(
     app: Flask = make_app(OPENROUTER_STORAGE_URI="memory://")
     app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
     Visitor(app).connect(emulator)
-    # What Python itself does for a package that is not there.
+    # As Python itself does for a package that is missing.
     monkeypatch.setitem(sys.modules, package, None)
     with app.test_request_context():
         connection = current_openrouter.detach()
@@ -169,7 +185,7 @@ def test_a_refusal_that_is_not_about_the_key_stays_the_packages_own(
     assert visitor.key is not None
 
 
-def test_with_closes_what_the_app_did_not_bring(
+def test_with_closes_only_the_http_clients_that_the_app_did_not_supply(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     closed = []
@@ -181,13 +197,13 @@ def test_with_closes_what_the_app_did_not_bring(
             pass
         closed.append(client.is_closed())
         with current_openrouter.sdk() as sdk:
-            ours = sdk.sdk_configuration.client
-        closed.append(ours.is_closed)
+            http_client = sdk.sdk_configuration.client
+        closed.append(http_client.is_closed)
 
         async def close() -> None:
             async with current_openrouter.sdk() as sdk:
-                ours = sdk.sdk_configuration.async_client
-            closed.append(ours.is_closed)
+                http_client = sdk.sdk_configuration.async_client
+            closed.append(http_client.is_closed)
 
         asyncio.run(close())
         with httpx.Client() as of_the_app:

@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing with atheris: ``python tests/fuzz callback --seconds 600``.
 
-The inputs begin with those in ``corpus/<target>``. One that breaks something is added there, so
-that ``make test`` fails until it is mended. ``--keep`` adds those that reached code which no kept
-input reaches. Exits with 1 when something broke.
+It starts with the inputs in ``corpus/<target>``. An input that breaks something is added there, so
+that ``make test`` fails until the bug is fixed. ``--keep`` adds the inputs that reached new code.
+It exits with 1 when something broke.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-#: Longest input in bytes; beyond it only the limits of size are left to find.
+#: The longest input in bytes. Longer ones would only test the limits of size.
 MAX_LENGTH = 4096
-#: In the command line of the process that fuzzes: what follows is the target and its options.
+#: In the command line of the fuzzing process, followed by the target and its options.
 INSIDE = "--inside"
 
 
 def main() -> int:
-    """Fuzz one target in a process of its own, and say what came of it."""
+    """Fuzz one target in a process of its own, and print the result."""
     parser = argparse.ArgumentParser(prog="python tests/fuzz", description=__doc__)
     parser.add_argument("target", choices=["answer", "callback"])
     parser.add_argument("--seconds", type=int, default=30)
@@ -63,7 +63,7 @@ def fuzz_here(target: str, options: list[str]) -> None:
         from fuzz.targets import TARGETS
 
         check = TARGETS[target]()
-    # libFuzzer starts itself anew to merge, by what it takes for its own name.
+    # To merge, libFuzzer starts itself again by the name given here.
     atheris.Setup([f"{sys.executable} {HERE} {INSIDE} {target}", *options], check)
     atheris.Fuzz()
 

@@ -1,7 +1,7 @@
-"""Any answer of OpenRouter's, to each of the calls that the client makes.
+"""Any response of OpenRouter, to each of the client's calls.
 
-An input looks like an HTTP answer: the status, headers, an empty line, the body. ``{code}``,
-``{verifier}`` and ``{key}`` stand for what the client has sent, so that an answer can repeat it.
+An input looks like an HTTP response: the status, headers, an empty line, the body. ``{code}``,
+``{verifier}`` and ``{key}`` stand for what the client has sent, so that a response can repeat it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ CALLBACK_URL = "https://app.example/"
 #: A plain challenge is the verifier itself.
 PLAIN = {"code_challenge": CODE_VERIFIER, "code_challenge_method": "plain"}
 SECRETS = {"code": CODE, "verifier": CODE_VERIFIER, "key": API_KEY}
-#: Seconds of the processor that one call may take, and that is generous.
+#: The CPU seconds that one call may take, which is generous.
 MOST_SECONDS = 1.0
-#: A key in an answer that is not one of a success has no business in an error.
+#: A key in an error response must not be in the error.
 _ANY_KEY = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
 
 
 class Wire:
-    """Stands for the connections: answers every request alike, as a server would."""
+    """A replacement for the connections that gives every request the same response."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self._status, self._headers, self._body = status, headers, body
@@ -63,7 +63,7 @@ class Wire:
 
 
 class WireTransport(Transport):
-    """The real transport down to its connections."""
+    """The real transport, except for its connections."""
 
     adapter = None  # type: ignore[assignment]
 
@@ -73,7 +73,7 @@ class WireTransport(Transport):
 
 
 class Client(OpenRouterClient):
-    """Gets one answer, whatever it asks."""
+    """A client that gets one response to all its requests."""
 
     _transport = None  # type: ignore[assignment]
 
@@ -83,22 +83,23 @@ class Client(OpenRouterClient):
 
 
 class Mistakes(logging.Handler):
-    """What the transport takes for a mistake in the code, it logs as an error."""
+    """A handler that raises. The transport logs an error only for a bug."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(record.getMessage())
 
 
 class AnswerTarget:
-    """The three calls, and what may come of them: their result, or an error of ours."""
+    """The three calls, and their permitted outcomes: a result, or an error of this package."""
 
-    #: One of each kind, to begin with.
+    #: One response of each kind, to begin with.
     PROBES = (
         b'200\n\n{"key":"{key}","user_id":"user_1"}',
         b'200\n\n{"data":{"id":"{code}","app_id":1,"created_at":"2027-01-01T00:00:00Z"}}',
         b'200\n\n{"data":{"label":"sk-or-v1-0e6...c96","limit":1e400,"expires_at":"2027-01-01"}}',
         b'400\nX-Request-Id: {code}\n\n{"error":{"message":"{code} {verifier} {key}"}}',
         b'403\n\n{"error":{"message":"Key limit exceeded","metadata":{"limit_source":"key"}}}',
+        b'401\n\n{"error":{"message":"{key}","metadata":{"raw":"{key}","provider_name":"A"}}}',
         b"429\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\n\nnothing",
         b"503\nRetry-After: 1e3\nContent-Encoding: gzip\n\n\x1f\x8b\x08\x00",
         b"302\nLocation: https://app.example/{code}\n\n",
@@ -109,11 +110,11 @@ class AnswerTarget:
             self(probe)
 
     def __call__(self, data: bytes) -> None:
-        """Let each call read the answer in ``data``, and see that nothing went wrong."""
+        """Let each call read the response in ``data``, and check the outcome."""
         self.check(_wire_of(data))
 
     def check(self, wire: Wire) -> None:
-        """Let each call read this answer."""
+        """Let each call read this response."""
         client = Client(wire)
         self._call(client, IssuedKey, "exchange_code", CODE, CODE_VERIFIER)
         self._call(client, KeyInfo, "get_key_info", API_KEY)
@@ -132,7 +133,7 @@ class AnswerTarget:
         self.check_error(caught, {*arguments, *options.values()} & set(SECRETS.values()))
 
     def check_error(self, error: OpenRouterError, sent: Set[str]) -> None:
-        """See that an error is one that an answer can lead to, and shows nothing that was sent."""
+        """Check that an error is one of those permitted, and shows nothing that was sent."""
         assert isinstance(error, (APIError, InvalidAnswerError, TransportError)), error
         shown = "\n".join(_shown_by(error))
         assert not [secret for secret in sent if secret in shown], shown
@@ -152,7 +153,7 @@ def _wire_of(data: bytes) -> Wire:
     for line in lines:
         name, _, value = line.partition(":")
         headers.add(name.strip(), value.strip())
-    # http.client takes three digits, and nothing below 100.
+    # http.client accepts three digits, from 100 on.
     number = int(status) if re.fullmatch("[1-9][0-9]{2}", status, re.ASCII) else 200
     return Wire(number, headers, body)
 
@@ -176,7 +177,7 @@ def _no_mistakes() -> Iterator[None]:
 
 
 def _shown_by(error: BaseException) -> Iterator[str]:
-    """Yield what an error reporter could show: the error, its causes, the locals of our frames."""
+    """Yield what an error reporter may show: the error, its causes, the locals of its frames."""
     yield from (repr(error), str(error), repr(vars(error)), repr(getattr(error, "__notes__", "")))
     assert error.__cause__ is None
     assert error.__context__ is None

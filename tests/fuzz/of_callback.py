@@ -1,9 +1,9 @@
-"""Any query with any cookies, at the front door of the callback.
+"""Any query with any cookies, sent to the callback route.
 
 An input is the raw query, a line feed, and the raw ``Cookie`` header. ``{session}`` stands for the
-session of a browser with logins under way, ``{connected}`` for the other cookies of that browser,
-which has a key, and ``{state}``, ``{expired}`` and ``{finished}`` for the states of its logins: no
-fuzzer can sign a cookie, and what comes after that is to be tried as well.
+session of a browser with pending logins, ``{connected}`` for the other cookies of that browser,
+which has a key, and ``{state}``, ``{expired}`` and ``{finished}`` for the states of its logins. A
+fuzzer cannot sign a cookie, and the code behind the signature is to be tested as well.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from flask_openrouter.login.spent import SpentStates
 NOW = 1_800_000_000
 LOGIN_MAX_AGE = 600
 API_KEY = "sk-or-v1-" + "5eed" * 16
-#: What differs between two answers to the same request.
+#: The part that differs between two responses to the same request.
 _REFERENCE = re.compile(r"reference(:|) [0-9a-f]{8}")
 
 
-#: Held against its own value, or set anew by each answer.
+#: Compared separately, or different in each response.
 _CHANGING = frozenset({"Location", "Set-Cookie", "Content-Length"})
 #: An address of this site, and nothing that a browser could take for one elsewhere.
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -43,7 +43,7 @@ _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, without what differs from time to time."""
+    """A response, without the parts that differ each time."""
 
     status: int
     location: str | None
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Client(OpenRouterClient):
-    """Exchanges every code, on paper only."""
+    """A client that exchanges every code without a request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,9 +82,9 @@ class Log(logging.Handler):
 
 
 class CallbackTarget:
-    """The app, one browser of it, and what their answers may be."""
+    """The app, one of its browsers, and the permitted responses."""
 
-    #: Each answer that there is. Whatever else is asked, the answer is one of these, to the letter.
+    #: Requests for each permitted response. Any other request gets exactly one of these.
     PROBES = (
         b"\n",
         b"state=unknown&code=0123456789\n",
@@ -116,13 +116,13 @@ class CallbackTarget:
         assert len(self._answers) >= 6
 
     def __call__(self, data: bytes) -> None:
-        """Make the request that ``data`` describes, and see that nothing went wrong."""
+        """Make the request that ``data`` describes, and check the response."""
         query, cookies = self._parts(data)
         with self._logged():
             answer, set_cookies = self._ask(query, cookies)
         location = answer.location
         if location is not None and location not in self._locations:
-            # A browser's own cookie says where its last login led, and any page of ours will do.
+            # A cookie of the browser has the target of its last login: any page of this app.
             assert not self.client.exchanged, location
             assert _LOCAL.fullmatch(location), location
             answer = replace(answer, location=self.FINISHED)
@@ -143,7 +143,7 @@ class CallbackTarget:
         ((code, code_verifier),) = self.client.exchanged
         assert values["code"] == [code]
         assert self.client.create_code_challenge(code_verifier) == self._code_challenge
-        # What is signed, to the letter; base64 has several spellings of the signature itself.
+        # The signed part exactly; base64 has several spellings of the signature itself.
         signed = parse_cookie(cookies.decode("latin-1"))["session"].rpartition(".")[0]
         assert signed == self._names["session"].rpartition(".")[0]
         if len(code) >= 8:
@@ -157,7 +157,7 @@ class CallbackTarget:
         return query, cookies
 
     def _ask(self, query: bytes, cookies: bytes) -> tuple[Answer, list[str]]:
-        # Each input meets the server as it was at first.
+        # Each input meets the server in its first state.
         pending_logins = self.app.extensions["openrouter"].pending_logins
         pending_logins._spent = SpentStates(LOGIN_MAX_AGE)
         self.client.exchanged.clear()

@@ -1,4 +1,4 @@
-"""The targets by name. Each is made once, and called with each input."""
+"""The targets by name. A target is made once and called with each input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every input that fuzzing has kept, tried again without the fuzzer."""
+"""Every input of the kept corpus, without the fuzzer."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_exchange_without_a_login_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize("mistake", [RuntimeError, KeyError, RecursionError])
-def test_a_mistake_in_the_parser_would_be_noticed(mistake: type[Exception]) -> None:
+def test_a_bug_in_the_parser_would_be_noticed(mistake: type[Exception]) -> None:
     class Broken(Wire):
         def send(self, request: object, *, stream: bool, timeout: float) -> NoReturn:
             raise mistake

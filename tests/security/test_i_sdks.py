@@ -1,4 +1,4 @@
-"""I. Transport, for the packages' clients: what holds for the session holds for them as well."""
+"""I. Transport, for the packages' clients: the rules of the session apply to them as well."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import openai
+import openrouter
 import pytest
 from certificates import CertificateAuthority
 from flask import Flask
@@ -30,7 +31,7 @@ from misbehaving import (
 )
 from visitor import Visitor
 
-from flask_openrouter import current_openrouter
+from flask_openrouter import current_openrouter, errors
 from flask_openrouter.errors import ConfigurationError, KeyRejectedError, OutOfCreditError
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
@@ -72,7 +73,7 @@ def raw_answer(connection: Any) -> Any:
 
 
 def by_a_copy(connection: Any) -> Any:
-    """The client that was copied is gone by the time the copy is used."""
+    """The original client is gone when its copy is used."""
     client = connection.openai(max_retries=0).with_options(timeout=5).copy(default_headers={})
     with client:
         return ask_openai(client)
@@ -91,7 +92,7 @@ def by_the_sdk_async(connection: Any) -> Any:
     return asyncio.run(ask())
 
 
-WAYS: dict[str, Ask] = {
+CALLERS: dict[str, Ask] = {
     "openai": lambda connection: ask_openai(connection.openai(max_retries=0)),
     "openai, streamed": in_its_stream,
     "openai, raw": raw_answer,
@@ -100,12 +101,12 @@ WAYS: dict[str, Ask] = {
     "sdk, streamed": lambda connection: by_the_sdk(connection, stream=True),
     "sdk, async": by_the_sdk_async,
 }
-every_way = pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS.keys())
+every_caller = pytest.mark.parametrize("ask", CALLERS.values(), ids=CALLERS.keys())
 
 
 @pytest.fixture
 def connected(make_app: Any) -> Iterator[Callable[..., Any]]:
-    """Log in at a provider, which then plays its ``script``; return the connection."""
+    """Log in at a provider, which then follows its ``script``; return the connection."""
 
     @contextmanager
     def connect(
@@ -128,11 +129,11 @@ def connected(make_app: Any) -> Iterator[Callable[..., Any]]:
 
 
 def sent(provider: MisbehavingProvider) -> list[ReceivedRequest]:
-    """Return what the provider got after the login."""
+    """Return the requests that the provider received after the login."""
     return provider.requests[1:]
 
 
-@every_way
+@every_caller
 @pytest.mark.parametrize("status", [302, 307, 308])
 def test_r75_helpers_follow_no_redirect(connected: Any, ask: Ask, status: int) -> None:
     with MisbehavingProvider(GOOD) as other:
@@ -148,14 +149,13 @@ def test_r75_not_even_on_request(connected: Any, status: int) -> None:
     with MisbehavingProvider(GOOD) as other:
         with connected(redirect_to(other.url, status)) as (connection, _):
             client = connection.openai(max_retries=0)
-            options = {"follow_redirects": True}
             with pytest.raises(openai.APIStatusError):
-                client.post("/models", cast_to=object, options=options)
+                client.post("/models", cast_to=object, options={"follow_redirects": True})
             client.close()
         assert other.connections == 0
 
 
-@every_way
+@every_caller
 def test_r76_nothing_of_the_environment_replaces_or_joins_the_key(
     connected: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -208,7 +208,7 @@ def test_r76_what_a_developer_gives_is_sent_but_no_other_key(
         assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-@every_way
+@every_caller
 def test_r76_helpers_use_the_proxy_and_the_authorities_of_the_environment(
     connected: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -271,8 +271,7 @@ def test_r78_helpers_wait_as_long_as_the_session(connected: Any) -> None:
 
 
 def everything_of(error: BaseException) -> str:
-    """Return what an error reporter shows of an exception, except this file's frames, and more:
-    its attributes, and what headers they have."""
+    """Return what an error reporter shows of ``error`` (not this file's frames), and headers."""
     texts, waiting, seen = [], [error], set()
     while waiting:
         one = waiting.pop()
@@ -287,7 +286,7 @@ def everything_of(error: BaseException) -> str:
 
 
 def headers_of(error: BaseException) -> Iterator[str]:
-    """Headers hide the key from their repr only."""
+    """Headers hide the key in their repr only."""
     things = [value for value in vars(error).values() if not isinstance(value, BaseException)]
     things += [getattr(thing, "_request", None) for thing in things]
     for thing in things:
@@ -295,7 +294,7 @@ def headers_of(error: BaseException) -> Iterator[str]:
 
 
 def echo(status: int) -> Act:
-    """Return an act that repeats in its error message whatever it was sent."""
+    """Return an act whose error message repeats the key."""
 
     def act(connection: Any) -> None:
         message = f"{connection.request.headers.get('authorization')}"
@@ -304,9 +303,12 @@ def echo(status: int) -> Act:
     return act
 
 
+RELAYED = {"code": 401, "message": "Refused", "metadata": {"provider_name": "Anthropic"}}
 TROUBLE = {
     "401": answer(401, {"error": {"code": 401, "message": "User not found."}}),
     "402": answer(402, {"error": {"code": 402, "message": "Insufficient credits"}}),
+    "provider 401": answer(401, {"error": RELAYED}),
+    "provider 402": answer(402, {"error": {**RELAYED, "code": 402}}),
     "limit": answer(403, {"error": {"code": 403, "message": "Key limit exceeded"}}),
     "500": answer(500, {"error": {"code": 500, "message": "Trouble"}}),
     "418": answer(418, {"error": {"code": 418, "message": "No"}}),
@@ -316,7 +318,7 @@ TROUBLE = {
 }
 
 
-@every_way
+@every_caller
 @pytest.mark.parametrize("act", TROUBLE.values(), ids=TROUBLE.keys())
 def test_r62_r64_r65_no_trouble_of_a_helper_shows_the_key(
     connected: Any, ask: Ask, act: Act, caplog: pytest.LogCaptureFixture
@@ -328,7 +330,7 @@ def test_r62_r64_r65_no_trouble_of_a_helper_shows_the_key(
     assert KEY not in caplog.text
 
 
-@every_way
+@every_caller
 @pytest.mark.parametrize(("status", "kind"), [(401, KeyRejectedError), (402, OutOfCreditError)])
 def test_r64_an_answer_that_repeats_the_key_does_not_put_it_into_our_error(
     connected: Any, ask: Ask, status: int, kind: type[Exception]
@@ -339,7 +341,7 @@ def test_r64_an_answer_that_repeats_the_key_does_not_put_it_into_our_error(
     assert KEY not in getattr(caught.value, "upstream_message", "")
 
 
-@every_way
+@every_caller
 def test_r99_a_dead_key_is_forgotten_by_every_way(connected: Any, ask: Ask) -> None:
     with connected(TROUBLE["402"], TROUBLE["401"]) as (connection, _):
         with pytest.raises(OutOfCreditError):
@@ -348,6 +350,17 @@ def test_r99_a_dead_key_is_forgotten_by_every_way(connected: Any, ask: Ask) -> N
         with pytest.raises(KeyRejectedError):
             ask(connection)
         assert not connection
+
+
+@every_caller
+def test_a_providers_refusal_is_the_packages_own_error(connected: Any, ask: Ask) -> None:
+    own_errors = (openai.APIStatusError, openrouter.errors.OpenRouterError)
+    with connected(TROUBLE["provider 402"], TROUBLE["provider 401"]) as (connection, _):
+        for _ in range(2):
+            with pytest.raises(own_errors, match="Refused") as caught:
+                ask(connection)
+            assert not isinstance(caught.value, errors.OpenRouterError)
+        assert connection
 
 
 def test_r64_an_http_client_of_the_app_leaves_no_key_in_our_errors(connected: Any) -> None:

@@ -1,4 +1,4 @@
-"""What comes back from one request: the whole answer, or one sentence about what went wrong."""
+"""The outcome of one request: a complete response, or an error with a fixed sentence."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from exchanges import CODE, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_po
 from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
 
 from flask_openrouter.client import OpenRouterClient
-from flask_openrouter.client.deadline import Deadline
 from flask_openrouter.client.transport import causes_of, is_network_error, is_timeout
 from flask_openrouter.errors import InvalidAnswerError, TransportError
 
-#: An answer of as many bytes as are read at most, whose last byte matters.
+#: A body of the largest size that is read. Its last byte is part of the JSON.
 LARGEST = (b'{"key":"%s"}' % KEY.encode()).rjust(65_536)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
 
@@ -27,7 +26,7 @@ def exchange(url):
     return OpenRouterClient(url, timeout=5).exchange_code(CODE, VERIFIER)
 
 
-# --- the whole answer -------------------------------------------------------------------------
+# --- complete responses -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -39,14 +38,14 @@ def exchange(url):
     ],
     ids=["with a length", "in a chunk", "until the end of the connection"],
 )
-def test_the_largest_answer_is_read_to_its_last_byte(act):
+def test_the_largest_response_is_read_to_its_last_byte(act):
     with MisbehavingProvider(act) as provider:
         assert exchange(provider.url).api_key == KEY
 
 
 @pytest.mark.parametrize("length", [200, 65_535, 65_536])
-def test_an_answer_that_is_cut_short_is_not_taken_although_it_could_be_read(length):
-    """All of the JSON arrived, but not the end of the answer."""
+def test_a_truncated_response_is_refused_even_if_its_json_is_complete(length):
+    """All of the JSON arrived, but not the end of the response."""
     body = LARGEST[-length:]
     for act in (raw(CHUNKED % (length, body)), raw(http_answer(200, body, length=length + 1))):
         with MisbehavingProvider([act, issue_key(KEY)]) as provider:
@@ -55,8 +54,8 @@ def test_an_answer_that_is_cut_short_is_not_taken_although_it_could_be_read(leng
             assert len(provider.exchanges) == 1
 
 
-def test_a_length_that_is_too_large_is_not_waited_for():
-    """Nothing of the body needs to come."""
+def test_a_response_whose_length_is_too_large_is_refused_at_once():
+    """The body is not read."""
     act = hang(after=http_answer(200, b"", length=65_537))
     with MisbehavingProvider(act) as provider:
         error, seconds = failure_of_exchange(provider.url, timeout=5)
@@ -75,11 +74,11 @@ def test_the_library_names_itself_and_asks_for_no_compression():
     assert request.headers["accept-encoding"] == "identity"
 
 
-def test_each_request_goes_where_it_was_sent():
+def test_each_request_has_its_own_method_path_and_headers():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
         for method, path in [("GET", "/a"), ("POST", "/a"), ("GET", "/b"), ("GET", "/a")]:
-            transport.send(method, path, {"X-Of": path}, None, Deadline(LIMIT))
+            transport.send(method, path, {"X-Of": path}, None, LIMIT)
     sent = [(r.method, r.path, r.headers["x-of"]) for r in provider.requests]
     assert sent == [
         ("GET", "/a", "/a"),
@@ -92,16 +91,16 @@ def test_each_request_goes_where_it_was_sent():
 def test_no_header_of_one_request_is_in_the_next():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
-        transport.send("POST", "/a", {"Authorization": "Bearer x"}, b"secret", Deadline(LIMIT))
-        transport.send("POST", "/a", {}, b"{}", Deadline(LIMIT))
+        transport.send("POST", "/a", {"Authorization": "Bearer x"}, {"a": "secret"}, LIMIT)
+        transport.send("POST", "/a", {}, {}, LIMIT)
     assert "authorization" not in provider.requests[1].headers
     assert provider.requests[1].body == b"{}"
 
 
-# --- the words --------------------------------------------------------------------------------
+# --- log and messages -------------------------------------------------------------------------
 
 
-def test_the_log_says_what_was_asked_and_what_became_of_it(caplog):
+def test_the_log_has_the_request_and_its_outcome(caplog):
     caplog.set_level(logging.DEBUG, logger="flask_openrouter")
     with MisbehavingProvider([answer(500), raw(b"")]) as provider:
         for _ in range(2):
@@ -112,14 +111,14 @@ def test_the_log_says_what_was_asked_and_what_became_of_it(caplog):
     ]
 
 
-def test_what_fails_at_the_network_is_no_mistake_in_the_code(caplog):
+def test_a_network_failure_is_not_logged_as_an_error(caplog):
     with MisbehavingProvider(raw(b"")) as provider:
         failure_of_exchange(provider.url, timeout=5)
     failure_of_exchange(f"http://127.0.0.1:{unused_port()}")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-def test_a_mistake_in_the_code_is_logged_with_its_line(monkeypatch, caplog):
+def test_a_bug_is_logged_with_its_line(monkeypatch, caplog):
     def broken(*arguments, **options):
         raise ZeroDivisionError
 
@@ -131,7 +130,7 @@ def test_a_mistake_in_the_code_is_logged_with_its_line(monkeypatch, caplog):
     ]
 
 
-def test_each_way_to_fail_has_its_sentence(tmp_path):
+def test_each_failure_has_its_own_sentence(tmp_path):
     tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     sentences = {}
     with MisbehavingProvider(hang()) as provider:
@@ -162,7 +161,7 @@ def test_a_bundle_that_cannot_be_read_is_named_with_its_remedy(monkeypatch, tmp_
 # --- what an exception means ------------------------------------------------------------------
 
 
-def test_every_wrapped_exception_is_looked_at():
+def test_every_wrapped_exception_is_found():
     """Python's cause and context, urllib3's reason, and the arguments as requests uses them."""
     inner = TimeoutError("too slow")
     cause, context = RuntimeError("cause"), RuntimeError("context")
@@ -178,7 +177,7 @@ def test_every_wrapped_exception_is_looked_at():
     assert not is_timeout(ssl.SSLError("x"))
 
 
-def test_exceptions_that_wrap_one_another_come_to_an_end():
+def test_exceptions_that_wrap_each_other_do_not_loop():
     one, other = RuntimeError("one"), RuntimeError("other")
     one.__context__, other.__context__ = other, one
     assert list(causes_of(one)) == [one, other]

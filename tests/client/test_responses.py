@@ -1,4 +1,4 @@
-"""Reading bytes, JSON and errors, without a socket."""
+"""Bodies, JSON and errors of responses, without a socket."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_openrouter.client.answers import (
-    MAX_ANSWER_BYTES,
-    Answer,
+from flask_openrouter.client.responses import (
+    MAX_RESPONSE_BYTES,
+    APIResponse,
     clean_message,
     decode_body,
     error_from,
@@ -23,6 +23,7 @@ from flask_openrouter.client.answers import (
 from flask_openrouter.errors import (
     APIError,
     BadRequestError,
+    CodeRefusedError,
     ConflictError,
     ForbiddenError,
     InvalidAnswerError,
@@ -31,6 +32,7 @@ from flask_openrouter.errors import (
     NotFoundError,
     OutOfCreditError,
     PayloadTooLargeError,
+    ProviderError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
@@ -76,7 +78,7 @@ def test_every_documented_status_has_a_class(status, error_class, is_retryable):
 
 
 @pytest.mark.parametrize("status", [100, 199, 204, 302, 399, 600, 999])
-def test_what_is_no_error_status_is_an_invalid_answer(status):
+def test_a_status_that_is_not_an_error_is_an_invalid_answer(status):
     error = error_from(status, {}, b"")
     assert isinstance(error, InvalidAnswerError)
     assert error.status == status
@@ -120,6 +122,72 @@ def test_another_403_is_forbidden(body):
 
 
 @pytest.mark.parametrize(
+    "metadata",
+    [
+        {"raw": "invalid x-api-key", "provider_name": "Anthropic"},
+        {"provider_name": "Venice", "is_byok": False},
+        {"provider_code": "insufficient_quota"},
+        {"provider_code": 401},
+        {"provider_error_code": "insufficient_quota"},
+        {"raw": "invalid x-api-key"},
+        {"raw": {"error": "invalid x-api-key"}},
+        {"raw": "nothing left", "provider_name": None},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_an_error_that_names_a_provider_is_the_providers(status, metadata):
+    error = error_from(status, {}, error_body("Provider returned error", metadata=metadata))
+    assert type(error) is ProviderError
+    assert (error.status, error.upstream_message) == (status, "Provider returned error")
+    assert not error.is_retryable
+
+
+@pytest.mark.parametrize(("status", "is_retryable"), [(400, False), (429, True), (502, True)])
+def test_a_providers_trouble_is_retryable_as_openrouters_is(status, is_retryable):
+    error = error_from(status, {}, error_body("Busy", metadata={"provider_name": "Venice"}))
+    assert type(error) is ProviderError
+    assert error.is_retryable is is_retryable
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        None,
+        {},
+        {"provider_name": None},
+        {"provider_name": "", "provider_code": "", "raw": ""},
+        {"provider_name": None, "provider_code": None, "raw": None},
+        ["provider_name"],
+        "provider_name",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(("status", "kind"), [(401, KeyRejectedError), (402, OutOfCreditError)])
+def test_an_error_that_names_no_provider_is_openrouters(status, kind, metadata):
+    assert type(error_from(status, {}, error_body("No", metadata=metadata))) is kind
+
+
+@pytest.mark.parametrize("provider", [{}, {"provider_name": "OpenAI"}, {"raw": "flagged"}])
+def test_moderation_is_decided_before_the_provider_and_the_credit(provider):
+    """OpenRouter names the moderated provider, and its message may quote the visitor."""
+    metadata = {"reasons": ["violence"], "flagged_input": "My credit limit was reached", **provider}
+    body = error_body("Flagged: my credit limit was reached", metadata=metadata)
+    assert type(error_from(403, {}, body)) is ForbiddenError
+
+
+def test_a_403_without_reasons_that_names_a_provider_is_the_providers():
+    body = error_body("Key limit exceeded", metadata={"reasons": [], "provider_name": "OpenAI"})
+    assert type(error_from(403, {}, body)) is ProviderError
+
+
+def test_the_error_class_that_a_call_gives_a_status_comes_first():
+    body = error_body("No", metadata={"raw": "invalid code"})
+    error = error_from(400, {}, body, meanings={400: CodeRefusedError})
+    assert type(error) is CodeRefusedError
+
+
+@pytest.mark.parametrize(
     ("body", "message"),
     [
         (b'{"error":"in plain"}', "in plain"),
@@ -148,7 +216,7 @@ def test_r64_what_was_sent_is_removed_from_the_message_before_it_is_cut():
 
 
 def test_r64_answer_does_not_show_its_body():
-    assert repr(Answer(200, {"a": "secret"}, b"secret")) == "Answer(status=200)"
+    assert repr(APIResponse(200, {"a": "secret"}, b"secret")) == "APIResponse(status=200)"
 
 
 @pytest.mark.parametrize(
@@ -254,8 +322,8 @@ def test_one_compression_is_undone(body, encoding):
         (gzip.compress(BODY)[:-1], "gzip"),
         (gzip.compress(BODY) + b"more", "gzip"),
         (gzip.compress(BODY) * 2, "gzip"),
-        (gzip.compress(bytes(MAX_ANSWER_BYTES + 1)), "gzip"),
-        (zlib.compress(bytes(MAX_ANSWER_BYTES + 1)), "deflate"),
+        (gzip.compress(bytes(MAX_RESPONSE_BYTES + 1)), "gzip"),
+        (zlib.compress(bytes(MAX_RESPONSE_BYTES + 1)), "deflate"),
         (b"", "gzip"),
     ],
 )
@@ -264,4 +332,6 @@ def test_r79_other_encodings_and_too_much_are_refused(body, encoding):
 
 
 def test_r79_exactly_64_kib_are_decoded():
-    assert decode_body(gzip.compress(bytes(MAX_ANSWER_BYTES)), "gzip") == bytes(MAX_ANSWER_BYTES)
+    assert decode_body(gzip.compress(bytes(MAX_RESPONSE_BYTES)), "gzip") == bytes(
+        MAX_RESPONSE_BYTES
+    )

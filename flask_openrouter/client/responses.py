@@ -1,6 +1,6 @@
-"""Reading an answer: its bytes, its JSON, and what an error status means.
+"""OpenRouter's responses: their bytes, their JSON, and the error that a status stands for.
 
-Nothing here raises because of what OpenRouter sent: an answer may hold a key, and an exception
+Nothing here raises because of what OpenRouter sent: a response may hold a key, and an exception
 would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of its frames.
 """
 
@@ -29,19 +29,21 @@ from ..errors import (
     OpenRouterError,
     OutOfCreditError,
     PayloadTooLargeError,
+    ProviderError,
     RateLimitError,
     RequestTimeoutError,
     ServerError,
     UnprocessableError,
 )
+from .base_url import OPENROUTER, credits_url
 from .credentials import hash_of_key
 
 Result = TypeVar("Result")
 
-#: Largest answer that is read, in bytes, both as sent and decoded.
-MAX_ANSWER_BYTES = 65_536
+#: The largest body that is read, in bytes, both as sent and decoded.
+MAX_RESPONSE_BYTES = 65_536
 MAX_MESSAGE_LENGTH = 200
-#: Where an id of the request may stand: the common name, and that of Cloudflare, which is in front.
+#: Headers with an id of the request: the common name, and that of Cloudflare, OpenRouter's CDN.
 REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
 
 _ERRORS: dict[int, type[APIError]] = {
@@ -57,8 +59,11 @@ _ERRORS: dict[int, type[APIError]] = {
     422: UnprocessableError,
     429: RateLimitError,
 }
-#: OpenRouter's words for a key whose own budget is spent, which it answers as 403. Observed: "Key
-#: limit exceeded. Manage it using https://openrouter.ai/keys".
+#: Members of ``metadata`` that tell an error relayed from the provider of a model (OpenRouter's API
+#: reference, "Errors"). In an error of OpenRouter's own they are absent, null or empty.
+_OF_A_PROVIDER = ("provider_name", "provider_code", "provider_error_code", "raw")
+#: OpenRouter's words for a key whose own limit is spent, which is a 403. Observed: "Key limit
+#: exceeded. Manage it using https://openrouter.ai/keys".
 _LIMIT_SPENT = re.compile(
     r"\bkey limit\b|\binsufficient (?:credits|funds|balance)\b"
     r"|\b(?:credit|spending|budget)s?\b.{0,40}\b(?:exceeded|exhausted|reached|spent)\b",
@@ -69,26 +74,26 @@ _WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer. ``body`` is None if it was too large or in an encoding nobody asked for."""
+class APIResponse:
+    """A response of OpenRouter. ``body`` is None if it is too large or cannot be decoded."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
 
 
-def decode_body(body: bytes, content_encoding: str) -> bytes | None:
+def decode_body(body: bytes | None, content_encoding: str) -> bytes | None:
     """Undo one gzip or deflate layer; None for any other encoding, or more than 64 KiB.
 
-    The client asks for ``identity``; some proxies compress all the same.
+    The client asks for ``identity``; some proxies compress anyway.
     """
     encoding = content_encoding.strip().lower()
-    if encoding in {"", "identity"}:
+    if body is None or encoding in {"", "identity"}:
         return body
     if encoding in {"gzip", "x-gzip"}:
         return _inflate(body, _WBITS_GZIP)
     if encoding == "deflate":
-        # RFC 9110 §8.4.1.2: zlib format; some servers leave its wrapping out.
+        # RFC 9110 §8.4.1.2: zlib format; some servers send raw deflate.
         decoded = _inflate(body, _WBITS_ZLIB)
         return _inflate(body, _WBITS_RAW) if decoded is None else decoded
     return None
@@ -97,10 +102,10 @@ def decode_body(body: bytes, content_encoding: str) -> bytes | None:
 def _inflate(body: bytes, wbits: int) -> bytes | None:
     decompressor = zlib.decompressobj(wbits)
     try:
-        decoded = decompressor.decompress(body, MAX_ANSWER_BYTES + 1)
+        decoded = decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)
     except zlib.error:
         return None
-    if len(decoded) > MAX_ANSWER_BYTES or not decompressor.eof or decompressor.unused_data:
+    if len(decoded) > MAX_RESPONSE_BYTES or not decompressor.eof or decompressor.unused_data:
         return None
     return decoded
 
@@ -108,8 +113,8 @@ def _inflate(body: bytes, wbits: int) -> bytes | None:
 def parse_object(body: bytes | None) -> dict[str, Any] | None:
     """Read a JSON object strictly (RFC 8259); None for anything else.
 
-    Refused: other encodings than UTF-8, a BOM, duplicate names, NaN and Infinity, data after the
-    end, and whatever Python will not parse (nesting too deep, integers too long).
+    Refused: encodings other than UTF-8, a BOM, duplicate names, NaN and Infinity, data after the
+    end, and JSON that Python does not parse (nesting too deep, integers too long).
     """
     if body is None:
         return None
@@ -138,37 +143,52 @@ def error_from(
     headers: Mapping[str, str],
     body: bytes | None,
     *,
+    base_url: str = OPENROUTER,
     secrets: Iterable[str | None] = (),
     meanings: Mapping[int, type[APIError]] | None = None,
 ) -> OpenRouterError:
-    """Return, not raise, the error that an answer other than a success means.
+    """Return the error that a response other than a success stands for; raise nothing.
 
     :param headers: with lower-case names, or case-insensitive.
-    :param secrets: what was sent; OpenRouter's message might repeat it, and must not show it.
-    :param meanings: what a status means for this call, where that differs from the usual.
+    :param base_url: of the OpenRouter that responded, for the links in the error.
+    :param secrets: the credentials sent; they are removed from OpenRouter's message.
+    :param meanings: the error classes of this call, by status, where they differ from the usual.
     """
     if status < 400 or status > 599:
         return InvalidAnswerError(
-            f"OpenRouter gave an unexpected answer (HTTP {status})", status=status
+            f"OpenRouter sent an unexpected response (HTTP {status})", status=status
         )
     error = _error_object(body)
     message = error.get("message")
     text = clean_message(message if isinstance(message, str) else "", secrets)
-    cls = (meanings or {}).get(status) or _ERRORS.get(status)
-    if cls is None:
-        cls = ServerError if status >= 500 else APIError
-    if cls is ForbiddenError and is_limit_spent(error):
-        cls = OutOfCreditError
-    return cls(
+    kind = (meanings or {}).get(status) or _kind_of(status, error)
+    result = kind(
         status,
         text,
         request_id=_request_id(headers, secrets),
         retry_after=parse_retry_after(headers.get("retry-after")),
     )
+    if isinstance(result, OutOfCreditError):
+        result.settings_url = credits_url(base_url)
+    return result
+
+
+def _kind_of(status: int, error: Mapping[str, Any]) -> type[APIError]:
+    metadata = error.get("metadata")
+    if not isinstance(metadata, Mapping):
+        metadata = {}
+    if status == 403 and metadata.get("reasons"):
+        # Moderation. Its metadata names a provider, too, and its message may quote the visitor.
+        return ForbiddenError
+    if any(metadata.get(name) for name in _OF_A_PROVIDER):
+        return ProviderError
+    if status == 403 and is_limit_spent(error):
+        return OutOfCreditError
+    return _ERRORS.get(status) or (ServerError if status >= 500 else APIError)
 
 
 def about_key(result: Result, api_key: str) -> Result:
-    """Return ``result``; if it says that a key is dead, with a note of which one."""
+    """Return ``result``; a :class:`KeyRejectedError` gets the hash of the key."""
     if isinstance(result, KeyRejectedError):
         result.key_hash = hash_of_key(api_key)
     return result

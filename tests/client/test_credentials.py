@@ -1,0 +1,49 @@
+"""The hash of a key, and the errors of a function that hides its frames."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+
+import pytest
+
+from flask_openrouter.client.credentials import KEY_HASH, hash_of_key, hides_frames
+
+KEY = "sk-or-v1-" + "0123456789abcdef" * 4
+
+
+def use(api_key: str, *, kind: type[BaseException] = ValueError) -> str:
+    """Return the length of a key."""
+    if api_key == KEY:
+        try:
+            raise LookupError(api_key)
+        except LookupError as error:
+            raise kind("No") from error
+    return str(len(api_key))
+
+
+hidden = hides_frames(use)
+
+
+def test_a_decorated_function_looks_and_works_like_itself() -> None:
+    assert hidden("12345678") == "8"
+    assert inspect.signature(hidden) == inspect.signature(use)
+    assert (hidden.__name__, hidden.__doc__) == (use.__name__, use.__doc__)
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_r65_an_error_leaves_without_frames_arguments_and_causes(kind: type[BaseException]) -> None:
+    with pytest.raises(kind) as caught:
+        hidden(KEY, kind=kind)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    here, *others = traceback.walk_tb(caught.value.__traceback__)
+    assert here[0].f_code.co_filename == __file__
+    assert [frame.f_code.co_name for frame, _ in others] == ["call"]
+    assert KEY not in repr([frame.f_locals for frame, _ in others])
+
+
+def test_the_hash_of_a_key_matches_its_pattern() -> None:
+    key_hash = hash_of_key(KEY)
+    assert KEY_HASH.fullmatch(key_hash)
+    for wrong in (key_hash[1:], key_hash.upper(), f"{key_hash}\n", f"/{key_hash}"):
+        assert not KEY_HASH.fullmatch(wrong)

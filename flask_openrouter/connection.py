@@ -13,6 +13,7 @@ from werkzeug.local import LocalProxy
 from werkzeug.utils import cached_property
 
 from .client.attribution import attribution_headers
+from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
 from .errors import KeyRejectedError, NotConnectedError
 from .signals import key_disconnected
@@ -92,12 +93,12 @@ class Connection:
     @property
     def settings_url(self) -> str:
         """Where the owner of the key can limit or delete it (OpenRouter docs, "OAuth PKCE")."""
-        return f"{self._services.settings.base_url}/keys/{self.key_hash}"
+        return key_url(self._services.settings.base_url, self.key_hash)
 
     @property
     def logs_url(self) -> str:
         """Where the owner of the key can see what was spent with it."""
-        return f"{self._services.settings.base_url}/logs?api_key_hash={self.key_hash}"
+        return logs_url(self._services.settings.base_url, self.key_hash)
 
     @property
     def key_hash(self) -> str:

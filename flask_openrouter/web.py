@@ -151,7 +151,7 @@ class RequestState:
             own = "private" if cache_control or not self._is_no_store else "no-store"
             missing["Cache-Control"] = ", ".join((*cache_control, own))
         if (self._is_private or self._new_cookies) and vary != ["Cookie"]:
-            missing["Vary"] = with_cookie(vary)
+            missing["Vary"] = with_cookie(vary) if vary else "Cookie"
         if not missing and not self._new_cookies:
             return headers
         finished = []

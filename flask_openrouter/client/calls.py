@@ -18,8 +18,8 @@ from ..errors import (
 )
 from . import pkce
 from .credentials import MALFORMED_KEY, is_api_key, is_code
-from .models import AuthCode, IssuedKey, KeyInfo
-from .responses import APIResponse, about_key, error_from, parse_object
+from .models import AuthCode, IssuedKey, KeyInfo, parse_object
+from .responses import APIResponse, about_key, error_from
 
 if TYPE_CHECKING:
     from .transport import Transport

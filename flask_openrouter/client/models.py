@@ -1,13 +1,14 @@
-"""The results of the calls, parsed once. Secrets show in no ``repr`` and cannot be pickled."""
+"""The results of the calls, parsed strictly. Secrets show in no ``repr`` and are not pickled."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from .credentials import Unpicklable, is_api_key, is_code
 
@@ -143,3 +144,31 @@ _READERS: dict[Any, Any] = {
     "bool | None": _flag,
     "datetime | None": _moment,
 }
+
+
+def parse_object(body: bytes | None) -> dict[str, Any] | None:
+    """Read a JSON object strictly (RFC 8259); None for anything else.
+
+    Refused: encodings other than UTF-8, a BOM, duplicate names, NaN and Infinity, data after the
+    end, and JSON that Python does not parse (nesting too deep, integers too long).
+    """
+    if body is None:
+        return None
+    try:
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("duplicate name")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError("not a JSON number")

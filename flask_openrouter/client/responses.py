@@ -1,4 +1,4 @@
-"""OpenRouter's responses: their bytes, their JSON, and the error that a status stands for.
+"""OpenRouter's responses, and the error that a status stands for.
 
 Nothing here raises because of what OpenRouter sent: a response may hold a key, and an exception
 would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of its frames.
@@ -6,15 +6,13 @@ would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of it
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import (
@@ -37,11 +35,10 @@ from ..errors import (
 )
 from .base_url import OPENROUTER, credits_url
 from .credentials import hash_of_key
+from .models import parse_object
 
 Result = TypeVar("Result")
 
-#: The largest body that is read, in bytes, both as sent and decoded.
-MAX_RESPONSE_BYTES = 65_536
 MAX_MESSAGE_LENGTH = 200
 #: Headers with an id of the request: the common name, and that of Cloudflare, OpenRouter's CDN.
 REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
@@ -70,7 +67,6 @@ _LIMIT_SPENT = re.compile(
     re.IGNORECASE,
 )
 _ANY_KEY = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
-_WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,62 +76,6 @@ class APIResponse:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
-
-
-def decode_body(body: bytes | None, content_encoding: str) -> bytes | None:
-    """Undo one gzip or deflate layer; None for any other encoding, or more than 64 KiB.
-
-    The client asks for ``identity``; some proxies compress anyway.
-    """
-    encoding = content_encoding.strip().lower()
-    if body is None or encoding in {"", "identity"}:
-        return body
-    if encoding in {"gzip", "x-gzip"}:
-        return _inflate(body, _WBITS_GZIP)
-    if encoding == "deflate":
-        # RFC 9110 §8.4.1.2: zlib format; some servers send raw deflate.
-        decoded = _inflate(body, _WBITS_ZLIB)
-        return _inflate(body, _WBITS_RAW) if decoded is None else decoded
-    return None
-
-
-def _inflate(body: bytes, wbits: int) -> bytes | None:
-    decompressor = zlib.decompressobj(wbits)
-    try:
-        decoded = decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)
-    except zlib.error:
-        return None
-    if len(decoded) > MAX_RESPONSE_BYTES or not decompressor.eof or decompressor.unused_data:
-        return None
-    return decoded
-
-
-def parse_object(body: bytes | None) -> dict[str, Any] | None:
-    """Read a JSON object strictly (RFC 8259); None for anything else.
-
-    Refused: encodings other than UTF-8, a BOM, duplicate names, NaN and Infinity, data after the
-    end, and JSON that Python does not parse (nesting too deep, integers too long).
-    """
-    if body is None:
-        return None
-    try:
-        value = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("duplicate name")
-    return result
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError("not a JSON number")
 
 
 def error_from(

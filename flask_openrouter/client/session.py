@@ -25,8 +25,15 @@ from ..errors import (
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .responses import MAX_RESPONSE_BYTES, about_key, decode_body, error_from
-from .transport import Transport, failure_of, is_network_error, is_timeout
+from .responses import about_key, error_from
+from .transport import (
+    MAX_RESPONSE_BYTES,
+    Transport,
+    decode_body,
+    failure_of,
+    is_network_error,
+    is_timeout,
+)
 
 #: Seconds to wait for the next bytes: a model may think for a while.
 READ_SECONDS = 60.0

@@ -11,8 +11,10 @@ import logging
 import os
 import ssl
 import traceback
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
+from time import monotonic
 from typing import Any, Final
 
 import requests
@@ -31,9 +33,13 @@ from .connections import Adapter
 from .credentials import without_trace
 from .deadline import Deadline, LimitedSSLSocket, limited_by
 from .environment import CA_VARIABLES, Environment
-from .responses import MAX_RESPONSE_BYTES, APIResponse, decode_body
+from .responses import APIResponse
 
 logger: Final = logging.getLogger("flask_openrouter")
+
+#: The largest body that is read, in bytes, both as sent and decoded.
+MAX_RESPONSE_BYTES: Final = 65_536
+_WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
 
 
 class Transport:
@@ -86,13 +92,14 @@ class Transport:
         :raises InvalidAnswerError: a response that is not well-formed HTTP.
         :raises ConfigurationError: the environment's certificate bundle cannot be read.
         """
+        deadline = Deadline(seconds)
         request = self._prepare(method, path, headers, body)
         adapter = self.adapter
-        deadline = Deadline(seconds)
         failure: BaseException
         try:
             with limited_by(deadline):
-                response = adapter.send(request, stream=True, timeout=seconds)
+                timeout = deadline.finish_by - monotonic()
+                response = adapter.send(request, stream=True, timeout=timeout)
                 try:
                     encoded = read_body(response)
                 finally:
@@ -155,6 +162,34 @@ def read_body(response: requests.Response) -> bytes | None:
     ):
         body += block
     return body if len(body) <= MAX_RESPONSE_BYTES else None
+
+
+def decode_body(body: bytes | None, content_encoding: str) -> bytes | None:
+    """Undo one gzip or deflate layer; None for any other encoding, or more than 64 KiB.
+
+    The client asks for ``identity``; some proxies compress anyway.
+    """
+    encoding = content_encoding.strip().lower()
+    if body is None or encoding in {"", "identity"}:
+        return body
+    if encoding in {"gzip", "x-gzip"}:
+        return _inflate(body, _WBITS_GZIP)
+    if encoding == "deflate":
+        # RFC 9110 §8.4.1.2: zlib format; some servers send raw deflate.
+        decoded = _inflate(body, _WBITS_ZLIB)
+        return _inflate(body, _WBITS_RAW) if decoded is None else decoded
+    return None
+
+
+def _inflate(body: bytes, wbits: int) -> bytes | None:
+    decompressor = zlib.decompressobj(wbits)
+    try:
+        decoded = decompressor.decompress(body, MAX_RESPONSE_BYTES + 1)
+    except zlib.error:
+        return None
+    if len(decoded) > MAX_RESPONSE_BYTES or not decompressor.eof or decompressor.unused_data:
+        return None
+    return decoded
 
 
 def failure_of(error: Exception, deadline: Deadline) -> OpenRouterError:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, current_app, jsonify, make_response, render_template, url_for
 
+from ..client.base_url import credits_url, keys_url
 from ..errors import KeyStorageError, OpenRouterError
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request, with_cookie
@@ -93,7 +94,7 @@ def show_problem(
     logger.warning(
         "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
     )
-    settings = get_services().settings
+    base_url = get_services().settings.base_url
     login_url = login_url_for(next_url)
     if is_script():
         response = jsonify(
@@ -107,8 +108,8 @@ def show_problem(
             login_url=login_url,
             save_url=url_for("openrouter.save", next=next_url),
             home_url=home_url(),
-            keys_url=f"{settings.base_url}/settings/keys",
-            credits_url=f"{settings.base_url}/settings/credits",
+            keys_url=keys_url(base_url),
+            credits_url=credits_url(base_url),
             reference=reference,
             findings=_findings(problem),
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from flask import Response, jsonify, make_response, render_template, request, url_for
 
+from ..client.base_url import key_url, keys_url
+from ..client.credentials import KEY_HASH
 from ..connection import get_connection
 from ..errors import KeyStorageError
 from ..pages.responses import protect_page, see_other, show_problem
@@ -14,8 +13,6 @@ from ..pages.urls import home_url, next_of_request
 from ..pages.visit import is_same_origin
 from ..problems import PROBLEMS
 from ..web import get_services
-
-_KEY_HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def disconnect() -> Response:
@@ -41,10 +38,12 @@ def disconnected() -> Response:
     """Tell the visitor that the key lives on at OpenRouter, and link to it."""
     base_url = get_services().settings.base_url
     key_hash = request.args.get("key", "")
-    keys_url = f"{base_url}/settings/keys"
-    if _KEY_HASH.fullmatch(key_hash):
-        keys_url = f"{base_url}/keys/{key_hash}"
-    page = render_template("openrouter/disconnected.html", keys_url=keys_url, home_url=home_url())
+    is_known = KEY_HASH.fullmatch(key_hash) is not None
+    page = render_template(
+        "openrouter/disconnected.html",
+        keys_url=key_url(base_url, key_hash) if is_known else keys_url(base_url),
+        home_url=home_url(),
+    )
     return protect_page(make_response(page))
 
 

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_openrouter.client.models import parse_object
 from flask_openrouter.client.responses import (
-    MAX_RESPONSE_BYTES,
     APIResponse,
     clean_message,
-    decode_body,
     error_from,
-    parse_object,
     parse_retry_after,
 )
+from flask_openrouter.client.transport import MAX_RESPONSE_BYTES, decode_body
 from flask_openrouter.errors import (
     APIError,
     BadRequestError,

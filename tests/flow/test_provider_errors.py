@@ -132,7 +132,7 @@ def test_a_task_keeps_the_key_of_its_owner(
     make_app: Callable[..., Flask], emulator: Emulator, tmp_path: Path
 ) -> None:
     app = make_app(OPENROUTER_STORAGE_URI=f"sqlite:///{tmp_path}/keys.db")
-    app.extensions["openrouter"].callbacks.owner_loader = lambda: request.headers.get("X-User")
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: request.headers.get("X-User")
     auth, visitor = OpenRouterAuth(), Visitor(app)
     visitor.client.environ_base["HTTP_X_USER"] = "ada"
     visitor.connect(emulator)

@@ -82,10 +82,10 @@ def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:
         del kept[places[0] :]
     if len(kept) >= MAX_MESSAGES:
         raise QuestionError("This conversation is too long. Start a new chat.")
-    said = [{"role": m.role, "content": m.text} for m in kept if m.text]
+    sent = [{"role": m.role, "content": m.text} for m in kept if m.text]
     if question.text is not None:
-        said.append({"role": "user", "content": question.text})
-    return Turn(_newest(said), [m.id for m in messages if m not in kept])
+        sent.append({"role": "user", "content": question.text})
+    return Turn(_newest(sent), [m.id for m in messages if m not in kept])
 
 
 def title_of(text: str) -> str:
@@ -95,14 +95,14 @@ def title_of(text: str) -> str:
     return line if len(line) <= 60 else line[:59].rsplit(" ", 1)[0] + "…"
 
 
-def _newest(said: list[dict[str, str]]) -> list[dict[str, str]]:
+def _newest(sent: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return the newest messages that fit, oldest first, beginning with a visitor's message."""
-    total, start = 0, len(said)
+    total, start = 0, len(sent)
     while start > 0:
-        total += len(said[start - 1]["content"])
-        if total > MAX_TOTAL and start < len(said):
+        total += len(sent[start - 1]["content"])
+        if total > MAX_TOTAL and start < len(sent):
             break
         start -= 1
-    while said[start]["role"] != "user":
+    while sent[start]["role"] != "user":
         start += 1
-    return said[start:]
+    return sent[start:]

@@ -45,7 +45,7 @@ def test_secure_on_plain_http_is_a_problem(make_app: Any, diagnose: Any) -> None
 
 
 def test_secure_in_development_is_a_warning(make_app: Any, diagnose: Any) -> None:
-    """The developer's machine may use https. No setting tells."""
+    """The developer's machine may use https, and no setting tells whether it does."""
     diagnosis = diagnose(make_app(SESSION_COOKIE_SECURE=True))
     assert diagnosis.bad == {"session_cookie_secure": "warning"}
 

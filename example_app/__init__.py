@@ -1,7 +1,8 @@
 """The example app: a chat in which every visitor pays with their own OpenRouter key.
 
 ``make demo`` runs it against the bundled emulator, ``make demo LIVE=1`` against OpenRouter. Start
-reading here, then in ``chat.py``; what belongs to the extension is marked "Flask-OpenRouter:".
+reading here and continue with ``chat.py``. Comments that begin with "Flask-OpenRouter:" explain the
+use of the extension.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from flask_openrouter import OpenRouterAuth
 
 from . import account, chat, conversations, database, models, pages, security, settings, usage
 
-# Flask-OpenRouter: one object for all apps, set up for each of them by init_app below.
+# Flask-OpenRouter: one object for all apps. init_app below sets it up for each app.
 auth = OpenRouterAuth()
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
-    """Build the app. Settings: see ``settings.py``; ``config`` wins over the environment.
+    """Create the app. ``config`` overrides the environment; for the settings see ``settings.py``.
 
     Raises :class:`flask_openrouter.errors.ConfigurationError` when a setting is missing or wrong.
     """
     app = Flask(__name__)
     settings.configure(app, config or {})
     if proxies := app.config["CHAT_PROXIES"]:
-        # Behind a proxy that speaks https for us: who asks, and under which address.
+        # A proxy that handles https passes on the client's address, the scheme and the host.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
         )
-    # Flask-OpenRouter: adds the routes /openrouter/login, /callback, /disconnect, ... and gives
-    # every template current_openrouter, openrouter_button() and the like.
+    # Flask-OpenRouter: adds the routes /openrouter/login, /callback, /disconnect and others, and
+    # gives every template current_openrouter, openrouter_button() and more.
     auth.init_app(app)
     security.init_app(app)
     database.init_app(app)

@@ -20,14 +20,14 @@ from flask_openrouter.errors import ConfigurationError
 
 from . import create_app
 
-#: "localhost" is one of these two; a browser may try either first.
+#: "localhost" can be either of these. A browser may try either first.
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 def main() -> None:
     """Parse the command line and the environment (``PORT``, ``LIVE=1``), then serve."""
     options = _parse_options()
-    # Whoever ends us politely lets us tidy up, too.
+    # Turned into an exception, so that the block below is left and cleans up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with contextlib.ExitStack() as stack:
         listeners = _listen(options.port)
@@ -76,7 +76,7 @@ def _parse_options() -> argparse.Namespace:
 
 
 def _listen(port: int) -> list[socket.socket]:
-    """Bind every loopback address before anything else starts. Exits when the port is taken."""
+    """Bind every loopback address before anything else starts. Exit if the port is in use."""
     listeners: list[socket.socket] = []
     for family, host in LOOPBACK:
         try:
@@ -87,7 +87,7 @@ def _listen(port: int) -> list[socket.socket]:
             elif not listeners:
                 message = f"Cannot serve on port {port}: {error.strerror}. Try make demo PORT=4000"
             else:
-                continue  # a machine without IPv6
+                continue  # This machine has no IPv6.
             for listener in listeners:
                 listener.close()
             sys.exit(message)
@@ -103,12 +103,12 @@ def _emulator() -> Iterator[str]:
 
 
 def _demo_settings(stack: contextlib.ExitStack) -> Mapping[str, object]:
-    # Names only: a page elsewhere that points its own name at 127.0.0.1 gets nowhere.
+    # Against DNS rebinding: a foreign site may point its own name at 127.0.0.1.
     settings: dict[str, object] = {"TRUSTED_HOSTS": ["localhost", "127.0.0.1"]}
     if not os.environ.get("FLASK_SECRET_KEY"):
         settings["SECRET_KEY"] = secrets.token_hex()
         print("SECRET_KEY: a random one for this run. Set FLASK_SECRET_KEY to keep one.")
-        # With another key nobody could find them again.
+        # The next run has another key, which makes these conversations unreachable.
         folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         settings["CHAT_DATABASE"] = os.path.join(folder, "chat.db")
         print("Conversations: kept until the end of this run.")
@@ -119,7 +119,7 @@ def _serve(servers: list[BaseWSGIServer]) -> None:
     first, *others = servers
     for server in others:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    # serve_forever returns on Ctrl+C and closes its own socket.
+    # On Ctrl+C serve_forever returns and closes its own socket.
     first.serve_forever()
     for server in others:
         server.shutdown()
@@ -127,7 +127,7 @@ def _serve(servers: list[BaseWSGIServer]) -> None:
 
 class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        # Without the query: that of the callback holds the authorization code.
+        # Without the query, because the callback's query contains the authorization code.
         self.log("info", '"%s %s" %s', self.command, self.path.partition("?")[0], code)
 
 

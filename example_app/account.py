@@ -1,4 +1,4 @@
-"""The visitor's key and data: what the app holds, and how to get rid of it."""
+"""The visitor's key and data: a view of what the app stores, and ways to delete it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ bp = Blueprint("account", __name__, url_prefix="/account")
 @bp.get("")
 @requires_openrouter_key(on_missing=welcome)
 def index() -> str:
-    """The key, masked, with its pages at OpenRouter; what disconnecting does and does not do."""
+    """Show the masked key, its pages at OpenRouter, and the effects of disconnecting."""
     return render_template(
         "account.html",
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
@@ -30,7 +30,7 @@ def index() -> str:
 @bp.post("/delete")
 @requires_openrouter_key
 def delete() -> ResponseReturnValue:
-    """Delete every conversation and amount of this visitor."""
+    """Delete all conversations and amounts of this visitor."""
     History(get_database(), owner_id()).delete_all()
     return _without_drafts(redirect(url_for("pages.index"), 303))
 
@@ -38,22 +38,23 @@ def delete() -> ResponseReturnValue:
 @bp.post("/disconnect")
 @requires_openrouter_key
 def disconnect() -> ResponseReturnValue:
-    """Forget the key, and with the form field ``delete`` everything else as well.
+    """Forget the key, and with the form field ``delete`` everything else, too.
 
-    The extension has a route and a button for this, openrouter_disconnect_button(). Ours has one
-    thing more to do, in the right order: without the key nobody knows whose conversations to take.
+    The extension has a route and a button for disconnecting, openrouter_disconnect_button(). This
+    view also deletes conversations. It does so first, because the key identifies their owner.
     """
     deleted = "1" if request.form.get("delete") else None
     if deleted:
         History(get_database(), owner_id()).delete_all()
-    # Flask-OpenRouter: apps cannot delete a key at OpenRouter. Its owner can, on this page of it.
+    # Flask-OpenRouter: an app cannot delete a key at OpenRouter. The next page links to where its
+    # owner can do so.
     key_hash = current_openrouter.key_hash
     current_openrouter.disconnect()
     farewell = url_for("pages.disconnected", key=key_hash, deleted=deleted)
     return _without_drafts(redirect(farewell, 303))
 
 
-def _without_drafts(answer: Response) -> Response:
-    # What was typed and not sent lies in the browser: the next person there shall not find it.
-    answer.headers["Clear-Site-Data"] = '"storage"'
-    return answer
+def _without_drafts(response: Response) -> Response:
+    # Unsent text is kept in the browser. The next person who uses it must not find that text.
+    response.headers["Clear-Site-Data"] = '"storage"'
+    return response

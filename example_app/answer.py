@@ -1,4 +1,4 @@
-"""One answer on its way to the page: rendered, saved, and priced as it comes in."""
+"""A model's answer on its way to the page: rendered and saved as it arrives."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from .upstream import End, Failure, Part, Text, Upstream, Usage
 
 logger = logging.getLogger(__name__)
 
-#: How often the browser hears from us while the model is silent, in seconds. Only by writing does
-#: a server notice that the browser has gone, so this bounds how long an abandoned answer costs.
+#: Seconds between heartbeats while the model is silent. A server notices only by writing that the
+#: browser has gone, so this limits how long an abandoned answer costs money.
 HEARTBEAT = 0.5
-#: The page is painted at most this often, in seconds; what comes meanwhile is painted together.
+#: Shortest time between two updates of the page, in seconds. Text is collected in between.
 FRAME = 0.05
-#: Longest answer that is kept, in characters, whatever OpenRouter makes of our limit.
+#: Longest answer that is kept, in characters, even if OpenRouter ignores max_tokens.
 MAX_ANSWER = 100_000
 #: How often an unfinished answer is saved, in seconds.
 SAVE_EVERY = 2.0
 
 
 class Answer:
-    """Lines of JSON for the page's script; empty lines are heartbeats.
+    """Lines of JSON for the page's script. Empty lines are heartbeats.
 
-    First ``{"begin": ...}``. Then ``{"html": ..., "tail": ...}``: blocks to append for good, and
-    the last block as it stands. At the end ``{"end": ...}``, with the problem if there was one.
+    The first line is ``{"begin": ...}``. Then come lines of ``{"html": ..., "tail": ...}``: final
+    blocks to append, and the unfinished last block. The last line is ``{"end": ...}``, with the
+    problem if there was one.
 
     The web server iterates over it and calls :meth:`close`, both in one thread and outside of the
-    request: ``explain``, which turns a failure into words, must work without one.
+    request. So ``explain``, which turns a failure into words, must work without a request.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Answer:
         self._markdown = LiveMarkdown()
         self._usage: Usage | None = None
         self._problem: Problem | None = None
-        # What the answer is if nobody reads on: its visitor has stopped it, or left.
+        # The state if reading ends early because the visitor stopped the answer or left.
         self._state = "stopped"
         self._is_complete = False
         self._is_saved = False
@@ -67,7 +68,7 @@ class Answer:
             elif not self._is_complete:
                 yield "\n"
             self._save_sometimes()
-        # Saved before the page hears of the end: its next question finds this answer.
+        # Saved before the page gets the end, so that its next question finds this answer.
         totals = self._finish()
         yield _line(
             end={
@@ -80,7 +81,7 @@ class Answer:
         )
 
     def close(self) -> None:
-        """Stop paying and keep what arrived. The web server calls it in any case, at the end."""
+        """Stop the upstream response and keep what arrived. The web server always calls this."""
         self._upstream.close()
         if not self._is_saved:
             self._finish()
@@ -89,12 +90,12 @@ class Answer:
         begin = time.monotonic()
         painted = self._markdown.render()
         end = time.monotonic()
-        # A long list takes longer: a tenth of the time is enough for painting.
+        # A long list takes longer to render. Rendering gets a tenth of the time.
         self._next_frame = end + max(FRAME, 9 * (end - begin))
         return painted
 
     def _take(self) -> bool:
-        """Read until the next frame is due, or the next heartbeat; return whether text came."""
+        """Read until the next frame or heartbeat is due. Return whether text arrived."""
         has_grown = False
         deadline = time.monotonic() + HEARTBEAT
         while not (self._is_complete or (has_grown and time.monotonic() >= deadline)):

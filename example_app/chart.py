@@ -1,6 +1,6 @@
-"""A bar chart as SVG, drawn on the server: no script, no style attribute, no library.
+"""A bar chart as SVG, drawn on the server without a script, a style attribute or a library.
 
-The picture stretches with the page, so it holds bars and lines only; the words around it are HTML,
+The picture stretches with the page, so it contains bars and lines only. The text around it is HTML,
 which stays readable on a phone.
 """
 
@@ -10,16 +10,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: The size of the drawing in its own units.
+#: The height of the drawing and the width of a bar's step, in the drawing's units.
 HEIGHT = 100.0
 STEP = 10.0
-#: How much of its step a bar fills.
+#: The part of its step that a bar fills.
 _FILL = 0.7
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A rectangle in the drawing, and what it stands for in words."""
+    """A rectangle in the drawing, and its meaning in words."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """``top``: the value at the upper edge."""
+    """A drawn chart. ``top``: the value at the upper edge."""
 
     bars: list[Bar]
     width: float
@@ -39,11 +39,11 @@ class Chart:
 
 
 def draw(values: Sequence[tuple[float, str]]) -> Chart:
-    """Return the chart of these values, each with its words. The scale begins at zero."""
+    """Return the chart of these values and titles. The scale begins at zero."""
     top = _round_up(max((value for value, _ in values), default=0.0))
     bars = []
     for i, (value, title) in enumerate(values):
-        # What is not nothing is seen, however little it is.
+        # Even the smallest value must be visible.
         height = max(value / top * HEIGHT, 1.0) if value > 0 else 0.0
         x = i * STEP + STEP * (1 - _FILL) / 2
         bars.append(

@@ -1,4 +1,4 @@
-"""Asking: the one view that spends the visitor's money."""
+"""The view that asks a model, the only one that spends the visitor's money."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from .visitor import owner_id
 if TYPE_CHECKING:
     from flask_openrouter.connection import Connection
 
-#: Longest answer to pay for, in the model's units of text (three or four characters each).
+#: Longest answer to pay for, in tokens (three or four characters each).
 MAX_COMPLETION = 4_096
-#: How long a question waits for the end of an answer that was stopped a moment ago, in seconds.
+#: How long a question waits for the end of an answer that was just stopped, in seconds.
 PATIENCE = 2.0
 
 bp = Blueprint("chat", __name__)
 
 
-# Flask-OpenRouter: the guard stands below the route. Without a key the view does not run; our
-# page's script gets 401 with the address of the login instead. The same happens when OpenRouter
-# rejects the key: the session raises KeyRejectedError, and the guard forgets the key.
+# Flask-OpenRouter: the guard stands below the route. Without a key the view does not run, and the
+# page's script gets 401 with the address of the login. The same happens when OpenRouter rejects the
+# key: the session raises KeyRejectedError, and the guard forgets the key.
 @bp.post("/ask")
 @requires_openrouter_key
 def ask() -> ResponseReturnValue:
     """Answer a question with lines of JSON (see ``answer.py``).
 
-    Nothing is stored until OpenRouter has accepted it: what is refused can be sent again as it was.
+    Nothing is stored until OpenRouter accepts the question. A refused one can be sent again.
     """
     if not request.is_json:
         # JSON cannot be posted across sites without a preflight, which this app never grants.
@@ -81,7 +81,7 @@ def _conversation_of(question: Question, history: History) -> Conversation | Non
 
 
 def _is_idle(history: History, conversation: Conversation) -> bool:
-    """Wait a little for an answer under way: after Stop, the server notices with a delay."""
+    """Wait briefly for an answer in progress, because the server notices a stop with a delay."""
     deadline = time.monotonic() + PATIENCE
     while history.is_writing(conversation.id):
         if time.monotonic() > deadline:
@@ -92,7 +92,7 @@ def _is_idle(history: History, conversation: Conversation) -> bool:
 
 def _ask_openrouter(model: str, turn: Turn) -> requests.Response | Problem:
     try:
-        # Flask-OpenRouter: the session sends this visitor's key to OpenRouter and to nobody else.
+        # Flask-OpenRouter: the session sends this visitor's key to OpenRouter only.
         response = current_openrouter.session.post(
             "chat/completions",
             json={
@@ -132,7 +132,7 @@ def _stream(
             upstream.close()
     if draft is None:
         return _explain(BUSY)
-    # Flask-OpenRouter: what runs after the view has returned takes a detached connection along.
+    # Flask-OpenRouter: code that runs after the view has returned needs a detached connection.
     answer = Answer(upstream, *draft, partial(_explain_failure, current_openrouter.detach()))
     streamed = Response(answer, mimetype="application/x-ndjson")
     streamed.headers["Cache-Control"] = "no-store"
@@ -144,7 +144,7 @@ def _stream(
 def _open_draft(
     history: History, question: Question, conversation: Conversation | None, turn: Turn
 ) -> tuple[Draft, dict[str, object]] | None:
-    """Store the question and an empty answer; None when another tab was quicker."""
+    """Store the question and an empty answer. Return None if another tab was quicker."""
     with transaction(history.db):
         if conversation is not None and history.is_writing(conversation.id):
             return None

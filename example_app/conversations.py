@@ -1,4 +1,4 @@
-"""What can be done with a conversation besides talking: rename, delete, export, copy a message."""
+"""Views to rename, delete and export a conversation, and to copy a message."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ bp = Blueprint("conversations", __name__, url_prefix="/c/<conversation_id>")
 
 
 def find_or_404(conversation_id: str) -> tuple[History, Conversation]:
-    """Return this visitor's conversation. One of somebody else's is simply not there."""
+    """Return this visitor's conversation. That of another visitor is not found."""
     history = History(get_database(), owner_id())
     conversation = history.find(conversation_id)
     if conversation is None:
@@ -31,7 +31,7 @@ def find_or_404(conversation_id: str) -> tuple[History, Conversation]:
 @bp.post("/rename")
 @requires_openrouter_key
 def rename(conversation_id: str) -> ResponseReturnValue:
-    """Take the form field ``title``; an empty one changes nothing."""
+    """Set the title to the form field ``title``. An empty one changes nothing."""
     history, conversation = find_or_404(conversation_id)
     if title := " ".join(request.form.get("title", "").split()):
         history.rename(conversation.id, title)
@@ -41,7 +41,7 @@ def rename(conversation_id: str) -> ResponseReturnValue:
 @bp.post("/delete")
 @requires_openrouter_key
 def delete(conversation_id: str) -> ResponseReturnValue:
-    """Delete it for good, and begin a new one."""
+    """Delete the conversation and begin a new one."""
     history, conversation = find_or_404(conversation_id)
     history.delete(conversation.id)
     return redirect(url_for("pages.index"), 303)
@@ -50,7 +50,7 @@ def delete(conversation_id: str) -> ResponseReturnValue:
 @bp.get("/export.md")
 @requires_openrouter_key
 def export_markdown(conversation_id: str) -> ResponseReturnValue:
-    """The conversation as a document to read."""
+    """Download the conversation as a document to read."""
     history, conversation = find_or_404(conversation_id)
     parts = [f"# {conversation.title}"]
     for message in history.messages(conversation.id):
@@ -64,7 +64,7 @@ def export_markdown(conversation_id: str) -> ResponseReturnValue:
 @bp.get("/export.json")
 @requires_openrouter_key
 def export_json(conversation_id: str) -> ResponseReturnValue:
-    """The conversation for programs. Costs in USD, times in UTC."""
+    """Download the conversation for programs, with costs in USD and times in UTC."""
     history, conversation = find_or_404(conversation_id)
     updated_at = datetime.fromtimestamp(conversation.updated_at, timezone.utc)
     data = {
@@ -78,7 +78,7 @@ def export_json(conversation_id: str) -> ResponseReturnValue:
 @bp.get("/messages/<int:message_id>.md")
 @requires_openrouter_key
 def message(conversation_id: str, message_id: int) -> ResponseReturnValue:
-    """One message as it was written, for the clipboard."""
+    """Return the source text of one message, for the clipboard."""
     history, conversation = find_or_404(conversation_id)
     found = [m for m in history.messages(conversation.id) if m.id == message_id]
     if not found:
@@ -100,7 +100,7 @@ def _as_json(message: Message) -> dict[str, object]:
 
 
 def _download(response: Response, conversation: Conversation, ending: str) -> Response:
-    # ASCII letters and digits only: nothing of the title can be more than part of a file name.
+    # ASCII letters and digits only, so the title cannot add anything to the header.
     name = re.sub(r"[^A-Za-z0-9]+", "-", conversation.title).strip("-")[:60] or "conversation"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{ending}"'
     return response

@@ -1,7 +1,7 @@
 """The SQLite file, safe with several workers and threads.
 
-Plain ``sqlite3``, so that nothing stands between the reader and the SQL. In the mode WAL readers
-never wait, and writers wait for each other for a few milliseconds.
+Plain ``sqlite3`` keeps the SQL visible. In WAL mode readers never wait, and writers wait for each
+other for a few milliseconds.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from pathlib import Path
 
 from flask import Flask, current_app, g
 
-#: How long a writer waits for another one, in seconds.
+#: How long a writer waits for another, in seconds.
 PATIENCE = 10.0
-#: Connections kept open when nobody needs them.
+#: The number of idle connections that stay open.
 MAX_IDLE = 8
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Open the file. Each statement is a transaction of its own, unless :func:`transaction`."""
+    """Open the file. Outside of :func:`transaction` each statement is its own transaction."""
     db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA synchronous = NORMAL")
-        # 256 KiB for each connection: the system caches the file once for all of them.
+        # 256 KiB per connection. The operating system caches the file for all of them.
         db.execute("PRAGMA cache_size = -256")
-        # What a visitor deletes is overwritten, not only unlinked.
+        # Deleted data is overwritten, not only unlinked.
         db.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error:
         db.close()
@@ -51,10 +51,11 @@ def opened(path: str) -> Iterator[sqlite3.Connection]:
 
 
 class Pool:
-    """Open connections to one file, each used by one thread at a time, as many as it takes.
+    """A pool of connections to one file. Each is used by one thread at a time; there is no limit.
 
-    Opening costs little; closing the last one writes the whole log back into the file, which is
-    far too much for each request. Empty until the first request, so that no worker inherits one.
+    Opening a connection costs little, but closing the last one writes the whole log back into the
+    file, which is too slow for each request. The pool is empty until the first request, so workers
+    do not inherit connections.
     """
 
     def __init__(self, path: str) -> None:
@@ -79,7 +80,7 @@ class Pool:
 
 
 def get_pool() -> Pool:
-    """Return the app's pool, for what goes on after the request, such as a streamed answer."""
+    """Return the app's pool, for work after the request, such as a streamed answer."""
     pool: Pool = current_app.extensions["chat_database"]
     return pool
 
@@ -95,7 +96,7 @@ def get_database() -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing. ``IMMEDIATE``: who will write waits here, and never fails in the middle."""
+    """Run a block as one transaction. ``IMMEDIATE``: waits for other writers here, not midway."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -106,12 +107,12 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def erase_log(db: sqlite3.Connection) -> None:
-    """Empty the log of changes, in which what was deleted can still be read."""
+    """Empty the write-ahead log, in which deleted data can still be read."""
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def init_app(app: Flask) -> None:
-    """Make the file if there is none, readable for nobody else, and its tables."""
+    """Create the file if it is missing, with access for this user only, and its tables."""
     path = Path(app.config["CHAT_DATABASE"])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -123,7 +124,7 @@ def init_app(app: Flask) -> None:
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
-    # The one statement that does not wait by itself when another worker does the same.
+    # Unlike other statements, this one does not wait while another worker runs the same.
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -1,4 +1,4 @@
-"""An answer that is being written: saved now and then, and booked when it is finished."""
+"""An answer that is being written. It is saved regularly, and its cost is recorded at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import money
 from .database import Pool, transaction
 from .upstream import Usage
 
-#: What the page says below an answer that did not come to its end.
+#: Notes below an answer that is not complete.
 _NOTES = {
     "writing": "Still being written",
     "cut": "Cut at the length limit",
@@ -21,7 +21,7 @@ _NOTES = {
 
 @dataclass(frozen=True)
 class Draft:
-    """Where the answer is kept and who pays. Used after the request, hence the pool."""
+    """The stored answer and its owner. Used after the request, so it has the pool."""
 
     pool: Pool
     owner: str
@@ -30,14 +30,14 @@ class Draft:
     model: str
 
     def save(self, text: str) -> None:
-        """Save what there is, and tell the other workers that somebody is still at it."""
+        """Save the text so far, and show other workers that the answer is still being written."""
         with self.pool.connection() as db:
             self._write(db, text, "writing", None)
 
     def finish(self, text: str, state: str, usage: Usage | None) -> str:
-        """Save the end, book the cost, and return what the conversation has cost in words.
+        """Save the final text, record the cost, and return the conversation's cost in words.
 
-        An answer without a word is taken out: the question can be asked again.
+        An empty answer is deleted, so that the question can be asked again.
         """
         with self.pool.connection() as db, transaction(db):
             if text:
@@ -69,7 +69,7 @@ class Draft:
 
 
 def cost_of(db: sqlite3.Connection, owner: str, conversation_id: str) -> str:
-    """Return what a conversation has cost, in words; answers that were replaced are included."""
+    """Return the cost of a conversation in words, including replaced answers."""
     tokens, cost = db.execute(
         "SELECT sum(tokens), sum(cost) FROM spending WHERE owner = ? AND conversation_id = ?",
         (owner, conversation_id),
@@ -78,9 +78,9 @@ def cost_of(db: sqlite3.Connection, owner: str, conversation_id: str) -> str:
 
 
 def note_of(state: str, tokens: int | None, cost: float | None) -> str:
-    """Return what stands below an answer: how it ended and what it cost."""
+    """Return the note below an answer: how it ended and what it cost."""
     parts = [_NOTES.get(state, ""), money.summary(tokens, cost)]
     if state in ("stopped", "broken") and cost is None:
-        # OpenRouter tells the price at the very end, which this answer did not reach.
+        # OpenRouter reports the price at the very end, which this answer did not reach.
         parts.append("price not reported")
     return " · ".join(filter(None, parts))

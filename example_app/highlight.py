@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-untyped"
-"""Code in colours, by Pygments: words become ``<span class="k">``, and the style sheet paints."""
+"""Syntax highlighting by Pygments: code gets ``<span class="k">``, coloured by the style sheet."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
-#: Code above this length is shown in one colour, in characters.
+#: Longest code that is highlighted, in characters.
 MAX_HIGHLIGHTED: Final = 20_000
-#: Every class that can occur.
+#: All CSS classes that can occur.
 CLASSES: Final = frozenset(name for name in STANDARD_TYPES.values() if name)
 
 _FORMATTER: Final = HtmlFormatter(nowrap=True)
 
 
 def highlight_code(code: str, language: str) -> str:
-    """Return HTML; in one colour for a language that nobody knows."""
+    """Return HTML, without colours if the language is unknown."""
     if language and len(code) <= MAX_HIGHLIGHTED:
         try:
             lexer = get_lexer_by_name(language, stripnl=False)

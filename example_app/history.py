@@ -1,4 +1,4 @@
-"""The conversations of one owner. Every statement names the owner, so none can reach another's."""
+"""The conversations of one owner. Statements name the owner, so they reach no other's."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 from .database import erase_log, transaction
 
-#: Conversations kept for one owner; the one that was left alone the longest makes room.
+#: Most conversations of one owner. The one that is unused the longest is deleted first.
 MAX_CONVERSATIONS = 100
-#: Messages of one conversation, answers included.
+#: Most messages of one conversation, including answers.
 MAX_MESSAGES = 200
 MAX_TITLE = 80
-#: An answer that is being written is touched more often than this, in seconds.
+#: An answer that was not saved for this many seconds is no longer being written.
 STALE_AFTER = 10.0
 
 _DAY = 86_400.0
-#: The usage view looks back for a month; a year is kept.
+#: Amounts are kept for a year. The usage view shows a month.
 _SPENDING_KEPT = 366 * _DAY
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """``updated_at``: Unix time in seconds."""
+    """A conversation. ``updated_at``: Unix time in seconds."""
 
     id: str
     title: str
@@ -34,7 +34,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Message:
-    """``state`` and what follows is of an answer (see schema.sql); ``cost`` in USD."""
+    """A message. ``state`` and later fields apply to answers (see schema.sql); ``cost`` in USD."""
 
     id: int
     role: str
@@ -46,14 +46,14 @@ class Message:
 
 
 class History:
-    """Reads and writes the conversations of ``owner``."""
+    """The conversations of ``owner``."""
 
     def __init__(self, db: sqlite3.Connection, owner: str) -> None:
         self.db = db
         self.owner = owner
 
     def conversations(self) -> list[Conversation]:
-        """Return all, the latest first."""
+        """Return all conversations, the latest first."""
         rows = self.db.execute(
             "SELECT id, title, updated_at FROM conversation WHERE owner = ?"
             " ORDER BY updated_at DESC",
@@ -62,7 +62,7 @@ class History:
         return [Conversation(*row) for row in rows]
 
     def find(self, conversation_id: str) -> Conversation | None:
-        """Return one of this owner's, or None."""
+        """Return one of this owner's conversations, or None."""
         row = self.db.execute(
             "SELECT id, title, updated_at FROM conversation WHERE id = ? AND owner = ?",
             (conversation_id, self.owner),
@@ -70,7 +70,7 @@ class History:
         return None if row is None else Conversation(*row)
 
     def messages(self, conversation_id: str) -> list[Message]:
-        """Return the messages, the oldest first."""
+        """Return the messages of a conversation, the oldest first."""
         rows = self.db.execute(
             "SELECT message.id, role, text, model, CASE WHEN state = 'writing' AND touched_at < ?"
             " THEN 'broken' ELSE state END, tokens, cost"
@@ -81,7 +81,7 @@ class History:
         return [Message(*row) for row in rows]
 
     def is_writing(self, conversation_id: str) -> bool:
-        """Whether an answer is under way in a conversation."""
+        """Whether an answer is being written in a conversation."""
         row = self.db.execute(
             "SELECT 1 FROM message WHERE conversation_id = ? AND state = 'writing'"
             " AND touched_at >= ?",
@@ -90,7 +90,7 @@ class History:
         return row is not None
 
     def create(self, title: str) -> str:
-        """Return the id of a new conversation. Makes room first."""
+        """Create a conversation and return its id. Delete old ones if there are too many."""
         conversation_id = secrets.token_urlsafe(12)
         self.db.execute(
             "DELETE FROM conversation WHERE id IN (SELECT id FROM conversation WHERE owner = ?"
@@ -104,21 +104,21 @@ class History:
         return conversation_id
 
     def rename(self, conversation_id: str, title: str) -> None:
-        """Give another title."""
+        """Change the title of a conversation."""
         self.db.execute(
             "UPDATE conversation SET title = ? WHERE id = ? AND owner = ?",
             (title[:MAX_TITLE], conversation_id, self.owner),
         )
 
     def delete(self, conversation_id: str) -> None:
-        """Delete a conversation with its messages. What it cost stays in the usage view."""
+        """Delete a conversation with its messages. Its cost stays in the usage view."""
         self.db.execute(
             "DELETE FROM conversation WHERE id = ? AND owner = ?", (conversation_id, self.owner)
         )
         erase_log(self.db)
 
     def delete_all(self) -> None:
-        """Delete all that is known of this owner, the amounts and the chosen model included."""
+        """Delete all data of this owner, including amounts and the chosen model."""
         with transaction(self.db):
             self.db.execute("DELETE FROM conversation WHERE owner = ?", (self.owner,))
             self.db.execute("DELETE FROM spending WHERE owner = ?", (self.owner,))
@@ -128,9 +128,9 @@ class History:
     def add_turn(
         self, conversation_id: str, removed: Sequence[int], question: str | None, model: str
     ) -> tuple[int | None, int]:
-        """Take these messages out, add a question (None: there is one) and an empty answer.
+        """Delete the ``removed`` messages, and add a question and an empty answer.
 
-        Return the ids of the two. Belongs into a transaction.
+        ``question``: None if it already exists. Return the ids of both. Call this in a transaction.
         """
         now = time.time()
         self.db.executemany(
@@ -156,7 +156,7 @@ class History:
         return cursor.lastrowid or 0
 
     def chosen_model(self) -> tuple[str, str] | None:
-        """Return the id and name of the model that was chosen last, or None."""
+        """Return the id and name of the last chosen model, or None."""
         row = self.db.execute(
             "SELECT model, model_name FROM preference WHERE owner = ?", (self.owner,)
         ).fetchone()
@@ -173,7 +173,10 @@ class History:
 
 
 def forget_old(db: sqlite3.Connection, keep_days: float) -> None:
-    """Delete what nobody wrote in for ``keep_days``, whoever owned it. Cheap when there is none."""
+    """Delete conversations and choices unused for ``keep_days``, and amounts after a year.
+
+    This concerns all owners. It is cheap if there is nothing to delete.
+    """
     now = time.time()
     oldest = now - keep_days * _DAY
     db.execute("DELETE FROM conversation WHERE updated_at < ?", (oldest,))

@@ -1,4 +1,4 @@
-"""The models on offer, with their prices, for the picker."""
+"""OpenRouter's models with their prices, for the model picker."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .history import History
 from .problems import NETWORK, PROVIDER_DOWN, problem_for_status
 from .visitor import owner_id
 
-#: How long a list is good for, in seconds.
+#: Seconds for which a list counts as fresh.
 FRESH = 600.0
-#: What a new visitor begins with, the first that is on offer: OpenRouter's own choice for each
-#: question, or a cheap model that most know.
+#: Models for a new visitor, in order of preference: OpenRouter's own choice for each question, or
+#: a cheap and well-known model.
 FIRST_CHOICES = ("openrouter/auto", "openai/gpt-4o-mini")
 
 bp = Blueprint("models", __name__)
@@ -29,7 +29,7 @@ bp = Blueprint("models", __name__)
 
 @dataclass(frozen=True)
 class Model:
-    """One model. Prices in USD per million tokens; None: OpenRouter names none, they vary."""
+    """One model. Prices in USD per million tokens, or None if they vary."""
 
     id: str
     name: str
@@ -39,10 +39,10 @@ class Model:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Model:
-        """Read an entry of OpenRouter's list. Raises KeyError, TypeError, ValueError."""
+        """Read an entry of OpenRouter's list. Raises KeyError, TypeError or ValueError."""
         return cls(
             id=str(data["id"]),
-            # That it is free is said with a badge.
+            # The page shows a badge instead.
             name=str(data.get("name") or data["id"]).removesuffix(" (free)"),
             context_length=int(data.get("context_length") or 0),
             prompt_price=_per_million(data["pricing"]["prompt"]),
@@ -51,11 +51,11 @@ class Model:
 
     @property
     def is_free(self) -> bool:
-        """Whether it costs nothing, in either direction."""
+        """Whether both prompt and completion cost nothing."""
         return self.prompt_price == 0 and self.completion_price == 0
 
     def as_json(self) -> dict[str, object]:
-        """As the picker shows it; what is empty or false is left out, as there are hundreds."""
+        """Return the fields for the picker. Empty ones are left out, because models are many."""
         shown = {
             "id": self.id,
             "name": self.name,
@@ -76,9 +76,9 @@ class Model:
 
 
 class Catalogue:
-    """The list as OpenRouter gave it, at most ten minutes old: the same for all visitors.
+    """OpenRouter's list of models, the same for all visitors and fresh for ten minutes.
 
-    It lies in the database, so that every worker has it; each keeps the models it has parsed.
+    It is in the database, so that all workers share it. Each worker caches the parsed models.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Catalogue:
         self._read_at = 0.0
 
     def keep(self, models: list[Model]) -> None:
-        """Take a new list."""
+        """Store a new list."""
         self._read_at, self._models = time.time(), {model.id: model for model in models}
         get_database().execute(
             "INSERT INTO catalogue VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE"
@@ -95,13 +95,13 @@ class Catalogue:
         )
 
     def fresh(self) -> list[Model] | None:
-        """Return the list, or None when there is none or it is too old."""
+        """Return the list, or None if it is missing or too old."""
         self._catch_up()
         is_fresh = self._models and time.time() - self._read_at < FRESH
         return list(self._models.values()) if is_fresh else None
 
     def find(self, model_id: str) -> Model | None:
-        """Return a model of the latest list, however old that is."""
+        """Return a model of the latest list, regardless of its age."""
         if model_id not in self._models:
             self._catch_up()
         return self._models.get(model_id)
@@ -123,7 +123,7 @@ def init_app(app: Flask) -> None:
 
 
 def model_name(model_id: str) -> str:
-    """Return the name of a model as far as it is known, without asking OpenRouter."""
+    """Return the name of a model without asking OpenRouter, or its id if the name is unknown."""
     found = _catalogue().find(model_id)
     name = found.name if found else model_id
     return name.partition(": ")[2] or name
@@ -132,15 +132,15 @@ def model_name(model_id: str) -> str:
 @bp.get("/models")
 @requires_openrouter_key
 def index() -> ResponseReturnValue:
-    """``{"models": [...], "first": id}``: those that answer in text, by name; one to begin with."""
+    """Return ``{"models": [...], "first": id}``: text models by name, and the one to begin with."""
     models = _catalogue().fresh()
     if models is None:
         try:
-            answer = current_openrouter.session.get("models")
-            if answer.status_code != 200:
-                problem = problem_for_status(answer.status_code)
+            response = current_openrouter.session.get("models")
+            if response.status_code != 200:
+                problem = problem_for_status(response.status_code)
                 return problem.as_json(), problem.status
-            models = _read_models(answer.json())
+            models = _read_models(response.json())
         except TransportError:
             return NETWORK.as_json(), NETWORK.status
         except (InvalidAnswerError, LookupError, TypeError, AttributeError, ValueError):
@@ -154,7 +154,7 @@ def index() -> ResponseReturnValue:
 @bp.post("/models/chosen")
 @requires_openrouter_key
 def choose() -> ResponseReturnValue:
-    """Remember ``{"model": id}``, one of the list."""
+    """Remember the chosen model, ``{"model": id}``."""
     data = request.get_json(silent=True)
     model_id = data.get("model") if isinstance(data, dict) else None
     if not isinstance(model_id, str) or _catalogue().find(model_id) is None:
@@ -185,5 +185,5 @@ def _per_million(price: object) -> float | None:
 
 
 def _rounded(count: int) -> str:
-    """128,000 is 128K, and 1,048,576 is 1M."""
+    """Return 128,000 as 128K, and 1,048,576 as 1M."""
     return f"{count / 1e6:.2g}M" if count >= 999_500 else f"{max(count // 1000, 1)}K"

@@ -1,4 +1,4 @@
-"""Amounts in words: one place, so that the page, the usage view and the export agree."""
+"""Amounts in words, for the page, the usage view and the export."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 
 def dollars(amount: float) -> str:
-    """Return USD with cents, and with two digits that count when it is less than a cent.
+    """Return an amount in USD with cents, or with two significant digits below one cent.
 
-    Most answers cost a tiny part of a cent: $0.000012.
+    Most answers cost a small part of a cent, such as $0.000012.
     """
     if amount <= 0:
         return "$0"
@@ -23,7 +23,7 @@ def tokens(count: int) -> str:
 
 
 def summary(count: int | None, cost: float | None) -> str:
-    """Return ``$0.0012 · 1,234 tokens``, or nothing where nothing is known."""
+    """Return ``$0.0012 · 1,234 tokens``, or an empty string if the cost is unknown."""
     if count is None or cost is None:
         return ""
     return f"{dollars(cost) if cost else 'free'} · {tokens(count)}"

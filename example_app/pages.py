@@ -1,4 +1,4 @@
-"""The pages that people see first: the welcome, the chat, and what is said when nothing else is."""
+"""The welcome page, the chat, and the pages for errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 bp = Blueprint("pages", __name__)
 
-#: What the pages for errors say, by status.
+#: Titles and messages of the error pages, by status.
 _ERRORS = {
     403: ("That came from another site", "Use the buttons and links of this page instead."),
     404: ("Nothing here", "The address is wrong, or the conversation was deleted."),
@@ -37,7 +37,7 @@ _ERRORS = {
 
 
 def init_app(app: Flask) -> None:
-    """Add what the templates use, and pages for errors."""
+    """Add the names that templates use, and the error pages."""
     app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"conversations": _conversations})
@@ -46,7 +46,7 @@ def init_app(app: Flask) -> None:
 
 
 def welcome() -> str:
-    """What a visitor without a key sees, whatever the address: a login comes back to it."""
+    """Show the welcome page to a visitor without a key. A login comes back to this address."""
     return render_template(
         "welcome.html",
         next_url=request.path,
@@ -58,21 +58,21 @@ def welcome() -> str:
 @bp.get("/")
 @requires_openrouter_key(on_missing=welcome)
 def index() -> str:
-    """An empty chat. Nothing is stored before the first question is accepted."""
+    """Show an empty chat. Nothing is stored before the first question is accepted."""
     return _show_chat(None)
 
 
 @bp.get("/c/<conversation_id>")
 @requires_openrouter_key(on_missing=welcome)
 def conversation(conversation_id: str) -> str:
-    """A conversation that is there."""
+    """Show an existing conversation."""
     _, found = find_or_404(conversation_id)
     return _show_chat(found)
 
 
 @bp.get("/disconnected")
 def disconnected() -> str:
-    """What disconnecting has done, and what it has not."""
+    """Show what disconnecting did and did not do."""
     key_hash = request.args.get("key", "")
     return render_template(
         "disconnected.html",
@@ -84,32 +84,32 @@ def disconnected() -> str:
 
 @bp.get("/health")
 def health() -> ResponseReturnValue:
-    """For whoever watches the server: it answers, and the file can be read."""
+    """Report to monitoring that the app responds and can read its database."""
     get_database().execute("SELECT count(*) FROM preference").fetchone()
     return {"status": "ok"}
 
 
 def show_http_error(error: HTTPException) -> ResponseReturnValue:
-    """Say it in words: as a page, or as JSON for our page's script."""
+    """Explain an HTTP error as a page, or as JSON for the page's script."""
     status = error.code or 500
     if error.response is not None or status < 400 or isinstance(error, SecurityError):
-        # SecurityError: called by a name that is not ours, so no page of ours has an address.
+        # SecurityError: the host is not trusted, so url_for cannot build addresses for a page.
         return error.get_response()
     title, message = _ERRORS.get(status, (error.name, "Go back and try again."))
     if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or request.is_json:
-        answer = jsonify(error="server", message=message, retry=status >= 500)
+        response = jsonify(error="server", message=message, retry=status >= 500)
     else:
         page = render_template("problem.html", title=title, message=message)
-        answer = current_app.make_response(page)
-    answer.status_code = status
+        response = current_app.make_response(page)
+    response.status_code = status
     for name, value in error.get_headers(None, None):
         if name.lower() not in ("content-type", "content-length"):
-            answer.headers[name] = value  # such as Allow
-    return answer
+            response.headers[name] = value  # such as Allow
+    return response
 
 
 def show_database_error(error: sqlite3.Error) -> ResponseReturnValue:
-    """The file is locked for too long, the disk is full, or the like."""
+    """Explain a database failure, such as a locked file or a full disk."""
     logger.error("The database failed.", exc_info=error)
     if request.is_json:
         return NOT_SAVED.as_json(), NOT_SAVED.status
@@ -118,7 +118,7 @@ def show_database_error(error: sqlite3.Error) -> ResponseReturnValue:
 
 
 def _conversations() -> list[Conversation]:
-    """For the side bar; none where nobody is connected."""
+    """Return the conversations for the side bar, or none without a connection."""
     return History(get_database(), owner_id()).conversations() if current_openrouter else []
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in plain words with the next step. OpenRouter's own texts are never shown."""
+"""Problems in plain words, each with the next step. OpenRouter's own texts are never shown."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem as the page shows it: a sentence or two, and what the visitor can do now.
+    """A problem as the page shows it: one or two sentences, and what the visitor can do now.
 
-    ``status``: the HTTP status of our own answer when it has not started yet. ``link_url``: a page
-    that helps. ``action``: ``"connect"`` or ``"choose_model"``. ``retry``: whether to offer
+    ``status``: the HTTP status of the app's response, if that has not started yet. ``link_url``: a
+    page that helps. ``action``: ``"connect"`` or ``"choose_model"``. ``retry``: whether to offer
     "Try again", after ``wait`` seconds.
     """
 
@@ -30,7 +30,7 @@ class Problem:
     wait: int = 0
 
     def as_json(self) -> dict[str, object]:
-        """As the page's script expects it."""
+        """Return the fields for the page's script."""
         link = {"text": self.link_text, "url": self.link_url} if self.link_url else None
         return {
             "error": self.error,
@@ -108,7 +108,7 @@ OUT_OF_CREDIT = Problem(
 
 
 def spent(connection: Connection, status: int) -> Problem:
-    """Tell an empty account from a key that may spend no more: 402 can be either."""
+    """Return the problem of an empty account or of a spent key limit. 402 can mean either."""
     if status == 402:
         try:
             left = connection.key_info().limit_remaining
@@ -127,7 +127,7 @@ def spent(connection: Connection, status: int) -> Problem:
 
 
 def rate_limited(retry_after: str | None) -> Problem:
-    """Too many requests. ``retry_after``: OpenRouter's header, in seconds; foreign text."""
+    """Return the problem of too many requests. ``retry_after``: OpenRouter's header, unchecked."""
     text = retry_after or ""
     wait = min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 6 else 10
     return Problem(
@@ -140,7 +140,7 @@ def rate_limited(retry_after: str | None) -> Problem:
 
 
 def problem_for_status(status: int, retry_after: str | None = None) -> Problem:
-    """Explain an error status of OpenRouter."""
+    """Return the problem for an error status of OpenRouter."""
     if status == 429:
         return rate_limited(retry_after)
     return {

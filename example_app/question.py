@@ -1,4 +1,4 @@
-"""What the page's script may ask, checked: shape and size, and which messages go along."""
+"""Questions from the page's script: checks of shape and size, and the messages to send along."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from dataclasses import dataclass
 
 from .history import MAX_MESSAGES, Message
 
-#: Longest single question, in characters. The page's text box has the same limit.
+#: Longest question, in characters. The page's text box has the same limit.
 MAX_PROMPT = 8_000
-#: Longest conversation sent along, in characters; older messages stay behind.
+#: Longest conversation to send along, in characters. Older messages are left out.
 MAX_TOTAL = 80_000
 
 _MODEL_ID = re.compile(r"[~\w][\w.:/@-]{0,199}", re.ASCII)
 
 
 class QuestionError(ValueError):
-    """The browser sent something that cannot be asked. The message is for the visitor."""
+    """An invalid question from the browser. The message is for the visitor."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """``text``: None asks the last question again. ``replace``: the message that it replaces."""
+    """A question.
+
+    ``text``: None repeats the last question. ``replace``: the id of the message to replace.
+    """
 
     model: str
     text: str | None
@@ -32,7 +35,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Turn:
-    """``messages``: what OpenRouter is sent. ``removed``: ids of messages that make room."""
+    """One turn. ``messages``: to send to OpenRouter. ``removed``: ids of the replaced messages."""
 
     messages: list[dict[str, str]]
     removed: list[int]
@@ -61,13 +64,13 @@ def read_question(data: object) -> Question:
 
 
 def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:
-    """Fit the question into the conversation as it is. Nothing is changed yet.
+    """Fit the question into the conversation, without changing it yet.
 
     Raises :class:`QuestionError`.
     """
     kept = list(messages)
     if question.text is None:
-        # Again: whatever stands after the visitor's last message makes room.
+        # Repeating a question replaces everything after the visitor's last message.
         while kept and kept[-1].role != "user":
             kept.pop()
         if not kept:
@@ -79,27 +82,27 @@ def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:
         del kept[places[0] :]
     if len(kept) >= MAX_MESSAGES:
         raise QuestionError("This conversation is too long. Start a new chat.")
-    said = [{"role": m.role, "content": m.text} for m in kept if m.text]
+    sent = [{"role": m.role, "content": m.text} for m in kept if m.text]
     if question.text is not None:
-        said.append({"role": "user", "content": question.text})
-    return Turn(_newest(said), [m.id for m in messages if m not in kept])
+        sent.append({"role": "user", "content": question.text})
+    return Turn(_newest(sent), [m.id for m in messages if m not in kept])
 
 
 def title_of(text: str) -> str:
     """Return the title of a conversation that begins with this question."""
-    # Without the marks of Markdown, which would stand there as they are.
+    # Without Markdown characters, because titles are plain text.
     line = " ".join(re.sub(r"[`*#]+", "", text).split()) or "Untitled"
     return line if len(line) <= 60 else line[:59].rsplit(" ", 1)[0] + "…"
 
 
-def _newest(said: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the newest messages that fit, oldest first, beginning with one of the visitor's."""
-    total, start = 0, len(said)
+def _newest(sent: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the newest messages that fit, oldest first, beginning with a visitor's message."""
+    total, start = 0, len(sent)
     while start > 0:
-        total += len(said[start - 1]["content"])
-        if total > MAX_TOTAL and start < len(said):
+        total += len(sent[start - 1]["content"])
+        if total > MAX_TOTAL and start < len(sent):
             break
         start -= 1
-    while said[start]["role"] != "user":
+    while sent[start]["role"] != "user":
         start += 1
-    return said[start:]
+    return sent[start:]

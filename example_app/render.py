@@ -1,7 +1,7 @@
-"""Markdown of a model, which is foreign text, as HTML that may stand in our page.
+"""A model's Markdown, which is untrusted, as HTML that is safe in the page.
 
-Three layers: markdown-it escapes every HTML tag of the model, nh3 lets through nothing but the
-elements below, and the page's Content-Security-Policy neither runs nor loads what is not ours.
+There are three layers. markdown-it escapes every HTML tag of the model. nh3 allows only the
+elements below. The page's Content-Security-Policy runs and loads only the app's own files.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ _CLEANER: Final = nh3.Cleaner(
 
 
 class _Renderer(RendererHTML):
-    """What differs from plain CommonMark. ``env["live"]``: the text still grows."""
+    """Differences from CommonMark. ``env["live"]``: whether the text still grows."""
 
     def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        # An image would tell its host who reads the answer, and when: a link waits for a click.
+        # An image would tell its host who reads the answer and when. A link needs a click.
         token = tokens[index]
         words = self.renderInlineAsText(token.children, options, env) or "without description"
         return f'<a href="{escape(token.attrGet("src") or "")}">Image: {escape(words)}</a>'
@@ -61,7 +61,7 @@ class _Renderer(RendererHTML):
         language = tokens[index].info.strip().partition(" ")[0]
         code = tokens[index].content
         coloured = escape(code) if env.get("live") else highlight_code(code, language)
-        # tabindex: what scrolls must be reachable by keyboard.
+        # tabindex: the keyboard must reach elements that scroll.
         return (
             f'<div class="code"><p class="code-head">{escape(language or "text")}</p>'
             f'<pre tabindex="0"><code>{coloured}</code></pre></div>\n'
@@ -93,7 +93,7 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
     def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        # Aligned by a class: an inline style is what the policy forbids.
+        # Aligned by a class, because the policy forbids inline styles.
         side = str(tokens[index].attrGet("style") or "").rpartition(":")[2]
         name = f' class="{side}"' if side else ""
         return f"<{tokens[index].tag}{name}>"
@@ -101,14 +101,14 @@ class _Renderer(RendererHTML):
     td_open = th_open
 
 
-# No reference definitions: one at the end of an answer would change what is finished above it.
+# No reference definitions, because one at the end of an answer would change finished blocks.
 _MARKDOWN: Final = (
     MarkdownIt("commonmark", {"html": False, "linkify": True}, renderer_cls=_Renderer)
     .enable(["table", "strikethrough", "linkify"])
     .disable(["reference", "html_block", "html_inline"])
     .use(tasks)
 )
-# Addresses that say https are links; what only looks like one, such as script.py, is not.
+# Only URLs with a scheme become links. Text that looks like a host, such as script.py, does not.
 assert _MARKDOWN.linkify is not None  # noqa: S101 - markdown-it-py[linkify] is installed
 _MARKDOWN.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
 for _scheme in ("ftp:", "mailto:", "//"):
@@ -116,7 +116,7 @@ for _scheme in ("ftp:", "mailto:", "//"):
 
 
 def _heading(tag: str) -> str:
-    # h1 is the page's and h2 the speaker's.
+    # The page uses h1, and the speaker's name h2.
     return {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5"}.get(tag, "h6")
 
 
@@ -127,15 +127,15 @@ def _safe(tokens: Sequence[Token], *, live: bool = False) -> str:
 
 @lru_cache(maxsize=256)
 def to_html(markdown: str) -> Markup:
-    """Return a whole answer as HTML."""
+    """Return a complete answer as HTML."""
     return Markup(_safe(_MARKDOWN.parse(markdown, {})))  # noqa: S704 - cleaned
 
 
 class LiveMarkdown:
-    """A text that grows. Only its last block can still change, so only that is rendered anew."""
+    """A growing text. Only its last block can still change, so only that is rendered again."""
 
     def __init__(self) -> None:
-        #: Everything that was added.
+        #: The text so far.
         self.text = ""
         self._finished = 0
         self._has_new_line = False
@@ -146,13 +146,13 @@ class LiveMarkdown:
         self._has_new_line = self._has_new_line or "\n" in text
 
     def render(self) -> tuple[str, str]:
-        """Return the HTML of the blocks that became final since the last call, and of the tail."""
+        """Return the HTML of newly final blocks and of the unfinished last block."""
         final = self._take_final() if self._has_new_line else []
         growing = _MARKDOWN.parse(self.text[self._finished :], {})
         return _safe(final), _safe(growing, live=True)
 
     def _take_final(self) -> list[Token]:
-        # Only whole lines tell where a block ends: "#" may go on as a heading or as "#1".
+        # Only complete lines show where a block ends: "#" may become a heading or "#1".
         self._has_new_line = False
         lines = self.text[self._finished :].split("\n")
         tokens = _MARKDOWN.parse("\n".join([*lines[:-1], ""]), {})
@@ -163,6 +163,6 @@ class LiveMarkdown:
         return final
 
     def end(self) -> str:
-        """Return the HTML of the rest."""
+        """Return the HTML of the remaining text."""
         growing, self._finished = self.text[self._finished :], len(self.text)
         return _safe(_MARKDOWN.parse(growing, {}))

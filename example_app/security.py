@@ -1,11 +1,11 @@
-"""What every answer carries, and which requests are refused: nothing here is about chatting."""
+"""Headers of every response, and refusal of cross-site requests."""
 
 from __future__ import annotations
 
 from flask import Flask, Response, abort, request
 from flask.sessions import SecureCookieSessionInterface
 
-#: Nothing but this app's own files: no inline code or style, no foreign address, no frame.
+#: Only this app's own files: no inline script or style, no other host, no frame.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -13,10 +13,10 @@ CONTENT_SECURITY_POLICY = (
 
 
 class HostSession(SecureCookieSessionInterface):
-    """Flask's session, in a cookie that on https no other host can set or overwrite.
+    """Flask's session in a cookie that on https no other host can set or overwrite.
 
-    Browsers take a cookie named ``__Host-…`` only over https, from this very host, for all paths.
-    Flask has one name for both schemes; this one looks at the request.
+    Browsers accept a cookie named ``__Host-…`` only over https, from the host itself and for all
+    paths. Flask has one name for both schemes. This class chooses the name for each request.
     """
 
     def get_cookie_name(self, app: Flask) -> str:
@@ -25,22 +25,22 @@ class HostSession(SecureCookieSessionInterface):
         return f"__Host-{name}" if request.is_secure else name
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Return whether the cookie is kept from plain http."""
+        """Return whether browsers send the cookie by https only."""
         return request.is_secure or super().get_cookie_secure(app)
 
 
 def init_app(app: Flask) -> None:
-    """Harden the app."""
+    """Add the session interface, the check of requests and the headers."""
     app.session_interface = HostSession()
     app.before_request(refuse_foreign_posts)
     app.after_request(add_headers)
 
 
 def refuse_foreign_posts() -> None:
-    """Only our own pages may change something or spend the visitor's money (CSRF).
+    """Refuse a POST from another site, which could spend the visitor's money (CSRF).
 
-    The browser says where a request comes from. The routes of Flask-OpenRouter check for
-    themselves.
+    The browser tells where a request comes from. The routes of Flask-OpenRouter have their own
+    check.
     """
     if request.method != "POST" or request.blueprint == "openrouter":
         return
@@ -55,7 +55,7 @@ def refuse_foreign_posts() -> None:
 
 
 def add_headers(response: Response) -> Response:
-    """Add the headers of every page. Those that are there stay: the extension's are stricter."""
+    """Add the headers of every page. Existing ones stay, because the extension's are stricter."""
     headers = response.headers
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     headers.setdefault("X-Content-Type-Options", "nosniff")

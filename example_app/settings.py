@@ -1,4 +1,4 @@
-"""Settings: these defaults, then the environment, then what the caller of ``create_app`` says."""
+"""Settings: these defaults, then the environment, then the argument of ``create_app``."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from flask import Flask
 def configure(app: Flask, config: Mapping[str, object]) -> None:
     """Fill ``app.config``. In the environment every name begins with ``FLASK_``.
 
-    ``SECRET_KEY`` has no default: without it the app refuses to start, since a default would let
-    everybody read everybody's session. Where keys are kept is ``OPENROUTER_STORAGE_URI``: by
+    ``SECRET_KEY`` has no default, because a published default would let anyone forge sessions.
+    Without it the app refuses to start. ``OPENROUTER_STORAGE_URI`` names the storage for keys, by
     default each visitor's own encrypted cookie.
     """
     app.config.from_mapping(
-        # The file for conversations. One file serves several workers; not several machines.
+        # The file for conversations. Several workers can share it, but not several machines.
         CHAT_DATABASE=str(Path(app.instance_path) / "chat.db"),
-        # Days after which a conversation in which nobody wrote is deleted.
+        # Days after which an unused conversation is deleted.
         CHAT_KEEP_DAYS=90,
-        # How many proxies stand before the app. Too many, and visitors can forge addresses.
+        # The number of proxies in front of the app. With too many, visitors can forge addresses.
         CHAT_PROXIES=0,
-        # Far above a question of the greatest length.
+        # Far more than the longest question, in bytes.
         MAX_CONTENT_LENGTH=128 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
-        # Otherwise a slow answer would send an old session back and undo what happened since.
+        # Otherwise a slow response could send an old session and undo later changes.
         SESSION_REFRESH_EACH_REQUEST=False,
-        # Flask-OpenRouter: how this app appears at OpenRouter, and in the visitor's list of keys.
+        # Flask-OpenRouter: the app's name at OpenRouter and in the visitor's list of keys.
         OPENROUTER_APP_TITLE="Flask-OpenRouter Chat",
         OPENROUTER_KEY_LABEL="Flask-OpenRouter Chat",
-        # A visitor who tries the example should not be able to spend much by accident (USD).
+        # In USD, so that a visitor who tries the example cannot spend much by accident.
         OPENROUTER_KEY_LIMIT=5,
-        # Ours says the same as the extension's page, and what happens to the conversations.
+        # The app's own page also tells what happens to the conversations.
         OPENROUTER_DISCONNECT_REDIRECT_URL="/disconnected",
     )
     app.config.from_prefixed_env()

@@ -1,4 +1,4 @@
-"""What one owner has spent here, added up from the table of that name. Days are UTC."""
+"""Sums of what one owner has spent, from the table ``spending``. Days are UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import money
 
 @dataclass(frozen=True)
 class Day:
-    """``cost`` in USD."""
+    """The tokens and the cost of one day. ``cost`` in USD."""
 
     date: date
     tokens: int
@@ -19,18 +19,18 @@ class Day:
 
     @property
     def name(self) -> str:
-        """The day as people read it: 7 March."""
+        """The day for people, such as 7 March."""
         return f"{self.date.day} {self.date:%B}"
 
     @property
     def words(self) -> str:
-        """The amount as people read it."""
+        """The cost for people, such as $0.25."""
         return money.dollars(self.cost)
 
 
 @dataclass(frozen=True)
 class ModelSpending:
-    """What one model has cost. ``answers``: how many were paid for."""
+    """The answers, tokens and cost of one model. ``cost`` in USD."""
 
     model: str
     answers: int
@@ -39,7 +39,7 @@ class ModelSpending:
 
 
 def today() -> date:
-    """Return the day it is, in UTC."""
+    """Return the current day in UTC."""
     return datetime.now(timezone.utc).date()
 
 
@@ -48,7 +48,7 @@ def _start_of(day: date) -> float:
 
 
 def by_day(db: sqlite3.Connection, owner: str, last: date, count: int) -> list[Day]:
-    """Return ``count`` days up to ``last``, the oldest first; days without answers included."""
+    """Return ``count`` days up to ``last``, the oldest first, including days without answers."""
     first = last - timedelta(days=count - 1)
     rows = db.execute(
         "SELECT date(spent_at, 'unixepoch'), sum(tokens), sum(cost) FROM spending"
@@ -61,7 +61,7 @@ def by_day(db: sqlite3.Connection, owner: str, last: date, count: int) -> list[D
 
 
 def by_model(db: sqlite3.Connection, owner: str, first: date) -> list[ModelSpending]:
-    """Return what was spent since ``first``, the most expensive model first."""
+    """Return the spending since ``first``, the most expensive model first."""
     rows = db.execute(
         "SELECT model, count(*), sum(tokens), sum(cost) FROM spending"
         " WHERE owner = ? AND spent_at >= ? GROUP BY model ORDER BY 4 DESC, 2 DESC",

@@ -1,4 +1,4 @@
-"""Task lists, as people know them from GitHub: ``- [ ] to do`` gets a box."""
+"""Task lists as on GitHub: ``- [ ] to do`` gets a box."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BOXES: Final = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 
 
 def tasks(markdown: MarkdownIt) -> None:
-    """Add them to a parser: ``MarkdownIt().use(tasks)``."""
+    """Add task lists to a parser: ``MarkdownIt().use(tasks)``."""
     markdown.core.ruler.after("inline", "tasks", _draw_boxes)
 
 

@@ -1,4 +1,4 @@
-"""OpenRouter's answer as it comes in: server-sent events, read by a thread of their own."""
+"""OpenRouter's streamed response: server-sent events, read in a thread of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the answer cost: comes once, last. ``cost`` in USD."""
+    """The cost of the answer, which comes once, at the end. ``cost`` in USD."""
 
     tokens: int
     cost: float
@@ -30,14 +30,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class End:
-    """A proper end. ``cut``: at the length limit."""
+    """The regular end of the answer. ``cut``: whether it ended at the length limit."""
 
     cut: bool
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The end of an answer that broke off. ``status``: OpenRouter's; None: the connection broke."""
+    """The end of an answer that broke off.
+
+    ``status``: from OpenRouter, or None if the connection broke.
+    """
 
     status: int | None = None
 
@@ -46,10 +49,10 @@ Part = Text | Usage | End | Failure
 
 
 class Upstream:
-    """Reads a streamed ``chat/completions`` (OpenRouter docs, "Streaming") into parts.
+    """The parts of a streamed ``chat/completions`` response (OpenRouter docs, "Streaming").
 
-    A thread does the reading, so that a silent model does not keep us from noticing that the
-    visitor has gone.
+    A thread reads them, so that the app notices that the visitor has gone even while the model is
+    silent.
     """
 
     def __init__(self, response: requests.Response) -> None:
@@ -58,9 +61,9 @@ class Upstream:
         threading.Thread(target=self._read, name="upstream", daemon=True).start()
 
     def next(self, timeout: float) -> Part | None:
-        """Return the next part; None after the last one.
+        """Return the next part, or None after the last one.
 
-        Raises :class:`TimeoutError` when there is none for ``timeout`` seconds.
+        Raises :class:`TimeoutError` if no part arrives within ``timeout`` seconds.
         """
         try:
             return self._parts.get(timeout=max(timeout, 0.0))
@@ -69,8 +72,11 @@ class Upstream:
         raise TimeoutError
 
     def close(self) -> None:
-        """Stop paying: hang up on OpenRouter, which ends the reading thread. Idempotent."""
-        # Each of the three says that there is nothing left to hang up.
+        """Close the connection to OpenRouter, so that the answer costs no more. Idempotent.
+
+        This also ends the reading thread.
+        """
+        # Each of these errors means that the connection is already closed.
         with contextlib.suppress(ValueError, RuntimeError, OSError):
             self._response.raw.shutdown()
 
@@ -78,7 +84,7 @@ class Upstream:
         try:
             for part in _parts_of(self._response):
                 self._parts.put(part)
-        # Whatever a broken connection raises, in whichever layer: to the visitor it is the same.
+        # Every layer raises its own errors for a broken connection. Visitors see the same problem.
         except Exception:
             self._parts.put(Failure())
         finally:
@@ -93,7 +99,7 @@ def _parts_of(response: requests.Response) -> Iterator[Part]:
             yield End(cut)
             return
         if "error" in event:
-            # In mid-stream the status is 200 for good, and the event holds the real one.
+            # In mid-stream the HTTP status is already 200. The event contains the real one.
             code = event["error"].get("code") if isinstance(event["error"], dict) else None
             yield Failure(code if isinstance(code, int) else 502)
             return
@@ -107,8 +113,8 @@ def _parts_of(response: requests.Response) -> Iterator[Part]:
 
 
 def _events(response: requests.Response) -> Iterator[dict[str, Any] | None]:
-    """Yield the data of every event, and None for the final ``[DONE]``. Comments are skipped."""
-    # chunk_size=None: hand over what has arrived, do not wait for a buffer to fill.
+    """Yield the data of every event, and None for the final ``[DONE]``. Skip comments."""
+    # chunk_size=None: yield data as it arrives, without waiting for a full buffer.
     for line in response.iter_lines(chunk_size=None):
         if not line.startswith(b"data:"):
             continue

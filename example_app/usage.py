@@ -1,4 +1,4 @@
-"""The usage view: what was spent here, day by day and model by model, and what the key has left."""
+"""The usage view: spending by day and by model, and what the key has left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .database import get_database
 from .pages import welcome
 from .visitor import owner_id
 
-#: How many days the chart shows.
+#: The number of days in the chart.
 DAYS = 30
 
 bp = Blueprint("usage", __name__)
@@ -22,7 +22,7 @@ bp = Blueprint("usage", __name__)
 @bp.get("/usage")
 @requires_openrouter_key(on_missing=welcome)
 def index() -> str:
-    """The chart, the same as a table, and the models. The meter is the extension's."""
+    """Show the chart, the same data as a table, and the models. The extension adds the meter."""
     db, owner, today = get_database(), owner_id(), spending.today()
     days = spending.by_day(db, owner, today, DAYS)
     return render_template(

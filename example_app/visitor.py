@@ -1,4 +1,4 @@
-"""Whose conversations these are: nobody signs in here, so it is this browser with this account."""
+"""The owner of conversations: a browser together with an OpenRouter account."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from flask_openrouter import current_openrouter
 
 
 def owner_id() -> str:
-    """Return the owner of this visitor's rows, for a visitor who is connected.
+    """Return the owner id of a connected visitor.
 
-    It takes both: 128 random bits in this browser's signed session, and the account at OpenRouter
-    (or, where OpenRouter does not name it, the key). So nobody guesses an owner, the next person
-    to connect in the same browser finds nothing of the last one, and who connects again after a
-    key was deleted finds everything. A hash, so that a copy of the file is no way into a session.
+    The app has no sign-in. The id combines 128 random bits in this browser's signed session with
+    the OpenRouter account (or the key, if OpenRouter does not name the account). So ids cannot be
+    guessed, the next person in the same browser finds nothing of the last one, and a visitor who
+    connects again with a new key finds everything. The id is a hash, so that a copy of the file
+    does not reveal session data.
     """
     browser = session.get("browser")
     if not isinstance(browser, str):
         browser = session["browser"] = secrets.token_urlsafe(16)
         session.permanent = True
-    # Flask-OpenRouter: who approved the key. None for some accounts, hence the other one.
+    # Flask-OpenRouter: the account that approved the key. It can be None, hence the alternative.
     account = current_openrouter.openrouter_user_id or current_openrouter.key_hash
     return hashlib.sha256(f"{browser}\n{account}".encode()).hexdigest()

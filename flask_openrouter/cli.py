@@ -1,4 +1,4 @@
-"""``flask openrouter …``: the commands. None of them ever prints a key of a visitor."""
+"""``flask openrouter …``: the commands. No command prints a visitor's key."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .storage.rotation import Rotation
 from .storage.vault import Outcome
 from .web import get_services
 
-#: Records between two steps of a progress bar.
+#: Records between two updates of the progress bar.
 _PROGRESS_STEPS: Final = 100
 
 
 class _Commands(AppGroup):
-    """The group. It imports the emulator only when the emulator is asked for."""
+    """The command group. It imports the emulator for the emulator's command only."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except ConfigurationError as error:
-            # From the creation of the app. Such a message needs no traceback to be understood.
+        except (ConfigurationError, KeyStorageError) as error:
+            # Also raised while the app is created. The message explains itself without a traceback.
             failure = click.ClickException(str(error))
         raise failure
 
@@ -58,7 +58,7 @@ def _require_development() -> None:
     settings = get_services().settings
     if not (current_app.debug or current_app.testing or settings.emulator):
         raise click.ClickException(
-            "This app runs as in production. The emulator is for development: start it with"
+            "This app runs in production mode, and the emulator is for development. Start it with"
             " flask --debug, set OPENROUTER_EMULATOR = True, or run it without an app:"
             " python -m flask_openrouter.emulator"
         )
@@ -69,13 +69,13 @@ def create_commands() -> AppGroup:
     group = _Commands("openrouter", help="Connect visitors' OpenRouter accounts.")
     group.command("generate-key", with_appcontext=False)(generate_key)
     group.command("pkce", with_appcontext=False)(pkce)
-    # As values: the decorators would add to these functions once more for each app.
+    # Not as decorators: each call would add the parameters to these functions again.
     group.command("forget", params=[click.Argument(["owner_id"])])(forget)
-    after = click.Option(["--after"], metavar="OWNER", help="Go on behind this owner.")
+    after = click.Option(["--after"], metavar="OWNER", help="Continue after this owner.")
     group.command("rotate", params=[after])(rotate)
-    live = click.Option(["--live"], is_flag=True, help="Ask OpenRouter too.")
-    as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
-    # It loads the app itself, since that may be what fails.
+    live = click.Option(["--live"], is_flag=True, help="Also send requests to OpenRouter.")
+    as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
+    # The doctor loads the app itself, because loading may fail.
     group.command("doctor", params=[live, as_json], with_appcontext=False)(doctor)
     return group
 
@@ -86,7 +86,7 @@ def generate_key() -> None:
 
 
 def pkce() -> None:
-    """Print a new code_verifier and its S256 code_challenge, for trying the API by hand."""
+    """Print a new code_verifier and its S256 code_challenge, for testing the API by hand."""
     code_verifier = create_code_verifier()
     click.echo(f"code_verifier   {code_verifier}")
     click.echo(f"code_challenge  {create_code_challenge(code_verifier)}")
@@ -97,13 +97,10 @@ def forget(owner_id: str) -> None:
     vault = get_services().vault
     if isinstance(vault.storage, CookieStorage):
         raise click.ClickException(
-            "Keys live in the visitors' browsers: only a visitor's own browser can forget theirs."
+            "Keys live in the visitors' browsers. Only a visitor's own browser can forget its key."
         )
-    try:
-        is_stored = vault.probe(owner_id)
-        vault.forget(owner_id)
-    except KeyStorageError as error:
-        raise click.ClickException(str(error)) from error
+    is_stored = vault.probe(owner_id)
+    vault.forget(owner_id)
     if is_stored:
         click.echo("Forgotten. The key itself can only be deleted by its owner, at OpenRouter.")
     else:
@@ -113,13 +110,10 @@ def forget(owner_id: str) -> None:
 def rotate(after: str | None) -> None:
     """Encrypt every stored key with the newest encryption key.
 
-    Needed once after OPENROUTER_ENCRYPTION_KEY, or SECRET_KEY, was replaced and the older one put
-    among the fallbacks. It may be interrupted and repeated; visitors notice nothing.
+    Run it once after you have replaced OPENROUTER_ENCRYPTION_KEY or SECRET_KEY and added the older
+    one to the fallbacks. You can interrupt and repeat it. Visitors notice nothing.
     """
-    try:
-        rotation = Rotation(get_services().vault)
-    except ConfigurationError as error:
-        raise click.ClickException(str(error)) from error
+    rotation = Rotation(get_services().vault)
     last = after
     try:
         with click.progressbar(
@@ -130,25 +124,26 @@ def rotate(after: str | None) -> None:
             update_min_steps=_PROGRESS_STEPS,
         ) as owner_ids:
             for owner_id in owner_ids:
-                # One that may be printed. To resume a little earlier is harmless.
+                # Only a printable id is suggested. Resuming a little earlier is harmless.
                 last = owner_id if owner_id.isprintable() else last
     except (KeyStorageError, KeyboardInterrupt) as error:
-        click.echo(_summary(rotation))
         resume = "" if last is None else f" --after {shlex.quote(last)}"
         raise click.ClickException(
-            f"{str(error) or 'Interrupted.'} Go on with: flask openrouter rotate{resume}"
+            f"{str(error) or 'Interrupted.'} Continue with: flask openrouter rotate{resume}"
         ) from error
-    click.echo(_summary(rotation))
+    finally:
+        counts = (f"{count} {outcome.value}" for outcome, count in rotation.counts.items())
+        click.echo(f"{', '.join(counts)}.")
     if rotation.counts[Outcome.UNREADABLE]:
         click.echo(
-            "What is unreadable was left as it is: it was encrypted with a key that is not"
-            " configured here, or for another base URL, or was altered. Its owners are asked to"
+            "Unreadable records were left unchanged. They were encrypted with a key that is not"
+            " configured here or for another base URL, or were altered. Their owners are asked to"
             " connect again."
         )
 
 
 def doctor(live: bool, as_json: bool) -> None:
-    """Find what breaks or endangers logins, and say what to do about it.
+    """Find what breaks or endangers logins, and name the remedy.
 
     Exit status: 0 if there is no problem, 1 if there is one. Warnings do not count.
     """
@@ -162,9 +157,5 @@ def doctor(live: bool, as_json: bool) -> None:
     context.exit(print_report(Doctor(info.load_app, workers, live=live).run(), as_json=as_json))
 
 
-def _summary(rotation: Rotation) -> str:
-    return ", ".join(f"{count} {outcome.value}" for outcome, count in rotation.counts.items()) + "."
-
-
-#: For the ``flask`` program itself, which finds it even when the app cannot be created.
+#: The entry point for the ``flask`` program, which works even when the app cannot be created.
 commands: Final = create_commands()

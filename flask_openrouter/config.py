@@ -1,4 +1,4 @@
-"""The settings: read from ``app.config`` once, checked, frozen."""
+"""Settings, read from ``app.config`` once, checked and frozen."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .errors import ConfigurationError
 logger: Final = logging.getLogger("flask_openrouter")
 
 _HUGE: Final = 10**12
-MIN_SECRET_BYTES: Final = 16
-# Values that people copy from documentation and tutorials and forget: letters and digits only.
+_MIN_SECRET_BYTES: Final = 16
+# Samples from documentation and tutorials, reduced to lower-case letters and digits.
 _SAMPLE_SECRETS: Final = {
     b"12345678901234567890",
     b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
@@ -51,11 +51,11 @@ _SAMPLE_SECRETS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What the operator of one app decided. Each field is documented with its setting."""
+    """The settings of one app. Each field is documented with its setting."""
 
     base_url: str
     callback_url: str | None
-    #: May hold a password.
+    #: May contain a password.
     storage_uri: str | None = field(repr=False)
     #: Key material, newest first: the first encrypts and signs, all decrypt and verify.
     encryption_keys: tuple[bytes, ...] = field(repr=False)
@@ -76,7 +76,7 @@ class Settings:
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Read and check every ``OPENROUTER_*`` setting of a Flask config, and ``SECRET_KEY``.
 
-        Raises :class:`ConfigurationError` naming the setting and the remedy.
+        Raises :class:`ConfigurationError` that names the setting and the remedy.
         """
         development = bool(config.get("DEBUG") or config.get("TESTING"))
         emulator = _boolean(config, "OPENROUTER_EMULATOR")
@@ -114,7 +114,7 @@ def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str |
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ConfigurationError(f"{name} must be a non-empty text on one line, or left out.")
+        raise ConfigurationError(f"{name} must be non-empty text on one line, or be left out.")
     if len(value) > longest:
         raise ConfigurationError(f"{name} must have at most {longest} characters.")
     return value
@@ -123,7 +123,7 @@ def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str |
 def _number(config: Mapping[str, Any], name: str, default: float) -> float:
     value = config.get(name, default)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Whatever is meant, it is less than this; and neither infinite nor "not a number".
+    # No setting needs a larger number. This refuses infinity and NaN, too.
     if not is_number or not -_HUGE < value < _HUGE:
         raise ConfigurationError(f"{name} must be a number.")
     number: float = value
@@ -153,14 +153,14 @@ def _limit(config: Mapping[str, Any]) -> float | None:
         return None
     limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
     if limit < 0:
-        raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or left out.")
+        raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or be left out.")
     return limit
 
 
 def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
     url = config.get("OPENROUTER_BASE_URL", "https://openrouter.ai")
     if not isinstance(url, str):
-        raise ConfigurationError("OPENROUTER_BASE_URL must be a text.")
+        raise ConfigurationError("OPENROUTER_BASE_URL must be text.")
     try:
         base_url = normalize_base_url(url)
     except ConfigurationError as error:
@@ -195,7 +195,7 @@ def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tup
     app_title = _text(config, "OPENROUTER_APP_TITLE")
     categories = config.get("OPENROUTER_APP_CATEGORIES") or ()
     if isinstance(categories, str):
-        # As the header has it, and as an environment variable can hold it.
+        # The form of the header, which also fits into an environment variable.
         categories = [name.strip() for name in categories.split(",")]
     if not isinstance(categories, list | tuple) or not all(isinstance(c, str) for c in categories):
         raise ConfigurationError("OPENROUTER_APP_CATEGORIES must be a list of names.")
@@ -229,15 +229,15 @@ def _is_web_address(url: str) -> bool:
 def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes, ...]:
     """Return ``SECRET_KEY`` and its fallbacks, newest first.
 
-    ``development``: a weak one is only logged. Raises :class:`ConfigurationError` for what is
-    missing, malformed or weak.
+    ``development``: a weak key is only logged. Raises :class:`ConfigurationError` for a key that
+    is missing, malformed or weak.
     """
     secret = config.get("SECRET_KEY")
     remedy = 'Make one with: python -c "import secrets; print(secrets.token_hex())"'
     if not secret:
         raise ConfigurationError(f"SECRET_KEY is not set. {remedy}")
     fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
-    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):
+    if not _is_list(fallbacks):
         raise ConfigurationError(
             "SECRET_KEY_FALLBACKS must be a list of keys, not one key:"
             " a single string would make each of its letters a valid key."
@@ -254,11 +254,11 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
             raise ConfigurationError(f"{name} must hold text or bytes.")
         key = value if isinstance(value, bytes) else value.encode(errors="replace")
         if isinstance(value, str) and key.decode() != value:
-            raise ConfigurationError(f"{name} holds bytes that are no text. {remedy}")
+            raise ConfigurationError(f"{name} contains bytes that are not valid text. {remedy}")
         if _is_weak(key):
             message = (
                 f"{name} is too easy to guess: whoever guesses it can read every stored key."
-                f" Use at least {MIN_SECRET_BYTES} random bytes. {remedy}"
+                f" Use at least {_MIN_SECRET_BYTES} random bytes. {remedy}"
             )
             if not development or not key.strip():
                 raise ConfigurationError(message)
@@ -267,23 +267,27 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     return tuple(keys)
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
 def _is_weak(key: bytes) -> bool:
-    # Random bytes may well begin or end with a blank; those around a text do not count.
+    # Blanks around text do not count. Random bytes may begin or end with a blank.
     length = len(key.strip()) if key.isascii() else len(key)
-    # One letter again and again, or blanks of some kind.
+    # A repeated letter, or only blanks.
     is_monotonous = len(set(key)) < 5
     letters_and_digits = re.sub(rb"[^a-z0-9]", b"", key.lower())
-    return length < MIN_SECRET_BYTES or is_monotonous or letters_and_digits in _SAMPLE_SECRETS
+    return length < _MIN_SECRET_BYTES or is_monotonous or letters_and_digits in _SAMPLE_SECRETS
 
 
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:
     """Return ``OPENROUTER_ENCRYPTION_KEY`` and its fallbacks, newest first; empty if not set.
 
-    Raises :class:`ConfigurationError` for what is malformed.
+    Raises :class:`ConfigurationError` for a malformed key.
     """
     newest = config.get("OPENROUTER_ENCRYPTION_KEY")
     fallbacks = config.get("OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ()
-    if isinstance(fallbacks, str | bytes) or not isinstance(fallbacks, Sequence):
+    if not _is_list(fallbacks):
         raise ConfigurationError("OPENROUTER_ENCRYPTION_KEY_FALLBACKS must be a list of keys.")
     if newest is None:
         if fallbacks:
@@ -299,14 +303,14 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:
 
 
 def _encryption_key(name: str, value: object) -> bytes:
-    # The value stays out of the traceback: whatever is wrong with it, it may be a real key.
+    # Even a malformed value may be a real key, so it stays out of the traceback.
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
     key = b""
     if isinstance(value, str):
         try:
             key = base64.b64decode(value.strip(), altchars=b"-_", validate=True)
-        except ValueError:  # binascii.Error is one
+        except ValueError:  # includes binascii.Error
             key = b""
     del value
     if len(key) != 32:

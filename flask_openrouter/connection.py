@@ -1,4 +1,4 @@
-"""``current_openrouter``: a visitor's connection to OpenRouter, and what can be done with it."""
+"""``current_openrouter``: a visitor's connection to OpenRouter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from flask import Flask, has_request_context
 from werkzeug.local import LocalProxy
 
-# Not functools': until Python 3.12 that one lets one thread at a time read any key at all.
+# Not from functools: before Python 3.12 its lock makes all threads read keys one at a time.
 from werkzeug.utils import cached_property
 
 from .client.attribution import attribution_headers
@@ -35,16 +35,16 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 
 class Connection:
-    """One owner's connection. True when a key is stored; the key is read on first use, and once.
+    """One owner's connection. True when a key is stored. The key is read once, on first use.
 
-    Attributes that need a key raise :class:`NotConnectedError` without one. Everything here raises
+    Attributes that need a key raise :class:`NotConnectedError` without one. All attributes raise
     :class:`KeyStorageError` when the storage fails.
     """
 
     def __init__(self, app: Flask, owner_id: str | None) -> None:
         self._app = app
         self._services: Services = app.extensions[EXTENSION_KEY]
-        #: Whose connection this is, or None for a browser that never connected.
+        #: The owner of the connection, or None for a browser that never connected.
         self.owner_id = owner_id
         self._forgotten_hash: str | None = None
 
@@ -63,7 +63,7 @@ class Connection:
     def _record(self) -> KeyRecord | None:
         return None if self.owner_id is None else self._services.vault.load(self.owner_id)
 
-    def _connected(self) -> KeyRecord:
+    def _require_record(self) -> KeyRecord:
         if self._record is None:
             raise NotConnectedError("No OpenRouter key is stored for this visitor.")
         return self._record
@@ -71,38 +71,38 @@ class Connection:
     @property
     def api_key(self) -> str:
         """The visitor's OpenRouter key. It spends their money: never show, log or send it."""
-        return self._connected().api_key
+        return self._require_record().api_key
 
     @property
     def openrouter_user_id(self) -> str | None:
-        """The account at OpenRouter, or None when OpenRouter did not name it."""
-        return self._connected().openrouter_user_id
+        """The OpenRouter account, or None when OpenRouter did not name it."""
+        return self._require_record().openrouter_user_id
 
     @property
     def connected_at(self) -> datetime:
-        """When the key was connected, in UTC."""
-        return datetime.fromtimestamp(self._connected().connected_at, timezone.utc)
+        """The time at which the key was connected, in UTC."""
+        return datetime.fromtimestamp(self._require_record().connected_at, timezone.utc)
 
     @property
     def masked_key(self) -> str:
-        """The key as it may be shown: ``sk-or-v1-…`` and its last four characters."""
-        api_key = self._connected().api_key
+        """The key for display: ``sk-or-v1-…`` and its last four characters."""
+        api_key = self._require_record().api_key
         start = "sk-or-v1-" if api_key.startswith("sk-or-v1-") else ""
         return f"{start}…{api_key[-4:]}" if len(api_key) >= len(start) + 16 else f"{start}…"
 
     @property
     def settings_url(self) -> str:
-        """Where the owner of the key can limit or delete it (OpenRouter docs, "OAuth PKCE")."""
+        """The page on which the key's owner can limit or delete it (OpenRouter, "OAuth PKCE")."""
         return key_url(self._services.settings.base_url, self.key_hash)
 
     @property
     def logs_url(self) -> str:
-        """Where the owner of the key can see what was spent with it."""
+        """The page on which the key's owner can see what was spent with it."""
         return logs_url(self._services.settings.base_url, self.key_hash)
 
     @property
     def key_hash(self) -> str:
-        """The SHA-256 of the key in hexadecimal, by which OpenRouter's pages know it."""
+        """The SHA-256 of the key in hexadecimal, which identifies it on OpenRouter's pages."""
         return hash_of_key(self.api_key)
 
     @cached_property
@@ -111,14 +111,14 @@ class Connection:
 
         ``session.post("chat/completions", json=…)``. It keeps no cookies, follows no redirects and
         has time-outs. 401 forgets the key and raises :class:`KeyRejectedError`; 402 and a spent key
-        limit raise :class:`OutOfCreditError`; any other answer is returned as it is.
+        limit raise :class:`OutOfCreditError`; any other response is returned unchanged.
         """
         return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
 
-        Errors as with :attr:`session`, and they are the package's own as well. Raises
+        The errors are those of :attr:`session`, and also subclasses of the package's own. Raises
         :class:`ConfigurationError` when the package is not installed.
         """
         from .client.sdks import openai_client
@@ -129,8 +129,8 @@ class Connection:
         """Return OpenRouter's own client (``openrouter`` package); ``options`` go to its
         constructor.
 
-        Errors as with :attr:`session`. Raises :class:`ConfigurationError` when the package is not
-        installed.
+        The errors are those of :attr:`session`. Raises :class:`ConfigurationError` when the package
+        is not installed.
         """
         from .client.sdks import openrouter_client
 
@@ -142,10 +142,10 @@ class Connection:
         return settings.base_url, self.api_key, headers, self.forget_rejected
 
     def detach(self) -> Connection:
-        """Return this connection for use after the request, in a thread or a streamed answer.
+        """Return a copy for use after the request, in a thread or a streamed response.
 
-        It keeps the key it has. A key in the visitor's cookie cannot be forgotten without a
-        request."""
+        The copy keeps its key. Without a request it cannot forget a key in the visitor's cookie.
+        """
         connection = Connection(self._app, self.owner_id)
         vars(connection)["_record"] = self._record
         return connection
@@ -153,8 +153,8 @@ class Connection:
     def key_info(self) -> KeyInfo:
         """Ask OpenRouter for the key's limit and usage in USD (``GET /api/v1/key``).
 
-        Raises :class:`KeyRejectedError` for a dead key, which is forgotten, and what
-        :meth:`OpenRouterClient.get_key_info` raises.
+        Raises the errors of :meth:`OpenRouterClient.get_key_info`. A key that raises
+        :class:`KeyRejectedError` is forgotten.
         """
         try:
             return self._services.client.get_key_info(self.api_key)
@@ -163,21 +163,21 @@ class Connection:
             raise
 
     def disconnect(self) -> None:
-        """Forget the key. It lives on at OpenRouter until its owner deletes it there."""
+        """Forget the key. It remains valid at OpenRouter until its owner deletes it there."""
         self._forget("visitor")
 
     def is_meant_by(self, error: KeyRejectedError) -> bool:
-        """Whether the dead key is, or was until now, this connection's.
+        """Whether the rejected key is this connection's, or was until it was forgotten.
 
-        A view that raises the error without saying which key means this one.
+        An error that names no key, such as one that a view raises, means this connection's.
         """
         return error.key_hash in (None, self._forgotten_hash, self.key_hash if self else None)
 
     def forget_rejected(self) -> None:
         """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile.
 
-        One in the visitor's cookie stays while an answer is streamed: the next request finds it
-        dead as well.
+        While a response is streamed, a key in the visitor's cookie stays. It is rejected again,
+        and forgotten, at the next request that uses it.
         """
         vault, record = self._services.vault, self._record
         if isinstance(vault.storage, CookieStorage) and not can_change_response():
@@ -192,26 +192,26 @@ class Connection:
         key_hash = self.key_hash if self else None
         is_current = has_request_context() and self.owner_id == owners.current(request_state())
         self._services.vault.forget(self.owner_id)
-        self._empty(key_hash)
+        self._clear(key_hash)
         if is_current:
             owners.remember(None)
-            # Another object, or another owner: a browser whose key is forgotten is nobody.
-            get_connection()._empty(key_hash)
+            # May be another object than this one. Without a key the browser has no owner id.
+            get_connection()._clear(key_hash)
         if key_hash is not None:
             logger.info("A key was forgotten (%s).", reason)
             send_signal(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
 
-    def _empty(self, key_hash: str | None) -> None:
-        # What is cached: nothing is stored any more, and a session would still have the key.
+    def _clear(self, key_hash: str | None) -> None:
+        # The cached values, because the session still has the key.
         vars(self).pop("session", None)
         vars(self)["_record"] = None
         self._forgotten_hash = key_hash or self._forgotten_hash
 
 
 def get_connection(*, no_store: bool = False) -> Connection:
-    """Return the connection of this request's visitor. The response is for this browser alone.
+    """Return the connection of this request's visitor, and keep shared caches from the response.
 
-    ``no_store``: and no cache may store it, unless the view itself says for how long. Raises
+    ``no_store``: no cache may store the response, unless the view sets its own lifetime. Raises
     RuntimeError outside of a request.
     """
     if not has_request_context():
@@ -223,7 +223,7 @@ def get_connection(*, no_store: bool = False) -> Connection:
     if state.hides_connection:
         return Connection(this_app(), None)
     if state.connection is None or no_store:
-        # Not Vary alone: the app may know the visitor by something else than a cookie.
+        # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
     if state.connection is None or state.connection.owner_id != owner_id:

@@ -1,4 +1,4 @@
-"""The extension: three lines in an app, and everything else behind them."""
+"""The extension class ``OpenRouterAuth``."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class OpenRouterAuth:
-    """Lets the visitors of a Flask app connect their OpenRouter accounts.
+    """Connection of a Flask app's visitors with their OpenRouter accounts.
 
     ``app``: the app, or None to call :meth:`init_app` later; one instance serves any number of
     apps. ``storage``: where keys live, any object with ``get``, ``set`` and ``delete`` (see
-    :class:`~flask_openrouter.storage.KeyStorage`); by default ``OPENROUTER_STORAGE_URI``, or else
-    an encrypted cookie. ``encrypt``: False hands records to ``storage`` in the clear, which is
-    right only for a secrets manager. ``url_prefix``: where the routes live. ``clock``: returns
-    Unix time in seconds, for tests.
+    :class:`~flask_openrouter.storage.KeyStorage`); by default the storage that
+    ``OPENROUTER_STORAGE_URI`` names, or else an encrypted cookie. ``encrypt``: False passes records
+    to ``storage`` unencrypted, which is right only for a secrets manager. ``url_prefix``: where the
+    routes live. ``clock``: returns Unix time in seconds, for tests.
 
-    Raises :class:`ConfigurationError` for anything that is set wrong.
+    Raises :class:`ConfigurationError` for a wrong argument or setting.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class OpenRouterAuth:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Read the ``OPENROUTER_*`` settings of this app and register routes, commands and names.
+        """Read the app's ``OPENROUTER_*`` settings; register routes, commands and template names.
 
-        Raises :class:`ConfigurationError` when a setting is wrong, or the app cannot have the
-        extension, or has it already.
+        Raises :class:`ConfigurationError` when a setting is wrong, or when the app cannot have the
+        extension or already has it.
         """
         if not isinstance(app, Flask):
             raise ConfigurationError(
@@ -91,7 +91,7 @@ class OpenRouterAuth:
             clock=self._clock,
         )
         app.register_blueprint(create_blueprint(self._url_prefix))
-        # Not before: Flask refuses blueprints once the app has begun to serve requests.
+        # After the blueprint, which Flask refuses once the app has served a request.
         app.extensions[EXTENSION_KEY] = services
         app.wsgi_app = ResponseFinisher(app)  # type: ignore[method-assign]
         guard.watch_for_misplaced_guards(app)
@@ -101,22 +101,22 @@ class OpenRouterAuth:
     def owner_loader(self, function: F) -> F:
         """Register the function that returns the id of the app's signed-in user, or None.
 
-        The id is a number or a text of 1 to 255 characters. Without this function Flask-Login is
-        asked, where the app uses it; else each browser is its own owner.
+        The id is a number or a text of 1 to 255 characters. Without this function the id comes
+        from Flask-Login if the app uses it; otherwise each browser is its own owner.
         """
         self._app_functions.owner_loader = function
         return function
 
     def unauthorized_handler(self, function: F) -> F:
-        """Register the function that answers visitors without a key, instead of the default."""
+        """Register the function that returns the response for visitors without a key."""
         self._app_functions.unauthorized_handler = function
         return function
 
     def key_options(self, function: F) -> F:
-        """Register the function that returns what this login asks of the key, as a mapping.
+        """Register the function that returns the options of a login's key, as a mapping.
 
-        ``limit``: the most it may spend, in USD; ``key_label``: its name at OpenRouter, up to 100
-        characters. What is left out comes from ``OPENROUTER_KEY_LIMIT`` and
+        ``limit``: the most that the key may spend, in USD; ``key_label``: its name at OpenRouter,
+        up to 100 characters. The defaults are ``OPENROUTER_KEY_LIMIT`` and
         ``OPENROUTER_KEY_LABEL``. A wrong value raises ValueError at the login.
         """
         self._app_functions.key_options = function
@@ -133,15 +133,15 @@ class OpenRouterAuth:
         """Return the connection of this owner outside of a request: in a task queue, a thread.
 
         Needs an app context, and a storage other than the cookie. ``owner_id`` is the id of the
-        app's user, or what the signals call ``owner_id``. Raises :class:`ConfigurationError` when
-        keys live in the visitors' browsers, and :class:`KeyStorageError` for an id that no key can
-        have.
+        app's user, or the ``owner_id`` of a signal. Raises :class:`ConfigurationError` when keys
+        live in the visitors' browsers, and :class:`KeyStorageError` for an id that cannot own a
+        key.
         """
         services = get_services()
         if isinstance(services.vault.storage, CookieStorage):
             raise ConfigurationError(
-                "Keys live in the visitors' browsers, so there is none outside of a request. Set"
-                " OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
+                "Keys live in the visitors' browsers, so none is available outside of a request."
+                " Set OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
             )
         if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
             owner_id = check_app_user(owner_id)
@@ -151,18 +151,18 @@ class OpenRouterAuth:
 def _check_app(app: Flask) -> None:
     if EXTENSION_KEY in app.extensions:
         raise ConfigurationError(
-            "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
+            "This app already has an OpenRouter extension. Create OpenRouterAuth once per app,"
             " and either pass the app or call init_app."
         )
     if "openrouter" in app.blueprints:
         raise ConfigurationError(
-            "This app has a blueprint named 'openrouter' already, and the routes of this extension"
-            " need the name, as in url_for('openrouter.login'). Give yours another one."
+            "This app already has a blueprint named 'openrouter'. The routes of this extension need"
+            " that name, as in url_for('openrouter.login'). Rename your blueprint."
         )
     if app.url_map.host_matching:
         raise ConfigurationError(
-            "In an app with host_matching=True a route without a host is never found, and those of"
-            " this extension have none. Create the app without it, or put the views that use"
+            "With host_matching=True Flask never finds a route without a host, and the routes of"
+            " this extension have none. Create the app without it, or move the views that use"
             " OpenRouter into an app of their own."
         )
 
@@ -170,15 +170,15 @@ def _check_app(app: Flask) -> None:
 def _check_storage(storage: object) -> None:
     if inspect.isclass(storage):
         raise ConfigurationError(f"storage is the class {storage.__name__}: pass an object.")
-    promised = ("get(owner_id)", "set(owner_id, ciphertext)", "delete(owner_id)")
-    methods = {text: getattr(storage, text.partition("(")[0], None) for text in promised}
+    required = ("get(owner_id)", "set(owner_id, ciphertext)", "delete(owner_id)")
+    methods = {text: getattr(storage, text.partition("(")[0], None) for text in required}
     missing = [text for text, method in methods.items() if not callable(method)]
     if missing:
         raise ConfigurationError(f"storage ({type(storage).__name__}) lacks {', '.join(missing)}.")
     if any(inspect.iscoroutinefunction(method) for method in methods.values()):
         raise ConfigurationError(
-            f"storage ({type(storage).__name__}) has async methods, and nobody would await them:"
-            " get, set and delete must be plain functions."
+            f"storage ({type(storage).__name__}) has async methods, which are never awaited: get,"
+            " set and delete must be plain functions."
         )
 
 
@@ -188,5 +188,5 @@ def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:
     if str(app.config["SESSION_COOKIE_SAMESITE"]).lower() == "strict":
         logger.warning(
             "SESSION_COOKIE_SAMESITE is 'Strict': browsers will not send the session when a visitor"
-            " comes back from OpenRouter, and no login can be finished. Use 'Lax'."
+            " comes back from OpenRouter, so no login can finish. Use 'Lax'."
         )

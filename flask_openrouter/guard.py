@@ -1,4 +1,4 @@
-"""``requires_openrouter_key``: the view runs with a usable key, or not at all."""
+"""The guard ``requires_openrouter_key``: views run with a usable key, or not at all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 OnMissing = str | Callable[[], Any]
 
+#: Set on a view function whose guarded version is the one to register.
 _MARK: Final = "_openrouter_is_guarded_elsewhere"
 
 
@@ -36,7 +37,7 @@ class _Guard(Protocol):
     def __call__(self, view: Callable[P, R], /) -> Callable[P, R | Response]: ...
 
 
-# The guard awaits an async view: what it returns is no coroutine.
+# The guard awaits an async view, so a guarded view returns no coroutine.
 @overload
 def requires_openrouter_key(
     view: Callable[P, Coroutine[Any, Any, R]], /
@@ -58,16 +59,17 @@ def requires_openrouter_key(
 ) -> Any:
     """Run the view only for visitors who have connected OpenRouter.
 
-    Goes below the route decorator. Others are asked to connect: a browser is redirected to the
-    login and comes back to this page; a script gets 401 with JSON ``{error, message, login_url}``;
-    htmx gets ``HX-Redirect``. ``OPTIONS`` passes. A key that OpenRouter rejects meanwhile
-    (:class:`KeyRejectedError`) counts as none.
+    Put it below the route decorator. Other visitors are asked to connect: a browser is redirected
+    to the login and comes back to this page; a script gets 401 with JSON
+    ``{error, message, login_url}``; htmx gets ``HX-Redirect``. ``OPTIONS`` requests pass. If
+    OpenRouter rejects the key while the view runs (:class:`KeyRejectedError`), the visitor is
+    asked to connect again.
 
-    ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the answer; by default
+    ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the response; by default
     the request decides. ``next``: a path to come back to instead of this page. Works for plain and
-    async functions; for class-based views use ``decorators = [requires_openrouter_key]``.
+    async functions. For class-based views use ``decorators = [requires_openrouter_key]``.
 
-    Raises TypeError and ValueError for wrong arguments, when the view is decorated.
+    Raises TypeError or ValueError for wrong arguments, when the view is decorated.
     """
     if not (on_missing is None or callable(on_missing) or on_missing in ("redirect", "json")):
         raise ValueError('on_missing must be "redirect", "json" or a callable.')
@@ -99,13 +101,13 @@ def _guard(
             rejected = error
         return reconnect_or_raise(rejected, on_missing, next_url)
 
-    # A route that was given the bare view must not serve it: see watch_for_misplaced_guards.
+    # A route must not serve the unguarded view: see watch_for_misplaced_guards.
     guarded.__dict__.pop(_MARK, None)
-    bare: Any = view
-    while inspect.isfunction(bare) and _MARK not in bare.__dict__:
-        bare.__dict__[_MARK] = True
-        # Other decorators may stand between the route's and ours.
-        bare = getattr(bare, "__wrapped__", None)
+    unguarded: Any = view
+    while inspect.isfunction(unguarded) and _MARK not in unguarded.__dict__:
+        unguarded.__dict__[_MARK] = True
+        # Other decorators may stand between the route decorator and the guard.
+        unguarded = getattr(unguarded, "__wrapped__", None)
     return guarded
 
 
@@ -125,7 +127,7 @@ def reconnect_or_raise(
 ) -> Any:
     """Forget a key that OpenRouter rejects, and ask the visitor to connect again.
 
-    Raises ``error`` when it is about another key than the visitor's.
+    Raises ``error`` if it concerns another key than the visitor's.
     """
     try:
         connection = get_connection()
@@ -136,10 +138,10 @@ def reconnect_or_raise(
             if is_visitors:
                 connection.forget_rejected()
     except KeyStorageError:
-        # Handled here: this function is an error handler itself, and must not fail.
+        # Handled here, because this function is an error handler and must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
     if not is_visitors:
-        # Another key is missing or dead, such as one of the app: the app has to deal with it.
+        # Another key is missing or rejected, such as the app's own. The app must handle that.
         raise error
     return ask_to_connect(problem, on_missing, next_url)
 
@@ -152,7 +154,7 @@ def ask_to_connect(
     if on_missing is None:
         handler = get_services().app_functions.unauthorized_handler
     if callable(handler):
-        return _response_of(handler)
+        return _call_handler(handler)
     from_script = is_script()
     login_url = login_url_for(next_url or page_of_visitor(from_script=from_script))
     if on_missing == "redirect" or (on_missing is None and not from_script):
@@ -164,55 +166,55 @@ def ask_to_connect(
     return protect_page(response)
 
 
-def _response_of(handler: Callable[[], Any]) -> Any:
+def _call_handler(handler: Callable[[], Any]) -> Any:
     response = call_app_function(handler)
     if response is None:
-        # Flask would take None as permission to run the view.
+        # From before_request, Flask takes None as permission to run the view.
         raise TypeError(
-            f"{handler!r} returned no answer for a visitor without a key. Is a return missing?"
+            f"{handler!r} returned no response for a visitor without a key. Is a return missing?"
         )
     return response
 
 
 def watch_for_misplaced_guards(app: Flask) -> None:
-    """Close the views whose guard stands above their route, when the first request comes.
+    """Disable views whose guard stands above the route decorator, at the first request.
 
-    Such a route has the bare function and would serve it to everyone.
+    Such a route has the unguarded function and would serve it to everyone.
     """
 
-    def look(app: Flask, **_: object) -> None:
+    def disable(app: Flask, **_: object) -> None:
         for endpoint, view in app.view_functions.items():
             if hasattr(view, _MARK):
-                app.view_functions[endpoint] = _closed_view(endpoint)
-        # From all senders: a signal without receivers costs nothing.
-        request_started.disconnect(look)
+                app.view_functions[endpoint] = _disabled_view(endpoint)
+        # Disconnected from all senders, because a signal without receivers costs nothing.
+        request_started.disconnect(disable)
 
-    request_started.connect(look, app, weak=False)
+    request_started.connect(disable, app, weak=False)
 
 
-def _closed_view(endpoint: str) -> Callable[..., Any]:
+def _disabled_view(endpoint: str) -> Callable[..., Any]:
     message = (
         f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
         " decorator. Put it below, next to the function."
     )
     logger.error(message)
 
-    def closed(**_: object) -> NoReturn:
+    def disabled(**_: object) -> NoReturn:
         raise RuntimeError(message)
 
-    return closed
+    return disabled
 
 
 def protect(blueprint: Blueprint) -> None:
-    """Guard every view of this blueprint, as :func:`requires_openrouter_key` guards one.
+    """Guard every view of a blueprint, as :func:`requires_openrouter_key` guards one.
 
-    Error handlers that the blueprint registers afterwards win over those of the guard.
+    Error handlers that the blueprint registers later override those of the guard.
 
-    Raises TypeError for anything else: guarding a whole app would guard the login, too.
+    Raises TypeError for anything but a blueprint: guarding the whole app would guard the login.
     """
     if not isinstance(blueprint, Blueprint):
         raise TypeError("protect guards a blueprint: pass one, before it is registered.")
     blueprint.before_request(refuse)
-    # On the blueprint, so that its own handler for every Exception does not come first.
+    # On the blueprint, because a blueprint's own handler for Exception precedes the app's handlers.
     blueprint.register_error_handler(KeyRejectedError, reconnect_or_raise)
     blueprint.register_error_handler(NotConnectedError, reconnect_or_raise)

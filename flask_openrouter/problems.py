@@ -1,4 +1,4 @@
-"""The problems that a visitor is shown: each has a code, an HTTP status and a plain sentence."""
+"""The error pages that visitors see, each with a code, an HTTP status and a plain sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .errors import (
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem as a visitor reads it. Fixed words: nothing from the URL or from OpenRouter."""
+    """An error as visitors see it, in fixed words: nothing from the URL or from OpenRouter."""
 
     code: str
     status: int
@@ -34,7 +34,7 @@ class Problem:
     message: str
     #: Likely causes, most likely first.
     hints: tuple[str, ...] = ()
-    #: Whether OpenRouter may have issued a key that was not received.
+    #: Whether OpenRouter may have created a key that the app did not receive.
     key_may_exist: bool = False
 
 
@@ -51,12 +51,11 @@ _LOST_LOGIN: Final = (
 _ALL: Final = (
     Problem(
         "malformed", 400, "This link is not complete",
-        "The address that brought you here is not one that a login ends with."
-        " Nothing was changed.",
+        "The address that brought you here cannot finish a login. Nothing was changed.",
     ),
     Problem(
         "unknown", 400, "This login is not known here",
-        "No login of this browser waits for this answer. Nothing was changed.",
+        "This browser has no login that this address could finish. Nothing was changed.",
         _LOST_LOGIN,
     ),
     Problem(
@@ -78,7 +77,7 @@ _ALL: Final = (
     ),
     Problem(
         "busy", 502, "OpenRouter is busy",
-        "It asks to wait. Please try again in a minute.",
+        "It asked this site to wait. Please try again in a minute.",
     ),
     Problem(
         "provider_failed", 502, "OpenRouter has trouble",
@@ -86,21 +85,22 @@ _ALL: Final = (
     ),
     Problem(
         "unexpected_answer", 502, "Unexpected answer from OpenRouter",
-        "It cannot be used, so nothing was connected. A key may have been made all the same.",
+        "It cannot be used, so nothing was connected. A key may have been created all the same.",
         key_may_exist=True,
     ),
     Problem(
         "unreachable", 502, "OpenRouter cannot be reached",
-        "This site got no connection to it. Please try again a little later.",
+        "This site could not connect to it. Please try again a little later.",
     ),
     Problem(
         "connection_lost", 502, "The connection to OpenRouter was lost",
-        "It broke before the answer came. A key may have been made that nobody received.",
+        "It was lost before the answer arrived. OpenRouter may have created a key that this site"
+        " did not receive.",
         key_may_exist=True,
     ),
     Problem(
         "timeout", 504, "OpenRouter did not answer in time",
-        "A key may have been made that nobody received.",
+        "OpenRouter may have created a key that this site did not receive.",
         key_may_exist=True,
     ),
     Problem(
@@ -109,12 +109,12 @@ _ALL: Final = (
     ),
     Problem(
         "not_saved", 503, "Your key is not saved yet",
-        "OpenRouter made a key for this site, but the storage of this site does not take it. It"
-        " waits in your browser, encrypted, for ten minutes.",
+        "OpenRouter created a key for this site, but this site cannot store it. It waits in your"
+        " browser, encrypted, for ten minutes.",
         key_may_exist=True,
     ),
     Problem(
-        "nothing_to_save", 400, "No key waits to be saved",
+        "nothing_to_save", 400, "No key is waiting to be saved",
         "It was saved already, or ten minutes have passed.",
     ),
     Problem(
@@ -151,7 +151,7 @@ _ALL: Final = (
     ),
     Problem(
         "out_of_credit", 402, "No credit left",
-        "Your OpenRouter account or the key's limit is spent. You are still connected.",
+        "Your OpenRouter credit or the key's limit is used up. You are still connected.",
     ),
 )  # fmt: skip
 
@@ -159,14 +159,14 @@ PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType({p.code: p for p in _A
 
 
 def problem_of(error: OpenRouterError) -> Problem:
-    """Return the problem to show for an error."""
+    """Return the problem that visitors see for this error."""
     return PROBLEMS[_code_of(error)]
 
 
 def problem_of_login(error: OpenRouterError) -> Problem:
-    """Return the problem to show for an error that ended a login."""
+    """Return the problem that visitors see for an error that ended their login."""
     if isinstance(error, KeyRejectedError | OutOfCreditError):
-        # A login has no key yet, so this response makes no sense.
+        # A login has no key yet, so this response of OpenRouter makes no sense.
         return PROBLEMS["provider_failed"]
     return problem_of(error)
 

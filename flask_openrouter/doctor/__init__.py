@@ -1,7 +1,7 @@
-"""``flask openrouter doctor``: names what breaks or endangers logins, each with its remedy.
+"""``flask openrouter doctor``: finds what breaks or endangers logins, and names the remedy.
 
-Each check is one small function that yields findings; a module holds those on one subject. Loaded
-by the command, and by the error page in debug mode; never by an app in production.
+Each check is a small function that yields findings. A module holds the checks on one subject. The
+package is loaded by the command, and by the error page in debug mode; production never loads it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..errors import ConfigurationError
 from ..web import EXTENSION_KEY
 from .addresses import check_callback_url
 from .case import Case
-from .finding import Finding, Result, examine, misconfiguration, place_of, problem
-from .network import Way
+from .finding import Finding, Result, location_of, misconfiguration, problem, run_check
+from .network import Network
 from .session_cookie import check_session_cookie
 from .settings import check_provider, check_secret_key, check_settings
 from .storage import check_storage
@@ -33,24 +33,24 @@ _CHECKS: Final[tuple[Check, ...]] = (
     ("settings", "Settings", check_settings),
     ("secret_key", "Secret key", check_secret_key),
     ("provider", "Base URL", check_provider),
-    ("callback_url", "Callback address", check_callback_url),
+    ("callback_url", "Callback URL", check_callback_url),
     ("session_cookie", "Session cookie", check_session_cookie),
-    ("login", "Start of a login", check_login),
+    ("login", "Login route", check_login),
     ("storage", "Storage", check_storage),
 )
 
 
 @dataclass(frozen=True)
 class Doctor:
-    """Examines one app. ``live``: ask OpenRouter too."""
+    """All checks of one app. ``live``: also send requests to OpenRouter."""
 
     load_app: Callable[[], Flask]
     workers: Workers
     live: bool = False
-    way: Way = field(default_factory=Way)
+    network: Network = field(default_factory=Network)
 
     def run(self) -> Iterator[Result]:
-        """Yield the results, check by check. After a failure to load the app there are no more."""
+        """Yield one result per check. If the app cannot be loaded, that is the only result."""
         app, failure = self._load()
         yield Result("app", "App", () if failure is None else (failure,))
         if app is None:
@@ -58,19 +58,19 @@ class Doctor:
         with app.app_context():
             case = Case.of(app)
             for name, title, check in self._checks():
-                yield examine(name, title, check, case)
+                yield run_check(name, title, check, case)
 
     def _checks(self) -> Iterator[Check]:
         yield from _CHECKS
-        yield "workers", "A second process", self.workers.check
+        yield "workers", "Second process", self.workers.check
         if not self.live:
             return
-        yield "connection", "Way to OpenRouter", self.way.connect
-        # Asked anew each time: the check before may have found it closed.
-        if self.way.is_open:
-            yield "api", "OpenRouter's API", self.way.ask
-        if self.way.is_open:
-            yield "exchange", "Exchange of a code", self.way.exchange
+        yield "connection", "Connection to OpenRouter", self.network.connect
+        # Read before each step, because the step before may have failed.
+        if self.network.is_reachable:
+            yield "api", "OpenRouter API", self.network.call_api
+        if self.network.is_reachable:
+            yield "exchange", "Code exchange", self.network.exchange_code
 
     def _load(self) -> tuple[Flask | None, Finding | None]:
         try:
@@ -78,12 +78,12 @@ class Doctor:
         except ConfigurationError as error:
             return None, misconfiguration(error)
         except NoAppException as error:
-            # An import that fails has its traceback in the message: the first line says it all.
+            # After a failed import the message contains the traceback. The first line is enough.
             lines = str(error).strip().splitlines()
             return None, _not_loaded(lines[0].rstrip(":."))
         except Exception as error:
             return None, _not_loaded(
-                f"Creating the app raises {type(error).__name__} at {place_of(error)}"
+                f"Creating the app raises {type(error).__name__} at {location_of(error)}"
             )
         if EXTENSION_KEY not in app.extensions:
             return None, problem(
@@ -98,5 +98,5 @@ def _not_loaded(title: str) -> Finding:
     return problem(
         "app_not_loaded",
         f"{title}.",
-        "Name the app with flask --app. The command flask routes shows the whole traceback.",
+        "Name the app with flask --app. Run flask routes to see the whole traceback.",
     )

@@ -1,4 +1,4 @@
-"""Where OpenRouter sends visitors back to."""
+"""The address to which OpenRouter sends visitors back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .finding import Finding, problem, warning
 
 
 def check_callback_url(case: Case) -> Iterator[Finding]:
-    """Find a callback address that leads elsewhere, or that a visitor may forge."""
+    """Find a callback URL that leads elsewhere, or that a visitor can forge."""
     config = case.app.config
     trusted: list[str] | None = config["TRUSTED_HOSTS"]
     if case.settings.callback_url is None:
         if not case.site.is_known and not case.is_development:
             yield warning(
                 "host_not_fixed",
-                "The callback address is taken from the request's Host header, which a visitor may"
+                "The callback URL is built from the request's Host header, which a visitor can"
                 " forge.",
                 "Set OPENROUTER_CALLBACK_URL, or Flask's TRUSTED_HOSTS or SERVER_NAME.",
             )
@@ -28,28 +28,28 @@ def check_callback_url(case: Case) -> Iterator[Finding]:
     if trusted and case.site.is_known and not host_is_trusted(case.site.host, trusted):
         yield problem(
             "callback_host_refused",
-            f"TRUSTED_HOSTS does not contain {case.site.hostname}, to which visitors come back:"
-            " the app refuses their callback.",
+            f"TRUSTED_HOSTS does not contain {case.site.hostname}, the host of the callback URL,"
+            " so the app refuses every callback.",
             "Add the host to TRUSTED_HOSTS, or correct OPENROUTER_CALLBACK_URL or SERVER_NAME.",
         )
 
 
 def _check_setting(case: Case) -> Iterator[Finding]:
     route = case.path_of("openrouter.callback")
-    # There may be more in front of it, where a server mounts the app below a path.
+    # The server may mount the app below a path, so the URL may have more before the route.
     if not case.callback_path.endswith(route):
         yield problem(
             "callback_path",
             f"OPENROUTER_CALLBACK_URL does not end with {route}, the callback route of this app.",
-            f"Let it end with {route}, or set the extension's url_prefix.",
+            f"Make it end with {route}, or change the extension's url_prefix.",
         )
     name: str | None = case.app.config["SERVER_NAME"]
-    start = urlsplit(f"//{name}").hostname if name else None
+    server = urlsplit(f"//{name}").hostname if name else None
     domain = case.app.session_interface.get_cookie_domain(case.app)
-    if start is not None and start != case.site.hostname and domain is None:
+    if server is not None and server != case.site.hostname and domain is None:
         yield problem(
             "callback_host",
-            f"SERVER_NAME is {start}, and OPENROUTER_CALLBACK_URL is on {case.site.hostname}: the"
-            " two do not share cookies, so a login that starts on one is lost on the other.",
-            "Name the same host in both.",
+            f"SERVER_NAME is {server}, but OPENROUTER_CALLBACK_URL is on {case.site.hostname}. The"
+            " two hosts do not share cookies, so a login that starts on one is lost on the other.",
+            "Use the same host in both.",
         )

@@ -13,22 +13,22 @@ from ..config import Settings
 from ..services import Services
 from ..web import EXTENSION_KEY
 
-#: Stands for a public host that no setting names (RFC 2606).
-_SOME_HOST: Final = "app.example"
+#: Used when no setting names the public host (RFC 2606).
+_PLACEHOLDER_HOST: Final = "app.example"
 
 
 @dataclass(frozen=True)
 class Site:
-    """An origin: ``http`` or ``https``, and a host with its port, if it has one."""
+    """An origin: ``http`` or ``https``, and a host with an optional port."""
 
     scheme: str
     host: str
-    #: Whether a setting of the app says so.
+    #: Whether a setting of the app names it.
     is_known: bool = True
 
     @property
     def hostname(self) -> str:
-        """The host without its port, in lower case; that of IPv6 without brackets."""
+        """The host in lower case, without its port and without the brackets of IPv6."""
         return urlsplit(f"//{self.host}").hostname or ""
 
 
@@ -56,7 +56,7 @@ class Case:
 
     @property
     def site(self) -> Site:
-        """Where visitors find the app, as far as its settings tell."""
+        """The origin of the app, as far as its settings name it."""
         config = self.app.config
         if self.settings.callback_url is not None:
             parts = urlsplit(self.settings.callback_url)
@@ -64,14 +64,14 @@ class Case:
         if config["SERVER_NAME"] or config["TRUSTED_HOSTS"]:
             host = config["SERVER_NAME"] or config["TRUSTED_HOSTS"][0].removeprefix(".")
             is_local = is_loopback_host(urlsplit(f"//{host}").hostname or "")
-            # OpenRouter sends nobody to a public host by http.
+            # OpenRouter sends visitors back to a public host by https only.
             return Site(config["PREFERRED_URL_SCHEME"] if is_local else "https", host)
         if self.is_development:
             return Site("http", "localhost", is_known=False)
-        return Site("https", _SOME_HOST, is_known=False)
+        return Site("https", _PLACEHOLDER_HOST, is_known=False)
 
     def path_of(self, endpoint: str) -> str:
-        """Return the path of one of our routes inside the app, such as ``/openrouter/login``."""
+        """Return the path of an extension route inside the app, such as ``/openrouter/login``."""
         return urlsplit(self.app.url_map.bind(self.site.host).build(endpoint)).path
 
     @property

@@ -1,4 +1,4 @@
-"""What a check finds out: a code that stays the same, how bad it is, and what to do about it."""
+"""Findings of a check: a stable code, a severity, and a remedy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..errors import ConfigurationError
 
 Subject = TypeVar("Subject")
 
-#: In the message of a ConfigurationError, between what is wrong and what to do about it.
+#: Separates the mistake from the remedy in the message of a ConfigurationError.
 _BEFORE_REMEDY: Final = re.compile(r"\. |: (?=pip install )")
 
 
 class Severity(str, Enum):
-    """How bad a finding is. A problem breaks or endangers logins; a warning may be on purpose."""
+    """A severity. A problem breaks or endangers logins; a warning may be intended."""
 
     OK = "ok"
     WARNING = "warning"
@@ -26,34 +26,34 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding. No secret is in it: neither a key, nor the password of an address."""
+    """One finding. It contains no secret: neither a key nor the password in a URL."""
 
     code: str
     severity: Severity
-    #: What is so, in one sentence.
+    #: The finding in one or two sentences.
     title: str
-    #: What to do, or None when all is well.
+    #: What to do, or None when nothing is wrong.
     remedy: str | None = None
 
 
 def ok(code: str, title: str) -> Finding:
-    """Return a finding that is worth telling, and no reason to act."""
+    """Return a finding that informs and needs no action."""
     return Finding(code, Severity.OK, title)
 
 
 def warning(code: str, title: str, remedy: str) -> Finding:
-    """Return what may be wrong, or is only right in some places."""
+    """Return a finding that may be intended, or is only wrong in some environments."""
     return Finding(code, Severity.WARNING, title, remedy)
 
 
 def problem(code: str, title: str, remedy: str) -> Finding:
-    """Return what breaks or endangers a login."""
+    """Return a finding that breaks or endangers logins."""
     return Finding(code, Severity.PROBLEM, title, remedy)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found. ``name`` stays the same; ``title`` is for people."""
+    """The findings of one check. ``name`` is stable; ``title`` is for people."""
 
     name: str
     title: str
@@ -61,7 +61,7 @@ class Result:
 
     @property
     def severity(self) -> Severity:
-        """The worst of its findings."""
+        """The worst severity of the findings."""
         found = {finding.severity for finding in self.findings}
         for severity in (Severity.PROBLEM, Severity.WARNING):
             if severity in found:
@@ -69,37 +69,39 @@ class Result:
         return Severity.OK
 
 
-def examine(
+def run_check(
     name: str, title: str, check: Callable[[Subject], Iterable[Finding]], subject: Subject
 ) -> Result:
-    """Run a check to its end. One that fails is a finding too: the others go on."""
-    return Result(name, title, tuple(_run(check, subject)))
+    """Run a check to its end. If it raises, that is a finding too, and other checks can go on."""
+    return Result(name, title, tuple(_findings_of(check, subject)))
 
 
 def misconfiguration(error: ConfigurationError) -> Finding:
-    """Return the finding that a setting is wrong. Such an error names it, and never its value."""
+    """Return the finding for a wrong setting. The error names the setting and never its value."""
     title, *remedy = _BEFORE_REMEDY.split(str(error), maxsplit=1)
     sentence = title if title.endswith((".", "?")) else f"{title}."
     return problem("configuration", sentence, remedy[0] if remedy else "Correct this setting.")
 
 
-def _run(check: Callable[[Subject], Iterable[Finding]], subject: Subject) -> Iterator[Finding]:
-    try:
-        yield from check(subject)
-    except ConfigurationError as error:
-        yield misconfiguration(error)
-    except Exception as error:
-        # Not the message: it may quote an address with its password.
-        yield problem(
-            "check_failed",
-            f"This could not be examined: {type(error).__name__} at {place_of(error)}.",
-            "Correct what raises it, and run the doctor again.",
-        )
-
-
-def place_of(error: BaseException) -> str:
+def location_of(error: BaseException) -> str:
     """Return the file and line that raised an error."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return "?" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+def _findings_of(
+    check: Callable[[Subject], Iterable[Finding]], subject: Subject
+) -> Iterator[Finding]:
+    try:
+        yield from check(subject)
+    except ConfigurationError as error:
+        yield misconfiguration(error)
+    except Exception as error:
+        # Without the message: it may quote a URL with its password.
+        yield problem(
+            "check_failed",
+            f"This check failed: {type(error).__name__} at {location_of(error)}.",
+            "Correct what raises it, and run the doctor again.",
+        )

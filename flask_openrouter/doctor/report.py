@@ -1,4 +1,4 @@
-"""What the doctor says: lines for people, or JSON for programs."""
+"""The doctor's report: lines for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from textwrap import TextWrapper
@@ -18,7 +18,7 @@ from .finding import Finding, Result, Severity
 
 logger: Final = logging.getLogger("flask_openrouter")
 
-#: Version of the JSON document. It changes when a program that reads it would have to.
+#: Version of the JSON document. It changes when programs that read it must change.
 VERSION: Final = 1
 
 _MARKS: Final = {
@@ -27,7 +27,7 @@ _MARKS: Final = {
     Severity.PROBLEM: ("FAIL", "red"),
 }
 _INDENT: Final = " " * 6
-# Package names and commands are there to be copied: nothing is broken within a word.
+# People copy package names and commands, so lines break between words only.
 _LINES: Final = TextWrapper(
     100,
     initial_indent=_INDENT,
@@ -38,12 +38,12 @@ _LINES: Final = TextWrapper(
 
 
 def print_report(results: Iterable[Result], *, as_json: bool) -> int:
-    """Print what was found, each as soon as it is; return the exit status, 0 or 1."""
+    """Print the results and return the exit status, 0 or 1. Lines appear as each check ends."""
     done = []
-    # What the extension would log are findings here.
+    # What the extension would log is reported as a finding.
     logger.addFilter(_drop)
     try:
-        # Apps may print while they are created: a program that reads JSON gets nothing else.
+        # An app may print while it is created. Only JSON may reach the program that reads it.
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             for result in results:
                 done.append(result)
@@ -51,7 +51,7 @@ def print_report(results: Iterable[Result], *, as_json: bool) -> int:
                     _print_result(result)
     finally:
         logger.removeFilter(_drop)
-    document = to_document(done)
+    document = _document(done)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
@@ -60,13 +60,12 @@ def print_report(results: Iterable[Result], *, as_json: bool) -> int:
     return int(document["severity"] == Severity.PROBLEM)
 
 
-def to_document(results: Iterable[Result]) -> dict[str, Any]:
-    """Return the JSON document."""
-    results = list(results)
-    counts = _counts(results)
+def _document(results: Sequence[Result]) -> dict[str, Any]:
+    findings = tuple(finding for result in results for finding in result.findings)
+    counts = Counter(finding.severity for finding in findings)
     return {
         "version": VERSION,
-        "severity": Result("", "", tuple(f for r in results for f in r.findings)).severity.value,
+        "severity": Result("", "", findings).severity.value,
         "problems": counts[Severity.PROBLEM],
         "warnings": counts[Severity.WARNING],
         "checks": [
@@ -97,10 +96,6 @@ def _print_finding(finding: Finding) -> None:
 
 def _drop(record: logging.LogRecord) -> bool:
     return False
-
-
-def _counts(results: Iterable[Result]) -> Counter[Severity]:
-    return Counter(finding.severity for result in results for finding in result.findings)
 
 
 def _number(count: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""The session cookie, in which a login waits: will the browser bring it back?"""
+"""The session cookie, which holds a login until the callback. Does the browser send it back?"""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from .finding import Finding, problem, warning
 
 
 def check_session_cookie(case: Case) -> Iterator[Finding]:
-    """Find what keeps the session cookie from the callback, at the address that is configured."""
+    """Find attributes that keep the session cookie from the callback at the configured address."""
     site = case.site
     yield from check_attributes(case)
-    yield from check_reach(case, site, case.callback_path)
+    yield from check_scope(case, site, case.callback_path)
     interface = case.app.session_interface
     is_secure = interface.get_cookie_secure(case.app)
     if site.scheme == "https" and site.is_known and not is_secure and not case.is_development:
         yield warning(
             "session_cookie_not_secure",
-            "The site is visited by https, and SESSION_COOKIE_SECURE is not set: whoever makes a"
-            " browser ask by http can read the session.",
+            "The site uses https, but SESSION_COOKIE_SECURE is not set. An attacker who makes a"
+            " browser send an http request can read the session.",
             "Set SESSION_COOKIE_SECURE = True.",
         )
     lifetime = case.app.permanent_session_lifetime.total_seconds()
     if lifetime < case.settings.login_max_age:
         yield warning(
             "session_lifetime",
-            f"PERMANENT_SESSION_LIFETIME is {lifetime:.0f} seconds: a login that takes longer is"
+            f"PERMANENT_SESSION_LIFETIME is {lifetime:.0f} seconds. A login that takes longer is"
             " lost.",
             f"Set it to {case.settings.login_max_age} seconds or more.",
         )
 
 
 def check_attributes(case: Case) -> Iterator[Finding]:
-    """Find attributes with which no browser takes or returns the cookie, wherever the site is."""
+    """Find attributes that make browsers drop or withhold the cookie on every site."""
     app, interface = case.app, case.app.session_interface
     is_secure = interface.get_cookie_secure(app)
     value = interface.get_cookie_samesite(app)
@@ -42,20 +42,20 @@ def check_attributes(case: Case) -> Iterator[Finding]:
         yield problem(
             "session_cookie_samesite",
             "SESSION_COOKIE_SAMESITE is 'Strict': browsers do not send the session when a visitor"
-            " comes back from OpenRouter, and no login can be finished.",
+            " comes back from OpenRouter, so no login can finish.",
             "Set SESSION_COOKIE_SAMESITE = 'Lax'.",
         )
     elif same_site not in ("lax", "none"):
         yield problem(
             "session_cookie_samesite",
-            f"SESSION_COOKIE_SAMESITE is {value!r}; there are 'Lax', 'Strict' and 'None'. With"
-            " anything else saving the session fails.",
+            f"SESSION_COOKIE_SAMESITE is {value!r}, but must be 'Lax', 'Strict' or 'None'. With any"
+            " other value Flask cannot save the session.",
             "Set SESSION_COOKIE_SAMESITE = 'Lax'.",
         )
     elif same_site == "none" and value and not is_secure:
         yield problem(
             "session_cookie_samesite",
-            "SESSION_COOKIE_SAMESITE is 'None' without SESSION_COOKIE_SECURE: browsers drop such a"
+            "SESSION_COOKIE_SAMESITE is 'None' without SESSION_COOKIE_SECURE, so browsers drop the"
             " cookie.",
             "Set SESSION_COOKIE_SAMESITE = 'Lax', or SESSION_COOKIE_SECURE = True.",
         )
@@ -66,38 +66,37 @@ def check_attributes(case: Case) -> Iterator[Finding]:
     if (needs_secure and not is_secure) or (is_host_cookie and not is_bare):
         yield problem(
             "session_cookie_prefix",
-            "The prefix of SESSION_COOKIE_NAME promises what the cookie does not keep: browsers"
-            " drop it.",
-            "__Secure- needs SESSION_COOKIE_SECURE = True; __Host- also the path / and no"
-            " SESSION_COOKIE_DOMAIN.",
+            "The cookie does not have the attributes that the prefix in SESSION_COOKIE_NAME"
+            " requires, so browsers drop it.",
+            "__Secure- requires SESSION_COOKIE_SECURE = True. __Host- also requires the path / and"
+            " no SESSION_COOKIE_DOMAIN.",
         )
 
 
-def check_reach(case: Case, site: Site, callback_path: str) -> Iterator[Finding]:
-    """Find attributes that keep the cookie away from this callback address."""
+def check_scope(case: Case, site: Site, callback_path: str) -> Iterator[Finding]:
+    """Find attributes that keep the cookie from this callback URL."""
     app, interface = case.app, case.app.session_interface
     if interface.get_cookie_secure(app) and site.scheme == "http":
-        found = problem if site.is_known else warning
-        yield found(
+        report = problem if site.is_known else warning
+        yield report(
             "session_cookie_secure",
-            "SESSION_COOKIE_SECURE is set, and the site is visited by plain http: browsers drop"
-            " the session, some of them even on localhost.",
-            "Visit the site by https. Without https, on a developer's machine, set"
-            " SESSION_COOKIE_SECURE = False. Behind a proxy that speaks https add ProxyFix.",
+            "SESSION_COOKIE_SECURE is set, but the site uses plain http, so browsers drop the"
+            " session cookie. Some do so even on localhost.",
+            "Open the site by https. On a developer's machine without https set"
+            " SESSION_COOKIE_SECURE = False. Behind a proxy that handles https add ProxyFix.",
         )
     domain = (interface.get_cookie_domain(app) or "").lower().lstrip(".")
     if domain and site.is_known and not f".{site.hostname}".endswith(f".{domain}"):
         yield problem(
             "session_cookie_domain",
-            f"SESSION_COOKIE_DOMAIN is {domain!r}, which does not cover the host to which visitors"
-            " come back.",
-            "Remove SESSION_COOKIE_DOMAIN, or set it to a domain that the callback is on.",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}, which does not cover the host of the callback.",
+            "Remove SESSION_COOKIE_DOMAIN, or set it to a domain that covers the callback.",
         )
     path = interface.get_cookie_path(app)
     if not f"{callback_path}/".startswith(f"{path.rstrip('/')}/"):
         yield problem(
             "session_cookie_path",
-            f"The session cookie is for {path!r} (SESSION_COOKIE_PATH or APPLICATION_ROOT), which"
-            " does not cover the callback route.",
-            f"Set a path that {callback_path} is below, or remove it.",
+            f"The session cookie has the path {path!r} (from SESSION_COOKIE_PATH or"
+            " APPLICATION_ROOT), which does not cover the callback route.",
+            f"Remove the path, or set one that covers {callback_path}.",
         )

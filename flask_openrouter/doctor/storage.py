@@ -1,4 +1,4 @@
-"""The storage: does it answer, keep what it is given, and open what it has kept?"""
+"""The storage: is it reachable, does it keep and delete entries, and do its keys decrypt?"""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..storage.record import KeyRecord
 from .case import Case
 from .finding import Finding, ok, problem, warning
 
-#: Stored keys that are opened to see whether the encryption key fits.
+#: How many stored keys are decrypted to see whether the encryption key fits.
 SAMPLE: Final = 50
 
 
 def check_storage(case: Case) -> Iterator[Finding]:
-    """Write, read and delete an entry that belongs to nobody, and open some that are there."""
+    """Write, read and delete an entry of an unused owner id, and decrypt some stored keys."""
     storage = case.services.vault.storage
     if isinstance(storage, CookieStorage):
-        yield ok("storage_cookie", "Keys live in the visitors' browsers; nothing to reach.")
+        yield ok("storage_cookie", "Keys live in the visitors' browsers. No server is needed.")
         return
     if isinstance(storage, MemoryStorage):
         yield from _check_memory(case)
@@ -43,21 +43,21 @@ def _check_memory(case: Case) -> Iterator[Finding]:
     if workers > 1:
         yield problem(
             "storage_memory",
-            f"Keys live in the memory of each process, and {workers} workers are configured: each"
-            " knows the keys of its own visitors only.",
+            f"Keys live in the memory of each process, and {workers} workers are configured. A"
+            " worker does not see the keys that another one stored.",
             remedy,
         )
     elif not case.is_development:
         yield warning(
             "storage_memory",
-            "Keys live in the memory of this process: other workers do not see them, and a restart"
+            "Keys live in the memory of this process. Other workers do not see them, and a restart"
             " loses them.",
             remedy,
         )
 
 
 def _count_workers() -> int:
-    """Return how many workers the environment asks gunicorn for; 1 if it does not say."""
+    """Return the number of gunicorn workers that the environment sets, by default 1."""
     arguments = re.search(r"(?:-w|--workers)[ =]?(\d+)", os.environ.get("GUNICORN_CMD_ARGS", ""))
     number = arguments[1] if arguments else os.environ.get("WEB_CONCURRENCY", "")
     return int(number) if number.isdecimal() else 1
@@ -65,13 +65,13 @@ def _count_workers() -> int:
 
 def _round_trip(case: Case) -> Finding | None:
     vault = case.services.vault
-    # As long and as random as the id of any visitor whom the app does not know.
+    # As long and as random as the owner id of an anonymous visitor.
     owner_id = f"{BROWSER}doctor-{secrets.token_urlsafe(16)}"
     record = KeyRecord(f"nobody-{secrets.token_hex()}", None, int(case.services.clock()))
     try:
         vault.probe(owner_id)
     except KeyStorageError as error:
-        return _unreachable(error)
+        return _not_readable(error)
     try:
         vault.save(owner_id, record)
         vault.forget(owner_id)
@@ -83,41 +83,41 @@ def _round_trip(case: Case) -> Finding | None:
     if is_left:
         return problem(
             "storage_keeps_deleted",
-            "The storage still has an entry that was deleted: visitors could not disconnect.",
-            "Correct the storage's delete(), or read from the server that is written to.",
+            "The storage still has an entry that was deleted, so visitors cannot disconnect.",
+            "Correct the storage's delete(), or read from the same server that is written to.",
         )
     return None
 
 
-def _unreachable(error: KeyStorageError) -> Finding:
+def _not_readable(error: KeyStorageError) -> Finding:
     if _statement_of(error).startswith("CREATE TABLE"):
         return problem(
             "storage_table_missing",
-            f"The table for the keys does not exist, and cannot be created{_reason(error)}.",
+            f"The table for the keys does not exist and cannot be created{_reason(error)}.",
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
-            " grant the app's account the right to.",
+            " grant the app's account the right to create it.",
         )
     return problem(
         "storage_unreachable",
         f"The storage cannot be read{_reason(error)}.",
-        "Start its server; check host, port, account and password in OPENROUTER_STORAGE_URI, and"
+        "Start its server. Check host, port, account and password in OPENROUTER_STORAGE_URI, and"
         " the account's right to read.",
     )
 
 
 def _not_written(case: Case, error: KeyStorageError) -> Finding:
-    title = f"The storage does not keep an entry, give it back and delete it{_reason(error)}."
+    title = f"The storage cannot write, read back and delete an entry{_reason(error)}."
     if not type(case.services.vault.storage).__module__.startswith("flask_openrouter."):
         return warning(
             "storage_not_written",
             title,
-            "Correct the storage; unless it is meant to refuse owners who are no users of the app.",
+            "Correct the storage, unless it refuses unknown users on purpose.",
         )
     return problem(
         "storage_not_written",
         title,
-        "Grant the app's account the rights to insert, update and delete; check that the storage"
-        " is not a read-only copy, and not full.",
+        "Grant the app's account the rights to insert, update and delete. Check that the storage"
+        " is neither a read-only replica nor full.",
     )
 
 
@@ -125,31 +125,31 @@ def _check_sample(case: Case) -> Iterator[Finding]:
     vault = case.services.vault
     if not isinstance(vault.storage, ListableStorage):
         return
-    opened = closed = 0
+    readable = unreadable = 0
     for owner_id in islice(vault.storage.owner_ids(), SAMPLE):
         if vault.load(owner_id) is not None:
-            opened += 1
+            readable += 1
         elif vault.probe(owner_id):
-            closed += 1
-    if closed:
-        found = warning if opened else problem
-        yield found(
+            unreadable += 1
+    if unreadable:
+        report = warning if readable else problem
+        yield report(
             "stored_keys_unreadable",
-            f"Of {opened + closed} stored keys that were tried, {closed} do not open: their owners"
-            " count as not connected.",
-            "Put the OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that they were encrypted with among"
-            " the fallbacks, and check OPENROUTER_BASE_URL. Keys that are lost for good: flask"
+            f"Of {readable + unreadable} stored keys in the sample, {unreadable} cannot be"
+            " decrypted. Their owners count as not connected.",
+            "Add the OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that encrypted them to the fallbacks,"
+            " and check OPENROUTER_BASE_URL. If that key is lost, delete them with flask"
             " openrouter forget.",
         )
 
 
 def _statement_of(error: KeyStorageError) -> str:
-    """Return the SQL statement that failed, without parameters; ``""`` before the first one."""
+    """Return the SQL statement that failed, without parameters, or ``""`` if none was sent."""
     return str(getattr(error.__cause__, "statement", None) or "").strip().upper()
 
 
 def _reason(error: KeyStorageError) -> str:
-    # The kind only: a message may quote what was stored, or the address with its password.
+    # The class only: the message may quote what was stored, or the URL with its password.
     cause = error.__cause__
     if cause is None:
         return ""

@@ -1,4 +1,4 @@
-"""The app, created once more in a second process: would two workers understand each other?"""
+"""Settings that differ between two processes, found by creating the app in a second one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import click
-from flask import Flask
 from flask.cli import ScriptInfo
 
 from .case import Case
@@ -23,30 +22,32 @@ from .finding import Finding, ok, problem, warning
 #: Seconds that the second process may take.
 TIMEOUT: Final = 30.0
 _MARK: Final = "flask_openrouter fingerprints: "
-_PROGRAM: Final = "from flask_openrouter.doctor.workers import tell; tell()"
+_PROGRAM: Final = (
+    "from flask_openrouter.doctor.workers import print_fingerprints; print_fingerprints()"
+)
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How to create the app in another process. ``import_path``: as in ``flask --app``, or None.
+    """Comparison of this process with a second one that creates the same app.
 
-    ``timeout``: seconds.
+    ``import_path``: as in ``flask --app``, or None. ``timeout``: in seconds.
     """
 
     import_path: str | None = None
-    #: False where the app was made by a function that only this process has.
+    #: False where a function that exists only in this process creates the app.
     can_repeat: bool = True
     timeout: float = TIMEOUT
 
     def check(self, case: Case) -> Iterator[Finding]:
-        """Find settings that differ from process to process, such as a key that is made anew."""
+        """Find settings that differ between processes, such as a key that is generated."""
         if not self.can_repeat:
             yield ok(
                 "workers_not_compared",
-                "Not compared: this program creates its app itself. Use the flask command.",
+                "Not compared, because this program creates its app itself. Use the flask command.",
             )
             return
-        # Sent to the other process: what comes back says nothing about a key to anybody else.
+        # The other process keys its fingerprints with this, so they reveal nothing about a key.
         nonce = secrets.token_bytes(32)
         other = self._ask(nonce, debug=case.app.debug)
         if other is None:
@@ -54,20 +55,21 @@ class Workers:
                 "workers_not_compared",
                 f"The app could not be created in a second process within {self.timeout:g} seconds,"
                 " so workers were not compared.",
-                "Look at what the app does when it is created: it may wait for something that only"
+                "Look at what the app does when it is created. It may wait for a resource that only"
                 " one process can have.",
             )
             return
-        mine = fingerprints(case, nonce)
-        different = [name for name, value in mine.items() if other.get(name) != value]
+        different = [
+            name for name, value in fingerprints(case, nonce).items() if other.get(name) != value
+        ]
         if different:
-            found = warning if case.is_development else problem
-            yield found(
+            report = warning if case.is_development else problem
+            yield report(
                 "workers_differ",
                 f"Different in every process: {', '.join(different)}. Logins and stored keys are"
-                " lost when another worker answers, and after each restart.",
-                "Do not make the value when the app starts. Make it once, keep it where all workers"
-                " read it, such as an environment variable.",
+                " lost when another worker handles the request, and after every restart.",
+                "Do not generate the value when the app starts. Generate it once and keep it where"
+                " all workers read it, such as in an environment variable.",
             )
 
     def _ask(self, nonce: bytes, *, debug: bool) -> dict[str, str] | None:
@@ -83,16 +85,16 @@ class Workers:
             )
         except subprocess.TimeoutExpired:
             return None
-        # The app may have printed something of its own.
+        # The app may print, too.
         _, mark, line = done.stdout.decode(errors="replace").rpartition(_MARK)
         if not mark:
             return None
-        told: dict[str, str] = json.loads(line)
-        return told
+        other: dict[str, str] = json.loads(line)
+        return other
 
 
 def fingerprints(case: Case, nonce: bytes) -> dict[str, str]:
-    """Return what must be the same in all workers: each setting's HMAC under ``nonce``."""
+    """Return the HMAC under ``nonce`` of each setting that must be the same in all workers."""
     settings = case.settings
     values = {
         "SECRET_KEY": b"\0".join(settings.secret_keys),
@@ -106,14 +108,11 @@ def fingerprints(case: Case, nonce: bytes) -> dict[str, str]:
     }
 
 
-def tell(
-    arguments: list[str] | None = None, load: Callable[[str | None], Flask] | None = None
-) -> None:
-    """Print the fingerprints: the second process. ``arguments``: the nonce, and the app's path."""
-    nonce, *path = sys.argv[1:] if arguments is None else arguments
-    app = (load or _load)(path[0] if path else None)
+def print_fingerprints() -> None:
+    """Print the fingerprints of an app. The second process runs this function.
+
+    The command line holds the nonce and, optionally, the import path of the app.
+    """
+    nonce, *path = sys.argv[1:]
+    app = ScriptInfo(path[0] if path else None).load_app()
     click.echo(_MARK + json.dumps(fingerprints(Case.of(app), bytes.fromhex(nonce))))
-
-
-def _load(import_path: str | None) -> Flask:
-    return ScriptInfo(import_path).load_app()

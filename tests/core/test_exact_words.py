@@ -68,7 +68,7 @@ def test_a_guard_above_the_route_is_named_with_its_remedy(site: Any) -> None:
 def test_a_handler_without_an_answer_is_named(site: Any) -> None:
     site.auth.unauthorized_handler(silent)
     assert words_of(TypeError, lambda: site.visitor.get("/guarded")) == (
-        f"{silent!r} returned no answer for a visitor without a key. Is a return missing?"
+        f"{silent!r} returned no response for a visitor without a key. Is a return missing?"
     )
 
 

@@ -101,8 +101,8 @@ def test_an_app_with_a_blueprint_of_our_name_gets_nothing(emulator: Emulator) ->
     with pytest.raises(ConfigurationError) as refused:
         OpenRouterAuth(app)
     assert str(refused.value) == (
-        "This app has a blueprint named 'openrouter' already, and the routes of this extension need"
-        " the name, as in url_for('openrouter.login'). Give yours another one."
+        "This app already has a blueprint named 'openrouter'. The routes of this extension need"
+        " that name, as in url_for('openrouter.login'). Rename your blueprint."
     )
     assert "openrouter" not in app.extensions
     assert app.blueprints == {"openrouter": theirs}
@@ -125,8 +125,8 @@ def test_an_app_whose_routes_have_hosts_is_refused(emulator: Emulator) -> None:
     with pytest.raises(ConfigurationError) as refused:
         OpenRouterAuth(app)
     assert str(refused.value) == (
-        "In an app with host_matching=True a route without a host is never found, and those of"
-        " this extension have none. Create the app without it, or put the views that use"
+        "With host_matching=True Flask never finds a route without a host, and the routes of"
+        " this extension have none. Create the app without it, or move the views that use"
         " OpenRouter into an app of their own."
     )
     assert "openrouter" not in app.extensions

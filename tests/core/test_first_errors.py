@@ -169,7 +169,7 @@ def test_two_extensions_on_one_app() -> None:
     with pytest.raises(ConfigurationError) as raised:
         OpenRouterAuth(app)
     assert str(raised.value) == (
-        "This app has an OpenRouter extension already. Create OpenRouterAuth once per app,"
+        "This app already has an OpenRouter extension. Create OpenRouterAuth once per app,"
         " and either pass the app or call init_app."
     )
 
@@ -228,7 +228,7 @@ class AsyncDelete(MemoryStorage):
         ),
         (
             AsyncDelete(),
-            "storage (AsyncDelete) has async methods, and nobody would await them: get, set and"
+            "storage (AsyncDelete) has async methods, which are never awaited: get, set and"
             " delete must be plain functions.",
         ),
         (MemoryStorage, "storage is the class MemoryStorage: pass an object."),
@@ -293,7 +293,7 @@ def test_an_owner_whose_key_is_in_a_browser() -> None:
     with app.app_context(), pytest.raises(ConfigurationError) as raised:
         auth.for_owner("ada")
     assert str(raised.value) == (
-        "Keys live in the visitors' browsers, so there is none outside of a request. Set"
+        "Keys live in the visitors' browsers, so none is available outside of a request. Set"
         " OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
     )
 
@@ -357,7 +357,7 @@ def test_a_handler_that_returns_nothing() -> None:
         pass
 
     app.get("/ask")(requires_openrouter_key(lambda: "never"))
-    with pytest.raises(TypeError, match="returned no answer for a visitor without a key"):
+    with pytest.raises(TypeError, match="returned no response for a visitor without a key"):
         app.test_client().get("/ask")
 
 

@@ -1,4 +1,4 @@
-"""The doctor at work, through the front door: the command of an app that is really broken."""
+"""Fixtures that run the doctor's command on apps with real mistakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MakeApp = Callable[..., Flask]
 
 
 class Diagnosis:
-    """What the doctor printed as JSON, checked against the schema."""
+    """The JSON that the doctor printed, checked against the schema."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         self.text = text
@@ -37,7 +37,7 @@ class Diagnosis:
 
     @property
     def bad(self) -> dict[str, str]:
-        """The severity of each finding that is not ok, by its code."""
+        """The severity of each finding that is not ok, by code."""
         return {
             code: finding["severity"]
             for code, finding in self.findings.items()
@@ -45,7 +45,7 @@ class Diagnosis:
         }
 
     def says(self, code: str, *words: str) -> None:
-        """Check that the finding is there, and that it and its remedy have these words."""
+        """Check that the finding exists, and that its title or remedy contains these words."""
         text = f"{self.findings[code]['title']} {self.findings[code]['remedy']}"
         for word in words:
             assert word in text
@@ -72,7 +72,7 @@ def diagnose() -> Callable[..., Diagnosis]:
 
 @pytest.fixture
 def production(make_app: MakeApp) -> MakeApp:
-    """Build an app as it should be in production, but for the settings given."""
+    """Create an app with correct production settings, except for those given."""
 
     def make(extension: dict[str, Any] | None = None, **config: Any) -> Flask:
         settings = {

@@ -1,4 +1,4 @@
-"""``flask openrouter doctor`` as it is typed: a real process, and apps that may not even load."""
+"""``flask openrouter doctor`` in a real process, with apps that may not even load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flask_openrouter.doctor import Doctor
 from flask_openrouter.doctor.case import Case
 from flask_openrouter.doctor.finding import Result, problem
 from flask_openrouter.doctor.report import print_report
-from flask_openrouter.doctor.workers import Workers, fingerprints, tell
+from flask_openrouter.doctor.workers import Workers, fingerprints, print_fingerprints
 from flask_openrouter.emulator import Emulator
 
 APP = """
@@ -37,7 +37,7 @@ SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 
 class Folder:
-    """An empty folder with an ``app.py``, and the ``flask`` command in it."""
+    """A folder for an ``app.py`` in which the ``flask`` command runs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,12 +70,12 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_the_lines_for_people(folder: Folder) -> None:
+def test_the_report_for_people(folder: Folder) -> None:
     folder.write()
     done = folder.doctor(SESSION_COOKIE_SAMESITE="Strict")
     assert (done.returncode, done.stderr) == (1, "")
     assert "\nok    Secret key\n" in done.stdout
-    assert "\nwarn  Callback address\n      The callback address is taken" in done.stdout
+    assert "\nwarn  Callback URL\n      The callback URL is built" in done.stdout
     assert "\nFAIL  Session cookie\n      SESSION_COOKIE_SAMESITE is 'Strict'" in done.stdout
     assert "\n      Remedy: Set SESSION_COOKIE_SAMESITE = 'Lax'.\n" in done.stdout
     assert done.stdout.endswith("\n1 problem, 2 warnings.\n")
@@ -83,7 +83,7 @@ def test_the_lines_for_people(folder: Folder) -> None:
     assert SECRET not in done.stdout
 
 
-def test_warnings_do_not_make_it_fail(folder: Folder) -> None:
+def test_warnings_do_not_change_the_exit_status(folder: Folder) -> None:
     folder.write()
     done = folder.doctor("--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,21 +91,21 @@ def test_warnings_do_not_make_it_fail(folder: Folder) -> None:
     assert (document["severity"], document["problems"], document["warnings"]) == ("warning", 0, 2)
 
 
-def test_json_is_not_mixed_with_what_the_app_prints(folder: Folder) -> None:
+def test_output_of_the_app_stays_out_of_the_json(folder: Folder) -> None:
     folder.write("print('Loading a model.')")
     done = folder.doctor("--json")
     assert json.loads(done.stdout)["version"] == 1
     assert "Loading a model." in done.stderr
 
 
-def test_nothing_wrong_says_so(folder: Folder) -> None:
+def test_the_summary_without_findings(folder: Folder) -> None:
     folder.write()
     done = folder.doctor(FLASK_DEBUG="1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\n0 problems, 0 warnings.\n")
 
 
-def test_what_the_extension_would_log_is_said_once(folder: Folder) -> None:
+def test_the_extension_s_log_messages_are_not_repeated(folder: Folder) -> None:
     folder.write()
     done = folder.doctor(FLASK_DEBUG="1", SECRET_KEY="dev")
     assert (done.returncode, done.stderr) == (0, "")
@@ -128,7 +128,7 @@ def test_what_the_extension_would_log_is_said_once(folder: Folder) -> None:
     ],
     ids=lambda value: "-".join(value),
 )
-def test_a_setting_that_keeps_the_app_from_starting_is_named(
+def test_a_setting_that_prevents_the_start_is_reported(
     settings: dict[str, str], words: list[str], folder: Folder
 ) -> None:
     folder.write()
@@ -143,7 +143,7 @@ def test_a_setting_that_keeps_the_app_from_starting_is_named(
     assert "hunter2" not in text
 
 
-def test_other_commands_say_it_in_one_line_or_do_without_the_app(folder: Folder) -> None:
+def test_other_commands_print_one_line_or_do_not_need_the_app(folder: Folder) -> None:
     folder.write()
     done = folder.flask("openrouter", "rotate", SECRET_KEY="")
     assert done.returncode == 1
@@ -160,7 +160,7 @@ def test_other_commands_say_it_in_one_line_or_do_without_the_app(folder: Folder)
         ("raise OSError('hunter2')", "Creating the app raises OSError at "),
     ],
 )
-def test_an_app_that_cannot_be_loaded_is_named(text: str, words: str, folder: Folder) -> None:
+def test_an_app_that_cannot_be_loaded_is_reported(text: str, words: str, folder: Folder) -> None:
     folder.write(text=text)
     done = folder.doctor("--json", FLASK_APP="app")
     assert (done.returncode, done.stderr) == (1, "")
@@ -172,7 +172,7 @@ def test_an_app_that_cannot_be_loaded_is_named(text: str, words: str, folder: Fo
     assert "hunter2" not in done.stdout
 
 
-def test_a_folder_without_an_app_is_named(folder: Folder) -> None:
+def test_a_folder_without_an_app_is_reported(folder: Folder) -> None:
     done = folder.doctor()
     assert done.returncode == 1
     assert "Could not locate a Flask application" in done.stdout
@@ -194,9 +194,7 @@ def test_a_folder_without_an_app_is_named(folder: Folder) -> None:
     ],
 )
 @pytest.mark.parametrize("debug", ["0", "1"])
-def test_a_setting_that_is_made_anew_is_found(
-    line: str, name: str, debug: str, folder: Folder
-) -> None:
+def test_a_generated_setting_is_found(line: str, name: str, debug: str, folder: Folder) -> None:
     folder.write(line)
     done = folder.doctor("--json", FLASK_DEBUG=debug)
     assert done.returncode == (0 if debug == "1" else 1)
@@ -207,7 +205,7 @@ def test_a_setting_that_is_made_anew_is_found(
     assert re.search(rf"process: (OPENROUTER_)?{name}\.", finding["title"])
 
 
-def test_the_app_that_flask_was_told_is_the_one_that_is_compared(folder: Folder) -> None:
+def test_the_app_of_the_option_is_compared(folder: Folder) -> None:
     folder.write("raise SystemExit('the wrong app')")
     folder.path.joinpath("other.py").write_text(APP.format(more=""), encoding="utf-8")
     done = folder.flask("--app", "other:create_app", "openrouter", "doctor", "--json")
@@ -222,7 +220,7 @@ def test_an_app_that_loads_only_once_is_not_compared(folder: Folder) -> None:
     assert (finding["code"], finding["severity"]) == ("workers_not_compared", "warning")
 
 
-def test_a_second_process_that_takes_too_long_is_not_waited_for(
+def test_a_slow_second_process_is_stopped(
     production: Any, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.write("import time; time.sleep(30)")
@@ -233,12 +231,12 @@ def test_a_second_process_that_takes_too_long_is_not_waited_for(
     assert "within 0.5 seconds" in finding.title
 
 
-def test_a_program_of_the_app_s_own_is_not_run_again(production: Any, diagnose: Any) -> None:
+def test_an_app_of_another_program_is_not_compared(production: Any, diagnose: Any) -> None:
     finding = diagnose(production()).findings["workers_not_compared"]
     assert finding["severity"] == "ok"
 
 
-def test_what_is_to_be_copied_is_not_broken_at_a_hyphen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_are_not_broken_at_a_hyphen(capsys: pytest.CaptureFixture[str]) -> None:
     command = 'pip install "Flask-OpenRouter[redis]"'
     for length in range(60, 100):
         text = f"{'x' * length} {command}"
@@ -246,17 +244,17 @@ def test_what_is_to_be_copied_is_not_broken_at_a_hyphen(capsys: pytest.CaptureFi
         assert "Flask-OpenRouter[redis]" in capsys.readouterr().out
 
 
-def test_what_is_told_is_no_secret(
+def test_fingerprints_reveal_no_secret(
     production: Any, folder: Folder, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
-    """Two questions get two answers, so nobody can tell keys apart by them."""
+    """Each nonce gives other fingerprints, so they do not identify a key."""
     folder.write()
     monkeypatch.chdir(folder.path)
     monkeypatch.setenv("TRIED_SECRET_KEY", SECRET)
     monkeypatch.setattr(sys, "path", [str(folder.path), *sys.path])
-    monkeypatch.setattr(sys, "argv", ["-c", "00" * 32])
-    tell()
-    tell(["11" * 32, "app:create_app"])
+    for arguments in (["00" * 32], ["11" * 32, "app:create_app"]):
+        monkeypatch.setattr(sys, "argv", ["-c", *arguments])
+        print_fingerprints()
     del sys.modules["app"]
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("flask_openrouter fingerprints: {")
@@ -271,10 +269,10 @@ def test_what_is_told_is_no_secret(
     }
 
 
-# -- what production loads -----------------------------------------------------------------------
+# -- imports -------------------------------------------------------------------------------------
 
 
-def test_an_app_does_not_load_the_doctor() -> None:
+def test_an_app_does_not_import_the_doctor() -> None:
     program = """
 import sys
 from flask import Flask
@@ -291,7 +289,7 @@ print([name for name in sys.modules if "doctor" in name])
     assert done.stdout.strip() == "[]"
 
 
-def test_two_apps_have_a_command_each(emulator: Emulator) -> None:
+def test_each_of_two_apps_has_the_command(emulator: Emulator) -> None:
     for _ in range(2):
         app = Flask("tested")
         app.config.update(TESTING=True, SECRET_KEY=SECRET, OPENROUTER_BASE_URL=emulator.url)

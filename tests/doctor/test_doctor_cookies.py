@@ -1,4 +1,4 @@
-"""Attributes of the session cookie that lose a login."""
+"""Attributes of the session cookie that break logins."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def test_samesite_none_without_secure_is_a_problem(make_app: Any, diagnose: Any)
 
 
 @pytest.mark.parametrize("value", ["foo", "", True])
-def test_a_samesite_that_there_is_not_is_named(value: Any, production: Any, diagnose: Any) -> None:
-    """Flask raises then, and the login fails with 500; this is why."""
+def test_an_invalid_samesite_is_a_problem(value: Any, production: Any, diagnose: Any) -> None:
+    """Flask raises, and the login fails with 500. The finding names the cause."""
     diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
     assert diagnosis.bad == {"session_cookie_samesite": "problem", "login_fails": "problem"}
     diagnosis.says("session_cookie_samesite", f"is {value!r}", "'Lax'")
 
 
 @pytest.mark.parametrize("value", ["Lax", "lax", "None", None])
-def test_other_values_of_samesite_are_right_on_https(
+def test_other_values_of_samesite_are_accepted_on_https(
     value: str | None, production: Any, diagnose: Any
 ) -> None:
     assert diagnose(production(SESSION_COOKIE_SAMESITE=value)).bad == {}
@@ -45,7 +45,7 @@ def test_secure_on_plain_http_is_a_problem(make_app: Any, diagnose: Any) -> None
 
 
 def test_secure_in_development_is_a_warning(make_app: Any, diagnose: Any) -> None:
-    """The developer's machine may speak https; nothing says that it does not."""
+    """The developer's machine may use https, and no setting tells whether it does."""
     diagnosis = diagnose(make_app(SESSION_COOKIE_SECURE=True))
     assert diagnosis.bad == {"session_cookie_secure": "warning"}
 
@@ -66,7 +66,7 @@ def test_a_domain_that_does_not_cover_the_callback_is_a_problem(
 
 
 @pytest.mark.parametrize("domain", ["app.example", ".app.example", "APP.example"])
-def test_a_domain_that_covers_the_callback_is_right(
+def test_a_domain_that_covers_the_callback_is_accepted(
     domain: str, production: Any, diagnose: Any
 ) -> None:
     assert diagnose(production(SESSION_COOKIE_DOMAIN=domain)).bad == {}
@@ -83,13 +83,13 @@ def test_a_path_that_does_not_cover_the_callback_is_a_problem(
 
 
 @pytest.mark.parametrize("path", ["/", "/openrouter", "/openrouter/"])
-def test_a_path_that_covers_the_callback_is_right(
+def test_a_path_that_covers_the_callback_is_accepted(
     path: str, production: Any, diagnose: Any
 ) -> None:
     assert diagnose(production(SESSION_COOKIE_PATH=path)).bad == {}
 
 
-def test_the_root_of_the_app_is_part_of_the_callback_s_path(production: Any, diagnose: Any) -> None:
+def test_the_callback_path_includes_the_application_root(production: Any, diagnose: Any) -> None:
     app = production(OPENROUTER_CALLBACK_URL=None, APPLICATION_ROOT="/sub")
     assert diagnose(app).bad == {}
 
@@ -104,7 +104,7 @@ def test_the_root_of_the_app_is_part_of_the_callback_s_path(production: Any, dia
     ],
     ids=str,
 )
-def test_a_prefix_that_promises_too_much_is_a_problem(
+def test_a_name_prefix_without_its_attributes_is_a_problem(
     settings: dict[str, Any], production: Any, diagnose: Any
 ) -> None:
     diagnosis = diagnose(production(**settings))
@@ -113,13 +113,13 @@ def test_a_prefix_that_promises_too_much_is_a_problem(
 
 
 @pytest.mark.parametrize("name", ["__Host-session", "__Secure-session", "own"])
-def test_a_prefix_that_is_kept_is_right(name: str, production: Any, diagnose: Any) -> None:
+def test_a_name_prefix_with_its_attributes_is_accepted(
+    name: str, production: Any, diagnose: Any
+) -> None:
     assert diagnose(production(SESSION_COOKIE_NAME=name)).bad == {}
 
 
-def test_a_session_that_is_over_before_the_login_is_a_warning(
-    production: Any, diagnose: Any
-) -> None:
+def test_a_session_shorter_than_a_login_is_a_warning(production: Any, diagnose: Any) -> None:
     app = production(PERMANENT_SESSION_LIFETIME=timedelta(minutes=1))
     diagnosis = diagnose(app)
     assert diagnosis.bad == {"session_lifetime": "warning"}

@@ -1,4 +1,4 @@
-"""docs/doctor.md says what the code says."""
+"""docs/doctor.md agrees with the code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "doctor.md").read_text(encoding="utf-8")
 SOURCE = Path(doctor.__file__).parent
 
-#: Each way to make a finding, and the severities that it may have.
+#: The functions that create findings, and the severities that each can have.
 KINDS = {
     "ok": {"ok"},
     "warning": {"warning"},
     "problem": {"problem"},
-    "found": {"warning", "problem"},
+    "report": {"warning", "problem"},
     "_not_loaded": set(),
 }
 
 
-def in_code() -> dict[str, set[str]]:
-    """Return every code of the package with the severities that it may have."""
+def codes_of_the_package() -> dict[str, set[str]]:
+    """Return every code in the package with the severities that it can have."""
     found: dict[str, set[str]] = {}
     for path in SOURCE.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -42,15 +42,15 @@ def test_every_code_is_in_the_table_with_its_severities() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([a-z ,]+) \|", PAGE.partition("## What it finds")[2], re.M)
     table = {code: set(re.findall(r"\b(ok|warning|problem)\b", cell)) for code, cell in rows}
     assert len(rows) == len(table) > 40
-    assert table == in_code()
+    assert table == codes_of_the_package()
 
 
-def test_every_check_is_named(make_app: Any, diagnose: Any) -> None:
+def test_every_check_is_listed(make_app: Any, diagnose: Any) -> None:
     row = next(line for line in PAGE.splitlines() if line.startswith("| `checks` |"))
     assert re.findall(r"`(\w+)`", row)[1:] == diagnose(make_app(), "--live").checks
 
 
-def test_the_example_is_as_the_schema_says() -> None:
+def test_the_example_matches_the_schema() -> None:
     from jsonschema import Draft202012Validator
 
     schema = json.loads((DOCS / "doctor.schema.json").read_text(encoding="utf-8"))
@@ -65,7 +65,7 @@ def test_the_example_is_as_the_schema_says() -> None:
         )
 
 
-def test_the_package_is_small() -> None:
+def test_no_module_is_long() -> None:
     assert Path(flask_openrouter.__file__).parent in SOURCE.parents
     for path in SOURCE.glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) < 300

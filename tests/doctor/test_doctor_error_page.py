@@ -1,4 +1,4 @@
-"""The error page of a lost login, in debug mode: what the doctor knows without asking anybody."""
+"""The doctor's findings on the error page of a lost login, in debug mode."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def debug_app(make_app: Any) -> Any:
 
 
 def lost(visitor: Visitor) -> str:
-    answer = visitor.get(LOST)
-    assert answer.status_code == 400
-    text = unescape(answer.text)
+    response = visitor.get(LOST)
+    assert response.status_code == 400
+    text = unescape(response.text)
     assert "Error unknown" in text
     assert "<script" not in text
     return text
@@ -35,7 +35,7 @@ def test_a_browser_without_the_cookie_is_explained(debug_app: Any) -> None:
 
 
 def test_a_cookie_under_another_secret_key_is_explained(debug_app: Any) -> None:
-    """As after a restart of an app that makes its key when it starts."""
+    """As after a restart of an app that generates its key at start."""
     before, after = Visitor(debug_app()), Visitor(debug_app())
     before.start()
     cookie = before.client.get_cookie("session")
@@ -47,7 +47,7 @@ def test_a_cookie_under_another_secret_key_is_explained(debug_app: Any) -> None:
     assert cookie.value not in text
 
 
-def test_settings_that_lose_the_cookie_are_named(debug_app: Any) -> None:
+def test_settings_that_lose_the_cookie_are_reported(debug_app: Any) -> None:
     app = debug_app(
         SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_SECURE=True,
@@ -60,20 +60,20 @@ def test_settings_that_lose_the_cookie_are_named(debug_app: Any) -> None:
     assert "SESSION_COOKIE_SECURE = False" in text
 
 
-def test_settings_that_were_changed_too_late_are_named(debug_app: Any) -> None:
+def test_settings_that_were_changed_too_late_are_reported(debug_app: Any) -> None:
     app = debug_app()
     app.config["OPENROUTER_KEY_LIMIT"] = 5
     assert "(settings_changed)" in lost(Visitor(app))
 
 
-def test_a_cookie_that_is_as_it_should_be_gives_nothing_to_say(debug_app: Any) -> None:
+def test_a_correct_cookie_has_no_findings(debug_app: Any) -> None:
     visitor = Visitor(debug_app())
     visitor.start()
     assert FOR_DEVELOPERS not in lost(visitor)
 
 
-def test_an_interface_without_a_key_is_left_alone(debug_app: Any) -> None:
-    class Elsewhere(SecureCookieSessionInterface):
+def test_a_session_interface_without_a_key_is_not_examined(debug_app: Any) -> None:
+    class Keyless(SecureCookieSessionInterface):
         def get_signing_serializer(self, app: Any) -> None:
             return None
 
@@ -83,11 +83,11 @@ def test_an_interface_without_a_key_is_left_alone(debug_app: Any) -> None:
     app = debug_app()
     visitor = Visitor(app)
     visitor.client.set_cookie("session", "an-id")
-    app.session_interface = Elsewhere()
+    app.session_interface = Keyless()
     assert FOR_DEVELOPERS not in lost(visitor)
 
 
-def test_an_interface_that_signs_nothing_is_left_alone(debug_app: Any) -> None:
+def test_a_session_interface_without_signatures_is_not_examined(debug_app: Any) -> None:
     class OnServer(SessionInterface):
         def open_session(self, app: Any, request: Any) -> SecureCookieSession:
             return SecureCookieSession()
@@ -101,7 +101,7 @@ def test_an_interface_that_signs_nothing_is_left_alone(debug_app: Any) -> None:
     assert FOR_DEVELOPERS not in lost(visitor)
 
 
-def test_a_check_that_fails_does_not_cost_the_page(debug_app: Any) -> None:
+def test_the_page_survives_a_check_that_fails(debug_app: Any) -> None:
     class Broken(SecureCookieSessionInterface):
         def get_cookie_samesite(self, app: Any) -> str:
             raise OSError("hunter2")
@@ -115,34 +115,35 @@ def test_a_check_that_fails_does_not_cost_the_page(debug_app: Any) -> None:
     assert "hunter2" not in text
 
 
-def test_nothing_of_the_request_is_on_the_page(debug_app: Any) -> None:
+def test_the_page_quotes_nothing_of_the_request(debug_app: Any) -> None:
     visitor = Visitor(debug_app(), base_url="http://canary.localhost")
-    answer = visitor.client.get(
+    response = visitor.client.get(
         LOST.replace("abc", "canary"), base_url="http://canary.localhost", headers={"X": "canary"}
     )
-    assert FOR_DEVELOPERS in answer.text
-    assert "canary" not in answer.text
+    assert FOR_DEVELOPERS in response.text
+    assert "canary" not in response.text
 
 
 @pytest.mark.parametrize("config", [{"TESTING": True}, {"OPENROUTER_EMULATOR": True}], ids=str)
-def test_in_production_and_in_tests_the_page_says_nothing_of_it(
+def test_without_debug_mode_the_page_has_no_findings(
     config: dict[str, bool], make_app: Any
 ) -> None:
     app = make_app(**{"TESTING": False, "SESSION_COOKIE_SAMESITE": "Strict", **config})
     assert FOR_DEVELOPERS not in lost(Visitor(app))
 
 
-def test_other_problems_are_not_blamed_on_settings(debug_app: Any) -> None:
+def test_other_error_pages_have_no_findings(debug_app: Any) -> None:
     visitor = Visitor(debug_app(SESSION_COOKIE_PATH="/openrouter/callback"))
     declined = visitor.callback_url(visitor.start())
-    answer = visitor.get("/openrouter/callback?state=a&state=b&code=a")
-    assert "Error malformed" in answer.text
-    assert FOR_DEVELOPERS not in answer.text
-    answer = visitor.get(declined)
-    assert "Error declined" in answer.text
-    assert FOR_DEVELOPERS not in answer.text
+    for url, code in (
+        ("/openrouter/callback?state=a&state=b&code=a", "malformed"),
+        (declined, "declined"),
+    ):
+        page = visitor.get(url).text
+        assert f"Error {code}" in page
+        assert FOR_DEVELOPERS not in page
 
 
-def test_scripts_get_the_json_that_they_know(debug_app: Any) -> None:
-    answer = Visitor(debug_app()).get(LOST, Accept="application/json")
-    assert set(answer.get_json()) == {"error", "message", "login_url", "reference"}
+def test_scripts_get_json_without_findings(debug_app: Any) -> None:
+    response = Visitor(debug_app()).get(LOST, Accept="application/json")
+    assert set(response.get_json()) == {"error", "message", "login_url", "reference"}

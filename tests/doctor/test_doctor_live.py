@@ -1,4 +1,4 @@
-"""``--live``: the way to a provider, which is the emulator or one that misbehaves."""
+"""``--live``: the connection to the emulator, or to a provider that misbehaves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from servers import free_port
 
 from flask_openrouter.client.environment import CA_VARIABLES
 from flask_openrouter.doctor import Doctor
-from flask_openrouter.doctor.network import Way
+from flask_openrouter.doctor.network import Network
 from flask_openrouter.doctor.workers import Workers
 from flask_openrouter.emulator import Emulator
 
@@ -40,9 +40,7 @@ def date(seconds: float = 0) -> dict[str, str]:
     return {"Date": format_datetime(now, usegmt=True)}
 
 
-def test_the_emulator_is_found_as_openrouter_would_be(
-    make_app: Any, diagnose: Any, emulator: Emulator
-) -> None:
+def test_the_emulator_passes_every_check(make_app: Any, diagnose: Any, emulator: Emulator) -> None:
     diagnosis = diagnose(make_app(), "--live")
     assert diagnosis.bad == {}
     assert diagnosis.checks[-3:] == LIVE
@@ -50,22 +48,24 @@ def test_the_emulator_is_found_as_openrouter_would_be(
     assert emulator.count("POST", "/api/v1/auth/keys") == 1
 
 
-def test_without_live_nobody_is_asked(make_app: Any, diagnose: Any, emulator: Emulator) -> None:
+def test_without_live_no_request_is_sent(make_app: Any, diagnose: Any, emulator: Emulator) -> None:
     assert not set(LIVE) & set(diagnose(make_app()).checks)
     assert emulator.requests == []
 
 
-def test_a_name_that_does_not_resolve_ends_the_way(make_app: Any, diagnose: Any) -> None:
+def test_later_checks_are_skipped_when_the_name_does_not_resolve(
+    make_app: Any, diagnose: Any
+) -> None:
     diagnosis = diagnose(make_app(OPENROUTER_BASE_URL="https://nobody.invalid"), "--live")
     assert diagnosis.bad == {"other_provider": "warning", "dns_failed": "problem"}
-    diagnosis.says("dns_failed", "nobody.invalid", "resolver")
+    diagnosis.says("dns_failed", "nobody.invalid", "DNS")
     assert diagnosis.checks[-1] == "connection"
 
 
-def test_a_resolver_that_hangs_is_not_waited_for(make_app: Any) -> None:
+def test_a_hanging_resolver_times_out(make_app: Any) -> None:
     never = threading.Event()
-    way = Way(timeout=0.1, look_up=lambda host, port: [never.wait(5)])
-    doctor = Doctor(make_app, Workers(can_repeat=False), live=True, way=way)
+    network = Network(timeout=0.1, resolve=lambda host, port: [never.wait(5)])
+    doctor = Doctor(make_app, Workers(can_repeat=False), live=True, network=network)
     start = time.monotonic()
     (finding,) = list(doctor.run())[-1].findings
     never.set()
@@ -73,7 +73,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(make_app: Any) -> None:
     assert time.monotonic() - start < 4
 
 
-def test_a_port_that_nobody_listens_on_ends_the_way(make_app: Any, diagnose: Any) -> None:
+def test_later_checks_are_skipped_when_the_port_is_closed(make_app: Any, diagnose: Any) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=url), "--live")
     assert diagnosis.bad == {"tcp_failed": "problem"}
@@ -81,9 +81,7 @@ def test_a_port_that_nobody_listens_on_ends_the_way(make_app: Any, diagnose: Any
     assert diagnosis.checks[-1] == "connection"
 
 
-def test_tls_that_is_in_order_is_used(
-    trusted: CertificateAuthority, make_app: Any, diagnose: Any
-) -> None:
+def test_valid_tls_is_used(trusted: CertificateAuthority, make_app: Any, diagnose: Any) -> None:
     tls = trusted.server_context("127.0.0.1")
     with MisbehavingProvider([answer(200, {}, date()), REFUSE], tls=tls) as provider:
         assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
@@ -101,7 +99,7 @@ def test_tls_that_is_in_order_is_used(
         (["openrouter.ai"], {}, "mismatch"),
     ],
 )
-def test_a_certificate_that_is_not_in_order_is_named(
+def test_an_invalid_certificate_is_a_problem(
     hosts: list[str],
     options: dict[str, Any],
     words: str,
@@ -116,7 +114,7 @@ def test_a_certificate_that_is_not_in_order_is_named(
         assert provider.requests == []
 
 
-def test_what_does_not_speak_tls_is_named(
+def test_a_server_without_tls_is_a_problem(
     trusted: CertificateAuthority, make_app: Any, diagnose: Any
 ) -> None:
     with MisbehavingProvider(REFUSE) as provider:
@@ -125,21 +123,21 @@ def test_what_does_not_speak_tls_is_named(
     assert set(diagnosis.bad) == {"tls_failed"}
 
 
-def test_a_handshake_that_hangs_is_not_waited_for(
-    trusted: CertificateAuthority, make_app: Any
-) -> None:
+def test_a_hanging_handshake_times_out(trusted: CertificateAuthority, make_app: Any) -> None:
     with MisbehavingProvider(REFUSE, on_connect=hang()) as provider:
         url = provider.url.replace("http:", "https:")
-        way = Way(timeout=0.3)
         doctor = Doctor(
-            lambda: make_app(OPENROUTER_BASE_URL=url), Workers(can_repeat=False), True, way
+            lambda: make_app(OPENROUTER_BASE_URL=url),
+            Workers(can_repeat=False),
+            live=True,
+            network=Network(timeout=0.3),
         )
         (finding,) = list(doctor.run())[-1].findings
     assert finding.code == "tls_failed"
     assert "TimeoutError" in finding.title
 
 
-def test_a_certificate_bundle_that_cannot_be_read_is_named(
+def test_an_unreadable_certificate_bundle_is_a_problem(
     trusted: CertificateAuthority, make_app: Any, diagnose: Any, tmp_path: Path
 ) -> None:
     trusted.bundle.write_text("nothing")
@@ -160,7 +158,7 @@ def test_a_folder_of_certificates_is_used(
     assert set(diagnosis.bad) == {"tls_failed"}
 
 
-def test_the_way_leads_through_the_proxy(
+def test_the_connection_uses_the_proxy(
     trusted: CertificateAuthority,
     make_app: Any,
     diagnose: Any,
@@ -184,14 +182,14 @@ def test_the_way_leads_through_the_proxy(
     assert "hunter2" not in diagnosis.text
 
 
-def test_a_proxy_without_a_scheme_or_name_is_named(
+def test_a_proxy_without_a_scheme_is_reported(
     make_app: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "proxy.invalid")
     app = make_app(OPENROUTER_BASE_URL="https://openrouter.ai")
     diagnosis = diagnose(app, "--live")
     diagnosis.says("proxy_used", "proxy.invalid:80")
-    diagnosis.says("dns_failed", "The proxy's name proxy.invalid")
+    diagnosis.says("dns_failed", "The proxy's host name proxy.invalid")
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(300, "behind"), (-300, "ahead of")])
@@ -205,14 +203,16 @@ def test_a_clock_that_is_wrong_is_a_warning(
 
 
 @pytest.mark.parametrize("headers", [dict, lambda: {"Date": "yesterday"}, lambda: date(30)])
-def test_a_clock_that_cannot_be_compared_or_is_nearly_right_is_left_alone(
+def test_a_clock_that_is_nearly_right_or_cannot_be_compared_is_accepted(
     headers: Callable[[], dict[str, str]], make_app: Any, diagnose: Any
 ) -> None:
     with MisbehavingProvider([answer(200, {}, headers()), REFUSE]) as provider:
         assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
 
 
-def test_an_api_that_does_not_answer_ends_the_way(make_app: Any, diagnose: Any) -> None:
+def test_later_checks_are_skipped_when_the_api_does_not_respond(
+    make_app: Any, diagnose: Any
+) -> None:
     with MisbehavingProvider(reset()) as provider:
         diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
     assert diagnosis.bad == {"api_unreachable": "problem"}
@@ -235,7 +235,7 @@ def test_an_api_with_another_status_is_a_problem(make_app: Any, diagnose: Any) -
         (issue_key("sk-or-v1-" + "a" * 64), "exchange_unexpected", "problem", "not OpenRouter"),
     ],
 )
-def test_an_exchange_that_is_not_refused_as_documented_is_found(
+def test_an_exchange_that_is_not_refused_as_documented_is_reported(
     act: Any, code: str, severity: str, words: str, make_app: Any, diagnose: Any
 ) -> None:
     with MisbehavingProvider([answer(200, {}, date()), act]) as provider:
@@ -246,6 +246,6 @@ def test_an_exchange_that_is_not_refused_as_documented_is_found(
 
 
 @pytest.mark.parametrize("status", [400, 403])
-def test_both_documented_refusals_are_right(status: int, make_app: Any, diagnose: Any) -> None:
+def test_both_documented_refusals_are_accepted(status: int, make_app: Any, diagnose: Any) -> None:
     with MisbehavingProvider([answer(200, {}, date()), answer(status, {})]) as provider:
         assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}

@@ -1,4 +1,4 @@
-"""The doctor in this process: apps that cannot be created, and a second one to compare with."""
+"""The doctor in this process: apps that cannot be created, and the comparison of two processes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_app_that_cannot_be_created_is_the_only_finding(
         (["doctor"], "FAIL  App\n      SECRET_KEY is not set. [configuration]"),
     ],
 )
-def test_the_commands_are_there_without_an_app(arguments: list[str], words: str) -> None:
+def test_the_commands_exist_without_an_app(arguments: list[str], words: str) -> None:
     info = ScriptInfo(create_app=create_app_without_secret)
     result = CliRunner().invoke(commands, arguments, obj=info)
     assert result.exit_code == 1
@@ -83,7 +83,7 @@ def test_the_commands_are_there_without_an_app(arguments: list[str], words: str)
         ('A needs b: pip install "c[b]"', "A needs b.", 'pip install "c[b]"'),
     ],
 )
-def test_the_message_of_a_wrong_setting_is_told_with_its_remedy(
+def test_the_message_of_a_wrong_setting_is_split_into_title_and_remedy(
     message: str, title: str, remedy: str
 ) -> None:
     (result,) = Doctor(raising(ConfigurationError(message)), Workers()).run()
@@ -91,7 +91,7 @@ def test_the_message_of_a_wrong_setting_is_told_with_its_remedy(
     assert (finding.title, finding.remedy) == (title, remedy)
 
 
-def test_what_is_in_order_is_told_without_a_remedy(production: Any) -> None:
+def test_an_ok_finding_has_no_remedy(production: Any) -> None:
     result = production().test_cli_runner().invoke(args=["openrouter", "doctor"])
     assert result.exit_code == 0
     assert "ok    Storage\n      Keys live in the visitors' browsers" in result.output
@@ -107,7 +107,7 @@ def test_what_is_in_order_is_told_without_a_remedy(production: Any) -> None:
         (SECRET, "raise OSError", "workers_not_compared"),
     ],
 )
-def test_the_second_process_has_the_same_key_or_not(
+def test_the_keys_of_two_processes_are_compared(
     secret: str,
     text: str,
     code: str | None,

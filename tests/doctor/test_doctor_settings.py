@@ -1,4 +1,4 @@
-"""Each wrong setting is really made, and found."""
+"""Each wrong setting is set and found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_openrouter.cli import create_commands
 
 
-def test_an_app_as_it_should_be_has_nothing_to_be_told(production: Any, diagnose: Any) -> None:
+def test_a_correct_app_has_no_findings(production: Any, diagnose: Any) -> None:
     diagnosis = diagnose(production())
     assert diagnosis.bad == {}
     assert (diagnosis.document["problems"], diagnosis.document["warnings"]) == (0, 0)
@@ -22,14 +22,14 @@ def test_an_app_as_it_should_be_has_nothing_to_be_told(production: Any, diagnose
     ]
 
 
-def test_a_developer_s_app_has_nothing_to_be_told(make_app: Any, diagnose: Any) -> None:
+def test_an_app_in_development_has_no_findings(make_app: Any, diagnose: Any) -> None:
     assert diagnose(make_app()).bad == {}
 
 
 # -- settings ------------------------------------------------------------------------------------
 
 
-def test_settings_that_come_too_late_are_named(production: Any, diagnose: Any) -> None:
+def test_settings_that_come_too_late_are_reported(production: Any, diagnose: Any) -> None:
     app = production()
     app.config["SECRET_KEY"] = "another-secret-key-which-came-too-late"
     app.config["OPENROUTER_KEY_LIMIT"] = 5
@@ -39,13 +39,13 @@ def test_settings_that_come_too_late_are_named(production: Any, diagnose: Any) -
     assert "came-too-late" not in diagnosis.text
 
 
-def test_an_encryption_key_that_comes_too_late_is_named(production: Any, diagnose: Any) -> None:
+def test_an_encryption_key_that_comes_too_late_is_reported(production: Any, diagnose: Any) -> None:
     app = production()
     app.config["OPENROUTER_ENCRYPTION_KEY"] = "A" * 43 + "="
     diagnose(app).says("settings_changed", "effect: OPENROUTER_ENCRYPTION_KEY.")
 
 
-def test_a_wrong_setting_that_comes_too_late_is_named(production: Any, diagnose: Any) -> None:
+def test_a_wrong_setting_that_comes_too_late_is_reported(production: Any, diagnose: Any) -> None:
     app = production()
     app.config["OPENROUTER_KEY_LIMIT"] = "a lot"
     diagnosis = diagnose(app)
@@ -67,24 +67,24 @@ def test_a_misspelt_setting_is_a_warning(
 ) -> None:
     diagnosis = diagnose(production(**{name: "hunter2"}))
     assert diagnosis.bad == {"setting_unknown": "warning"}
-    diagnosis.says("setting_unknown", f"{name} is no setting", f"mean {meant},")
+    diagnosis.says("setting_unknown", f"{name} is not a setting", f"mean {meant},")
     assert "hunter2" not in diagnosis.text
 
 
 @pytest.mark.parametrize("name", ["OPENROUTER_API_KEY", "OPENROUTER_MODEL", "APP_CALLBACK_URL"])
-def test_names_of_the_app_s_own_are_left_alone(name: str, production: Any, diagnose: Any) -> None:
+def test_the_app_s_own_settings_are_ignored(name: str, production: Any, diagnose: Any) -> None:
     assert diagnose(production(**{name: "its own"})).bad == {}
 
 
 @pytest.mark.parametrize("secret", ["dev", "change-me-in-production"])
-def test_a_weak_key_of_development_is_a_warning(secret: str, make_app: Any, diagnose: Any) -> None:
+def test_a_weak_key_in_development_is_a_warning(secret: str, make_app: Any, diagnose: Any) -> None:
     diagnosis = diagnose(make_app(SECRET_KEY=secret))
     assert diagnosis.bad == {"secret_key_weak": "warning"}
     diagnosis.says("secret_key_weak", "SECRET_KEY is too easy to guess", "token_hex")
 
 
-def test_a_weak_key_that_came_into_production_is_a_problem(make_app: Any, diagnose: Any) -> None:
-    """An app that was created in debug mode, and is run without."""
+def test_a_weak_key_in_production_is_a_problem(make_app: Any, diagnose: Any) -> None:
+    """An app that was created in debug mode and runs without."""
     app = make_app(TESTING=False, DEBUG=True, SECRET_KEY="dev")
     assert diagnose(app).bad["secret_key_weak"] == "problem"
 
@@ -114,7 +114,7 @@ def test_another_provider_is_a_warning(production: Any, diagnose: Any) -> None:
 # -- addresses -----------------------------------------------------------------------------------
 
 
-def test_a_host_that_nothing_fixes_is_a_warning(production: Any, diagnose: Any) -> None:
+def test_a_host_that_no_setting_names_is_a_warning(production: Any, diagnose: Any) -> None:
     diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=None, TRUSTED_HOSTS=None))
     assert diagnosis.bad == {"host_not_fixed": "warning"}
     diagnosis.says("host_not_fixed", "OPENROUTER_CALLBACK_URL", "TRUSTED_HOSTS", "SERVER_NAME")
@@ -129,7 +129,7 @@ def test_a_host_that_nothing_fixes_is_a_warning(production: Any, diagnose: Any) 
     ],
     ids=str,
 )
-def test_a_host_that_a_setting_of_flask_s_fixes_is_enough(
+def test_a_host_in_a_flask_setting_is_accepted(
     settings: dict[str, Any], production: Any, diagnose: Any
 ) -> None:
     app = production(**{"OPENROUTER_CALLBACK_URL": None, "TRUSTED_HOSTS": None, **settings})
@@ -137,7 +137,7 @@ def test_a_host_that_a_setting_of_flask_s_fixes_is_enough(
 
 
 @pytest.mark.parametrize("url", ["https://app.example/callback", "https://app.example"])
-def test_a_callback_address_without_the_route_is_a_problem(
+def test_a_callback_url_without_the_route_is_a_problem(
     url: str, production: Any, diagnose: Any
 ) -> None:
     diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=url))
@@ -145,9 +145,7 @@ def test_a_callback_address_without_the_route_is_a_problem(
     diagnosis.says("callback_path", "end with /openrouter/callback", "url_prefix")
 
 
-def test_a_callback_address_below_a_path_of_the_server_s_is_right(
-    production: Any, diagnose: Any
-) -> None:
+def test_a_callback_url_below_a_mount_path_is_accepted(production: Any, diagnose: Any) -> None:
     url = "https://app.example/sub/own/callback"
     assert diagnose(production({"url_prefix": "/own"}, OPENROUTER_CALLBACK_URL=url)).bad == {}
 
@@ -158,7 +156,9 @@ def test_a_login_that_starts_on_another_host_is_a_problem(production: Any, diagn
     diagnosis.says("callback_host", "SERVER_NAME is www.app.example", "is on app.example")
 
 
-def test_two_hosts_may_share_the_session_by_its_domain(production: Any, diagnose: Any) -> None:
+def test_two_hosts_that_share_the_session_cookie_are_accepted(
+    production: Any, diagnose: Any
+) -> None:
     app = production(SERVER_NAME="www.app.example", SESSION_COOKIE_DOMAIN="app.example")
     assert diagnose(app).bad == {}
 
@@ -170,7 +170,7 @@ def test_a_callback_host_that_the_app_refuses_is_a_problem(production: Any, diag
     diagnosis.says("login_fails", "HTTP 400")
 
 
-# -- the start of a login ------------------------------------------------------------------------
+# -- the login route -----------------------------------------------------------------------------
 
 
 def test_a_missing_proxy_fix_is_a_warning(production: Any, diagnose: Any) -> None:
@@ -184,7 +184,7 @@ def test_a_missing_proxy_fix_is_a_warning(production: Any, diagnose: Any) -> Non
 
 
 @pytest.mark.parametrize("proxies", [1, 2, 3])
-def test_a_proxy_fix_for_several_proxies_is_noticed(
+def test_a_proxy_fix_for_several_proxies_is_accepted(
     proxies: int, production: Any, diagnose: Any
 ) -> None:
     app = production()
@@ -192,7 +192,7 @@ def test_a_proxy_fix_for_several_proxies_is_noticed(
     assert diagnose(app).bad == {}
 
 
-def test_an_app_that_sends_everybody_to_sign_in_is_a_warning(
+def test_an_app_that_redirects_every_visitor_to_its_sign_in_is_a_warning(
     production: Any, diagnose: Any
 ) -> None:
     app = production()
@@ -202,18 +202,18 @@ def test_an_app_that_sends_everybody_to_sign_in_is_a_warning(
     diagnosis.says("login_redirected", "HTTP 302", "'openrouter'")
 
 
-@pytest.mark.parametrize(("answer", "words"), [(("", 404), "HTTP 404"), (([], 200), "HTTP 200")])
-def test_an_app_that_swallows_the_login_route_is_a_problem(
-    answer: Any, words: str, production: Any, diagnose: Any
+@pytest.mark.parametrize(("response", "words"), [(("", 404), "HTTP 404"), (([], 200), "HTTP 200")])
+def test_an_app_that_intercepts_the_login_route_is_a_problem(
+    response: Any, words: str, production: Any, diagnose: Any
 ) -> None:
     app = production()
-    app.before_request(lambda: answer)
+    app.before_request(lambda: response)
     diagnosis = diagnose(app)
     assert diagnosis.bad == {"login_fails": "problem"}
     diagnosis.says("login_fails", words)
 
 
-def test_our_own_error_page_is_named(production: Any, diagnose: Any) -> None:
+def test_the_extension_s_error_page_is_reported(production: Any, diagnose: Any) -> None:
     app = production()
     app.extensions["openrouter"].app_functions.owner_loader = lambda: "browser:forged"
     diagnosis = diagnose(app)
@@ -221,10 +221,8 @@ def test_our_own_error_page_is_named(production: Any, diagnose: Any) -> None:
     diagnosis.says("login_fails", "'storage_unavailable'", "Please try again")
 
 
-def test_an_error_page_with_hints_for_the_operator_shows_them(
-    production: Any, diagnose: Any
-) -> None:
-    """A middleware that takes the visit for a script's, say."""
+def test_the_hints_of_an_error_page_are_the_remedy(production: Any, diagnose: Any) -> None:
+    """The JSON that a script would get, here from a function of the app."""
     app = production()
 
     @app.before_request
@@ -252,13 +250,13 @@ def test_a_login_route_that_raises_is_a_problem(
     assert "hunter2" not in diagnosis.text
 
 
-def test_a_session_that_nobody_saves_is_a_problem(production: Any, diagnose: Any) -> None:
+def test_a_session_that_is_not_saved_is_a_problem(production: Any, diagnose: Any) -> None:
     app = production()
 
     @app.after_request
-    def drop(answer: Any) -> Any:
+    def drop(response: Any) -> Any:
         session.modified = False
-        return answer
+        return response
 
     diagnosis = diagnose(app)
     assert diagnosis.bad == {"session_not_sent": "problem"}
@@ -277,9 +275,7 @@ def test_a_session_that_is_nearly_full_is_a_warning(production: Any, diagnose: A
     diagnosis.says("session_cookie_size", "4093", "flask.session")
 
 
-def test_a_check_that_fails_does_not_keep_the_others_from_being_made(
-    production: Any, diagnose: Any
-) -> None:
+def test_the_other_checks_run_after_one_fails(production: Any, diagnose: Any) -> None:
     app = production()
 
     class Broken(type(app.session_interface)):  # type: ignore[misc]
@@ -294,7 +290,7 @@ def test_a_check_that_fails_does_not_keep_the_others_from_being_made(
     assert "hunter2" not in diagnosis.text
 
 
-def test_an_app_without_the_extension_is_told_so() -> None:
+def test_an_app_without_the_extension_is_reported() -> None:
     app = Flask("bare")
     app.cli.add_command(create_commands())
     result = app.test_cli_runner().invoke(args=["openrouter", "doctor"])

@@ -1,4 +1,4 @@
-"""Storages that are down, read-only, without a table, or hold keys that do not open."""
+"""Storages that are down, read-only or without a table, or hold keys that cannot be decrypted."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def close(app: Any) -> None:
     services_of(app).vault.storage.close()  # type: ignore[attr-defined]
 
 
-# -- what works ----------------------------------------------------------------------------------
+# -- storages without findings -------------------------------------------------------------------
 
 
-def test_the_cookie_needs_nothing(production: Any, diagnose: Any) -> None:
+def test_the_cookie_storage_is_ok(production: Any, diagnose: Any) -> None:
     diagnosis = diagnose(production())
     assert diagnosis.findings["storage_cookie"]["severity"] == "ok"
 
 
-def test_a_database_is_left_as_it_was(production: Any, diagnose: Any, tmp_path: Path) -> None:
+def test_a_database_is_not_changed(production: Any, diagnose: Any, tmp_path: Path) -> None:
     app = production(OPENROUTER_STORAGE_URI=f"sqlite:///{tmp_path}/keys.db")
     services_of(app).vault.save("alice", KeyRecord(KEY, None, 1))
     diagnosis = diagnose(app)
@@ -54,12 +54,12 @@ def test_a_database_is_left_as_it_was(production: Any, diagnose: Any, tmp_path: 
     close(app)
 
 
-def test_a_storage_of_one_s_own_that_cannot_list_is_right(production: Any, diagnose: Any) -> None:
-    assert diagnose(production({"storage": _Own()})).bad == {}
-    assert diagnose(production({"storage": _Own(), "encrypt": False})).bad == {}
+def test_a_custom_storage_that_cannot_list_is_accepted(production: Any, diagnose: Any) -> None:
+    assert diagnose(production({"storage": _Custom()})).bad == {}
+    assert diagnose(production({"storage": _Custom(), "encrypt": False})).bad == {}
 
 
-def test_redis_is_left_as_it_was_and_missed_when_it_is_gone(production: Any, diagnose: Any) -> None:
+def test_redis_is_not_changed_and_reported_when_it_is_down(production: Any, diagnose: Any) -> None:
     with running_redis() as server:
         app = production(OPENROUTER_STORAGE_URI=server.url)
         assert diagnose(app).bad == {}
@@ -82,7 +82,7 @@ def test_memory_in_production_is_a_warning(production: Any, diagnose: Any) -> No
     assert diagnosis.bad == {"storage_memory": "warning"}
 
 
-def test_memory_in_development_is_right(make_app: Any, diagnose: Any) -> None:
+def test_memory_in_development_is_accepted(make_app: Any, diagnose: Any) -> None:
     assert diagnose(make_app(OPENROUTER_STORAGE_URI="memory://")).bad == {}
 
 
@@ -123,7 +123,7 @@ def test_a_database_that_is_down_is_a_problem(production: Any, diagnose: Any) ->
     close(app)
 
 
-def test_a_table_that_may_not_be_created_is_a_problem(
+def test_a_table_that_cannot_be_created_is_a_problem(
     production: Any, diagnose: Any, postgresql: PostgreSQLServer
 ) -> None:
     url = _url_of_a_guest(postgresql)
@@ -135,7 +135,7 @@ def test_a_table_that_may_not_be_created_is_a_problem(
     close(app)
 
 
-def test_a_table_that_may_only_be_read_is_a_problem(
+def test_a_read_only_table_is_a_problem(
     production: Any, diagnose: Any, postgresql: PostgreSQLServer
 ) -> None:
     url = _url_of_a_guest(postgresql)
@@ -152,7 +152,7 @@ def test_a_table_that_may_only_be_read_is_a_problem(
 
 
 def _url_of_a_guest(server: PostgreSQLServer) -> str:
-    """Return a new database's URL for an account that may do nothing there."""
+    """Return the URL of a new database for an account without rights."""
     owner_url = sqlalchemy.make_url(server.create_database())
     if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = 'guest'"):
         server.execute("CREATE ROLE guest LOGIN PASSWORD 'hunter2'")
@@ -161,7 +161,7 @@ def _url_of_a_guest(server: PostgreSQLServer) -> str:
     return guest_url.render_as_string(hide_password=False)
 
 
-# -- keys that do not open -----------------------------------------------------------------------
+# -- keys that cannot be decrypted ---------------------------------------------------------------
 
 
 def test_keys_under_another_encryption_key_are_a_problem(
@@ -175,18 +175,22 @@ def test_keys_under_another_encryption_key_are_a_problem(
     new = production(OPENROUTER_STORAGE_URI=uri, SECRET_KEY=secrets.token_hex())
     diagnosis = diagnose(new)
     assert diagnosis.bad == {"stored_keys_unreadable": "problem"}
-    diagnosis.says("stored_keys_unreadable", "Of 3 stored keys", "3 do not open", "fallbacks")
+    diagnosis.says(
+        "stored_keys_unreadable", "Of 3 stored keys", "3 cannot be decrypted", "fallbacks"
+    )
     services_of(new).vault.save("bob", KeyRecord(KEY, None, 1))
     diagnosis = diagnose(new)
     assert diagnosis.bad == {"stored_keys_unreadable": "warning"}
-    diagnosis.says("stored_keys_unreadable", "Of 4 stored keys", "3 do not open")
+    diagnosis.says("stored_keys_unreadable", "Of 4 stored keys", "3 cannot be decrypted")
     close(new)
 
 
-def test_an_owner_who_disconnects_meanwhile_does_not_count(production: Any, diagnose: Any) -> None:
-    class Leaving(_Own):
+def test_an_owner_who_disconnects_during_the_check_is_ignored(
+    production: Any, diagnose: Any
+) -> None:
+    class Leaving(_Custom):
         def owner_ids(self, after: str | None = None) -> Iterator[str]:
-            yield "somebody who has gone"
+            yield "disconnected"
 
         def count_owners(self) -> int:
             return 1
@@ -197,8 +201,8 @@ def test_an_owner_who_disconnects_meanwhile_does_not_count(production: Any, diag
 # -- storages with mistakes ----------------------------------------------------------------------
 
 
-class _Own:
-    """A storage of somebody else's."""
+class _Custom:
+    """A storage outside of the package."""
 
     def __init__(self) -> None:
         self.entries: dict[str, str] = {}
@@ -213,22 +217,22 @@ class _Own:
         self.entries.pop(owner_id, None)
 
 
-class _Forgetful(_Own):
+class _Forgetful(_Custom):
     def set(self, owner_id: str, ciphertext: str) -> None:
         pass
 
 
-class _ForUsersOnly(_Own):
+class _ForUsersOnly(_Custom):
     def set(self, owner_id: str, ciphertext: str) -> None:
         raise LookupError("hunter2")
 
 
-class _Unforgetting(_Own):
+class _Unforgetting(_Custom):
     def delete(self, owner_id: str) -> None:
         pass
 
 
-class _Stuck(_Own):
+class _Stuck(_Custom):
     def delete(self, owner_id: str) -> None:
         raise OSError("hunter2")
 
@@ -241,14 +245,14 @@ class _ReadOnlyMemory(MemoryStorage):
 @pytest.mark.parametrize(
     ("storage", "code", "severity", "words"),
     [
-        (_Forgetful, "storage_not_written", "warning", "give it back"),
+        (_Forgetful, "storage_not_written", "warning", "read back"),
         (_ForUsersOnly, "storage_not_written", "warning", "(LookupError)"),
         (_Stuck, "storage_not_written", "warning", "(OSError)"),
         (_ReadOnlyMemory, "storage_not_written", "warning", "(OSError)"),
         (_Unforgetting, "storage_keeps_deleted", "problem", "delete()"),
     ],
 )
-def test_a_storage_with_a_mistake_is_found(
+def test_a_storage_with_a_mistake_is_reported(
     storage: type, code: str, severity: str, words: str, production: Any, diagnose: Any
 ) -> None:
     diagnosis = diagnose(production({"storage": storage()}))
@@ -259,7 +263,7 @@ def test_a_storage_with_a_mistake_is_found(
 
 
 def test_a_storage_that_cannot_be_read_is_a_problem(production: Any, diagnose: Any) -> None:
-    class Down(_Own):
+    class Down(_Custom):
         def get(self, owner_id: str) -> str | None:
             raise KeyStorageError("hunter2")
 

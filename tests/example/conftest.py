@@ -1,4 +1,4 @@
-"""The example app and its visitors, as any app's tests have them from the package's plugin."""
+"""The example app and its visitors, set up with the package's pytest plugin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def connected(visitor: ChatVisitor, openrouter_login: Callable[..., TestResponse
 
 @pytest.fixture
 def other(app: Flask, openrouter_emulator: Emulator) -> ChatVisitor:
-    """Somebody else, in another browser, with another account."""
+    """Another visitor, in another browser, with another account."""
     stranger = ChatVisitor(app, openrouter_emulator)
     with openrouter_emulator.configured(openrouter_user_id="user_other"):
         stranger.connect()

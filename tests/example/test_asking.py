@@ -1,4 +1,4 @@
-"""Asking: what arrives, what is kept, and who may spend."""
+"""Asking a model: the streamed answer, the stored conversation, and protection against spending."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTILE = (
 
 
 def asked_of(emulator: Emulator) -> list[dict[str, str]]:
-    """The messages of the last completion."""
+    """Return the messages of the last completion."""
     body = [r.body for r in emulator.requests if r.path.endswith("/completions")][-1]
     messages: list[dict[str, str]] = body["messages"]
     return messages
@@ -34,14 +34,14 @@ def asked_of(emulator: Emulator) -> list[dict[str, str]]:
 
 def test_an_answer_arrives_in_pieces_with_its_cost(connected: ChatVisitor) -> None:
     with connected.emulator.configured(word_delay=0.01):
-        answer = connected.ask("What is PKCE?")
-        parts = parts_of(answer)
-    assert answer.mimetype == "application/x-ndjson"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.headers["X-Accel-Buffering"] == "no"
+        response = connected.ask("What is PKCE?")
+        parts = parts_of(response)
+    assert response.mimetype == "application/x-ndjson"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
     assert sum("tail" in part for part in parts) > 5
-    assert "What is PKCE?" in html_of(answer)
-    end = end_of(answer)
+    assert "What is PKCE?" in html_of(response)
+    end = end_of(response)
     assert end["state"] == "done"
     assert end["problem"] is None
     assert end["note"].startswith("$0.0")
@@ -50,7 +50,7 @@ def test_an_answer_arrives_in_pieces_with_its_cost(connected: ChatVisitor) -> No
     assert connected.completions == 1
 
 
-def test_a_conversation_is_kept_and_goes_along(connected: ChatVisitor) -> None:
+def test_a_conversation_is_stored_and_sent_along(connected: ChatVisitor) -> None:
     conversation = connected.converse("first", "second")
     assert [m["role"] for m in asked_of(connected.emulator)] == ["user", "assistant", "user"]
     kept = connected.exported(conversation)
@@ -58,35 +58,37 @@ def test_a_conversation_is_kept_and_goes_along(connected: ChatVisitor) -> None:
     assert kept[3]["state"] == "done"
     assert kept[3]["cost"] > 0
     page = connected.get(f"/c/{conversation}").text
-    assert page.count('<article class="message user" data-id="') == 3, "and one empty template"
+    assert page.count('<article class="message user" data-id="') == 3, (
+        "two questions and the empty template"
+    )
 
 
-def test_the_total_is_that_of_the_whole_conversation(connected: ChatVisitor) -> None:
+def test_the_total_covers_the_whole_conversation(connected: ChatVisitor) -> None:
     totals = []
     conversation = None
     for _ in range(2):
         with connected.emulator.faults(**said("hi", cost=0.25, tokens=1000)):
-            answer = connected.ask(conversation=conversation)
-        conversation = begin_of(answer)["conversation"]
-        totals.append(end_of(answer)["totals"])
+            response = connected.ask(conversation=conversation)
+        conversation = begin_of(response)["conversation"]
+        totals.append(end_of(response)["totals"])
     assert totals == ["$0.25 · 1,000 tokens", "$0.50 · 2,000 tokens"]
     assert "$0.50 · 2,000 tokens" in connected.get(f"/c/{conversation}").text
 
 
-def test_a_free_answer_says_so(connected: ChatVisitor) -> None:
+def test_a_free_answer_is_marked_as_free(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("hi", cost=0, tokens=7)):
         assert end_of(connected.ask())["note"] == "free · 7 tokens"
 
 
 def test_asking_again_replaces_the_answer(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
-    answer = connected.ask(None, conversation=conversation)
-    assert begin_of(answer)["question"] is None
+    response = connected.ask(None, conversation=conversation)
+    assert begin_of(response)["question"] is None
     assert [m["role"] for m in asked_of(connected.emulator)] == ["user"]
     assert len(connected.exported(conversation)) == 2
 
 
-def test_an_edited_question_replaces_all_that_came_after(connected: ChatVisitor) -> None:
+def test_an_edited_question_replaces_all_later_messages(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
     second = connected.ask("second", conversation=conversation)
     connected.ask("third", conversation=conversation)
@@ -96,7 +98,7 @@ def test_an_edited_question_replaces_all_that_came_after(connected: ChatVisitor)
     assert kept == ["first", "else"]
 
 
-def test_what_openrouter_refuses_changes_nothing(connected: ChatVisitor) -> None:
+def test_a_refused_question_changes_nothing(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
     before = connected.exported(conversation)
     for status in (402, 429, 500):
@@ -105,14 +107,14 @@ def test_what_openrouter_refuses_changes_nothing(connected: ChatVisitor) -> None
     assert connected.exported(conversation) == before
 
 
-def test_only_the_newest_of_a_long_conversation_goes_along(connected: ChatVisitor) -> None:
+def test_only_the_newest_messages_of_a_long_conversation_are_sent(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("x" * (MAX_TOTAL - 1_000))):
         conversation = connected.converse("first")
     connected.ask("y" * 2_000, conversation=conversation)
     assert [m["content"] for m in asked_of(connected.emulator)] == ["y" * 2_000]
 
 
-def test_a_conversation_has_an_end(connected: ChatVisitor) -> None:
+def test_a_conversation_has_a_maximum_length(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.executemany(
@@ -120,12 +122,12 @@ def test_a_conversation_has_an_end(connected: ChatVisitor) -> None:
             " VALUES (?, 'user', 'x', 0)",
             [(conversation,)] * MAX_MESSAGES,
         )
-    answer = connected.ask(conversation=conversation)
-    assert answer.status_code == 400
-    assert "too long" in answer.get_json()["message"]
+    response = connected.ask(conversation=conversation)
+    assert response.status_code == 400
+    assert "too long" in response.get_json()["message"]
 
 
-def test_an_answer_cut_at_its_limit_says_so(connected: ChatVisitor) -> None:
+def test_an_answer_cut_at_its_limit_is_marked(connected: ChatVisitor) -> None:
     choice = {"delta": {"content": "half a"}, "finish_reason": "length"}
     with connected.emulator.faults(**sse({"choices": [choice]}, "[DONE]")):
         end = end_of(connected.ask())
@@ -133,10 +135,10 @@ def test_an_answer_cut_at_its_limit_says_so(connected: ChatVisitor) -> None:
     assert end["note"] == "Cut at the length limit"
 
 
-def test_without_a_key_nothing_is_asked(visitor: ChatVisitor) -> None:
-    answer = visitor.ask()
-    assert answer.status_code == 401
-    assert "/openrouter/login" in answer.get_json()["login_url"]
+def test_without_a_key_no_request_is_sent(visitor: ChatVisitor) -> None:
+    response = visitor.ask()
+    assert response.status_code == 401
+    assert "/openrouter/login" in response.get_json()["login_url"]
     assert visitor.fetch("/models").status_code == 401
     assert visitor.completions == 0
 
@@ -156,18 +158,18 @@ def test_r108_a_foreign_page_cannot_spend(connected: ChatVisitor, headers: dict[
     assert connected.ask(headers=headers).status_code == 403
     conversation = connected.converse("hello")
     for path in (f"/c/{conversation}/delete", "/account/delete", "/account/disconnect"):
-        answer = connected.client.post(path, base_url=ORIGIN, headers=headers)
-        assert answer.status_code == 403
+        response = connected.client.post(path, base_url=ORIGIN, headers=headers)
+        assert response.status_code == 403
     assert connected.completions == 1
     assert len(connected.exported(conversation)) == 2
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
 def test_r108_only_json_can_spend(connected: ChatVisitor, content_type: str) -> None:
-    """A form on another site can send these three; JSON needs a preflight, which fails."""
+    """A form on another site can send these three types. JSON needs a preflight, which fails."""
     body = '{"model": "openai/gpt-4o", "text": "hi"}'
-    answer = connected.ask(json=None, data=body, content_type=content_type)
-    assert answer.status_code == 415
+    response = connected.ask(json=None, data=body, content_type=content_type)
+    assert response.status_code == 415
     assert connected.completions == 0
     preflight = connected.client.options("/ask", base_url=ORIGIN)
     assert "Access-Control-Allow-Origin" not in preflight.headers
@@ -179,12 +181,12 @@ def test_r108_get_spends_nothing(connected: ChatVisitor) -> None:
 
 
 def test_r108_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None:
-    """The emulator's models quote the question, so the question is what the model says."""
-    answer = connected.ask(HOSTILE)
-    assert answer.mimetype == "application/x-ndjson"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    page = connected.get(begin_of(answer)["url"]).text
-    for html in (html_of(answer), page):
+    """The emulator's models quote the question, so the hostile text is in the answer, too."""
+    response = connected.ask(HOSTILE)
+    assert response.mimetype == "application/x-ndjson"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    page = connected.get(begin_of(response)["url"]).text
+    for html in (html_of(response), page):
         assert "&lt;script&gt;alert(1)" in html
         for harmful in ("<script>", "<img src=x", '<img src="https', 'href="javascript:'):
             assert harmful not in html
@@ -212,24 +214,24 @@ def test_r108_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None
 def test_r109_what_is_no_conversation_spends_nothing(
     connected: ChatVisitor, body: dict[str, object], words: str
 ) -> None:
-    answer = connected.ask(json={"model": "m", **body})
-    assert answer.status_code == 400
-    assert words in answer.get_json()["message"]
+    response = connected.ask(json={"model": "m", **body})
+    assert response.status_code == 400
+    assert words in response.get_json()["message"]
     assert connected.completions == 0
 
 
 @pytest.mark.parametrize("body", ["[]", "nonsense", "", '"hi"'])
-def test_json_of_another_kind_is_refused(connected: ChatVisitor, body: str) -> None:
-    answer = connected.ask(json=None, data=body, content_type="application/json")
-    assert answer.status_code == 400
-    assert "could not be read" in answer.get_json()["message"]
+def test_json_of_another_type_is_refused(connected: ChatVisitor, body: str) -> None:
+    response = connected.ask(json=None, data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert "could not be read" in response.get_json()["message"]
 
 
-def test_the_longest_prompt_passes(connected: ChatVisitor) -> None:
+def test_the_longest_prompt_is_accepted(connected: ChatVisitor) -> None:
     assert connected.ask("x" * MAX_PROMPT).status_code == 200
 
 
 def test_a_huge_body_is_refused_before_it_is_read(connected: ChatVisitor) -> None:
-    answer = connected.ask(json=None, data=b"x" * 200_000, content_type="application/json")
-    assert answer.status_code == 413
+    response = connected.ask(json=None, data=b"x" * 200_000, content_type="application/json")
+    assert response.status_code == 413
     assert connected.completions == 0

@@ -36,7 +36,7 @@ def command(*arguments: str, **environment: str) -> tuple[list[str], dict[str, s
 
 @contextmanager
 def demo(log: Path, *arguments: str, **environment: str) -> Iterator[str]:
-    """Run the command until the block ends, its output in ``log``; yield its address."""
+    """Run the command until the block ends, with its output in ``log``. Yield its address."""
     words, environ = command(*arguments, **environment)
     with log.open("wb") as output:
         process = subprocess.Popen(words, cwd=ROOT, env=environ, stdout=output, stderr=output)
@@ -56,7 +56,7 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(log.read_text())
 
 
-def test_the_demo_runs_on_an_emulator_of_its_own(tmp_path: Path) -> None:
+def test_the_demo_runs_on_its_own_emulator(tmp_path: Path) -> None:
     log = tmp_path / "log"
     port = free_port()
     with demo(log, PORT=str(port)) as address:
@@ -66,13 +66,13 @@ def test_the_demo_runs_on_an_emulator_of_its_own(tmp_path: Path) -> None:
         login = requests.get(f"{address}/openrouter/login", allow_redirects=False, timeout=5)
         assert re.match(r"http://127\.0\.0\.1:\d+/auth\?", login.headers["Location"])
         requests.get(f"{address}/openrouter/callback?state=s&code=canary", timeout=5)
-    said = log.read_text()
-    assert "SECRET_KEY: a random one" in said
-    assert "/openrouter/callback" in said
-    assert "canary" not in said, "the access log must not hold authorization codes"
+    output = log.read_text()
+    assert "SECRET_KEY: a random one" in output
+    assert "/openrouter/callback" in output
+    assert "canary" not in output, "the access log must not hold authorization codes"
 
 
-def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_deletes_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "tmp"
     folder.mkdir()
     with demo(tmp_path / "log", PORT=str(free_port()), TMPDIR=str(folder)):
@@ -80,10 +80,10 @@ def test_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_with_a_key_of_your_own_conversations_stay(tmp_path: Path) -> None:
+def test_with_a_fixed_key_conversations_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "kept.db"
     settings = {
-        "FLASK_SECRET_KEY": "a key of somebody's own, for this test",
+        "FLASK_SECRET_KEY": "a fixed key, used in this test only",
         "TMPDIR": str(tmp_path),
     }
     settings["FLASK_CHAT_DATABASE"] = str(file)
@@ -92,14 +92,14 @@ def test_with_a_key_of_your_own_conversations_stay(tmp_path: Path) -> None:
     assert file.exists()
 
 
-def test_a_name_that_was_pointed_here_gets_nowhere(tmp_path: Path) -> None:
-    """DNS rebinding: another site's name for 127.0.0.1 is not this app."""
+def test_a_foreign_host_name_is_refused(tmp_path: Path) -> None:
+    """DNS rebinding: the app refuses another site's name for 127.0.0.1."""
     with demo(tmp_path / "log", "--port", str(free_port())) as address:
-        answer = requests.get(address, headers={"Host": "evil.example"}, timeout=5)
-        assert answer.status_code == 400
+        response = requests.get(address, headers={"Host": "evil.example"}, timeout=5)
+        assert response.status_code == 400
 
 
-def test_live_means_openrouter_itself(tmp_path: Path) -> None:
+def test_live_uses_openrouter(tmp_path: Path) -> None:
     with demo(tmp_path / "log", LIVE="1", PORT=str(free_port())) as address:
         login = requests.get(f"{address}/openrouter/login", allow_redirects=False, timeout=5)
         assert login.headers["Location"].startswith("https://openrouter.ai/auth?")
@@ -109,8 +109,8 @@ def test_live_means_openrouter_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
 )
-def test_a_port_in_use_is_one_clear_line(host: str, family: socket.AddressFamily) -> None:
-    """On ::1, too: a browser may find the other program at "localhost"."""
+def test_a_port_in_use_is_reported_in_one_line(host: str, family: socket.AddressFamily) -> None:
+    """Also on ::1, because "localhost" in a browser may lead to the other program."""
     try:
         listener = socket.create_server((host, 0), family=family)
     except OSError:
@@ -124,7 +124,7 @@ def test_a_port_in_use_is_one_clear_line(host: str, family: socket.AddressFamily
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
+def test_an_invalid_port_is_refused(port: str) -> None:
     words, environ = command(PORT=port)
     done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Conversations: whose they are, what can be done with them, and how many there can be."""
+"""Conversations: their owners, their actions and their limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from example_app.question import title_of
 from flask_openrouter.emulator import Emulator
 
 
-def test_nobody_finds_the_conversations_of_somebody_else(
+def test_visitors_cannot_reach_the_conversations_of_others(
     connected: ChatVisitor, other: ChatVisitor
 ) -> None:
     conversation = connected.converse("my secret")
@@ -66,7 +66,7 @@ def test_without_an_account_name_the_key_itself_is_the_owner(
     assert visitor.get(f"/c/{conversation}").status_code == 404
 
 
-def test_the_owner_in_the_file_is_no_way_into_a_session(connected: ChatVisitor) -> None:
+def test_the_owner_in_the_file_does_not_reveal_the_session(connected: ChatVisitor) -> None:
     connected.converse("hello")
     with connected.client.session_transaction(base_url="http://localhost:3000") as session:
         browser = session["browser"]
@@ -79,16 +79,16 @@ def test_the_owner_in_the_file_is_no_way_into_a_session(connected: ChatVisitor) 
 
 def test_renaming_changes_the_title_everywhere(connected: ChatVisitor) -> None:
     conversation = connected.converse("hello")
-    answer = connected.post(f"/c/{conversation}/rename", data={"title": "  <b>Soup</b>\n "})
-    assert answer.location == f"/c/{conversation}"
-    page = connected.get(answer.location).text
+    response = connected.post(f"/c/{conversation}/rename", data={"title": "  <b>Soup</b>\n "})
+    assert response.location == f"/c/{conversation}"
+    page = connected.get(response.location).text
     assert page.count("&lt;b&gt;Soup&lt;/b&gt;") >= 3
     assert "<b>Soup" not in page
     connected.post(f"/c/{conversation}/rename", data={"title": " "})
     assert "Soup" in connected.get(f"/c/{conversation}").text
 
 
-def test_deleting_takes_all_but_what_was_spent(connected: ChatVisitor) -> None:
+def test_deleting_keeps_the_spending_only(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("a canary", cost=0.5)):
         conversation = connected.converse("another canary")
     assert connected.post(f"/c/{conversation}/delete").location == "/"
@@ -101,19 +101,19 @@ def test_deleting_takes_all_but_what_was_spent(connected: ChatVisitor) -> None:
     assert "$0.50" not in connected.get("/usage").text
 
 
-def test_an_answer_under_way_survives_the_deletion_of_its_conversation(
+def test_an_answer_in_progress_survives_the_deletion_of_its_conversation(
     connected: ChatVisitor,
 ) -> None:
-    answer = connected.ask(buffered=False)
-    lines = iter(answer.response)
+    response = connected.ask(buffered=False)
+    lines = iter(response.response)
     next(lines)
     connected.post("/account/delete")
     assert '"state":"done"' in "".join(str(line) for line in lines)
-    answer.close()
+    response.close()
     assert "hello" not in connected.get("/").text
 
 
-def test_exports_can_be_read_by_people_and_programs(connected: ChatVisitor) -> None:
+def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("**Yes**, I can.", cost=0.0012, tokens=345)):
         conversation = connected.converse("Can you?\r\nSet-Cookie: x")
     markdown = connected.get(f"/c/{conversation}/export.md")
@@ -135,11 +135,11 @@ def test_exports_can_be_read_by_people_and_programs(connected: ChatVisitor) -> N
     }
 
 
-def test_one_message_can_be_copied_as_it_was_written(connected: ChatVisitor) -> None:
+def test_the_source_of_one_message_can_be_copied(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("**Yes**")):
         begin = begin_of(connected.ask())
-    answer = connected.fetch(f"{begin['url']}/messages/{begin['answer']}.md")
-    assert answer.text == "**Yes**"
+    response = connected.fetch(f"{begin['url']}/messages/{begin['answer']}.md")
+    assert response.text == "**Yes**"
     assert connected.fetch(f"{begin['url']}/messages/999.md").status_code == 404
 
 
@@ -153,13 +153,13 @@ def test_one_message_can_be_copied_as_it_was_written(connected: ChatVisitor) -> 
         ("x" * 100, "x" * 59 + "…"),
     ],
 )
-def test_a_conversation_is_called_by_its_first_question(text: str, title: str) -> None:
+def test_a_conversation_is_named_after_its_first_question(text: str, title: str) -> None:
     assert title_of(text) == title
 
 
 @pytest.fixture
 def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
-    """The history of an owner, on a connection of its own."""
+    """Return a function that opens the history of an owner on its own connection."""
     connections = []
 
     def open_one(owner: str) -> history.History:
@@ -171,7 +171,7 @@ def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
         connection.close()
 
 
-def test_the_conversation_left_alone_the_longest_makes_room(
+def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
     kept: Callable[[str], history.History],
 ) -> None:
     mine, theirs = kept("me"), kept("them")
@@ -185,7 +185,9 @@ def test_the_conversation_left_alone_the_longest_makes_room(
     assert theirs.find(other) is not None
 
 
-def test_what_nobody_opened_for_long_is_forgotten(kept: Callable[[str], history.History]) -> None:
+def test_conversations_that_are_long_unused_are_deleted(
+    kept: Callable[[str], history.History],
+) -> None:
     mine = kept("me")
     old, new = mine.create("old"), mine.create("new")
     mine.db.execute(
@@ -196,7 +198,9 @@ def test_what_nobody_opened_for_long_is_forgotten(kept: Callable[[str], history.
     assert mine.find(new) is not None
 
 
-def test_an_answer_whose_worker_died_is_broken_and_blocks_nobody(connected: ChatVisitor) -> None:
+def test_an_answer_whose_worker_died_does_not_block_the_conversation(
+    connected: ChatVisitor,
+) -> None:
     conversation = connected.converse("hello")
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.execute(

@@ -1,4 +1,4 @@
-"""The picker's list: prices, what is free, and the choice that is remembered."""
+"""The model picker: prices, free models, and the remembered choice."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def choose(visitor: ChatVisitor, model: object) -> TestResponse:
 
 
 def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor) -> None:
-    answer = connected.fetch("/models").get_json()
-    found = {model["id"]: model for model in answer["models"]}
-    names = [model["name"] for model in answer["models"]]
+    response = connected.fetch("/models").get_json()
+    found = {model["id"]: model for model in response["models"]}
+    names = [model["name"] for model in response["models"]]
     assert names == sorted(names, key=str.casefold)
     assert found["openai/gpt-4o-mini"] == {
         "id": "openai/gpt-4o-mini",
@@ -38,7 +38,7 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
     free = found["meta-llama/llama-3.3-70b-instruct:free"]
     assert free["free"] is True
     assert "(free)" not in free["name"]
-    assert answer["first"] == "openai/gpt-4o-mini"
+    assert response["first"] == "openai/gpt-4o-mini"
 
 
 @pytest.mark.parametrize(
@@ -62,29 +62,29 @@ def test_prices_are_per_million(
     assert (shown.get("price"), shown.get("context")) == (price, context)
 
 
-def test_models_that_paint_are_left_out_and_the_router_comes_first(
+def test_image_models_are_left_out_and_the_router_comes_first(
     connected: ChatVisitor,
 ) -> None:
     painter = entry(id="a/painter", architecture={"output_modalities": ["image"]})
     body = {"data": [entry(), painter, entry(id="openrouter/auto", name="Auto Router")]}
     with connected.emulator.faults(status=200, body=body, path="/api/v1/models"):
-        answer = connected.fetch("/models").get_json()
-    assert [model["id"] for model in answer["models"]] == ["a/b", "openrouter/auto"]
-    assert answer["first"] == "openrouter/auto"
+        response = connected.fetch("/models").get_json()
+    assert [model["id"] for model in response["models"]] == ["a/b", "openrouter/auto"]
+    assert response["first"] == "openrouter/auto"
 
 
-def test_the_list_is_asked_for_once_and_shared(
+def test_the_list_is_fetched_once_and_shared(
     connected: ChatVisitor, other: ChatVisitor, openrouter_emulator: Emulator
 ) -> None:
     connected.fetch("/models")
     other.fetch("/models")
-    # Another worker has the file in common, and nothing else.
+    # Another worker shares the file and nothing else.
     connected.app.extensions["catalogue"] = models.Catalogue()
     connected.fetch("/models")
     assert openrouter_emulator.count("GET", "/api/v1/models") == 1
 
 
-def test_an_old_list_is_asked_for_again(
+def test_an_old_list_is_fetched_again(
     connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected.fetch("/models")

@@ -1,4 +1,4 @@
-"""The pages of the example app: what a visitor sees, and what no page may do."""
+"""The pages of the example app: their content, and the rules that all of them obey."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flask_openrouter.errors import ConfigurationError
 
 
 class _Page(HTMLParser):
-    """What a strict Content-Security-Policy is about: everything that runs or loads."""
+    """A parsed page, for checks against a strict Content-Security-Policy."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Page(HTMLParser):
             self.inline += data.strip()
 
 
-def test_a_new_visitor_is_told_what_this_is_and_can_connect(visitor: ChatVisitor) -> None:
+def test_the_welcome_page_explains_the_app_and_offers_to_connect(visitor: ChatVisitor) -> None:
     page = visitor.get("/")
     assert page.status_code == 200
     assert 'href="/openrouter/login?next=/"' in page.text
@@ -46,7 +46,7 @@ def test_a_new_visitor_is_told_what_this_is_and_can_connect(visitor: ChatVisitor
     assert "$5" in lead
 
 
-def test_connecting_leads_back_to_the_page_that_was_wanted(visitor: ChatVisitor) -> None:
+def test_connecting_leads_back_to_the_requested_page(visitor: ChatVisitor) -> None:
     page = visitor.get("/c/somewhere")
     assert 'href="/openrouter/login?next=/c/somewhere"' in page.text
     assert visitor.connect().location == "/"
@@ -55,7 +55,7 @@ def test_connecting_leads_back_to_the_page_that_was_wanted(visitor: ChatVisitor)
     assert re.search(r"sk-or-v1-…\w{4}<", page.text)
 
 
-def test_the_key_page_links_to_the_key_and_says_what_disconnecting_leaves(
+def test_the_account_page_links_to_the_key_and_explains_disconnecting(
     connected: ChatVisitor,
 ) -> None:
     page = connected.get("/account").text
@@ -64,11 +64,11 @@ def test_the_key_page_links_to_the_key_and_says_what_disconnecting_leaves(
     assert "<strong>not</strong> deleted at OpenRouter" in page
 
 
-def test_disconnecting_says_what_it_did_not_do(connected: ChatVisitor) -> None:
+def test_disconnecting_explains_that_the_key_still_exists(connected: ChatVisitor) -> None:
     conversation = connected.converse("hello")
-    answer = connected.post("/account/disconnect")
-    assert answer.status_code == 303
-    page = connected.get(answer.location).text
+    response = connected.post("/account/disconnect")
+    assert response.status_code == 303
+    page = connected.get(response.location).text
     assert "key still exists at OpenRouter" in page
     assert re.search(rf'href="{connected.emulator.url}/keys/[0-9a-f]{{64}}"', page)
     assert "conversations are kept" in page
@@ -77,15 +77,15 @@ def test_disconnecting_says_what_it_did_not_do(connected: ChatVisitor) -> None:
     assert len(connected.exported(conversation)) == 2
 
 
-def test_disconnecting_can_take_the_conversations_along(connected: ChatVisitor) -> None:
+def test_disconnecting_can_delete_the_conversations(connected: ChatVisitor) -> None:
     conversation = connected.converse("hello")
-    answer = connected.post("/account/disconnect", data={"delete": "1"})
-    assert "conversations are deleted" in connected.get(answer.location).text
+    response = connected.post("/account/disconnect", data={"delete": "1"})
+    assert "conversations are deleted" in connected.get(response.location).text
     connected.connect()
     assert connected.get(f"/c/{conversation}").status_code == 404
 
 
-def test_a_page_of_disconnected_links_to_openrouter_only(visitor: ChatVisitor) -> None:
+def test_the_disconnected_page_links_to_openrouter_only(visitor: ChatVisitor) -> None:
     page = visitor.get("/disconnected?key=../evil").text
     assert "evil" not in page
     assert "/settings/keys" in page
@@ -104,16 +104,16 @@ def test_errors_are_pages_with_a_way_back(
     assert connected.fetch(path).get_json()["message"]
 
 
-def test_a_database_that_fails_is_told(connected: ChatVisitor, app: Flask) -> None:
+def test_a_database_failure_is_reported(connected: ChatVisitor, app: Flask) -> None:
     with sqlite3.connect(app.config["CHAT_DATABASE"]) as db:
         db.execute("DROP TABLE message")
     db.close()
-    answer = connected.ask()
-    assert answer.status_code == 503
-    assert answer.get_json()["error"] == "not_saved"
+    response = connected.ask()
+    assert response.status_code == 503
+    assert response.get_json()["error"] == "not_saved"
 
 
-def test_the_server_can_be_watched(visitor: ChatVisitor) -> None:
+def test_the_health_of_the_server_can_be_checked(visitor: ChatVisitor) -> None:
     assert visitor.get("/health").get_json() == {"status": "ok"}
 
 
@@ -148,38 +148,38 @@ def test_r67_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
     api_key = connected.api_key
     assert api_key.startswith("sk-or-v1-")
     asked = connected.ask()
-    for answer in (
+    for response in (
         asked,
         connected.ask(json={}),
         connected.fetch("/models"),
         connected.get("/openrouter/status"),
         *map(connected.get, ("/", "/usage", "/account", begin_of(asked)["url"])),
     ):
-        assert api_key not in answer.get_data(as_text=True) + str(answer.headers)
+        assert api_key not in response.get_data(as_text=True) + str(response.headers)
 
 
 def test_the_session_is_host_bound_on_https_only(app: Flask, openrouter_emulator: Emulator) -> None:
-    """No sibling host can plant a cookie with this name."""
+    """A sibling host cannot plant a cookie with this name."""
     client = app.test_client()
-    answer = client.get("/openrouter/login", base_url="https://chat.example")
-    cookies = answer.headers.getlist("Set-Cookie")
+    response = client.get("/openrouter/login", base_url="https://chat.example")
+    cookies = response.headers.getlist("Set-Cookie")
     assert [c for c in cookies if c.startswith("__Host-session=") and "; Secure" in c]
-    assert "max-age" in answer.headers["Strict-Transport-Security"]
-    answer = client.get("/openrouter/login", base_url=ORIGIN)
-    assert [c for c in answer.headers.getlist("Set-Cookie") if c.startswith("session=")]
+    assert "max-age" in response.headers["Strict-Transport-Security"]
+    response = client.get("/openrouter/login", base_url=ORIGIN)
+    assert [c for c in response.headers.getlist("Set-Cookie") if c.startswith("session=")]
 
 
-def test_a_proxy_is_believed_only_when_it_is_announced(tmp_path: Path) -> None:
+def test_proxy_headers_are_trusted_only_if_configured(tmp_path: Path) -> None:
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.example"}
     for proxies, scheme in ((0, "http"), (1, "https")):
         app = example_at("http://127.0.0.1:9", tmp_path, CHAT_PROXIES=proxies)
-        answer = app.test_client().get("/openrouter/login", base_url=ORIGIN, headers=forwarded)
+        response = app.test_client().get("/openrouter/login", base_url=ORIGIN, headers=forwarded)
         name = "__Host-session=" if scheme == "https" else "session="
-        assert answer.headers["Set-Cookie"].startswith(name)
+        assert response.headers["Set-Cookie"].startswith(name)
 
 
 def test_r107_app_and_emulator_share_localhost(tmp_path: Path) -> None:
-    """Ports do not separate cookies: one jar for both must not cost the app its session."""
+    """Ports do not separate cookies. The shared cookie jar must not break the app's session."""
     with (
         run_in_thread(host="localhost") as emulator,
         served(example_at(emulator.url, tmp_path)) as origin,

@@ -1,4 +1,4 @@
-"""Markdown of a model on our page: readable, and nothing else."""
+"""A model's Markdown on the page: readable and harmless."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def assert_harmless(html: str) -> None:
 
 
 def live(pieces: list[str]) -> str:
-    """What stands on the page when these pieces have come in one by one."""
+    """Return the HTML on the page after these pieces have arrived one by one."""
     markdown = LiveMarkdown()
     html = ""
     for piece in pieces:
@@ -78,7 +78,7 @@ def live(pieces: list[str]) -> str:
     return html + markdown.end()
 
 
-def test_what_people_expect_of_markdown() -> None:
+def test_common_markdown_is_rendered() -> None:
     html = to_html(SAMPLE)
     for part in (
         "<h3>Title</h3>",
@@ -96,7 +96,7 @@ def test_what_people_expect_of_markdown() -> None:
     assert "style=" not in html
 
 
-def test_what_scrolls_can_be_reached_by_keyboard() -> None:
+def test_elements_that_scroll_can_be_reached_by_keyboard() -> None:
     html = to_html(SAMPLE)
     assert '<pre tabindex="0">' in html
     assert '<div class="wide" tabindex="0">' in html
@@ -136,7 +136,7 @@ def test_an_address_becomes_one_link(text: str, url: str) -> None:
         "a://b",
     ],
 )
-def test_what_is_no_address_becomes_no_link(text: str) -> None:
+def test_other_text_becomes_no_link(text: str) -> None:
     assert "<a" not in to_html(text)
     assert text.strip("`") in to_html(text)
 
@@ -166,7 +166,7 @@ def test_hostile_markdown_is_harmless(text: str) -> None:
     assert_harmless(to_html(text))
 
 
-def test_a_language_that_nobody_knows_is_shown_in_one_colour() -> None:
+def test_an_unknown_language_is_shown_in_one_colour() -> None:
     html = to_html("```klingon<b>\nqapla'\n```")
     assert "qapla'" in html
     assert "<span" not in html
@@ -174,11 +174,11 @@ def test_a_language_that_nobody_knows_is_shown_in_one_colour() -> None:
 
 
 @pytest.mark.parametrize("text", ["| a | b |\n|--|--|\n#| c | d |", "one\n#two", "one\n-two"])
-def test_half_a_line_ends_no_block(text: str) -> None:
+def test_an_incomplete_line_ends_no_block(text: str) -> None:
     assert live(list(text)) == to_html(text)
 
 
-def test_an_answer_that_comes_in_looks_as_a_whole_one() -> None:
+def test_an_answer_in_pieces_renders_like_a_complete_one() -> None:
     for size in (1, 3, 17):
         pieces = [SAMPLE[i : i + size] for i in range(0, len(SAMPLE), size)]
         assert live(pieces) == to_html(SAMPLE)
@@ -186,7 +186,7 @@ def test_an_answer_that_comes_in_looks_as_a_whole_one() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(FRAGMENT, st.text(max_size=8)), max_size=25))
-def test_whatever_comes_in_is_harmless_and_ends_as_a_whole(pieces: list[str]) -> None:
+def test_any_pieces_are_harmless_and_render_like_the_complete_text(pieces: list[str]) -> None:
     text = "".join(pieces)
     assert_harmless(to_html(text))
     finished = live(pieces)

@@ -1,4 +1,4 @@
-"""What is kept of an answer, when, and what happens when it cannot be kept."""
+"""Saving of answers: during writing, at the end, and when the database fails."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from example_app.database import opened
 
 
 def lines_of(response: TestResponse) -> Any:
-    """The lines as they come, for an answer that was asked for with ``buffered=False``."""
+    """Return the lines as they arrive. The request must use ``buffered=False``."""
     return (json.loads(line) for line in response.response if str(line).strip())
 
 
 def test_an_answer_is_saved_while_it_is_written(
     connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that dies takes two seconds of an answer along, and no more."""
+    """If a worker dies, at most two seconds of an answer are lost."""
     monkeypatch.setattr(answer, "SAVE_EVERY", 0.0)
     with connected.emulator.configured(word_delay=0.06):
         response = connected.ask(buffered=False)
@@ -45,7 +45,7 @@ def test_an_answer_is_saved_while_it_is_written(
 
 
 @pytest.mark.parametrize("save_every", [0.0, 2.0])
-def test_an_answer_that_cannot_be_saved_is_shown_and_says_so(
+def test_an_answer_that_cannot_be_saved_is_shown_with_a_problem(
     connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch, save_every: float
 ) -> None:
     monkeypatch.setattr(answer, "SAVE_EVERY", save_every)
@@ -60,18 +60,16 @@ def test_an_answer_that_cannot_be_saved_is_shown_and_says_so(
     assert end["state"] == "done"
 
 
-def test_an_answer_without_end_is_cut(
-    connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_answer_is_cut(connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answer, "MAX_ANSWER", 20)
     end = end_of(connected.ask("a question of some length"))
     assert end["state"] == "cut"
 
 
-def test_of_two_tabs_at_the_same_moment_one_asks(
+def test_one_of_two_simultaneous_tabs_is_refused(
     connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have found the conversation idle; the second to store its question is refused."""
+    """Both find the conversation idle. The second one that stores its question is refused."""
     conversation = connected.converse("hello")
     monkeypatch.setattr(chat, "_is_idle", lambda *_: True)
     first = connected.ask("one", conversation=conversation, buffered=False)
@@ -82,7 +80,7 @@ def test_of_two_tabs_at_the_same_moment_one_asks(
     assert len(connected.exported(conversation)) == 3
 
 
-def test_pages_without_a_database_say_so(connected: ChatVisitor, app: Flask) -> None:
+def test_pages_explain_a_database_failure(connected: ChatVisitor, app: Flask) -> None:
     with opened(app.config["CHAT_DATABASE"]) as db:
         db.execute("DROP TABLE conversation")
     page = connected.get("/")
@@ -90,7 +88,7 @@ def test_pages_without_a_database_say_so(connected: ChatVisitor, app: Flask) -> 
     assert "Not at the moment" in page.text
 
 
-def test_a_402_counts_as_no_credit_when_the_key_cannot_be_asked(connected: ChatVisitor) -> None:
+def test_a_402_means_no_credit_when_key_info_fails(connected: ChatVisitor) -> None:
     with (
         connected.emulator.faults(status=402, path=CHAT),
         connected.emulator.faults(status=500, path="/api/v1/key", times=None),
@@ -98,19 +96,19 @@ def test_a_402_counts_as_no_credit_when_the_key_cannot_be_asked(connected: ChatV
         assert connected.ask().get_json()["error"] == "out_of_credit"
 
 
-def test_a_spent_limit_in_mid_answer_is_told_apart_too(connected: ChatVisitor) -> None:
+def test_a_spent_key_limit_in_mid_answer_is_recognized(connected: ChatVisitor) -> None:
     connected.emulator.set_key(connected.api_key, limit=5, usage=5)
     with connected.emulator.faults(**sse({"error": {"code": 402}})):
         assert end_of(connected.ask())["problem"]["error"] == "key_limit"
 
 
-def test_an_answer_that_is_no_http_is_trouble_of_the_provider(connected: ChatVisitor) -> None:
+def test_an_invalid_http_response_is_a_provider_problem(connected: ChatVisitor) -> None:
     headers = {"Content-Length": "-5"}
     with connected.emulator.faults(status=200, body="x", headers=headers, path=CHAT):
         assert connected.ask().get_json()["error"] in ("provider_down", "network")
 
 
-def test_there_must_be_something_to_ask_again(connected: ChatVisitor) -> None:
+def test_a_conversation_without_a_question_cannot_be_repeated(connected: ChatVisitor) -> None:
     conversation = connected.converse("hello")
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.execute("DELETE FROM message")
@@ -119,7 +117,7 @@ def test_there_must_be_something_to_ask_again(connected: ChatVisitor) -> None:
     assert "no question to ask again" in refused.get_json()["message"]
 
 
-def test_workers_that_start_together_wait_for_each_other(tmp_path: Path) -> None:
+def test_workers_that_start_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
     path = tmp_path / "chat.db"
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
@@ -131,9 +129,7 @@ def test_workers_that_start_together_wait_for_each_other(tmp_path: Path) -> None
     other.close()
 
 
-def test_a_file_that_stays_locked_stops_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_file_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "PATIENCE", 0.1)
     other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -142,6 +138,6 @@ def test_a_file_that_stays_locked_stops_the_start(
     other.close()
 
 
-def test_style_sheets_may_be_kept_by_the_browser(visitor: ChatVisitor) -> None:
+def test_browsers_may_cache_style_sheets(visitor: ChatVisitor) -> None:
     with visitor.get("/static/base.css") as answered:
         assert answered.headers.get("Cache-Control") != "no-store"

@@ -1,4 +1,4 @@
-"""Colours that everybody can read (WCAG 2.2, 1.4.3 and 1.4.11), and files that can be read."""
+"""Contrast of colours (WCAG 2.2, 1.4.3 and 1.4.11), and length of files."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_text_and_controls_stand_out(theme: dict[str, str]) -> None:
+def test_text_and_controls_have_enough_contrast(theme: dict[str, str]) -> None:
     assert set(LIGHT) == set(DARK)
     for least, pairs in ((4.5, TEXT), (3, CONTROLS)):
         for front, back in pairs:
             assert contrast(theme[front], theme[back]) >= least, (front, back)
 
 
-def test_no_file_of_the_example_is_longer_than_a_reader_likes() -> None:
+def test_no_file_of_the_example_is_long() -> None:
     lengths = {p.name: len(p.read_text().splitlines()) for p in project_files("example_app")}
     assert len(lengths) > 30
     assert {name: length for name, length in lengths.items() if length > 200} == {}

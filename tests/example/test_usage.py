@@ -1,4 +1,4 @@
-"""The usage view: figures, a picture of them, and the same as a table."""
+"""The usage view: figures, the chart and the table."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def rects(page: str) -> list[tuple[float, str]]:
     return [(float(height), title) for height, title in found]
 
 
-def test_an_empty_month_is_told(connected: ChatVisitor) -> None:
+def test_an_empty_month_is_explained(connected: ChatVisitor) -> None:
     page = connected.get("/usage").text
     assert rects(page) == []
     assert "Nothing was spent" in page
     assert "$5.00 left" in page, "the extension's meter"
 
 
-def test_what_was_spent_is_drawn_and_told(connected: ChatVisitor, other: ChatVisitor) -> None:
+def test_spending_is_in_the_chart_and_the_table(connected: ChatVisitor, other: ChatVisitor) -> None:
     for cost in (0.25, 0.5):
         with connected.emulator.faults(**said("hi", cost=cost, tokens=1000)):
             connected.ask()
@@ -47,7 +47,7 @@ def test_what_was_spent_is_drawn_and_told(connected: ChatVisitor, other: ChatVis
     assert "GPT-4o-mini" in page or "openai/gpt-4o-mini" in page
 
 
-def test_what_is_older_than_a_month_is_out_of_the_picture(connected: ChatVisitor) -> None:
+def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**said("hi", cost=0.25)):
         connected.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
@@ -59,7 +59,7 @@ def test_what_is_older_than_a_month_is_out_of_the_picture(connected: ChatVisitor
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=40))
-def test_bars_fit_into_the_chart(values: list[float]) -> None:
+def test_bars_fit_the_chart(values: list[float]) -> None:
     drawn = chart.draw([(value, "x") for value in values])
     assert drawn.top >= max(values, default=0) * (1 - 1e-6)
     assert drawn.width == len(values) * chart.STEP
@@ -92,6 +92,6 @@ def test_small_amounts_keep_two_digits(amount: float, words: str) -> None:
     assert money.dollars(amount) == words
 
 
-def test_one_token_is_one() -> None:
+def test_one_token_is_singular() -> None:
     assert money.summary(1, 0.5) == "$0.50 · 1 token"
     assert money.summary(None, None) == ""

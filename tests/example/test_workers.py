@@ -1,4 +1,4 @@
-"""Several workers on one file, as in production."""
+"""Several workers that share one file, as in production."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 @contextmanager
 def gunicorn(emulator: Emulator, folder: Path) -> Iterator[str]:
-    """Run the app as its Dockerfile does; yield its origin."""
+    """Run the app as its Dockerfile does. Yield its origin."""
     port = free_port()
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("FLASK_")},
@@ -68,7 +68,7 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def test_many_visitors_write_at_once_and_each_finds_their_own(
+def test_simultaneous_visitors_find_their_own_conversations(
     emulator: Emulator, tmp_path: Path
 ) -> None:
     visitors, questions = 8, 4
@@ -82,10 +82,10 @@ def test_many_visitors_write_at_once_and_each_finds_their_own(
                 body = {"model": "openai/gpt-4o-mini", "text": f"visitor {number}, {question}"}
                 if conversation:
                     body["conversation"] = conversation
-                answer = browser.post(f"{origin}/ask", json=body, headers=OUR_PAGE, timeout=20)
-                found = re.search(r'"conversation":"([\w-]+)"', answer.text)
-                if found is None or '"state":"done"' not in answer.text:
-                    wrong.append(answer.text)
+                response = browser.post(f"{origin}/ask", json=body, headers=OUR_PAGE, timeout=20)
+                found = re.search(r'"conversation":"([\w-]+)"', response.text)
+                if found is None or '"state":"done"' not in response.text:
+                    wrong.append(response.text)
                     return
                 conversation = found[1]
             page = browser.get(f"{origin}/c/{conversation}", timeout=20).text

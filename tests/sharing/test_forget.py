@@ -51,4 +51,4 @@ def test_forget_claims_nothing_when_the_storage_fails(make_app: Callable[..., Fl
 def test_forget_says_that_it_cannot_reach_the_visitors_browsers(app: Flask) -> None:
     result = forget(app, "ada")
     assert result.exit_code == 1
-    assert "only a visitor's own browser" in result.stderr
+    assert "Only a visitor's own browser" in result.stderr

@@ -124,7 +124,7 @@ def test_what_does_not_open_is_counted_and_left_as_it_is(
         storage.set(owner_id, str(ciphertext))
     result = rotate(app)
     assert result.stdout.startswith("7 rotated, 0 already current, 3 unreadable, 0 gone")
-    assert "left as it is" in result.stdout
+    assert "left unchanged" in result.stdout
     assert {owner_id: storage.get(owner_id) for owner_id in strange} == strange
     assert "canary" not in result.output
 
@@ -148,7 +148,7 @@ def test_it_goes_on_where_it_was_interrupted(app: Flask, storage: MemoryStorage)
     assert failed.exit_code == 1
     assert failed.stdout.startswith("4 rotated")
     assert "Reading the key failed: the storage raised OSError." in failed.stderr
-    assert "Go on with: flask openrouter rotate --after 'owner 3'" in failed.stderr
+    assert "Continue with: flask openrouter rotate --after 'owner 3'" in failed.stderr
 
     vault(app).storage = storage
     assert rotate(app, "--after", "owner 3").stdout.startswith("3 rotated, 0 already")
@@ -164,7 +164,7 @@ def test_a_listing_that_fails_says_so(app: Flask, storage: Any, method: str) -> 
     assert result.exit_code == 1
     assert result.stderr.endswith(
         "Error: Listing the owners failed: the storage raised OSError."
-        " Go on with: flask openrouter rotate\n"
+        " Continue with: flask openrouter rotate\n"
     )
 
 
@@ -175,7 +175,7 @@ def test_control_c_says_how_to_go_on(app: Flask, storage: Any) -> None:
     storage.set = interrupt
     result = rotate(app, "--after", "owner 1")
     assert result.exit_code == 1
-    assert "Interrupted. Go on with: flask openrouter rotate --after 'owner 1'" in result.stderr
+    assert "Interrupted. Continue with: flask openrouter rotate --after 'owner 1'" in result.stderr
 
 
 class Bare:

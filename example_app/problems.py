@@ -145,7 +145,6 @@ def problem_for_status(status: int, retry_after: str | None = None) -> Problem:
         return rate_limited(retry_after)
     return {
         400: MODEL_GONE,
-        401: REJECTED,
         403: NOT_ALLOWED,
         404: MODEL_GONE,
         413: TOO_LONG,

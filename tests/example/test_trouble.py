@@ -126,7 +126,7 @@ def test_an_unreachable_openrouter_is_a_network_problem(tmp_path: Path) -> None:
         ({"status": 502}, "provider_down"),
         ({"status": 429}, "rate_limited"),
         ({"status": 402}, "out_of_credit"),
-        ({"status": 401}, "rejected"),
+        ({"status": 401}, "provider_down"),
         ({"reset": True}, "interrupted"),
     ],
 )

@@ -28,6 +28,28 @@ settings.register_profile("without a deadline", deadline=None)
 settings.load_profile("without a deadline")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--requirement",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="run only the tests that prove this row of docs/security.md, such as R14",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = set(config.getoption("requirement"))
+    if wanted:
+        chosen = [
+            item
+            for item in items
+            if any(wanted & {*mark.args} for mark in item.iter_markers("requirement"))
+        ]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
 class Clock:
     """A clock that tests move."""
 

@@ -169,6 +169,7 @@ def test_the_emulator_imports_nothing_of_ours() -> None:
             assert others <= {*sys.stdlib_module_names, "flask", "werkzeug", "click"}, name
 
 
+@pytest.mark.requirement("R105")
 def test_only_the_command_line_and_the_test_tools_know_the_emulator() -> None:
     users = {name for name in MODULES if any(t.startswith("emulator") for t in OURS[name])}
     assert {name for name in users if not is_aside(name)} <= {"cli", "doctor"}
@@ -207,6 +208,7 @@ def test_tests_replace_nothing_behind_the_codes_back() -> None:
             assert "mock" + ".patch" not in text, path
 
 
+@pytest.mark.requirement("R105")
 def test_an_app_loads_nothing_that_it_does_not_use() -> None:
     """Neither the emulator and the optional packages, nor ``requests`` before the first call."""
     program = """

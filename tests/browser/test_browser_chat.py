@@ -183,7 +183,8 @@ def _tab_to(page: Any, name: str, key: str = "Tab") -> None:
     raise AssertionError(f"{name} cannot be reached with the key {key}")
 
 
-def test_r108_hostile_answers_stay_inert(tab: Tab) -> None:
+@pytest.mark.requirement("R108")
+def test_hostile_answers_stay_inert(tab: Tab) -> None:
     """The emulator's models quote the question. Foreign requests and errors fail the test."""
     hostile = (
         "<img src=x onerror=alert(1)><script>alert(1)</script> [x](javascript:alert(1)) "

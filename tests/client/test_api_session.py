@@ -118,8 +118,9 @@ def test_prepared_request_for_another_host_is_not_sent():
         assert other.requests == []
 
 
+@pytest.mark.requirement("R75")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_r75_redirects_are_returned_not_followed(status):
+def test_redirects_are_returned_not_followed(status):
     with MisbehavingProvider(GOOD) as other:
         with MisbehavingProvider(redirect_to(other.url, status)) as provider:
             reply = session_for(provider).post("models", json={}, allow_redirects=True)
@@ -128,7 +129,8 @@ def test_r75_redirects_are_returned_not_followed(status):
         assert other.connections == 0
 
 
-def test_r76_bearer_cannot_be_replaced(tmp_path, monkeypatch):
+@pytest.mark.requirement("R76")
+def test_bearer_cannot_be_replaced(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password hunter2\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -146,7 +148,8 @@ def test_r76_bearer_cannot_be_replaced(tmp_path, monkeypatch):
     assert provider.requests[0].headers["x-extra"] == "1"
 
 
-def test_r77_no_cookies_are_kept_or_sent():
+@pytest.mark.requirement("R77")
+def test_no_cookies_are_kept_or_sent():
     with MisbehavingProvider(answer(200, {}, {"Set-Cookie": "a=b; Path=/"})) as provider:
         session = session_for(provider)
         session.get("models", cookies={"c": "d"})
@@ -155,7 +158,8 @@ def test_r77_no_cookies_are_kept_or_sent():
     assert all("cookie" not in request.headers for request in provider.requests)
 
 
-def test_r77_sessions_share_connections_and_nothing_else():
+@pytest.mark.requirement("R77")
+def test_sessions_share_connections_and_nothing_else():
     with MisbehavingProvider(GOOD) as provider:
         client = OpenRouterClient(provider.url)
         with client.api_session(KEY) as first:
@@ -182,7 +186,8 @@ def test_attribution_is_sent():
     assert headers["x-openrouter-categories"] == "game"
 
 
-def test_f43_401_means_that_the_key_is_dead():
+@pytest.mark.requirement("R99", "F43")
+def test_401_means_that_the_key_is_dead():
     calls = []
     with MisbehavingProvider(answer(401, error("User not found."), {"CF-Ray": "8a"})) as provider:
         session = session_for(provider, on_rejected=lambda: calls.append(1))
@@ -200,6 +205,7 @@ def test_401_is_raised_without_on_rejected_as_well():
         session_for(provider).get("models", stream=True)
 
 
+@pytest.mark.requirement("R99", "F44")
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -207,7 +213,7 @@ def test_401_is_raised_without_on_rejected_as_well():
         (403, error("Key limit exceeded. Manage it using https://openrouter.ai/keys")),
     ],
 )
-def test_f44_out_of_credit_keeps_the_key(status, body):
+def test_out_of_credit_keeps_the_key(status, body):
     calls = []
     with MisbehavingProvider(answer(status, body)) as provider:
         session = session_for(provider, on_rejected=lambda: calls.append(1))
@@ -254,7 +260,8 @@ def test_another_403_is_returned_whole(stream, compressed):
         assert provider.connections == 1
 
 
-def test_r79_error_body_is_read_to_64_kib_only():
+@pytest.mark.requirement("R79")
+def test_error_body_is_read_to_64_kib_only():
     body = b" " * 1_000_000
     with MisbehavingProvider(
         [raw(http_answer(403, body)), raw(http_answer(401, body))]
@@ -376,7 +383,8 @@ def test_upload_may_be_a_stream():
     assert provider.requests[0].body == b"content"
 
 
-def test_r64_session_shows_no_key():
+@pytest.mark.requirement("R64")
+def test_session_shows_no_key():
     session = OpenRouterClient().api_session(KEY)
     assert repr(session) == "<APISession https://openrouter.ai/api/v1/>"
     assert KEY not in repr(vars(session))
@@ -384,13 +392,15 @@ def test_r64_session_shows_no_key():
         pickle.dumps(session)
 
 
-def test_r64_answers_show_no_key():
+@pytest.mark.requirement("R64")
+def test_answers_show_no_key():
     with MisbehavingProvider(GOOD) as provider:
         reply = session_for(provider).get("models")
     assert KEY not in repr(vars(reply.request))
 
 
+@pytest.mark.requirement("R82")
 @pytest.mark.parametrize("key", ["", "short", KEY + "\r\nX: y", None])
-def test_r82_malformed_key_gets_no_session(key):
+def test_malformed_key_gets_no_session(key):
     with pytest.raises(ValueError, match="api_key must be"):
         OpenRouterClient().api_session(key)

@@ -137,8 +137,9 @@ def test_other_fields_may_be_missing_or_strange(app_id):
     assert (code.code, code.app_id, code.created_at) == ("abc", None, None)
 
 
+@pytest.mark.requirement("R64")
 @pytest.mark.parametrize("secret", [AuthCode("the-secret"), IssuedKey("the-secret", "user_1")])
-def test_r64_secrets_show_in_no_repr_pickle_or_copy(secret):
+def test_secrets_show_in_no_repr_pickle_or_copy(secret):
     assert "the-secret" not in repr(secret)
     assert "the-secret" not in f"{secret}"
     assert not hasattr(secret, "__dict__")

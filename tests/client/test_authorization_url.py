@@ -20,7 +20,8 @@ def parameters(url: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def test_d6_default_address_is_openrouters_consent_page():
+@pytest.mark.requirement("R112")
+def test_default_address_is_openrouters_consent_page():
     assert client.authorization_url(CALLBACK, CHALLENGE).startswith("https://openrouter.ai/auth?")
 
 
@@ -92,6 +93,7 @@ def test_https_and_loopback_callbacks_are_accepted(callback):
     assert parameters(client.authorization_url(callback))["callback_url"] == callback
 
 
+@pytest.mark.requirement("R73")
 @pytest.mark.parametrize(
     "callback",
     [
@@ -121,7 +123,7 @@ def test_https_and_loopback_callbacks_are_accepted(callback):
         7,
     ],
 )
-def test_r73_other_callbacks_are_refused(callback):
+def test_other_callbacks_are_refused(callback):
     with pytest.raises(ValueError, match="callback_url must"):
         client.authorization_url(callback, CHALLENGE)
 

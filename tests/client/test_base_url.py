@@ -63,8 +63,9 @@ LOOK_ALIKES = {
 }
 
 
+@pytest.mark.requirement("R112")
 @pytest.mark.parametrize("url", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
-def test_d3_look_alikes_are_refused_with_a_hint(url):
+def test_look_alikes_are_refused_with_a_hint(url):
     with pytest.raises(ConfigurationError, match=HINT):
         normalize_base_url(url)
 
@@ -105,6 +106,7 @@ def test_other_hosts_are_the_operators_choice(url, origin):
     assert normalize_base_url(url) == origin
 
 
+@pytest.mark.requirement("R74")
 @pytest.mark.parametrize(
     "url",
     [
@@ -116,7 +118,7 @@ def test_other_hosts_are_the_operators_choice(url, origin):
         "http://[::2]",
     ],
 )
-def test_r74_plain_http_is_for_loopback_only(url):
+def test_plain_http_is_for_loopback_only(url):
     with pytest.raises(ConfigurationError, match="must use https"):
         normalize_base_url(url)
 

@@ -31,8 +31,9 @@ def test_a_decorated_function_looks_and_works_like_itself() -> None:
     assert (hidden.__name__, hidden.__doc__) == (use.__name__, use.__doc__)
 
 
+@pytest.mark.requirement("R65")
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
-def test_r65_an_error_leaves_without_frames_arguments_and_causes(kind: type[BaseException]) -> None:
+def test_an_error_leaves_without_frames_arguments_and_causes(kind: type[BaseException]) -> None:
     with pytest.raises(kind) as caught:
         hidden(KEY, kind=kind)
     assert caught.value.__cause__ is caught.value.__context__ is None

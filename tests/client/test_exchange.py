@@ -38,7 +38,8 @@ def test_exchange_returns_the_key_and_the_user():
     assert (issued.api_key, issued.openrouter_user_id) == (KEY, "user_2yOPc")
 
 
-def test_r15_exchange_sends_these_three_fields_and_s256():
+@pytest.mark.requirement("R15")
+def test_exchange_sends_these_three_fields_and_s256():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         exchange(provider, CODE, VERIFIER)
     (request,) = provider.requests
@@ -67,7 +68,8 @@ def test_only_given_fields_are_sent(arguments, body):
     assert provider.requests[0].json == body
 
 
-def test_r76_r77_exchange_carries_no_credentials_and_no_cookies(tmp_path, monkeypatch):
+@pytest.mark.requirement("R76", "R77")
+def test_exchange_carries_no_credentials_and_no_cookies(tmp_path, monkeypatch):
     """F21: requests would turn ``.netrc`` into a Basic header."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password hunter2\n")
@@ -90,11 +92,12 @@ def test_r76_r77_exchange_carries_no_credentials_and_no_cookies(tmp_path, monkey
         assert request.headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.requirement("R9")
 @pytest.mark.parametrize(
     "code",
     ["", " ", "a b", "a\r\nb", "\x00abc", "\x7f", "é", "\U0001f600", "x" * 1_025, None, 7, b"x"],
 )
-def test_r9_what_cannot_be_a_code_is_not_sent(code):
+def test_what_cannot_be_a_code_is_not_sent(code):
     with MisbehavingProvider(issue_key(KEY)) as provider:
         with pytest.raises(ValueError, match="code must be 1 to 1024"):
             exchange(provider, code, VERIFIER)
@@ -119,6 +122,7 @@ def test_malformed_pkce_arguments_are_not_sent(verifier, method, problem):
         assert provider.connections == 0
 
 
+@pytest.mark.requirement("F3", "F4", "F5", "F6", "F7", "F8")
 @pytest.mark.parametrize(
     ("status", "error_class"),
     [
@@ -138,7 +142,7 @@ def test_malformed_pkce_arguments_are_not_sent(verifier, method, problem):
         (529, ServerError),
     ],
 )
-def test_f3_to_f8_each_error_status_has_its_class_and_is_final(status, error_class):
+def test_each_error_status_has_its_class_and_is_final(status, error_class):
     body = {"error": {"code": status, "message": "Authorization code expired"}}
     with MisbehavingProvider(answer(status, body, {"Retry-After": "60"})) as provider:
         with pytest.raises(APIError) as caught:
@@ -151,7 +155,8 @@ def test_f3_to_f8_each_error_status_has_its_class_and_is_final(status, error_cla
     assert error.retry_after == 60
 
 
-def test_f8_html_of_an_error_page_is_not_shown():
+@pytest.mark.requirement("F8")
+def test_html_of_an_error_page_is_not_shown():
     page = "<html><h1>502 Bad Gateway</h1></html>"
     with (
         MisbehavingProvider(answer(502, page, {"Content-Type": "text/html"})) as provider,
@@ -161,8 +166,9 @@ def test_f8_html_of_an_error_page_is_not_shown():
     assert caught.value.upstream_message == ""
 
 
+@pytest.mark.requirement("R75")
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-def test_r75_redirects_are_not_followed(status):
+def test_redirects_are_not_followed(status):
     with MisbehavingProvider(issue_key(KEY)) as elsewhere:
         script = redirect_to(f"{elsewhere.url}/api/v1/auth/keys", status)
         with MisbehavingProvider(script) as provider:
@@ -173,8 +179,9 @@ def test_r75_redirects_are_not_followed(status):
     assert caught.value.status == status
 
 
+@pytest.mark.requirement("R81")
 @pytest.mark.parametrize("status", [202, 203, 204, 205, 206, 226])
-def test_r81_other_successes_do_not_count(status):
+def test_other_successes_do_not_count(status):
     with (
         MisbehavingProvider(answer(status, {"key": KEY})) as provider,
         pytest.raises(InvalidAnswerError) as caught,
@@ -183,7 +190,8 @@ def test_r81_other_successes_do_not_count(status):
     assert caught.value.status == status
 
 
-def test_r81_a_final_1xx_does_not_count():
+@pytest.mark.requirement("R81")
+def test_a_final_1xx_does_not_count():
     early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
     with (
         MisbehavingProvider(raw(early)) as provider,
@@ -246,8 +254,9 @@ BAD_BODIES = {
 }
 
 
+@pytest.mark.requirement("R81", "R82", "F18")
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
-def test_r81_r82_f18_only_an_object_with_a_well_formed_key_counts(body):
+def test_only_an_object_with_a_well_formed_key_counts(body):
     with MisbehavingProvider(answer(200, body)) as provider:
         with pytest.raises(InvalidAnswerError) as caught:
             exchange(provider, CODE, VERIFIER)
@@ -256,6 +265,7 @@ def test_r81_r82_f18_only_an_object_with_a_well_formed_key_counts(body):
     assert str(caught.value) == "OpenRouter's response has no well-formed key"
 
 
+@pytest.mark.requirement("R81")
 @pytest.mark.parametrize(
     ("body", "api_key", "user_id"),
     [
@@ -272,7 +282,7 @@ def test_r81_r82_f18_only_an_object_with_a_well_formed_key_counts(body):
         ({"key": "k" * 512}, "k" * 512, None),
     ],
 )
-def test_r81_whatever_else_stands_beside_a_good_key_is_taken(body, api_key, user_id):
+def test_whatever_else_stands_beside_a_good_key_is_taken(body, api_key, user_id):
     with MisbehavingProvider(answer(201, body)) as provider:
         issued = exchange(provider, CODE, VERIFIER)
     assert (issued.api_key, issued.openrouter_user_id) == (api_key, user_id)

@@ -127,24 +127,27 @@ def test_response_without_data_is_invalid(body):
         OpenRouterClient(provider.url).get_key_info(KEY)
 
 
-def test_r64_an_unmasked_label_is_dropped():
+@pytest.mark.requirement("R64")
+def test_an_unmasked_label_is_dropped():
     with MisbehavingProvider(answer(200, {"data": {"label": f"x {KEY}"}})) as provider:
         assert OpenRouterClient(provider.url).get_key_info(KEY).label is None
 
 
+@pytest.mark.requirement("R82")
 @pytest.mark.parametrize("key", ["", "short", "sk-or v1-aaaaaaaa", KEY + "\n", "é" * 20, None])
-def test_r82_malformed_key_is_not_sent(key):
+def test_malformed_key_is_not_sent(key):
     with MisbehavingProvider(GOOD) as provider:
         with pytest.raises(ValueError, match="api_key must be"):
             OpenRouterClient(provider.url).get_key_info(key)
         assert provider.connections == 0
 
 
+@pytest.mark.requirement("F43")
 @pytest.mark.parametrize(
     ("status", "error_class"),
     [(401, KeyRejectedError), (403, ForbiddenError), (429, RateLimitError), (418, APIError)],
 )
-def test_f43_a_refusal_is_not_tried_again(status, error_class):
+def test_a_refusal_is_not_tried_again(status, error_class):
     naps = Naps()
     with MisbehavingProvider(answer(status, {"error": {"message": "User not found."}})) as provider:
         with pytest.raises(error_class) as caught:

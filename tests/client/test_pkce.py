@@ -25,7 +25,8 @@ def test_plain_challenge_is_the_verifier():
     assert create_code_challenge(verifier, "plain") == verifier
 
 
-def test_r5_verifiers_are_43_unreserved_characters_and_never_repeat():
+@pytest.mark.requirement("R5")
+def test_verifiers_are_43_unreserved_characters_and_never_repeat():
     random.seed(0)
     verifiers = {create_code_verifier() for _ in range(2_000)}
     random.seed(0)

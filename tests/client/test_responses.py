@@ -186,6 +186,7 @@ def test_the_error_class_that_a_call_gives_a_status_comes_first():
     assert type(error) is CodeRefusedError
 
 
+@pytest.mark.requirement("R69")
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -201,11 +202,12 @@ def test_the_error_class_that_a_call_gives_a_status_comes_first():
         (error_body("x" * 199 + " yz"), "x" * 199),
     ],
 )
-def test_r69_upstream_message_is_one_short_printable_line(body, message):
+def test_upstream_message_is_one_short_printable_line(body, message):
     assert error_from(400, {}, body).upstream_message == message
 
 
-def test_r64_what_was_sent_is_removed_from_the_message_before_it_is_cut():
+@pytest.mark.requirement("R64")
+def test_what_was_sent_is_removed_from_the_message_before_it_is_cut():
     secret = "c0de/with+odd=characters"
     message = "x" * 191 + f" {secret} c0de%2Fwith%2Bodd%3Dcharacters sk-or-v1-0123456789abcdef"
     error = error_from(400, {}, error_body(message), secrets=(secret, None))
@@ -214,7 +216,8 @@ def test_r64_what_was_sent_is_removed_from_the_message_before_it_is_cut():
     assert clean_message(message[192:], [secret]) == "[removed] [removed] [removed]"
 
 
-def test_r64_answer_does_not_show_its_body():
+@pytest.mark.requirement("R64")
+def test_answer_does_not_show_its_body():
     assert repr(APIResponse(200, {"a": "secret"}, b"secret")) == "APIResponse(status=200)"
 
 
@@ -308,6 +311,7 @@ def test_one_compression_is_undone(body, encoding):
     assert decode_body(body, encoding) == BODY
 
 
+@pytest.mark.requirement("R79")
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
@@ -326,11 +330,12 @@ def test_one_compression_is_undone(body, encoding):
         (b"", "gzip"),
     ],
 )
-def test_r79_other_encodings_and_too_much_are_refused(body, encoding):
+def test_other_encodings_and_too_much_are_refused(body, encoding):
     assert decode_body(body, encoding) is None
 
 
-def test_r79_exactly_64_kib_are_decoded():
+@pytest.mark.requirement("R79")
+def test_exactly_64_kib_are_decoded():
     assert decode_body(gzip.compress(bytes(MAX_RESPONSE_BYTES)), "gzip") == bytes(
         MAX_RESPONSE_BYTES
     )

@@ -137,25 +137,28 @@ def log(caplog):
     assert leaks(caplog.text + repr([vars(record) for record in caplog.records])) == []
 
 
+@pytest.mark.requirement("R62", "R64", "R65")
 @pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code"])
 @pytest.mark.parametrize("act", FAULTS.values(), ids=FAULTS.keys())
-def test_r62_r64_r65_no_failure_shows_what_was_sent(log, act, name):
+def test_no_failure_shows_what_was_sent(log, act, name):
     with MisbehavingProvider(act) as provider:
         error = check_failure(calls(provider.url)[name])
     assert error.__cause__ is None
     assert error.__context__ is None
 
 
+@pytest.mark.requirement("R62", "R64", "R65")
 @pytest.mark.parametrize("act", SESSION_FAULTS.values(), ids=SESSION_FAULTS.keys())
-def test_r62_r64_r65_no_failure_of_a_session_shows_the_key(log, act):
+def test_no_failure_of_a_session_shows_the_key(log, act):
     with MisbehavingProvider(act) as provider:
         error = check_failure(calls(provider.url)["session"])
     assert error.__cause__ is None
     assert error.__context__ is None
 
 
+@pytest.mark.requirement("R62", "R65")
 @pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code", "session"])
-def test_r62_r65_unreachable_and_untrusted_show_nothing(log, name, tmp_path):
+def test_unreachable_and_untrusted_show_nothing(log, name, tmp_path):
     with MisbehavingProvider() as provider:
         url = provider.url
     assert not check_failure(calls(url)[name]).was_sent
@@ -164,13 +167,15 @@ def test_r62_r65_unreachable_and_untrusted_show_nothing(log, name, tmp_path):
         assert not check_failure(calls(provider.url)[name]).was_sent
 
 
-def test_r62_success_logs_only_what_was_done(log):
+@pytest.mark.requirement("R62")
+def test_success_logs_only_what_was_done(log):
     with MisbehavingProvider(issue_key(KEY)) as provider:
         OpenRouterClient(provider.url).exchange_code(CODE, VERIFIER)
     ours = [record.getMessage() for record in log.records if record.name == "flask_openrouter"]
     assert ours == ["POST /api/v1/auth/keys: HTTP 200"]
 
 
+@pytest.mark.requirement("R65")
 @pytest.mark.parametrize(
     "call",
     [
@@ -191,16 +196,17 @@ def test_r62_success_logs_only_what_was_done(log):
         lambda client: client.authorization_url("https://app.example/", VERIFIER + "=", "plain"),
     ],
 )
-def test_r65_malformed_arguments_are_not_repeated(call):
+def test_malformed_arguments_are_not_repeated(call):
     client = OpenRouterClient()
     error = check_failure(lambda: call(client))
     assert isinstance(error, ValueError)
     assert error.__context__ is None
 
 
+@pytest.mark.requirement("R65")
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError])
 @pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code", "session"])
-def test_r65_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name, kind):
+def test_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name, kind):
     """A worker that is shut down during a call raises in the deepest frame."""
 
     def interrupted(*arguments, **options):

@@ -31,6 +31,7 @@ from flask_openrouter.errors import (
 # --- one request, and the truth about whether it was sent -------------------------------------
 
 
+@pytest.mark.requirement("R80", "F13", "F14")
 @pytest.mark.parametrize(
     "act",
     [
@@ -43,7 +44,7 @@ from flask_openrouter.errors import (
         raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{"),
     ],
 )
-def test_r80_f13_f14_a_broken_connection_is_not_tried_again(act):
+def test_a_broken_connection_is_not_tried_again(act):
     with MisbehavingProvider([act, issue_key(KEY)]) as provider:
         error, _ = failure_of_exchange(provider.url, timeout=5)
         assert len(provider.exchanges) == 1
@@ -70,15 +71,17 @@ def test_a_response_that_is_not_http_is_an_invalid_answer(data):
     assert str(error) == "OpenRouter's response is not well-formed HTTP"
 
 
-def test_f10_refused_connection_was_not_sent():
+@pytest.mark.requirement("F10")
+def test_refused_connection_was_not_sent():
     error, seconds = failure_of_exchange(f"http://127.0.0.1:{unused_port()}", timeout=15)
     assert (type(error), error.was_sent) == (TransportError, False)
     assert str(error) == "OpenRouter cannot be reached"
     assert seconds < 2
 
 
+@pytest.mark.requirement("F9")
 @pytest.mark.parametrize("found", [socket.gaierror(-2, "Name or service not known"), None])
-def test_f9_unknown_host_was_not_sent(monkeypatch, found):
+def test_unknown_host_was_not_sent(monkeypatch, found):
     def getaddrinfo(*arguments, **options):
         if found is None:
             return []
@@ -90,7 +93,8 @@ def test_f9_unknown_host_was_not_sent(monkeypatch, found):
     assert str(error) == "OpenRouter cannot be reached"
 
 
-def test_r80_kept_connection_that_was_closed_meanwhile_is_replaced():
+@pytest.mark.requirement("R80")
+def test_kept_connection_that_was_closed_meanwhile_is_replaced():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         client = OpenRouterClient(provider.url)
         for number in range(1, 6):
@@ -152,7 +156,8 @@ def test_time_limit_of_one_call_does_not_apply_to_the_next_on_its_connection():
         assert provider.connections == 1
 
 
-def test_f46_threads_never_share_a_connection_and_do_not_pile_them_up():
+@pytest.mark.requirement("F46")
+def test_threads_never_share_a_connection_and_do_not_pile_them_up():
     def echo(connection):
         code = connection.request.json["code"]
         connection.wait(0.005)
@@ -178,7 +183,8 @@ def test_f46_threads_never_share_a_connection_and_do_not_pile_them_up():
     assert wrong == []
 
 
-def test_f46_threads_that_come_first_at_once_share_their_connections():
+@pytest.mark.requirement("F46")
+def test_threads_that_come_first_at_once_share_their_connections():
     class SlowDict(dict):
         def get(self, *args):
             found = super().get(*args)
@@ -191,7 +197,8 @@ def test_f46_threads_that_come_first_at_once_share_their_connections():
         assert len(set(pool.map(lambda _: transport.adapter, range(8)))) == 1
 
 
-def test_f46_a_fork_makes_connections_of_its_own():
+@pytest.mark.requirement("F46")
+def test_a_fork_makes_connections_of_its_own():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         client = OpenRouterClient(provider.url)
         client.exchange_code(CODE, VERIFIER)
@@ -227,7 +234,8 @@ def test_proxies_are_not_used_for_loopback(monkeypatch):
         assert OpenRouterClient(provider.url).exchange_code(CODE, VERIFIER).api_key == KEY
 
 
-def test_f20_proxy_that_is_down_is_not_bypassed(monkeypatch):
+@pytest.mark.requirement("F20")
+def test_proxy_that_is_down_is_not_bypassed(monkeypatch):
     asked = []
     monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{unused_port()}")
     resolve = socket.getaddrinfo
@@ -242,6 +250,7 @@ def test_f20_proxy_that_is_down_is_not_bypassed(monkeypatch):
     assert asked == ["127.0.0.1"]
 
 
+@pytest.mark.requirement("F20")
 @pytest.mark.parametrize(
     "on_connect",
     [
@@ -252,7 +261,7 @@ def test_f20_proxy_that_is_down_is_not_bypassed(monkeypatch):
         hang(),
     ],
 )
-def test_f20_proxy_that_opens_no_tunnel_gets_no_code(monkeypatch, on_connect):
+def test_proxy_that_opens_no_tunnel_gets_no_code(monkeypatch, on_connect):
     monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.4)
     with MisbehavingProvider(on_connect=on_connect) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)

@@ -62,8 +62,9 @@ SLOW = {
 }
 
 
+@pytest.mark.requirement("R78", "F15")
 @pytest.mark.parametrize("act", SLOW.values(), ids=SLOW.keys())
-def test_r78_f15_time_limit_holds_by_the_wall_clock(act):
+def test_time_limit_holds_by_the_wall_clock(act):
     with MisbehavingProvider(act) as provider:
         error, seconds = failure_of_exchange(provider.url)
         assert len(provider.exchanges) == 1
@@ -72,7 +73,8 @@ def test_r78_f15_time_limit_holds_by_the_wall_clock(act):
     assert LIMIT - 0.1 < seconds < LIMIT + 0.3
 
 
-def test_r78_a_server_that_does_not_read_is_given_up_on():
+@pytest.mark.requirement("R78")
+def test_a_server_that_does_not_read_is_given_up_on():
     """The request is larger than the socket buffers of both sides."""
     connected: list[float] = []
 
@@ -106,7 +108,8 @@ def blackhole(monkeypatch, addresses):
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
-def test_r78_f11_all_addresses_together_have_one_time_to_connect(monkeypatch):
+@pytest.mark.requirement("R78", "F11")
+def test_all_addresses_together_have_one_time_to_connect(monkeypatch):
     monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.4)
     blackhole(monkeypatch, addresses=4)
     error, seconds = failure_of_exchange("https://gateway.example", timeout=15)
@@ -116,7 +119,8 @@ def test_r78_f11_all_addresses_together_have_one_time_to_connect(monkeypatch):
     assert 0.3 < seconds < 0.9
 
 
-def test_r78_connecting_counts_as_part_of_the_whole_time(monkeypatch):
+@pytest.mark.requirement("R78")
+def test_connecting_counts_as_part_of_the_whole_time(monkeypatch):
     blackhole(monkeypatch, addresses=2)
     error, seconds = failure_of_exchange("https://gateway.example", timeout=0.4)
     assert type(error) is TransportTimeoutError
@@ -181,8 +185,9 @@ except InvalidAnswerError:
 """
 
 
+@pytest.mark.requirement("R79", "F16")
 @pytest.mark.parametrize("act", TOO_MUCH.values(), ids=TOO_MUCH.keys())
-def test_r79_f16_too_large_an_answer_is_refused_in_little_memory(act):
+def test_too_large_an_answer_is_refused_in_little_memory(act):
     """In a process of its own: the peak of this one says nothing about one exchange."""
     with MisbehavingProvider(act) as provider:
         started = time.monotonic()
@@ -197,14 +202,16 @@ def test_r79_f16_too_large_an_answer_is_refused_in_little_memory(act):
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.requirement("R79")
 @pytest.mark.parametrize("name", ["64 KiB and one byte", "a key and endless chunks"])
-def test_r79_too_large_an_answer_is_invalid(name):
+def test_too_large_an_answer_is_invalid(name):
     with MisbehavingProvider(TOO_MUCH[name]) as provider:
         error, _ = failure_of_exchange(provider.url, timeout=5)
     assert (type(error), error.status) == (InvalidAnswerError, 200)
 
 
-def test_r79_an_answer_of_exactly_64_kib_is_taken():
+@pytest.mark.requirement("R79")
+def test_an_answer_of_exactly_64_kib_is_taken():
     body = b'{"key":"%s"}' % KEY.encode()
     with MisbehavingProvider(raw(http_answer(200, body.ljust(65_536)))) as provider:
         assert OpenRouterClient(provider.url).exchange_code(CODE, VERIFIER).api_key == KEY

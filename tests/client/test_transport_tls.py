@@ -114,6 +114,7 @@ def test_bundle_without_certificates_is_named(monkeypatch, tmp_path):
         client.preload()
 
 
+@pytest.mark.requirement("R74", "F12")
 @pytest.mark.parametrize(
     ("hosts", "options"),
     [
@@ -125,7 +126,7 @@ def test_bundle_without_certificates_is_named(monkeypatch, tmp_path):
     ],
     ids=["self-signed", "expired", "not yet valid", "wrong name", "wrong address"],
 )
-def test_r74_f12_bad_certificate_gets_no_request(trusted, hosts, options):
+def test_bad_certificate_gets_no_request(trusted, hosts, options):
     tls = trusted.server_context(*hosts, **options)
     with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
         client = OpenRouterClient(provider.url)
@@ -137,7 +138,8 @@ def test_r74_f12_bad_certificate_gets_no_request(trusted, hosts, options):
         assert provider.requests == []
 
 
-def test_r74_other_authority_is_not_trusted(trusted, tmp_path):
+@pytest.mark.requirement("R74")
+def test_other_authority_is_not_trusted(trusted, tmp_path):
     (tmp_path / "other").mkdir()
     other = CertificateAuthority(tmp_path / "other")
     with MisbehavingProvider(issue_key(KEY), tls=other.server_context("127.0.0.1")) as provider:
@@ -146,7 +148,8 @@ def test_r74_other_authority_is_not_trusted(trusted, tmp_path):
         assert provider.requests == []
 
 
-def test_f12_old_tls_gets_no_request(trusted):
+@pytest.mark.requirement("F12")
+def test_old_tls_gets_no_request(trusted):
     tls = trusted.server_context("127.0.0.1")
     with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
         tls.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -166,10 +169,11 @@ def test_plain_http_on_a_tls_port_gets_no_request(trusted):
         assert not caught.value.was_sent
 
 
+@pytest.mark.requirement("R78")
 @pytest.mark.parametrize(
     "on_connect", [hang(), drip(b"\x16\x03\x03\x40\x00" + b"\x00" * 500, 0.02)]
 )
-def test_r78_handshake_counts_as_connecting(trusted, monkeypatch, on_connect):
+def test_handshake_counts_as_connecting(trusted, monkeypatch, on_connect):
     monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.4)
     tls = trusted.server_context("127.0.0.1")
     with MisbehavingProvider(on_connect=on_connect, tls=tls) as provider:
@@ -184,6 +188,7 @@ def test_r78_handshake_counts_as_connecting(trusted, monkeypatch, on_connect):
     assert (type(caught.value), caught.value.was_sent) == (TransportError, False)
 
 
+@pytest.mark.requirement("R78", "F15")
 @pytest.mark.parametrize(
     "act",
     [
@@ -192,7 +197,7 @@ def test_r78_handshake_counts_as_connecting(trusted, monkeypatch, on_connect):
         drip(b" " * 1000, 0.03, after=http_answer(200, length=1000)),
     ],
 )
-def test_r78_f15_time_limit_holds_under_tls(trusted, act):
+def test_time_limit_holds_under_tls(trusted, act):
     with MisbehavingProvider(act, tls=trusted.server_context("127.0.0.1")) as provider:
         started = time.monotonic()
         with pytest.raises(TransportTimeoutError) as caught:
@@ -202,7 +207,8 @@ def test_r78_f15_time_limit_holds_under_tls(trusted, act):
     assert caught.value.was_sent
 
 
-def test_r80_kept_tls_connection_that_was_closed_is_replaced(trusted):
+@pytest.mark.requirement("R80")
+def test_kept_tls_connection_that_was_closed_is_replaced(trusted):
     with MisbehavingProvider(issue_key(KEY), tls=trusted.server_context("127.0.0.1")) as provider:
         client = OpenRouterClient(provider.url)
         for number in range(1, 4):
@@ -220,8 +226,9 @@ def tunnelled(trusted, act, proxy_tls=None):
     return provider, MisbehavingProvider(tunnel_to(provider.port), tls=proxy_tls)
 
 
+@pytest.mark.requirement("R76")
 @pytest.mark.parametrize("is_secure", [False, True])
-def test_r76_proxy_of_the_environment_is_used(trusted, monkeypatch, is_secure):
+def test_proxy_of_the_environment_is_used(trusted, monkeypatch, is_secure):
     proxy_tls = trusted.server_context("127.0.0.1") if is_secure else None
     provider, proxy = tunnelled(trusted, issue_key(KEY), proxy_tls)
     with provider, proxy:
@@ -235,8 +242,9 @@ def test_r76_proxy_of_the_environment_is_used(trusted, monkeypatch, is_secure):
     assert "authorization" not in request.headers
 
 
+@pytest.mark.requirement("R78")
 @pytest.mark.parametrize("is_secure", [False, True])
-def test_r78_time_limit_holds_through_a_proxy(trusted, monkeypatch, is_secure):
+def test_time_limit_holds_through_a_proxy(trusted, monkeypatch, is_secure):
     proxy_tls = trusted.server_context("127.0.0.1") if is_secure else None
     provider, proxy = tunnelled(trusted, drip(http_answer(200, {"key": KEY}), 0.1), proxy_tls)
     with provider, proxy:
@@ -249,7 +257,8 @@ def test_r78_time_limit_holds_through_a_proxy(trusted, monkeypatch, is_secure):
     assert caught.value.was_sent
 
 
-def test_r74_certificate_is_checked_behind_a_proxy(trusted, monkeypatch):
+@pytest.mark.requirement("R74")
+def test_certificate_is_checked_behind_a_proxy(trusted, monkeypatch):
     provider, proxy = tunnelled(trusted, issue_key(KEY))
     provider.url = provider.url.replace("gateway.example", "another.example")
     with provider, proxy:

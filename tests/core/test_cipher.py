@@ -130,7 +130,8 @@ def test_text_that_cannot_be_encoded_has_a_context_as_well() -> None:
     assert bound_to("api_key", "https://openrouter.ai", "\ud800").startswith(b"api_key\0https")
 
 
-def test_r83_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.requirement("R83")
+def test_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
     with pytest.raises(ImportError, match="pip install cryptography"):
         runpy.run_path(sys.modules[KeyCipher.__module__].__file__ or "")

@@ -99,6 +99,7 @@ def test_the_emulator_command_explains_itself(app: Any) -> None:
     assert run(app, "no-such-command").exit_code == 2
 
 
+@pytest.mark.requirement("R105")
 def test_the_emulator_is_refused_in_production(make_app: Any) -> None:
     app = make_app(
         TESTING=False, OPENROUTER_BASE_URL="https://openrouter.ai", OPENROUTER_EMULATOR=False

@@ -181,6 +181,7 @@ def test_fallbacks_without_a_key_are_named() -> None:
         read(OPENROUTER_ENCRYPTION_KEY_FALLBACKS=[KEY])
 
 
+@pytest.mark.requirement("R105")
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING", "OPENROUTER_EMULATOR"])
 def test_plain_http_on_this_machine_is_for_development(mode: str) -> None:
     config = {"OPENROUTER_BASE_URL": "http://127.0.0.1:3001", mode: True}

@@ -174,6 +174,7 @@ def test_another_user_in_the_middle_of_a_request_is_another_connection(make_site
     assert site.visitor.get("/switch").text == "switched"
 
 
+@pytest.mark.requirement("R99")
 def test_a_dead_key_is_forgotten_wherever_it_is_noticed(site: Any) -> None:
     calls = {
         "info": lambda: current_openrouter.key_info(),
@@ -194,6 +195,7 @@ def test_a_dead_key_is_forgotten_wherever_it_is_noticed(site: Any) -> None:
         assert site.visitor.key is None
 
 
+@pytest.mark.requirement("R99")
 @pytest.mark.parametrize("status", [402, 403, 404, 408, 429, 500, 502, 503])
 def test_every_other_trouble_keeps_the_key(status: int, site: Any) -> None:
     from flask_openrouter.errors import OpenRouterError
@@ -214,6 +216,7 @@ def test_every_other_trouble_keeps_the_key(status: int, site: Any) -> None:
     assert site.visitor.key is not None
 
 
+@pytest.mark.requirement("R99")
 def test_a_key_that_was_replaced_meanwhile_is_kept(make_site: Any) -> None:
     """A slow call with the old key must not forget the new one."""
     site = make_site({"storage": MemoryStorage()})

@@ -92,6 +92,7 @@ def test_own_routes_may_have_a_name_that_is_not_ascii() -> None:
     assert safe_next("/öffnend", own_path="/öffnen") == "/%C3%B6ffnend"
 
 
+@pytest.mark.requirement("R102")
 def test_the_longest_address_is_measured_as_it_is_sent() -> None:
     longest = "/" + "a" * 1023
     assert safe_next(longest, own_path=OWN_PATH) == longest

@@ -141,8 +141,9 @@ def test_a_failing_storage_is_reported_in_one_way(
         assert caught.value.__context__ is None
 
 
+@pytest.mark.requirement("R95")
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), GeneratorExit()])
-def test_r95_who_stops_the_process_is_not_held_up(error: BaseException) -> None:
+def test_who_stops_the_process_is_not_held_up(error: BaseException) -> None:
     with pytest.raises(type(error)):
         vault(PlainStorage(get=failing(error))).load("A")
 
@@ -150,6 +151,7 @@ def test_r95_who_stops_the_process_is_not_held_up(error: BaseException) -> None:
 def _keeps_nothing(*_: object) -> None: ...
 
 
+@pytest.mark.requirement("R95")
 @pytest.mark.parametrize(
     "change",
     [
@@ -161,7 +163,7 @@ def _keeps_nothing(*_: object) -> None: ...
         pytest.param(lambda kept, text: kept.update(A=text + " "), id="padded"),
     ],
 )
-def test_r95_only_what_can_be_read_back_counts_as_saved(change: Any) -> None:
+def test_only_what_can_be_read_back_counts_as_saved(change: Any) -> None:
     storage = PlainStorage(set=lambda owner_id, text: change(storage.kept, text))
     with pytest.raises(KeyStorageError, match="give back"):
         vault(storage).save("A", RECORD)

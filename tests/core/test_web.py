@@ -288,10 +288,9 @@ def _threaded(site: Any, caught: list[Exception]) -> None:
         return f"a{bool(connection)}"
 
 
+@pytest.mark.requirement("R98")
 @pytest.mark.parametrize("add_view", [_streamed, _threaded])
-def test_r98_what_is_too_late_for_the_cookie_never_says_disconnected(
-    add_view: Any, site: Any
-) -> None:
+def test_what_is_too_late_for_the_cookie_never_says_disconnected(add_view: Any, site: Any) -> None:
     caught: list[Exception] = []
     told: list[Any] = []
     add_view(site, caught)

@@ -245,6 +245,7 @@ def test_creating_a_code_can_conflict(emulator: Emulator, http: requests.Session
     assert_documented(response.json(), "/auth/keys/code", "post", 409)
 
 
+@pytest.mark.requirement("R110")
 def test_a_key_dies_when_it_expires(http: requests.Session) -> None:
     with run_in_thread(EmulatorConfig(clock=lambda: 1_800_000_000.0)) as emulator:
         created = create_code(

@@ -44,6 +44,7 @@ def test_callbacks_on_this_machine_are_accepted(emulator: Emulator, callback_url
     assert emulator.approve(url).startswith(callback_url.lower())
 
 
+@pytest.mark.requirement("R104")
 @pytest.mark.parametrize(
     "callback_url",
     [
@@ -79,7 +80,7 @@ def test_callbacks_on_this_machine_are_accepted(emulator: Emulator, callback_url
         "http://localhost/" + "x" * 10_240,
     ],
 )
-def test_r104_a_foreign_callback_is_refused_without_redirect(
+def test_a_foreign_callback_is_refused_without_redirect(
     emulator: Emulator, http: requests.Session, callback_url: str
 ) -> None:
     page = ask(http, authorization_url(emulator, callback_url=callback_url, **S256))
@@ -184,9 +185,8 @@ def test_the_page_points_out_a_missing_limit_and_missing_protection(
     assert "the app sent no code challenge" in page
 
 
-def test_r104_the_page_escapes_the_values_of_the_app(
-    emulator: Emulator, http: requests.Session
-) -> None:
+@pytest.mark.requirement("R104")
+def test_the_page_escapes_the_values_of_the_app(emulator: Emulator, http: requests.Session) -> None:
     url = authorization_url(
         emulator,
         callback_url="http://localhost/cb?x=\"'><script>alert(1)</script>",
@@ -199,7 +199,8 @@ def test_r104_the_page_escapes_the_values_of_the_app(
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
 
-def test_r104_the_page_can_neither_be_framed_nor_read_by_others(
+@pytest.mark.requirement("R104")
+def test_the_page_can_neither_be_framed_nor_read_by_others(
     emulator: Emulator, http: requests.Session
 ) -> None:
     page = http.get(
@@ -225,7 +226,8 @@ def test_addresses_that_csp_cannot_name_are_allowed_by_scheme(
     assert page.headers["Content-Security-Policy"].endswith(f"form-action {target}")
 
 
-def test_r107_no_response_sets_a_cookie(emulator: Emulator, http: requests.Session) -> None:
+@pytest.mark.requirement("R107")
+def test_no_response_sets_a_cookie(emulator: Emulator, http: requests.Session) -> None:
     page = ask(http, authorization_url(emulator, **S256))
     response = decide(http, emulator, consent_on(page), "approve")
     assert response.status_code == 303

@@ -26,6 +26,7 @@ from flask_openrouter.emulator import KEY_MARKER, Emulator
 OTHER_VERIFIER = "w" * 43
 
 
+@pytest.mark.requirement("R106")
 def test_rfc7636_appendix_b_is_exchanged(emulator: Emulator, http: requests.Session) -> None:
     code = approved_code(emulator, **S256)
     response = exchange(
@@ -37,6 +38,7 @@ def test_rfc7636_appendix_b_is_exchanged(emulator: Emulator, http: requests.Sess
     assert response.headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.requirement("R105")
 def test_keys_look_real_to_clients_and_fake_to_people(
     emulator: Emulator, http: requests.Session
 ) -> None:
@@ -55,6 +57,7 @@ def test_the_account_may_have_no_id(emulator: Emulator, http: requests.Session) 
     assert_documented(response.json(), "/auth/keys", "post", 200)
 
 
+@pytest.mark.requirement("R110")
 def test_the_limit_of_the_consent_page_is_the_limit_of_the_key(
     emulator: Emulator, http: requests.Session
 ) -> None:
@@ -84,6 +87,7 @@ def test_every_documented_exchange_works(
     assert response.status_code == 200
 
 
+@pytest.mark.requirement("R106")
 @pytest.mark.parametrize(
     ("asked", "sent", "error"),
     [
@@ -111,7 +115,7 @@ def test_every_documented_exchange_works(
         ),
     ],
 )
-def test_r106_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
+def test_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
     emulator: Emulator,
     http: requests.Session,
     asked: dict[str, str],
@@ -126,10 +130,11 @@ def test_r106_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
     assert error_of(again) == (400, "Invalid code")
 
 
+@pytest.mark.requirement("R106")
 @pytest.mark.parametrize(
     "sent", [{"code_verifier": CODE_VERIFIER}, {"code_challenge_method": "S256"}]
 )
-def test_r106_a_verifier_for_a_code_without_challenge_is_a_downgrade(
+def test_a_verifier_for_a_code_without_challenge_is_a_downgrade(
     emulator: Emulator, http: requests.Session, sent: dict[str, str]
 ) -> None:
     refused = exchange(http, emulator, code=approved_code(emulator), **sent)
@@ -141,7 +146,8 @@ def test_r106_a_verifier_for_a_code_without_challenge_is_a_downgrade(
         assert exchange(http, emulator, code=wrong, code_verifier="w" * 43).status_code == 403
 
 
-def test_r106_a_code_works_once(emulator: Emulator, http: requests.Session) -> None:
+@pytest.mark.requirement("R106")
+def test_a_code_works_once(emulator: Emulator, http: requests.Session) -> None:
     code = approved_code(emulator)
     assert exchange(http, emulator, code=code).status_code == 200
     assert error_of(exchange(http, emulator, code=code)) == (400, "Invalid code")
@@ -156,7 +162,8 @@ def test_unknown_codes_all_get_the_same_error(emulator: Emulator, http: requests
         assert error_of(documented) == (403, "Invalid code or code_verifier")
 
 
-def test_r106_a_code_lives_ten_minutes(emulator: Emulator, http: requests.Session) -> None:
+@pytest.mark.requirement("R106")
+def test_a_code_lives_ten_minutes(emulator: Emulator, http: requests.Session) -> None:
     code = approved_code(emulator)
     emulator.advance_clock(599)
     assert exchange(http, emulator, code=code).status_code == 200
@@ -231,6 +238,7 @@ def test_the_body_must_be_a_json_object(
     assert error_of(response) == (400, "Invalid request parameters")
 
 
+@pytest.mark.requirement("R106")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_other_methods_are_not_allowed(
     emulator: Emulator, http: requests.Session, method: str

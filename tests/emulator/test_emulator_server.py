@@ -44,8 +44,9 @@ FOREIGN_HOSTS = [
 ]
 
 
+@pytest.mark.requirement("R103")
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_r103_the_emulator_listens_on_loopback_only(host: str) -> None:
+def test_the_emulator_listens_on_loopback_only(host: str) -> None:
     assert not is_loopback_host(host)
     with pytest.raises(ValueError, match="loopback only"), run_in_thread(host=host):
         pass
@@ -71,7 +72,8 @@ def _has_ipv6() -> bool:
         return False
 
 
-def test_r103_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
+@pytest.mark.requirement("R103")
+def test_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
     port = int(emulator.url.rpartition(":")[2])
     lines = subprocess.run(
         ["cat", "/proc/net/tcp"], check=True, capture_output=True, text=True
@@ -80,6 +82,7 @@ def test_r103_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
     assert listening == ["0100007F"]
 
 
+@pytest.mark.requirement("R104")
 @pytest.mark.parametrize(
     "host",
     [
@@ -92,7 +95,7 @@ def test_r103_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
         "a:1:2",
     ],
 )
-def test_r104_a_foreign_host_header_is_refused(
+def test_a_foreign_host_header_is_refused(
     emulator: Emulator, http: requests.Session, host: str
 ) -> None:
     assert not is_loopback_host_header(host)
@@ -220,7 +223,8 @@ def test_the_number_of_pending_consents_is_limited() -> None:
     assert ledger.take_consent(last) is request
 
 
-def test_r103_the_command_prints_its_url_and_ignores_the_environment() -> None:
+@pytest.mark.requirement("R103")
+def test_the_command_prints_its_url_and_ignores_the_environment() -> None:
     environment = {**os.environ, "HOST": "0.0.0.0", "PORT": "1", "FLASK_EMULATOR_HOST": "0.0.0.0"}
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "flask_openrouter.emulator", "--port", "0"],

@@ -143,6 +143,7 @@ def test_without_a_key_no_request_is_sent(visitor: ChatVisitor) -> None:
     assert visitor.completions == 0
 
 
+@pytest.mark.requirement("R108")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -154,7 +155,7 @@ def test_without_a_key_no_request_is_sent(visitor: ChatVisitor) -> None:
         {"Origin": "null"},
     ],
 )
-def test_r108_a_foreign_page_cannot_spend(connected: ChatVisitor, headers: dict[str, str]) -> None:
+def test_a_foreign_page_cannot_spend(connected: ChatVisitor, headers: dict[str, str]) -> None:
     assert connected.ask(headers=headers).status_code == 403
     conversation = connected.converse("hello")
     for path in (f"/c/{conversation}/delete", "/account/delete", "/account/disconnect"):
@@ -164,8 +165,9 @@ def test_r108_a_foreign_page_cannot_spend(connected: ChatVisitor, headers: dict[
     assert len(connected.exported(conversation)) == 2
 
 
+@pytest.mark.requirement("R108")
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_r108_only_json_can_spend(connected: ChatVisitor, content_type: str) -> None:
+def test_only_json_can_spend(connected: ChatVisitor, content_type: str) -> None:
     """A form on another site can send these three types. JSON needs a preflight, which fails."""
     body = '{"model": "openai/gpt-4o", "text": "hi"}'
     response = connected.ask(json=None, data=body, content_type=content_type)
@@ -175,12 +177,14 @@ def test_r108_only_json_can_spend(connected: ChatVisitor, content_type: str) -> 
     assert "Access-Control-Allow-Origin" not in preflight.headers
 
 
-def test_r108_get_spends_nothing(connected: ChatVisitor) -> None:
+@pytest.mark.requirement("R108")
+def test_get_spends_nothing(connected: ChatVisitor) -> None:
     assert connected.get("/ask?text=x").status_code == 405
     assert connected.completions == 0
 
 
-def test_r108_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None:
+@pytest.mark.requirement("R108")
+def test_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None:
     """The emulator's models quote the question, so the hostile text is in the answer, too."""
     response = connected.ask(HOSTILE)
     assert response.mimetype == "application/x-ndjson"
@@ -192,6 +196,7 @@ def test_r108_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None
             assert harmful not in html
 
 
+@pytest.mark.requirement("R109")
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -211,7 +216,7 @@ def test_r108_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None
         ({"text": "hi", "model": "m" * 300}, "Choose a model"),
     ],
 )
-def test_r109_what_is_no_conversation_spends_nothing(
+def test_what_is_no_conversation_spends_nothing(
     connected: ChatVisitor, body: dict[str, object], words: str
 ) -> None:
     response = connected.ask(json={"model": "m", **body})

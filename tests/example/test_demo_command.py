@@ -131,7 +131,8 @@ def test_an_invalid_port_is_refused(port: str) -> None:
     assert "port" in done.stderr.lower().splitlines()[-1]
 
 
-def test_r109_nothing_in_the_source_opens_the_app_up() -> None:
+@pytest.mark.requirement("R109")
+def test_nothing_in_the_source_opens_the_app_up() -> None:
     source = "".join(path.read_text() for path in (ROOT / "example_app").glob("*.py"))
     assert "0.0.0.0" not in source
     assert not re.search(r"debug\s*=\s*True", source)

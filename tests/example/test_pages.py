@@ -117,7 +117,8 @@ def test_the_health_of_the_server_can_be_checked(visitor: ChatVisitor) -> None:
     assert visitor.get("/health").get_json() == {"status": "ok"}
 
 
-def test_r57_pages_obey_their_own_policy(connected: ChatVisitor, app: Flask) -> None:
+@pytest.mark.requirement("R57")
+def test_pages_obey_their_own_policy(connected: ChatVisitor, app: Flask) -> None:
     stranger = ChatVisitor(app, connected.emulator)
     conversation = connected.converse("![](https://evil.example/x.png) `code`")
     paths = ("/", f"/c/{conversation}", "/usage", "/account", "/disconnected", "/nowhere")
@@ -144,7 +145,8 @@ def test_the_extension_keeps_its_stricter_policy(visitor: ChatVisitor) -> None:
     assert page.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_r67_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
+@pytest.mark.requirement("R67")
+def test_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
     api_key = connected.api_key
     assert api_key.startswith("sk-or-v1-")
     asked = connected.ask()
@@ -178,7 +180,8 @@ def test_proxy_headers_are_trusted_only_if_configured(tmp_path: Path) -> None:
         assert response.headers["Set-Cookie"].startswith(name)
 
 
-def test_r107_app_and_emulator_share_localhost(tmp_path: Path) -> None:
+@pytest.mark.requirement("R107")
+def test_app_and_emulator_share_localhost(tmp_path: Path) -> None:
     """Ports do not separate cookies. The shared cookie jar must not break the app's session."""
     with (
         run_in_thread(host="localhost") as emulator,
@@ -197,9 +200,8 @@ def test_r107_app_and_emulator_share_localhost(tmp_path: Path) -> None:
         assert "sk-or-v1-…" in chat.text
 
 
-def test_r109_without_a_secret_key_it_refuses(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.requirement("R109")
+def test_without_a_secret_key_it_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("FLASK_SECRET_KEY", raising=False)
     with pytest.raises(ConfigurationError, match="SECRET_KEY"):
         create_app({"CHAT_DATABASE": str(tmp_path / "chat.db")})

@@ -31,6 +31,7 @@ from flask_openrouter.emulator import create_emulator_app, run_in_thread
 RAW = {"error": {"message": "RAW upstream words <b>", "code": 1}}
 
 
+@pytest.mark.requirement("R109")
 @pytest.mark.parametrize(
     ("status", "headers", "ours", "error", "words"),
     [
@@ -48,7 +49,7 @@ RAW = {"error": {"message": "RAW upstream words <b>", "code": 1}}
         (529, {}, 502, "provider_down", "not answering"),
     ],
 )
-def test_r109_refusals_are_told_in_plain_words(
+def test_refusals_are_told_in_plain_words(
     connected: ChatVisitor, status: int, headers: dict[str, str], ours: int, error: str, words: str
 ) -> None:
     with connected.emulator.faults(status=status, headers=headers, body=RAW, path=CHAT, times=None):
@@ -209,7 +210,8 @@ class SilentModel:
             self.left.set()
 
 
-def test_r109_a_visitor_who_leaves_stops_paying_within_two_seconds(tmp_path: Path) -> None:
+@pytest.mark.requirement("R109")
+def test_a_visitor_who_leaves_stops_paying_within_two_seconds(tmp_path: Path) -> None:
     """The model is silent, so only a heartbeat can notice that the browser has gone."""
     model = SilentModel()
     with (

@@ -172,8 +172,9 @@ THINGS = [
 ]
 
 
+@pytest.mark.requirement("R64")
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
-def test_r64_what_holds_a_secret_is_not_written_down_by_accident(thing: object) -> None:
+def test_what_holds_a_secret_is_not_written_down_by_accident(thing: object) -> None:
     """Caches and task queues pickle what they are given."""
     assert leaks_in(dumps_of(thing), CANARIES) == []
 

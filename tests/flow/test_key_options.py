@@ -27,6 +27,7 @@ def app_with(emulator: Emulator, options: Any, **config: Any) -> Flask:
     return app
 
 
+@pytest.mark.requirement("R110")
 def test_the_settings_are_sent(emulator: Emulator) -> None:
     app = app_with(emulator, None, OPENROUTER_KEY_LIMIT=0, OPENROUTER_KEY_LABEL="My app & co")
     assert asked(Visitor(app).start()) == {"limit": ["0"], "key_label": ["My app & co"]}

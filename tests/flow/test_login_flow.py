@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from flask import Flask
 from visitor import Visitor, fingerprint
 
@@ -43,6 +44,7 @@ def test_the_authorization_url_carries_what_openrouter_documents(visitor: Visito
     assert list(parse_qs(callback.query)) == ["state"]
 
 
+@pytest.mark.requirement("R71")
 def test_the_connection_tells_about_the_key(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
@@ -73,6 +75,7 @@ def test_the_connection_tells_about_the_key(
     assert seen["models"] > 1
 
 
+@pytest.mark.requirement("R99")
 def test_a_key_that_openrouter_rejects_is_forgotten_and_the_visitor_asked_again(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:

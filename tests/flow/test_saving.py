@@ -54,7 +54,8 @@ def exchanges(emulator: Emulator) -> int:
     return emulator.count("POST", "/api/v1/auth/keys")
 
 
-def test_r93_a_save_that_fails_once_is_retried(
+@pytest.mark.requirement("R93")
+def test_a_save_that_fails_once_is_retried(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     storage.failing["set"] = 1
@@ -63,7 +64,8 @@ def test_r93_a_save_that_fails_once_is_retried(
     assert exchanges(emulator) == 1
 
 
-def test_r93_a_save_that_keeps_failing_waits_behind_a_button(
+@pytest.mark.requirement("R93")
+def test_a_save_that_keeps_failing_waits_behind_a_button(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     storage.failing["set"] = 4
@@ -82,7 +84,8 @@ def test_r93_a_save_that_keeps_failing_waits_behind_a_button(
     assert visitor.post(unescape(action)).status_code == 400
 
 
-def test_r93_a_key_waits_ten_minutes_and_for_this_browser_only(
+@pytest.mark.requirement("R93")
+def test_a_key_waits_ten_minutes_and_for_this_browser_only(
     app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage, clock: Any
 ) -> None:
     storage.failing["set"] = 2
@@ -92,7 +95,8 @@ def test_r93_a_key_waits_ten_minutes_and_for_this_browser_only(
     assert visitor.post("/openrouter/save").status_code == 400
 
 
-def test_r93_a_waiting_key_never_crosses_an_account_switch(
+@pytest.mark.requirement("R93")
+def test_a_waiting_key_never_crosses_an_account_switch(
     make_app: Any, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     app = make_app({"storage": storage})
@@ -112,7 +116,8 @@ def test_another_site_cannot_save(visitor: Visitor) -> None:
     assert answer.status_code == 403
 
 
-def test_r94_a_storage_that_is_down_spends_neither_code_nor_login(
+@pytest.mark.requirement("R94")
+def test_a_storage_that_is_down_spends_neither_code_nor_login(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     callback = emulator.approve(visitor.start("/guarded"))
@@ -122,7 +127,8 @@ def test_r94_a_storage_that_is_down_spends_neither_code_nor_login(
     assert visitor.get(callback).location == "/guarded"
 
 
-def test_r98_a_delete_that_fails_claims_nothing(
+@pytest.mark.requirement("R98")
+def test_a_delete_that_fails_claims_nothing(
     app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     visitor.connect(emulator)
@@ -137,7 +143,8 @@ def test_r98_a_delete_that_fails_claims_nothing(
     assert [news["reason"] for news in heard] == ["visitor"]
 
 
-def test_r55_a_read_that_fails_answers_503_and_keeps_the_key(
+@pytest.mark.requirement("R55")
+def test_a_read_that_fails_answers_503_and_keeps_the_key(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     visitor.connect(emulator)

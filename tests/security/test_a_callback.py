@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 from flask_openrouter.emulator import Emulator
 
 
+@pytest.mark.requirement("R8")
 @pytest.mark.parametrize(
     "change",
     [
@@ -34,7 +35,7 @@ from flask_openrouter.emulator import Emulator
         pytest.param(lambda url, code: f"{url}&%63ode=another", id="a code in disguise"),
     ],
 )
-def test_r08_a_parameter_given_twice_is_an_error(
+def test_a_parameter_given_twice_is_an_error(
     visitor: Visitor, emulator: Emulator, change: Any
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -42,13 +43,15 @@ def test_r08_a_parameter_given_twice_is_an_error(
     assert visitor.get(callback).status_code == 303, "it spends no login"
 
 
-def test_r08_unknown_parameters_are_ignored(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R8")
+def test_unknown_parameters_are_ignored(visitor: Visitor, emulator: Emulator) -> None:
     callback = emulator.approve(visitor.start("/there"))
     extra = "&scope=all&session_state=1&utm_source=x&utm_source=y&error_description=no&key=sk"
     landed = visitor.get(callback + extra)
     assert (landed.status_code, landed.location) == (303, "/there")
 
 
+@pytest.mark.requirement("R9")
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -77,7 +80,7 @@ def test_r08_unknown_parameters_are_ignored(visitor: Visitor, emulator: Emulator
         pytest.param("&".join(f"p{number}=1" for number in range(100_000)), id="many parameters"),
     ],
 )
-def test_r09_what_cannot_be_a_code_is_refused_before_it_is_used(
+def test_what_cannot_be_a_code_is_refused_before_it_is_used(
     visitor: Visitor, emulator: Emulator, garbage: str
 ) -> None:
     authorization_url = visitor.start()
@@ -86,7 +89,8 @@ def test_r09_what_cannot_be_a_code_is_refused_before_it_is_used(
     assert visitor.get(emulator.approve(authorization_url)).status_code == 303
 
 
-def test_r09_ten_megabytes_are_refused_at_once(app: Flask) -> None:
+@pytest.mark.requirement("R9", "R102")
+def test_ten_megabytes_are_refused_at_once(app: Flask) -> None:
     """Measured inside the server: the test's own client is slower than that."""
     environ = EnvironBuilder("/openrouter/callback", headers=NAVIGATE).get_environ()
     environ["QUERY_STRING"] = f"state={'A' * 43}&code={'x' * 10_000_000}"
@@ -97,7 +101,8 @@ def test_r09_ten_megabytes_are_refused_at_once(app: Flask) -> None:
     assert b"xxxx" not in answer.get_data()
 
 
-def test_r09_the_longest_code_is_sent(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R9")
+def test_the_longest_code_is_sent(visitor: Visitor, emulator: Emulator) -> None:
     """All of %x21-7E, 1,024 characters: such a code may be real, so OpenRouter has to say."""
     every = "".join(map(chr, range(0x21, 0x7F)))
     code = (every * 11)[:1024]
@@ -107,8 +112,9 @@ def test_r09_the_longest_code_is_sent(visitor: Visitor, emulator: Emulator) -> N
     assert leaks_in(response_bytes(answer), {"code": code}) == []
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize("query", ["?error=access_denied", "", "?error=access_denied&state="])
-def test_r10_a_refusal_without_the_state_changes_nothing(
+def test_a_refusal_without_the_state_changes_nothing(
     visitor: Visitor, emulator: Emulator, query: str
 ) -> None:
     visitor.connect(emulator)
@@ -117,7 +123,8 @@ def test_r10_a_refusal_without_the_state_changes_nothing(
     assert visitor.get(emulator.approve(authorization_url)).location == "/own"
 
 
-def test_r10_a_refusal_with_the_state_of_another_browser_changes_nothing(
+@pytest.mark.requirement("R10")
+def test_a_refusal_with_the_state_of_another_browser_changes_nothing(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     authorization_url = visitor.start("/own")
@@ -126,8 +133,9 @@ def test_r10_a_refusal_with_the_state_of_another_browser_changes_nothing(
     assert visitor.get(emulator.approve(authorization_url)).location == "/own"
 
 
+@pytest.mark.requirement("R10", "F1")
 @pytest.mark.parametrize("deny_style", ["bare", "error"])
-def test_r10_f01_who_declines_is_told_so_and_keeps_the_old_key(
+def test_who_declines_is_told_so_and_keeps_the_old_key(
     visitor: Visitor, emulator: Emulator, deny_style: str
 ) -> None:
     visitor.connect(emulator)
@@ -143,8 +151,9 @@ def test_r10_f01_who_declines_is_told_so_and_keeps_the_old_key(
     assert visitor.get(emulator.approve(other)).location == "/other"
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize("error", ["access_denied", "server_error", "", "x" * 4_000, "<b>", "%00"])
-def test_r10_the_words_of_the_error_are_not_shown(
+def test_the_words_of_the_error_are_not_shown(
     visitor: Visitor, emulator: Emulator, error: str
 ) -> None:
     url = visitor.callback_url(visitor.start())

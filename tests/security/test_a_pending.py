@@ -53,7 +53,8 @@ def app_with_session(make_app: Any, size: int, **config: Any) -> Flask:
     return app
 
 
-def test_r11_several_tabs_finish_in_any_order(make_app: Any) -> None:
+@pytest.mark.requirement("R11")
+def test_several_tabs_finish_in_any_order(make_app: Any) -> None:
     with MisbehavingProvider([issue_key("sk-or-v1-" + "0" * 64)]) as provider:
         visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
         tabs = {page: visitor.start(page) for page in ("/a", "/b", "/c")}
@@ -68,7 +69,8 @@ def test_r11_several_tabs_finish_in_any_order(make_app: Any) -> None:
     assert pending(visitor) == []
 
 
-def test_r12_many_logins_stay_within_one_cookie(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R12")
+def test_many_logins_stay_within_one_cookie(visitor: Visitor, emulator: Emulator) -> None:
     for _ in range(200):
         next_url = long_next()
         newest = login(visitor, next_url)
@@ -76,7 +78,8 @@ def test_r12_many_logins_stay_within_one_cookie(visitor: Visitor, emulator: Emul
     assert (landed.status_code, landed.location) == (303, next_url)
 
 
-def test_r12_many_plain_logins_are_bounded_and_the_oldest_goes_first(
+@pytest.mark.requirement("R12")
+def test_many_plain_logins_are_bounded_and_the_oldest_goes_first(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     started = [login(visitor).location for _ in range(30)]
@@ -87,9 +90,10 @@ def test_r12_many_plain_logins_are_bounded_and_the_oldest_goes_first(
     assert visitor.get(emulator.approve(started[-1])).status_code == 303
 
 
+@pytest.mark.requirement("R12")
 @pytest.mark.parametrize("size", [2_000, 2_600, 3_000, 3_400, 3_500])
 @pytest.mark.parametrize("name", ["session", "a-much-longer-name-for-the-session-cookie"])
-def test_r12_an_app_that_fills_its_session_leaves_room_for_a_login(
+def test_an_app_that_fills_its_session_leaves_room_for_a_login(
     make_app: Any, emulator: Emulator, size: int, name: str
 ) -> None:
     """Werkzeug warns of cookies that are too big, and here every warning is an error."""
@@ -104,8 +108,9 @@ def test_r12_an_app_that_fills_its_session_leaves_room_for_a_login(
     assert visitor.key is not None
 
 
+@pytest.mark.requirement("R12")
 @pytest.mark.parametrize("size", [2_900, 3_000, 3_100, 3_200, 3_300, 3_400, 3_500, 3_600])
-def test_r12_finished_logins_take_no_room_that_a_new_one_needs(
+def test_finished_logins_take_no_room_that_a_new_one_needs(
     make_app: Any, emulator: Emulator, size: int
 ) -> None:
     visitor = Visitor(app_with_session(make_app, size))
@@ -117,7 +122,8 @@ def test_r12_finished_logins_take_no_room_that_a_new_one_needs(
         assert cookie_size(landed) <= MAX_COOKIE
 
 
-def test_r12_a_session_without_any_room_is_named_in_the_log(
+@pytest.mark.requirement("R12")
+def test_a_session_without_any_room_is_named_in_the_log(
     make_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = app_with_session(make_app, 3_900)
@@ -129,7 +135,8 @@ def test_r12_a_session_without_any_room_is_named_in_the_log(
     assert "too big" in caplog.text
 
 
-def test_r12_sessions_on_the_server_are_bounded_by_number(make_app: Any) -> None:
+@pytest.mark.requirement("R12")
+def test_sessions_on_the_server_are_bounded_by_number(make_app: Any) -> None:
     """An app may replace Flask's sessions: then no cookie says how much is too much."""
     app: Flask = make_app()
     kept: dict[str, Any] = {}
@@ -152,7 +159,8 @@ def test_r12_sessions_on_the_server_are_bounded_by_number(make_app: Any) -> None
     assert len(kept["_openrouter"]) == 8
 
 
-def test_r13_f22_a_browser_without_cookies_ends_on_a_page_that_names_them(
+@pytest.mark.requirement("R13", "F22")
+def test_a_browser_without_cookies_ends_on_a_page_that_names_them(
     app: Flask, emulator: Emulator
 ) -> None:
     browser = app.test_client(use_cookies=False)
@@ -172,7 +180,8 @@ def test_r13_f22_a_browser_without_cookies_ends_on_a_page_that_names_them(
     assert exchanges(emulator) == 0
 
 
-def test_r49_forced_logins_destroy_nothing(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R49")
+def test_forced_logins_destroy_nothing(visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     key = visitor.key
     genuine = login(visitor, "/genuine", **{"Sec-Fetch-Site": "same-origin"}).location
@@ -182,7 +191,8 @@ def test_r49_forced_logins_destroy_nothing(visitor: Visitor, emulator: Emulator)
     assert visitor.get(emulator.approve(genuine)).location == "/genuine"
 
 
-def test_r49_forced_logins_of_a_sibling_site_destroy_nothing(
+@pytest.mark.requirement("R49")
+def test_forced_logins_of_a_sibling_site_destroy_nothing(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     """A page on another subdomain is no friend (RFC 6265bis §8.8.2: same site, other origin)."""
@@ -192,9 +202,10 @@ def test_r49_forced_logins_of_a_sibling_site_destroy_nothing(
     assert visitor.get(emulator.approve(genuine)).location == "/genuine"
 
 
+@pytest.mark.requirement("R49")
 @pytest.mark.parametrize("size", [1_500, 2_500, 3_200, 3_500])
 @pytest.mark.parametrize("page", ["/genuine", None])
-def test_r49_not_even_where_the_session_is_nearly_full(
+def test_not_even_where_the_session_is_nearly_full(
     make_app: Any, emulator: Emulator, size: int, page: str | None
 ) -> None:
     visitor = Visitor(app_with_session(make_app, size))
@@ -205,13 +216,15 @@ def test_r49_not_even_where_the_session_is_nearly_full(
     assert visitor.get(emulator.approve(genuine)).location == (page or "/")
 
 
-def test_r49_not_even_where_all_places_are_taken(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R49")
+def test_not_even_where_all_places_are_taken(visitor: Visitor, emulator: Emulator) -> None:
     genuine = [login(visitor, f"/{number}").location for number in range(8)]
     login(visitor, **CROSS_SITE)
     assert visitor.get(emulator.approve(genuine[0])).location == "/0"
 
 
-def test_r49_a_visitor_who_follows_a_link_from_elsewhere_can_log_in(
+@pytest.mark.requirement("R49")
+def test_a_visitor_who_follows_a_link_from_elsewhere_can_log_in(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     login(visitor, "/abandoned")

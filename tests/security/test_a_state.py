@@ -31,7 +31,8 @@ UNRESERVED_22 = re.compile(r"[A-Za-z0-9_-]{22}")
 UNRESERVED_43 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def test_r01_only_the_browser_that_began_the_login_can_finish_it(
+@pytest.mark.requirement("R1")
+def test_only_the_browser_that_began_the_login_can_finish_it(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     callback = emulator.approve(visitor.start("/there"))
@@ -46,7 +47,8 @@ def test_r01_only_the_browser_that_began_the_login_can_finish_it(
     assert exchanges(emulator) == 1
 
 
-def test_r02_the_attackers_signed_state_is_worthless_in_the_victims_browser(
+@pytest.mark.requirement("R2")
+def test_the_attackers_signed_state_is_worthless_in_the_victims_browser(
     stored_apps: Any, emulator: Emulator
 ) -> None:
     app = stored_apps()
@@ -67,6 +69,7 @@ def _flip_a_bit(state: str) -> str:
     return ("B" if state[0] == "A" else "A") + state[1:]
 
 
+@pytest.mark.requirement("R3")
 @pytest.mark.parametrize(
     "forge",
     [
@@ -90,7 +93,7 @@ def _flip_a_bit(state: str) -> str:
         pytest.param(lambda url, s, other: url.replace("state=", "State="), id="other name"),
     ],
 )
-def test_r03_a_state_that_is_not_exactly_ours_is_refused(
+def test_a_state_that_is_not_exactly_ours_is_refused(
     app: Flask, visitor: Visitor, emulator: Emulator, forge: Any
 ) -> None:
     other = state_of(Visitor(app).start())
@@ -104,7 +107,8 @@ def test_r03_a_state_that_is_not_exactly_ours_is_refused(
     assert exchanges(emulator) == 1
 
 
-def test_r03_each_state_belongs_to_one_code_verifier(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R3")
+def test_each_state_belongs_to_one_code_verifier(visitor: Visitor, emulator: Emulator) -> None:
     """With the state of another own login, the code meets the wrong code_verifier."""
     first, second = visitor.start(), visitor.start()
     code = parameter(emulator.approve(first), "code")
@@ -113,7 +117,8 @@ def test_r03_each_state_belongs_to_one_code_verifier(visitor: Visitor, emulator:
     assert visitor.key is None
 
 
-def test_r04_a_state_works_once(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R4")
+def test_a_state_works_once(visitor: Visitor, emulator: Emulator) -> None:
     callback = emulator.approve(visitor.start())
     assert visitor.get(callback).status_code == 303
     first_key = visitor.key
@@ -128,7 +133,8 @@ def test_r04_a_state_works_once(visitor: Visitor, emulator: Emulator) -> None:
     assert_refused(stranger, emulator, callback)
 
 
-def test_r04_a_code_that_openrouter_refuses_spends_the_state(
+@pytest.mark.requirement("R4")
+def test_a_code_that_openrouter_refuses_spends_the_state(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -141,7 +147,8 @@ def test_r04_a_code_that_openrouter_refuses_spends_the_state(
     assert visitor.key is None
 
 
-def test_r04_a_restored_cookie_jar_brings_no_second_exchange(
+@pytest.mark.requirement("R4")
+def test_a_restored_cookie_jar_brings_no_second_exchange(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -158,7 +165,8 @@ def test_r04_a_restored_cookie_jar_brings_no_second_exchange(
     assert visitor.key == key is not None
 
 
-def test_r04_in_another_process_a_restored_jar_meets_openrouters_refusal(
+@pytest.mark.requirement("R4")
+def test_in_another_process_a_restored_jar_meets_openrouters_refusal(
     make_app: Any, emulator: Emulator
 ) -> None:
     """A signed cookie cannot know what another worker saw: the code is single-use upstream."""
@@ -179,7 +187,8 @@ def test_r04_in_another_process_a_restored_jar_meets_openrouters_refusal(
     assert_refused(restored, emulator, callback)
 
 
-def test_r05_states_and_challenges_never_repeat_whatever_the_seed(app: Flask) -> None:
+@pytest.mark.requirement("R5")
+def test_states_and_challenges_never_repeat_whatever_the_seed(app: Flask) -> None:
     client = app.test_client(use_cookies=False)
     seen = set()
     generator_state = random.getstate()
@@ -194,7 +203,8 @@ def test_r05_states_and_challenges_never_repeat_whatever_the_seed(app: Flask) ->
     assert len(seen) == 4_000
 
 
-def test_r05_no_part_of_the_code_verifier_is_ever_in_an_address(make_app: Any) -> None:
+@pytest.mark.requirement("R5")
+def test_no_part_of_the_code_verifier_is_ever_in_an_address(make_app: Any) -> None:
     verifiers = set()
     with MisbehavingProvider([issue_key("sk-or-v1-" + "0" * 64)]) as provider:
         visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
@@ -213,14 +223,16 @@ def test_r05_no_part_of_the_code_verifier_is_ever_in_an_address(make_app: Any) -
     assert len(verifiers) == 8
 
 
-def test_r06_a_login_may_take_ten_minutes(visitor: Visitor, emulator: Emulator, clock: Any) -> None:
+@pytest.mark.requirement("R6")
+def test_a_login_may_take_ten_minutes(visitor: Visitor, emulator: Emulator, clock: Any) -> None:
     callback = emulator.approve(visitor.start())
     clock.now += 599
     assert visitor.get(callback).status_code == 303
 
 
+@pytest.mark.requirement("R6")
 @pytest.mark.parametrize("lie", ["", "&issued_at=9999999999", "&max_age=86400", "&iat=0&exp=9e9"])
-def test_r06_a_login_that_took_longer_is_refused_whatever_the_address_says(
+def test_a_login_that_took_longer_is_refused_whatever_the_address_says(
     visitor: Visitor, emulator: Emulator, clock: Any, lie: str
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -230,9 +242,8 @@ def test_r06_a_login_that_took_longer_is_refused_whatever_the_address_says(
     assert "try again" in answer.text.lower()
 
 
-def test_r06_a_login_of_the_future_is_refused(
-    visitor: Visitor, emulator: Emulator, clock: Any
-) -> None:
+@pytest.mark.requirement("R6")
+def test_a_login_of_the_future_is_refused(visitor: Visitor, emulator: Emulator, clock: Any) -> None:
     callback = emulator.approve(visitor.start())
     clock.now -= 61
     assert_refused(visitor, emulator, callback)
@@ -240,14 +251,16 @@ def test_r06_a_login_of_the_future_is_refused(
     assert visitor.get(callback).status_code == 303, "clocks of workers differ a little"
 
 
-def test_r06_the_configured_time_counts(make_app: Any, emulator: Emulator, clock: Any) -> None:
+@pytest.mark.requirement("R6")
+def test_the_configured_time_counts(make_app: Any, emulator: Emulator, clock: Any) -> None:
     visitor = Visitor(make_app(OPENROUTER_LOGIN_MAX_AGE=30))
     callback = emulator.approve(visitor.start())
     clock.now += 31
     assert_refused(visitor, emulator, callback)
 
 
-def test_f45_a_clock_that_jumps_leaves_no_eternal_login(
+@pytest.mark.requirement("F45")
+def test_a_clock_that_jumps_leaves_no_eternal_login(
     visitor: Visitor, emulator: Emulator, clock: Any
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -259,12 +272,14 @@ def test_f45_a_clock_that_jumps_leaves_no_eternal_login(
     assert_refused(visitor, emulator, new)
 
 
-def test_r07_a_code_appended_by_the_rules_arrives(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R7")
+def test_a_code_appended_by_the_rules_arrives(visitor: Visitor, emulator: Emulator) -> None:
     assert "&code=" in emulator.approve(visitor.start())
     assert visitor.connect(emulator).status_code == 303
 
 
-def test_r07_a_code_appended_blindly_is_refused_and_starts_nothing(
+@pytest.mark.requirement("R7")
+def test_a_code_appended_blindly_is_refused_and_starts_nothing(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -275,9 +290,8 @@ def test_r07_a_code_appended_blindly_is_refused_and_starts_nothing(
     assert len(pending(visitor)) == 1
 
 
-def test_f27_a_new_secret_key_ends_pending_logins_politely(
-    make_app: Any, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("F27")
+def test_a_new_secret_key_ends_pending_logins_politely(make_app: Any, emulator: Emulator) -> None:
     visitor = Visitor(make_app())
     callback = emulator.approve(visitor.start())
     later = browser_with(make_app(), save_jar(visitor))
@@ -286,7 +300,8 @@ def test_f27_a_new_secret_key_ends_pending_logins_politely(
     assert later.connect(emulator).status_code == 303
 
 
-def test_f30_going_back_to_a_callback_keeps_the_key(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("F30")
+def test_going_back_to_a_callback_keeps_the_key(visitor: Visitor, emulator: Emulator) -> None:
     callback = emulator.approve(visitor.start())
     visitor.get(callback)
     key = visitor.key
@@ -296,13 +311,15 @@ def test_f30_going_back_to_a_callback_keeps_the_key(visitor: Visitor, emulator: 
     assert exchanges(emulator) == 1
 
 
-def test_f31_a_double_click_completes(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("F31")
+def test_a_double_click_completes(visitor: Visitor, emulator: Emulator) -> None:
     first, second = visitor.start("/one"), visitor.start("/two")
     assert visitor.get(emulator.approve(second)).location == "/two"
     assert visitor.get(emulator.approve(first)).location == "/one"
 
 
-def test_f32_the_loser_of_twin_callbacks_changes_nothing(
+@pytest.mark.requirement("F32")
+def test_the_loser_of_twin_callbacks_changes_nothing(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     """Both requests left with the same cookies; the loser's answer arrives last."""

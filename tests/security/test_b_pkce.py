@@ -32,7 +32,8 @@ from flask_openrouter.errors import ConfigurationError
 CALLBACK = "http://localhost/openrouter/callback"
 
 
-def test_r14_a_code_without_a_challenge_cannot_be_injected(
+@pytest.mark.requirement("R14")
+def test_a_code_without_a_challenge_cannot_be_injected(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     """The provider takes any code_verifier for such a code: the state alone has to stop it."""
@@ -55,6 +56,7 @@ def test_r14_a_code_without_a_challenge_cannot_be_injected(
         assert landed.status_code == 303
 
 
+@pytest.mark.requirement("R15")
 @pytest.mark.parametrize(
     "query",
     [
@@ -65,7 +67,7 @@ def test_r14_a_code_without_a_challenge_cannot_be_injected(
         "?code_verifier=" + "A" * 43,
     ],
 )
-def test_r15_every_login_uses_s256(visitor: Visitor, emulator: Emulator, query: str) -> None:
+def test_every_login_uses_s256(visitor: Visitor, emulator: Emulator, query: str) -> None:
     location = visitor.get(f"/openrouter/login{query}").location
     sent = parse_qs(urlsplit(location).query)
     (challenge,) = sent["code_challenge"]
@@ -83,7 +85,8 @@ def test_r15_every_login_uses_s256(visitor: Visitor, emulator: Emulator, query: 
     assert base64.urlsafe_b64encode(bytes.fromhex(digest)).rstrip(b"=").decode() == challenge
 
 
-def test_r15_no_setting_weakens_pkce(make_app: Any) -> None:
+@pytest.mark.requirement("R15")
+def test_no_setting_weakens_pkce(make_app: Any) -> None:
     visitor = Visitor(
         make_app(
             OPENROUTER_CODE_CHALLENGE_METHOD="plain",
@@ -96,10 +99,11 @@ def test_r15_no_setting_weakens_pkce(make_app: Any) -> None:
     assert parameter(visitor.start(), "code_challenge") != "x" * 43
 
 
+@pytest.mark.requirement("R15", "F5", "F6")
 @pytest.mark.parametrize(
     ("status", "message"), [(400, "Invalid code_challenge_method"), (405, "Method Not Allowed")]
 )
-def test_r15_f05_f06_a_refusal_of_the_method_brings_no_second_try(
+def test_a_refusal_of_the_method_brings_no_second_try(
     visitor: Visitor, emulator: Emulator, status: int, message: str
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -113,7 +117,8 @@ def test_r15_f05_f06_a_refusal_of_the_method_brings_no_second_try(
     assert visitor.key is None
 
 
-def test_r16_a_stolen_code_is_worthless_in_the_thiefs_browser(
+@pytest.mark.requirement("R16")
+def test_a_stolen_code_is_worthless_in_the_thiefs_browser(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     stolen = parameter(emulator.approve(visitor.start()), "code")
@@ -124,7 +129,8 @@ def test_r16_a_stolen_code_is_worthless_in_the_thiefs_browser(
     assert exchanges(emulator) == 1
 
 
-def test_f04_the_visitor_is_not_told_which_of_code_and_verifier_was_wrong(
+@pytest.mark.requirement("F4")
+def test_the_visitor_is_not_told_which_of_code_and_verifier_was_wrong(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     pages = []
@@ -134,7 +140,8 @@ def test_f04_the_visitor_is_not_told_which_of_code_and_verifier_was_wrong(
     assert pages[0] == pages[1] != ""
 
 
-def test_r17_a_login_is_finished_only_where_it_began(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R17")
+def test_a_login_is_finished_only_where_it_began(make_app: Any, emulator: Emulator) -> None:
     secret = "the secret key outlives the restart"
     visitor = Visitor(make_app(SECRET_KEY=secret))
     callback = emulator.approve(visitor.start())
@@ -148,12 +155,14 @@ def test_r17_a_login_is_finished_only_where_it_began(make_app: Any, emulator: Em
     assert back.get(callback).status_code == 303
 
 
-def test_r17_two_extensions_in_one_app_are_an_error(app: Flask) -> None:
+@pytest.mark.requirement("R17")
+def test_two_extensions_in_one_app_are_an_error(app: Flask) -> None:
     with pytest.raises(ConfigurationError, match="already"):
         OpenRouterAuth(app, url_prefix="/second")
 
 
-def test_r17_two_apps_of_one_site_do_not_finish_each_others_logins(
+@pytest.mark.requirement("R17")
+def test_two_apps_of_one_site_do_not_finish_each_others_logins(
     make_app: Any, emulator: Emulator
 ) -> None:
     """One host, one cookie jar, one SECRET_KEY; each app has a provider of its own."""
@@ -170,8 +179,9 @@ def test_r17_two_apps_of_one_site_do_not_finish_each_others_logins(
         assert other.requests == []
 
 
+@pytest.mark.requirement("R17")
 @pytest.mark.parametrize("issuer", ["https://evil.example", "", "https://openrouter.ai/"])
-def test_r17_an_answer_of_another_issuer_is_refused(
+def test_an_answer_of_another_issuer_is_refused(
     visitor: Visitor, emulator: Emulator, issuer: str
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -203,7 +213,8 @@ HOSTILE_HEADERS = {
 }
 
 
-def test_r18_nothing_in_the_request_steers_the_login(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R18")
+def test_nothing_in_the_request_steers_the_login(visitor: Visitor, emulator: Emulator) -> None:
     plain = urlsplit(visitor.get("/openrouter/login").location)
     hostile = urlsplit(visitor.get(f"/openrouter/login?{HOSTILE}", **HOSTILE_HEADERS).location)
     assert hostile[:3] == plain[:3]
@@ -214,9 +225,8 @@ def test_r18_nothing_in_the_request_steers_the_login(visitor: Visitor, emulator:
     assert "x" * 43 not in hostile.query
 
 
-def test_r18_nothing_in_the_request_steers_the_callback(
-    visitor: Visitor, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R18")
+def test_nothing_in_the_request_steers_the_callback(visitor: Visitor, emulator: Emulator) -> None:
     callback = emulator.approve(visitor.start())
     hostile = HOSTILE.replace(f"&state={'x' * 43}", "")
     landed = visitor.get(f"{callback}&{hostile}", **HOSTILE_HEADERS)

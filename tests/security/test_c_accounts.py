@@ -55,7 +55,8 @@ def sign_in(visitor: Visitor, user_id: str | None) -> None:
     visitor.get("/sign-out" if user_id is None else f"/sign-in/{user_id}")
 
 
-def test_r21_the_key_does_not_survive_a_change_of_account(
+@pytest.mark.requirement("R21")
+def test_the_key_does_not_survive_a_change_of_account(
     accounts: Flask, stored_apps: Any, emulator: Emulator
 ) -> None:
     browser, elsewhere = Visitor(accounts), Visitor(accounts)
@@ -77,7 +78,8 @@ def test_r21_the_key_does_not_survive_a_change_of_account(
     assert browser.key == keys_of_a
 
 
-def test_r21_disconnecting_touches_nobody_elses_key(
+@pytest.mark.requirement("R21")
+def test_disconnecting_touches_nobody_elses_key(
     accounts: Flask, stored_apps: Any, emulator: Emulator
 ) -> None:
     browser = Visitor(accounts)
@@ -91,7 +93,8 @@ def test_r21_disconnecting_touches_nobody_elses_key(
         assert browser.key == key
 
 
-def test_r21_a_key_of_the_browser_is_not_the_users_and_outlives_their_disconnect(
+@pytest.mark.requirement("R21")
+def test_a_key_of_the_browser_is_not_the_users_and_outlives_their_disconnect(
     accounts: Flask, stored_apps: Any, emulator: Emulator
 ) -> None:
     browser = Visitor(accounts)
@@ -104,7 +107,8 @@ def test_r21_a_key_of_the_browser_is_not_the_users_and_outlives_their_disconnect
     assert browser.key == key
 
 
-def test_r21_who_disconnects_another_owner_stays_connected(
+@pytest.mark.requirement("R21")
+def test_who_disconnects_another_owner_stays_connected(
     accounts: Flask, stored_apps: Any, emulator: Emulator
 ) -> None:
     """An administrator's page, say, that forgets the key of a user."""
@@ -131,10 +135,11 @@ def test_r21_who_disconnects_another_owner_stays_connected(
     assert browser.key == key is not None
 
 
+@pytest.mark.requirement("R22", "F42")
 @pytest.mark.parametrize(
     ("before", "after"), [("A", "B"), (None, "A"), ("A", None), ("A", "a"), ("1", "01")]
 )
-def test_r22_f42_a_login_never_crosses_a_change_of_account(
+def test_a_login_never_crosses_a_change_of_account(
     make_app: Any, emulator: Emulator, before: str | None, after: str | None
 ) -> None:
     visitor = Visitor(with_accounts(make_app()))
@@ -148,7 +153,8 @@ def test_r22_f42_a_login_never_crosses_a_change_of_account(
     assert visitor.get(callback).location == "/own"
 
 
-def test_r22_users_of_the_app_are_never_browsers(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R22")
+def test_users_of_the_app_are_never_browsers(make_app: Any, emulator: Emulator) -> None:
     """No user id makes a user the owner of a browser's key, or of nobody's login."""
     app = make_app()
     ids: list[Any] = [None]
@@ -164,7 +170,8 @@ def test_r22_users_of_the_app_are_never_browsers(make_app: Any, emulator: Emulat
     assert exchanges(emulator) == 0
 
 
-def test_r23_who_planted_the_cookies_gains_nothing(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R23")
+def test_who_planted_the_cookies_gains_nothing(stored_apps: Any, emulator: Emulator) -> None:
     app = with_accounts(stored_apps())
     attacker, victim = Visitor(app), Visitor(app)
     attacker.get("/guarded")
@@ -179,7 +186,8 @@ def test_r23_who_planted_the_cookies_gains_nothing(stored_apps: Any, emulator: E
     assert attacker.key is None
 
 
-def test_r23_not_even_who_was_connected_when_planting_them(
+@pytest.mark.requirement("R23")
+def test_not_even_who_was_connected_when_planting_them(
     stored_apps: Any, emulator: Emulator
 ) -> None:
     """The id of a browser is renewed by each connect, so the planted one leads nowhere."""
@@ -198,7 +206,8 @@ def test_r23_not_even_who_was_connected_when_planting_them(
     assert attacker.key in (None, attackers_key)
 
 
-def test_r24_two_visitors_share_no_slot(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R24")
+def test_two_visitors_share_no_slot(stored_apps: Any, emulator: Emulator) -> None:
     """Nothing names the users of this app: then each browser is an owner of its own."""
     app = stored_apps()
     one, two, three = Visitor(app), Visitor(app), Visitor(app)
@@ -212,7 +221,8 @@ def test_r24_two_visitors_share_no_slot(stored_apps: Any, emulator: Emulator) ->
     assert two.key is not None
 
 
-def test_r24_two_users_share_no_slot(accounts: Flask, emulator: Emulator) -> None:
+@pytest.mark.requirement("R24")
+def test_two_users_share_no_slot(accounts: Flask, emulator: Emulator) -> None:
     one, two = Visitor(accounts), Visitor(accounts)
     sign_in(one, "A")
     sign_in(two, "B")
@@ -220,7 +230,8 @@ def test_r24_two_users_share_no_slot(accounts: Flask, emulator: Emulator) -> Non
     assert two.key is None
 
 
-def test_r24_no_row_is_global(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R24")
+def test_no_row_is_global(stored_apps: Any, emulator: Emulator) -> None:
     app = stored_apps()
     if not stored_apps.is_server_side:
         return
@@ -231,7 +242,8 @@ def test_r24_no_row_is_global(stored_apps: Any, emulator: Emulator) -> None:
     assert len(owner_id) >= len("browser:") + 22
 
 
-def test_r24_a_browser_id_cannot_be_made_up(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R24")
+def test_a_browser_id_cannot_be_made_up(stored_apps: Any, emulator: Emulator) -> None:
     """Who reads the ids in the database still cannot sign the cookie that claims one."""
     app = stored_apps()
     if not stored_apps.is_server_side:

@@ -38,9 +38,8 @@ def _guarded_answers(visitor: Visitor, emulator: Emulator) -> dict[str, TestResp
     return {**found, "guarded view": visitor.get("/guarded"), "bug": visitor.get("/buggy")}
 
 
-def test_r25_every_answer_of_ours_stays_out_of_shared_caches(
-    make_app: Any, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R25")
+def test_every_answer_of_ours_stays_out_of_shared_caches(make_app: Any, emulator: Emulator) -> None:
     app: Flask = make_app(PROPAGATE_EXCEPTIONS=False)
 
     @app.get("/buggy")
@@ -71,7 +70,8 @@ def test_r25_every_answer_of_ours_stays_out_of_shared_caches(
     assert [name for name, answer in answers.items() if not _is_private(answer)] == []
 
 
-def test_r25_errors_of_the_storage_stay_out_of_shared_caches(make_app: Any) -> None:
+@pytest.mark.requirement("R25")
+def test_errors_of_the_storage_stay_out_of_shared_caches(make_app: Any) -> None:
     visitor = Visitor(make_app({"storage": FailingStorage()}))
     visitor.app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     for path in ("/guarded", "/openrouter/status"):
@@ -80,7 +80,8 @@ def test_r25_errors_of_the_storage_stay_out_of_shared_caches(make_app: Any) -> N
         assert _is_private(answer)
 
 
-def test_r25_a_view_may_decide_on_caching_itself(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R25")
+def test_a_view_may_decide_on_caching_itself(make_app: Any, emulator: Emulator) -> None:
     app: Flask = make_app()
 
     @app.get("/own")
@@ -97,7 +98,8 @@ def test_r25_a_view_may_decide_on_caching_itself(make_app: Any, emulator: Emulat
     assert "Cookie" in answer.vary
 
 
-def test_r25_a_page_that_only_looks_at_the_connection_varies_by_cookie(
+@pytest.mark.requirement("R25")
+def test_a_page_that_only_looks_at_the_connection_varies_by_cookie(
     stored_apps: Any, emulator: Emulator
 ) -> None:
     """Like Flask's session: who reads it has made a page for one visitor."""
@@ -139,8 +141,9 @@ class NaiveCache:
         return answer[0]
 
 
+@pytest.mark.requirement("R25")
 @pytest.mark.parametrize("path", ["/guarded", "/openrouter/status", "/openrouter/login"])
-def test_r25_behind_a_naive_cache_nobody_gets_anothers_page_or_cookie(
+def test_behind_a_naive_cache_nobody_gets_anothers_page_or_cookie(
     app: Flask, emulator: Emulator, path: str
 ) -> None:
     cache = NaiveCache(app.wsgi_app)

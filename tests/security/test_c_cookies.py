@@ -63,8 +63,9 @@ def _visit_everything(visitor: Visitor) -> None:
     assert visitor.get("/openrouter/login").status_code == 303
 
 
+@pytest.mark.requirement("R19")
 @pytest.mark.parametrize("name", ["session", "openrouter", "openrouter-unsaved"])
-def test_r19_a_garbage_cookie_is_no_cookie(stored_apps: Any, emulator: Emulator, name: str) -> None:
+def test_a_garbage_cookie_is_no_cookie(stored_apps: Any, emulator: Emulator, name: str) -> None:
     app = stored_apps()
     for value in GARBAGE:
         visitor = Visitor(app)
@@ -74,7 +75,8 @@ def test_r19_a_garbage_cookie_is_no_cookie(stored_apps: Any, emulator: Emulator,
         assert visitor.key is not None
 
 
-def test_r19_a_session_of_another_salt_or_key_is_none(app: Flask, emulator: Emulator) -> None:
+@pytest.mark.requirement("R19")
+def test_a_session_of_another_salt_or_key_is_none(app: Flask, emulator: Emulator) -> None:
     secret = app.config["SECRET_KEY"]
     for cookie in (_signed(secret, "another-salt"), _signed(secret + "x", "cookie-session")):
         visitor = Visitor(app)
@@ -83,8 +85,9 @@ def test_r19_a_session_of_another_salt_or_key_is_none(app: Flask, emulator: Emul
         assert len(pending(visitor)) == 1
 
 
+@pytest.mark.requirement("R19")
 @pytest.mark.parametrize("name", ["session", "openrouter"])
-def test_r19_a_flipped_bit_anywhere_voids_the_cookie(
+def test_a_flipped_bit_anywhere_voids_the_cookie(
     stored_apps: Any, emulator: Emulator, name: str
 ) -> None:
     visitor = Visitor(stored_apps())
@@ -102,7 +105,8 @@ def test_r19_a_flipped_bit_anywhere_voids_the_cookie(
         assert visitor.get("/openrouter/login").status_code == 303
 
 
-def test_r19_of_two_session_cookies_the_first_counts(app: Flask, emulator: Emulator) -> None:
+@pytest.mark.requirement("R19")
+def test_of_two_session_cookies_the_first_counts(app: Flask, emulator: Emulator) -> None:
     one, two = Visitor(app), Visitor(app)
     callbacks = [emulator.approve(visitor.start()) for visitor in (one, two)]
     both = "; ".join(f"session={save_jar(visitor)['session']}" for visitor in (one, two))
@@ -114,9 +118,10 @@ def test_r19_of_two_session_cookies_the_first_counts(app: Flask, emulator: Emula
     assert statuses == [400, 303]
 
 
+@pytest.mark.requirement("R19")
 @pytest.mark.parametrize("name", ["session", "openrouter"])
 @pytest.mark.parametrize("form", [".{}", ".{}.aaaaaa.{}", "x.{}", "{}"])
-def test_r19_nothing_is_decompressed_before_its_signature_is_checked(
+def test_nothing_is_decompressed_before_its_signature_is_checked(
     app: Flask, name: str, form: str
 ) -> None:
     visitor = Visitor(app)
@@ -146,7 +151,8 @@ PLANTED = [
 ]
 
 
-def test_r20_what_another_version_wrote_is_nothing(app: Flask, emulator: Emulator) -> None:
+@pytest.mark.requirement("R20")
+def test_what_another_version_wrote_is_nothing(app: Flask, emulator: Emulator) -> None:
     for planted in PLANTED:
         visitor = Visitor(app)
         with visitor.client.session_transaction() as session:
@@ -155,7 +161,8 @@ def test_r20_what_another_version_wrote_is_nothing(app: Flask, emulator: Emulato
         assert visitor.connect(emulator).status_code == 303
 
 
-def test_r20_the_one_key_in_the_session_is_known(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R20")
+def test_the_one_key_in_the_session_is_known(visitor: Visitor, emulator: Emulator) -> None:
     """A new key in the session needs a place in the tests above."""
     visitor.connect(emulator)
     visitor.start()
@@ -163,8 +170,9 @@ def test_r20_the_one_key_in_the_session_is_known(visitor: Visitor, emulator: Emu
         assert set(session) == {"_openrouter"}
 
 
+@pytest.mark.requirement("R26")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_r26_our_cookies_are_locked_down(stored_apps: Any, emulator: Emulator, scheme: str) -> None:
+def test_our_cookies_are_locked_down(stored_apps: Any, emulator: Emulator, scheme: str) -> None:
     visitor = Visitor(stored_apps(), base_url=f"{scheme}://localhost")
     answers = [visitor.connect(emulator), visitor.post("/openrouter/disconnect")]
     name = "__Host-openrouter" if scheme == "https" else "openrouter"
@@ -180,7 +188,8 @@ def test_r26_our_cookies_are_locked_down(stored_apps: Any, emulator: Emulator, s
     assert visitor.key is None
 
 
-def test_r26_what_the_app_demands_of_its_session_our_cookie_keeps(
+@pytest.mark.requirement("R26")
+def test_what_the_app_demands_of_its_session_our_cookie_keeps(
     make_app: Any, emulator: Emulator
 ) -> None:
     """A proxy speaks https for the app, which sees http: the browser must not send it in clear."""
@@ -197,7 +206,8 @@ def test_r26_what_the_app_demands_of_its_session_our_cookie_keeps(
     assert visitor.key is not None
 
 
-def test_r26_an_https_callback_address_makes_our_cookies_secure(
+@pytest.mark.requirement("R26")
+def test_an_https_callback_address_makes_our_cookies_secure(
     make_app: Any, emulator: Emulator
 ) -> None:
     """Behind a proxy that ends TLS, without ProxyFix, the setting alone knows what visitors use."""
@@ -223,7 +233,8 @@ class _PlainHTTP:
         return self._app({**environ, "wsgi.url_scheme": "http"}, start_response)
 
 
-def test_r26_a_settings_domain_does_not_widen_our_cookie(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R26")
+def test_a_settings_domain_does_not_widen_our_cookie(make_app: Any, emulator: Emulator) -> None:
     app = make_app(
         SESSION_COOKIE_DOMAIN="localhost",
         SESSION_COOKIE_PATH="/sub",
@@ -245,7 +256,8 @@ def test_r26_a_settings_domain_does_not_widen_our_cookie(make_app: Any, emulator
         assert "domain" not in attributes
 
 
-def test_r27_a_sibling_subdomain_cannot_finish_a_login_with_tossed_cookies(
+@pytest.mark.requirement("R27")
+def test_a_sibling_subdomain_cannot_finish_a_login_with_tossed_cookies(
     make_app: Any, emulator: Emulator
 ) -> None:
     """The example's advice: name the session ``__Host-…``, which no other host can set."""
@@ -265,7 +277,8 @@ def test_r27_a_sibling_subdomain_cannot_finish_a_login_with_tossed_cookies(
     assert victim.get(own).location == "/own"
 
 
-def test_r28_f23_a_strict_session_cookie_is_named_at_start(
+@pytest.mark.requirement("R28", "F23")
+def test_a_strict_session_cookie_is_named_at_start(
     make_app: Any, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "flask_openrouter"):
@@ -283,8 +296,9 @@ def test_r28_f23_a_strict_session_cookie_is_named_at_start(
     assert visitor.get(callback).status_code == 303
 
 
+@pytest.mark.requirement("R28", "F24")
 @pytest.mark.parametrize("url", ["http://localhost/openrouter/callback", None])
-def test_r28_f24_a_secure_session_cookie_on_http_is_named(
+def test_a_secure_session_cookie_on_http_is_named(
     make_app: Any, emulator: Emulator, caplog: pytest.LogCaptureFixture, url: str | None
 ) -> None:
     """At start where the address is configured; else when the first login begins."""
@@ -302,7 +316,8 @@ def test_r28_f24_a_secure_session_cookie_on_http_is_named(
     assert page.location is None
 
 
-def test_f26_another_app_on_this_host_may_use_the_same_cookie_names(
+@pytest.mark.requirement("F26")
+def test_another_app_on_this_host_may_use_the_same_cookie_names(
     make_app: Any, emulator: Emulator
 ) -> None:
     """Ports do not separate cookies: the other app's session replaces ours in mid-login."""

@@ -80,8 +80,9 @@ def _fails_to_connect_again(visitor: Visitor, status: int) -> None:
     assert visitor.key == fingerprint(OLD_KEY)
 
 
+@pytest.mark.requirement("R29")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_r29_a_failed_exchange_keeps_the_old_key(make_app: Any, fault: str) -> None:
+def test_a_failed_exchange_keeps_the_old_key(make_app: Any, fault: str) -> None:
     act, status = FAULTS[fault]
     with MisbehavingProvider([issue_key(OLD_KEY), act]) as provider:
         # Short only where it must run out: busy machines are slow.
@@ -97,8 +98,9 @@ def test_r29_a_failed_exchange_keeps_the_old_key(make_app: Any, fault: str) -> N
         assert len(provider.exchanges) == 2
 
 
+@pytest.mark.requirement("R29")
 @pytest.mark.parametrize("kind", ["F1 declined", "F2 too late", "no state", "F22 no session"])
-def test_r29_a_refused_callback_keeps_the_old_key(
+def test_a_refused_callback_keeps_the_old_key(
     make_app: Any, provider: MisbehavingProvider, clock: Any, kind: str
 ) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
@@ -124,23 +126,24 @@ def _keep_for_alice(app: Any) -> Visitor:
     return Visitor(app)
 
 
-def test_r29_f10_a_closed_port_keeps_the_old_key(make_app: Any) -> None:
+@pytest.mark.requirement("R29", "F10")
+def test_a_closed_port_keeps_the_old_key(make_app: Any) -> None:
     with MisbehavingProvider() as provider:
         url = provider.url
     app = make_app({"storage": MemoryStorage()}, OPENROUTER_BASE_URL=url)
     _fails_to_connect_again(_keep_for_alice(app), 502)
 
 
-def test_r29_f09_an_unknown_host_keeps_the_old_key(make_app: Any) -> None:
+@pytest.mark.requirement("R29", "F9")
+def test_an_unknown_host_keeps_the_old_key(make_app: Any) -> None:
     """``.invalid`` never resolves (RFC 6761 §6.4), so nothing leaves this machine."""
     app = make_app({"storage": MemoryStorage()}, OPENROUTER_BASE_URL="https://nx.invalid")
     _fails_to_connect_again(_keep_for_alice(app), 502)
 
 
+@pytest.mark.requirement("R29", "F12")
 @pytest.mark.parametrize("fault", ["self-signed", "wrong name", "unknown authority"])
-def test_r29_f12_a_bad_certificate_keeps_the_old_key(
-    make_app: Any, tmp_path: Path, fault: str
-) -> None:
+def test_a_bad_certificate_keeps_the_old_key(make_app: Any, tmp_path: Path, fault: str) -> None:
     context = CertificateAuthority(tmp_path).server_context(
         "elsewhere.example" if fault == "wrong name" else "localhost",
         self_signed=fault == "self-signed",
@@ -151,7 +154,8 @@ def test_r29_f12_a_bad_certificate_keeps_the_old_key(
         assert provider.requests == []
 
 
-def test_r29_f20_a_proxy_that_is_down_keeps_the_old_key(
+@pytest.mark.requirement("R29", "F20")
+def test_a_proxy_that_is_down_keeps_the_old_key(
     make_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with MisbehavingProvider() as proxy:
@@ -162,7 +166,8 @@ def test_r29_f20_a_proxy_that_is_down_keeps_the_old_key(
     _fails_to_connect_again(_keep_for_alice(app), 502)
 
 
-def test_r29_a_storage_that_fails_keeps_the_old_key(
+@pytest.mark.requirement("R29")
+def test_a_storage_that_fails_keeps_the_old_key(
     make_app: Any, provider: MisbehavingProvider
 ) -> None:
     class ReadOnly(MemoryStorage):

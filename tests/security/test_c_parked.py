@@ -45,7 +45,8 @@ def _thief(app: Flask, *copies: str) -> list[int]:
     return answers
 
 
-def test_r43_a_waiting_key_that_was_saved_cannot_be_saved_from_a_copy(
+@pytest.mark.requirement("R43")
+def test_a_waiting_key_that_was_saved_cannot_be_saved_from_a_copy(
     app: Flask, storage: FullStorage, emulator: Emulator
 ) -> None:
     """Not even within its ten minutes: neither from the last copy nor from one of before."""
@@ -63,7 +64,8 @@ def test_r43_a_waiting_key_that_was_saved_cannot_be_saved_from_a_copy(
     assert storage.count_owners() == 0
 
 
-def test_r43_a_waiting_key_that_was_given_up_cannot_be_saved_from_a_copy(
+@pytest.mark.requirement("R43")
+def test_a_waiting_key_that_was_given_up_cannot_be_saved_from_a_copy(
     app: Flask, storage: FullStorage, emulator: Emulator
 ) -> None:
     """By a disconnect before it was saved, and by another login."""
@@ -93,7 +95,8 @@ def test_a_second_click_on_save_is_no_error(
     assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
 
 
-def test_r93_a_click_that_came_too_early_costs_nothing_though_its_answer_is_lost(
+@pytest.mark.requirement("R93")
+def test_a_click_that_came_too_early_costs_nothing_though_its_answer_is_lost(
     app: Flask, storage: FullStorage, emulator: Emulator
 ) -> None:
     visitor = Visitor(app)
@@ -107,7 +110,8 @@ def test_r93_a_click_that_came_too_early_costs_nothing_though_its_answer_is_lost
     assert visitor.key is not None
 
 
-def test_r93_both_of_two_clicks_at_once_land(
+@pytest.mark.requirement("R93")
+def test_both_of_two_clicks_at_once_land(
     app: Flask, storage: FullStorage, emulator: Emulator
 ) -> None:
     """A browser shows the answer to the last one."""
@@ -129,7 +133,8 @@ def test_r93_both_of_two_clicks_at_once_land(
     assert [click.result().status_code for click in clicks] == [303, 303]
 
 
-def test_r93_the_app_is_not_asked_who_it_is_once_the_key_is_stored(emulator: Emulator) -> None:
+@pytest.mark.requirement("R93")
+def test_the_app_is_not_asked_who_it_is_once_the_key_is_stored(emulator: Emulator) -> None:
     """Its database may be down by then; what waits from before must not call for it."""
     storage = FullStorage()
     storage.is_full = True

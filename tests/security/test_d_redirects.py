@@ -43,7 +43,8 @@ def hrefs(page: str) -> list[str]:
     return [unescape(href) for href in re.findall(r'href="([^"]*)"', page)]
 
 
-def test_r30_next_never_leaves_the_origin_after_a_login(
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_after_a_login(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
@@ -58,7 +59,8 @@ def test_r30_next_never_leaves_the_origin_after_a_login(
     assert visitor.key is not None
 
 
-def test_r30_next_never_leaves_the_origin_after_disconnecting(visitor: Visitor) -> None:
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_after_disconnecting(visitor: Visitor) -> None:
     for line in LINES:
         in_form = visitor.post("/openrouter/disconnect", data={"next": line})
         in_query = visitor.post(f"/openrouter/disconnect?{urlencode({'next': line})}")
@@ -67,7 +69,8 @@ def test_r30_next_never_leaves_the_origin_after_disconnecting(visitor: Visitor) 
             assert offsite(answer.location) is None, line
 
 
-def test_r30_next_never_leaves_the_origin_on_error_pages(app: Flask) -> None:
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_on_error_pages(app: Flask) -> None:
     """Over plain http on a public name no login can start, so the page carries ``next`` along."""
     visitor = Visitor(app, "http://app.example")
     kept = 0
@@ -82,7 +85,8 @@ def test_r30_next_never_leaves_the_origin_on_error_pages(app: Flask) -> None:
     assert kept < 10
 
 
-def test_r30_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -> None:
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -> None:
     @app.route("/<path:anything>", methods=["GET", "POST"])
     @requires_openrouter_key
     def catch_all(anything: str) -> str:
@@ -111,7 +115,8 @@ def test_r30_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -
     assert redirected > 2 * len(HOSTILE)
 
 
-def test_r30_next_never_leaves_the_origin_after_a_pasted_code(
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_after_a_pasted_code(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
@@ -137,7 +142,8 @@ class FullStorage:
     def delete(self, owner_id: str) -> None: ...
 
 
-def test_r30_next_never_leaves_the_origin_when_a_key_is_saved_later(
+@pytest.mark.requirement("R30")
+def test_next_never_leaves_the_origin_when_a_key_is_saved_later(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(make_app({"storage": FullStorage()}, OPENROUTER_BASE_URL=provider.url))
@@ -152,7 +158,8 @@ def test_r30_next_never_leaves_the_origin_when_a_key_is_saved_later(
                 assert offsite(next_url) is None, line
 
 
-def test_r30_a_next_that_is_given_several_times_is_no_way_out(
+@pytest.mark.requirement("R30")
+def test_a_next_that_is_given_several_times_is_no_way_out(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
@@ -171,15 +178,17 @@ def test_r30_a_next_that_is_given_several_times_is_no_way_out(
         assert offsite(finish(visitor, start.location).location) is None, query
 
 
+@pytest.mark.requirement("R31")
 @pytest.mark.parametrize(("line", "arrives"), BENIGN.items())
-def test_r31_a_legitimate_next_survives(
+def test_a_legitimate_next_survives(
     line: str, arrives: str, make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
     assert finish(visitor, login_with(visitor, line).location).location == arrives
 
 
-def test_r31_a_legitimate_next_survives_disconnecting_and_the_error_page(app: Flask) -> None:
+@pytest.mark.requirement("R31")
+def test_a_legitimate_next_survives_disconnecting_and_the_error_page(app: Flask) -> None:
     plain_http = Visitor(app, "http://app.example")
     for line, arrives in BENIGN.items():
         answer = Visitor(app).post("/openrouter/disconnect", data={"next": line})
@@ -188,7 +197,8 @@ def test_r31_a_legitimate_next_survives_disconnecting_and_the_error_page(app: Fl
         assert parse_qs(urlsplit(again).query)["next"] == [arrives]
 
 
-def test_r32_next_is_checked_again_when_it_is_used(
+@pytest.mark.requirement("R32")
+def test_next_is_checked_again_when_it_is_used(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     """An older version of this package, or another app with the same secret, may have written
@@ -220,9 +230,8 @@ def test_r32_next_is_checked_again_when_it_is_used(
         assert offsite(landed.location or "/") is None, line
 
 
-def test_r33_own_routes_are_not_landing_pages(
-    make_app: MakeApp, provider: MisbehavingProvider
-) -> None:
+@pytest.mark.requirement("R33")
+def test_own_routes_are_not_landing_pages(make_app: MakeApp, provider: MisbehavingProvider) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
     for line in OWN_ROUTES:
         assert finish(visitor, login_with(visitor, line).location).location == "/", line
@@ -233,7 +242,8 @@ def test_r33_own_routes_are_not_landing_pages(
         assert finish(visitor, start.location).location == "/", line
 
 
-def test_r33_a_login_that_points_at_the_login_ends_after_one(
+@pytest.mark.requirement("R33")
+def test_a_login_that_points_at_the_login_ends_after_one(
     make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     app = make_app(OPENROUTER_BASE_URL=provider.url, OPENROUTER_LOGIN_REDIRECT_URL="/guarded")
@@ -249,8 +259,9 @@ def mounted(app: Flask, path: str) -> Flask:
     return app
 
 
+@pytest.mark.requirement("R34")
 @pytest.mark.parametrize("settings", [{}, {"APPLICATION_ROOT": "/sub"}])
-def test_r34_a_prefix_changes_nothing(
+def test_a_prefix_changes_nothing(
     settings: dict[str, str], make_app: MakeApp, provider: MisbehavingProvider
 ) -> None:
     visitor = Visitor(mounted(make_app(OPENROUTER_BASE_URL=provider.url, **settings), "/sub"))
@@ -271,7 +282,8 @@ def test_r34_a_prefix_changes_nothing(
     assert refused.location == "/sub/openrouter/login?next=/sub/guarded?a%3Db"
 
 
-def test_r34_a_proxy_changes_nothing(make_app: MakeApp, provider: MisbehavingProvider) -> None:
+@pytest.mark.requirement("R34")
+def test_a_proxy_changes_nothing(make_app: MakeApp, provider: MisbehavingProvider) -> None:
     app = make_app(OPENROUTER_BASE_URL=provider.url)
     app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)  # type: ignore[method-assign]
     headers = {
@@ -295,7 +307,8 @@ def test_r34_a_proxy_changes_nothing(make_app: MakeApp, provider: MisbehavingPro
     assert landed.location == "/sub/"
 
 
-def test_r35_redirects_are_303(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R35")
+def test_redirects_are_303(visitor: Visitor, emulator: Emulator) -> None:
     """Never 301 or 308, which browsers remember, nor 307, which sends a form again."""
     refused = visitor.get("/guarded")
     posted = visitor.post("/openrouter/disconnect")
@@ -306,7 +319,8 @@ def test_r35_redirects_are_303(visitor: Visitor, emulator: Emulator) -> None:
     assert statuses == [303] * 5
 
 
-def test_r36_the_code_leaves_the_address_bar(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R36")
+def test_the_code_leaves_the_address_bar(visitor: Visitor, emulator: Emulator) -> None:
     callback_url = emulator.approve(visitor.start("/a?b=c"))
     query = parse_qs(urlsplit(callback_url).query)
 
@@ -321,7 +335,8 @@ def test_r36_the_code_leaves_the_address_bar(visitor: Visitor, emulator: Emulato
     assert Visitor(visitor.app).get(callback_url).status_code == 400
 
 
-def test_r36_a_login_in_a_popup_ends_on_another_address_too(
+@pytest.mark.requirement("R36")
+def test_a_login_in_a_popup_ends_on_another_address_too(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     start = visitor.get("/openrouter/login?display=popup&next=/a")
@@ -334,7 +349,8 @@ def test_r36_a_login_in_a_popup_ends_on_another_address_too(
         assert value not in page.text
 
 
-def test_r30_the_end_of_a_popup_leads_nowhere_else(visitor: Visitor) -> None:
+@pytest.mark.requirement("R30")
+def test_the_end_of_a_popup_leads_nowhere_else(visitor: Visitor) -> None:
     """Its address can be called by anybody, with any ``next``."""
     for line in LINES:
         page = login_with(visitor, line, "/openrouter/connected")

@@ -34,7 +34,8 @@ _KNOWN_SITES = (
 _RESERVED = ("localhost", "example", "invalid", "test")
 
 
-def test_d1_no_file_spells_the_host_in_another_way() -> None:
+@pytest.mark.requirement("R112")
+def test_no_file_spells_the_host_in_another_way() -> None:
     wrong = re.compile(r"open[a-z0-9-]*ter\.ai", re.IGNORECASE)
     found = {
         f"{path}: {word}"
@@ -45,11 +46,13 @@ def test_d1_no_file_spells_the_host_in_another_way() -> None:
     assert found == set()
 
 
-def test_d1_the_test_would_notice() -> None:
+@pytest.mark.requirement("R112")
+def test_the_test_would_notice() -> None:
     assert re.search(r"open[a-z0-9-]*ter\.ai", f"https://{LOOKALIKE_NAME}.ai/")
 
 
-def test_d2_every_address_in_package_example_and_docs_is_a_known_one() -> None:
+@pytest.mark.requirement("R112")
+def test_every_address_in_package_example_and_docs_is_a_known_one() -> None:
     unknown = set()
     for path, text in texts("flask_openrouter", "example_app", "docs", "README.md"):
         for url in re.findall(r"\b(?:https?|wss?)://[A-Za-z0-9\[][^\s\"'`<>(){}…\\]*", text):
@@ -85,13 +88,15 @@ FALSE_AUTHORITIES = (
 )  # fmt: skip
 
 
+@pytest.mark.requirement("R112")
 @pytest.mark.parametrize("url", FALSE_AUTHORITIES, ids=ascii)
-def test_d3_what_only_looks_like_openrouter_stops_the_app(url: str, make_app: MakeApp) -> None:
+def test_what_only_looks_like_openrouter_stops_the_app(url: str, make_app: MakeApp) -> None:
     with pytest.raises(ConfigurationError) as refused:
         make_app(OPENROUTER_BASE_URL=url)
     assert "pass" not in str(refused.value)
 
 
+@pytest.mark.requirement("R112")
 @pytest.mark.parametrize(
     "url",
     [
@@ -99,28 +104,31 @@ def test_d3_what_only_looks_like_openrouter_stops_the_app(url: str, make_app: Ma
         "https://openrouter.ai.evil.example", "https://openrouter.ai:444", "https://openrouter.al",
     ],
 )  # fmt: skip
-def test_d3_a_near_miss_is_told_what_was_meant(url: str, make_app: MakeApp) -> None:
+def test_a_near_miss_is_told_what_was_meant(url: str, make_app: MakeApp) -> None:
     with pytest.raises(ConfigurationError, match=r"did you mean https://openrouter\.ai"):
         make_app(OPENROUTER_BASE_URL=url)
 
 
+@pytest.mark.requirement("R112")
 @pytest.mark.parametrize(
     "url",
     ["https://openrouter.ai", "https://OpenRouter.AI/", "https://openrouter.ai:443/api/v1/"],
 )
-def test_d3_every_spelling_of_openrouter_itself_is_taken(url: str, make_app: MakeApp) -> None:
+def test_every_spelling_of_openrouter_itself_is_taken(url: str, make_app: MakeApp) -> None:
     visitor = Visitor(make_app(OPENROUTER_BASE_URL=url))
     assert visitor.start().startswith("https://openrouter.ai/auth?")
 
 
-def test_d4_nothing_leaves_this_machine(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R112")
+def test_nothing_leaves_this_machine(visitor: Visitor, emulator: Emulator) -> None:
     """The guard is on for every test after this module was imported; this looks back."""
     visitor.connect(emulator)
     assert visitor.key is not None
     assert network_guard.attempts == []
 
 
-def test_d4_the_guard_bites() -> None:
+@pytest.mark.requirement("R112")
+def test_the_guard_bites() -> None:
     with pytest.raises(OSError, match="tests look up nobody"):
         socket.create_connection(("203.0.113.7", 443), timeout=1)
     with pytest.raises(socket.gaierror):
@@ -131,7 +139,8 @@ def test_d4_the_guard_bites() -> None:
     del network_guard.attempts[-3:]
 
 
-def test_d5_no_request_names_the_provider(make_app: MakeApp) -> None:
+@pytest.mark.requirement("R112")
+def test_no_request_names_the_provider(make_app: MakeApp) -> None:
     app = make_app(OPENROUTER_BASE_URL="https://openrouter.ai")
     names = (
         "base_url",
@@ -155,7 +164,8 @@ def test_d5_no_request_names_the_provider(make_app: MakeApp) -> None:
                 assert "evil" not in shown
 
 
-def test_d5_no_environment_variable_names_the_provider() -> None:
+@pytest.mark.requirement("R112")
+def test_no_environment_variable_names_the_provider() -> None:
     """Whatever is set: the documented place is ``app.config`` alone."""
     program = """
 from flask import Flask
@@ -176,7 +186,8 @@ print(answer.location.partition("?")[0], OpenRouterClient().base_url)
     assert done.stdout.split() == ["https://openrouter.ai/auth", "https://openrouter.ai"]
 
 
-def test_d5_the_package_reads_only_documented_environment_variables() -> None:
+@pytest.mark.requirement("R112")
+def test_the_package_reads_only_documented_environment_variables() -> None:
     found = {
         path.name
         for path, text in texts("flask_openrouter")
@@ -189,7 +200,8 @@ def test_d5_the_package_reads_only_documented_environment_variables() -> None:
     assert not [path for path, text in texts("flask_openrouter") if "OPENROUTER_API_KEY" in text]
 
 
-def test_d6_by_default_a_login_goes_to_openrouter_itself() -> None:
+@pytest.mark.requirement("R112")
+def test_by_default_a_login_goes_to_openrouter_itself() -> None:
     from flask_openrouter import OpenRouterAuth
 
     app = Flask("tested")

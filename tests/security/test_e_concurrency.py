@@ -90,7 +90,8 @@ def after(browser: Browser, *answers: LiveAnswer) -> Browser:
     return later
 
 
-def test_r40_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_nothing(
+@pytest.mark.requirement("R40")
+def test_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_nothing(
     app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     with live(app) as url:
@@ -112,7 +113,8 @@ def test_r40_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_n
                 assert after(browser, *answers).key == desk.fingerprint(code)
 
 
-def test_r40_without_any_order_exactly_one_of_two_connects(
+@pytest.mark.requirement("R40")
+def test_without_any_order_exactly_one_of_two_connects(
     app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     def send(start: threading.Barrier, browser: Browser, url: str) -> LiveAnswer:
@@ -133,7 +135,8 @@ def test_r40_without_any_order_exactly_one_of_two_connects(
                 assert after(browser, *order).key == desk.fingerprint(code)
 
 
-def test_r40_two_workers_that_know_nothing_of_each_other_make_one_key(
+@pytest.mark.requirement("R40")
+def test_two_workers_that_know_nothing_of_each_other_make_one_key(
     make_app: MakeApp,
     desk: Desk,
     storage: KeyStorage | None,
@@ -155,7 +158,8 @@ def test_r40_two_workers_that_know_nothing_of_each_other_make_one_key(
                 assert after(twin, *order).key == desk.fingerprint(code)
 
 
-def test_r41_a_slow_view_that_writes_the_session_does_not_erase_the_key(
+@pytest.mark.requirement("R41")
+def test_a_slow_view_that_writes_the_session_does_not_erase_the_key(
     app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     entered, leave = threading.Event(), threading.Event()
@@ -180,7 +184,8 @@ def test_r41_a_slow_view_that_writes_the_session_does_not_erase_the_key(
         assert desk.exchanges == 1
 
 
-def test_r42_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
+@pytest.mark.requirement("R42")
+def test_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
     make_app: MakeApp,
     desk: Desk,
     storage: KeyStorage | None,
@@ -215,7 +220,8 @@ def test_r42_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_bac
         assert browser.key is None
 
 
-def test_r42_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
+@pytest.mark.requirement("R42")
+def test_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
     app: Flask, desk: Desk
 ) -> None:
     """An answer to an earlier login that arrives after the later one's: the last one set wins."""
@@ -228,7 +234,8 @@ def test_r42_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
         assert after(browser, late, early).key == desk.fingerprint("code-1")
 
 
-def test_r43_after_a_disconnect_an_old_cookie_is_useless(
+@pytest.mark.requirement("R43")
+def test_after_a_disconnect_an_old_cookie_is_useless(
     make_app: MakeApp, desk: Desk, storage: KeyStorage | None, clock: Any
 ) -> None:
     """For the default storage, within its documented age: there is nothing on the server."""
@@ -246,7 +253,8 @@ def test_r43_after_a_disconnect_an_old_cookie_is_useless(
         assert saved.key is None
 
 
-def test_r43_by_default_an_old_cookie_lives_for_31_days(
+@pytest.mark.requirement("R43")
+def test_by_default_an_old_cookie_lives_for_31_days(
     make_app: MakeApp, desk: Desk, clock: Any
 ) -> None:
     with live(make_app(OPENROUTER_BASE_URL=desk.url)) as url:
@@ -258,8 +266,9 @@ def test_r43_by_default_an_old_cookie_lives_for_31_days(
         assert browser.key is None
 
 
+@pytest.mark.requirement("R44")
 @pytest.mark.parametrize("is_connected", [False, True])
-def test_r44_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
+def test_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
     is_connected: bool,
     app: Flask,
     desk: Desk,
@@ -288,7 +297,8 @@ def test_r44_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
             assert storage.count_owners() == 1
 
 
-def test_r44_for_a_user_of_the_app_jar_and_store_agree(
+@pytest.mark.requirement("R44")
+def test_for_a_user_of_the_app_jar_and_store_agree(
     make_app: MakeApp,
     desk: Desk,
     storage: KeyStorage | None,

@@ -58,8 +58,9 @@ def post(visitor: Visitor, path: str, headers: dict[str, str], **form: str) -> A
     return visitor.client.post(path, base_url=visitor.base_url, headers=headers, data=form)
 
 
+@pytest.mark.requirement("R52")
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_r52_disconnect_is_refused_when_another_page_asks(
+def test_disconnect_is_refused_when_another_page_asks(
     headers: dict[str, str], visitor: Visitor, emulator: Emulator
 ) -> None:
     visitor.connect(emulator)
@@ -70,8 +71,9 @@ def test_r52_disconnect_is_refused_when_another_page_asks(
     assert visitor.key == key
 
 
+@pytest.mark.requirement("R52")
 @pytest.mark.parametrize("headers", OWN, ids=str)
-def test_r52_disconnect_is_granted_to_pages_of_this_origin(
+def test_disconnect_is_granted_to_pages_of_this_origin(
     headers: dict[str, str], visitor: Visitor, emulator: Emulator
 ) -> None:
     """With neither header too: no browser of today omits both."""
@@ -80,6 +82,7 @@ def test_r52_disconnect_is_granted_to_pages_of_this_origin(
     assert visitor.key is None
 
 
+@pytest.mark.requirement("R52")
 @pytest.mark.parametrize(
     ("base_url", "origin"),
     [
@@ -91,7 +94,7 @@ def test_r52_disconnect_is_granted_to_pages_of_this_origin(
     ],
 )
 @pytest.mark.parametrize("site", [None, "same-origin"])
-def test_r52_disconnect_works_under_every_kind_of_name(
+def test_disconnect_works_under_every_kind_of_name(
     site: str | None, base_url: str, origin: str, app: Flask
 ) -> None:
     """Browsers send the origin in ASCII, whatever the name looks like in the address bar."""
@@ -100,14 +103,16 @@ def test_r52_disconnect_works_under_every_kind_of_name(
     assert answer.status_code == 303
 
 
-def test_r52_a_proxy_that_speaks_https_for_us_does_not_get_in_the_way(visitor: Visitor) -> None:
+@pytest.mark.requirement("R52")
+def test_a_proxy_that_speaks_https_for_us_does_not_get_in_the_way(visitor: Visitor) -> None:
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "https://localhost"}
     assert post(visitor, "/openrouter/disconnect", headers).status_code == 303
 
 
+@pytest.mark.requirement("R52")
 @pytest.mark.parametrize("path", ["/openrouter/code", "/openrouter/save"])
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_r52_the_other_forms_are_refused_to_other_pages_as_well(
+def test_the_other_forms_are_refused_to_other_pages_as_well(
     headers: dict[str, str], path: str, visitor: Visitor, emulator: Emulator
 ) -> None:
     form = {"code": "any-code", "state": "s" * 43}
@@ -116,7 +121,8 @@ def test_r52_the_other_forms_are_refused_to_other_pages_as_well(
     assert emulator.count("POST", "/api/v1/auth/keys") == 0
 
 
-def test_r52_disconnect_works_with_the_csrf_protection_of_flask_wtf(
+@pytest.mark.requirement("R52")
+def test_disconnect_works_with_the_csrf_protection_of_flask_wtf(
     make_app: MakeApp, emulator: Emulator
 ) -> None:
     try:
@@ -156,8 +162,9 @@ SCRIPTS = [
 ]
 
 
+@pytest.mark.requirement("R54")
 @pytest.mark.parametrize("headers", SCRIPTS, ids=str)
-def test_r54_scripts_get_401_json_from_the_guard(headers: dict[str, str], app: Flask) -> None:
+def test_scripts_get_401_json_from_the_guard(headers: dict[str, str], app: Flask) -> None:
     client = app.test_client()
     answer = client.get("/guarded", headers=headers)
     assert answer.status_code == 401
@@ -169,8 +176,9 @@ def test_r54_scripts_get_401_json_from_the_guard(headers: dict[str, str], app: F
     assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.requirement("R54")
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_r54_a_request_with_a_body_is_never_sent_on_or_replayed(
+def test_a_request_with_a_body_is_never_sent_on_or_replayed(
     method: str, app: Flask, emulator: Emulator
 ) -> None:
     bodies = []
@@ -195,6 +203,7 @@ def test_r54_a_request_with_a_body_is_never_sent_on_or_replayed(
     assert bodies == []
 
 
+@pytest.mark.requirement("R54")
 @pytest.mark.parametrize(
     "referrer",
     [
@@ -211,7 +220,7 @@ def test_r54_a_request_with_a_body_is_never_sent_on_or_replayed(
         "http://localhost/openrouter/login",
     ],
 )
-def test_r54_a_post_without_a_page_of_ours_behind_it_returns_to_the_front_page(
+def test_a_post_without_a_page_of_ours_behind_it_returns_to_the_front_page(
     referrer: str | None, app: Flask, emulator: Emulator
 ) -> None:
     @app.post("/ask")
@@ -250,8 +259,9 @@ JUNK += ["sk-or-v1-" + "0" * 64, "." * 100_000, "\ud800", OSError("down"), Timeo
 JUNK += [RuntimeError("x"), KeyError("x"), RecursionError(), MemoryError()]
 
 
+@pytest.mark.requirement("R55")
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: ascii(junk)[:40])
-def test_r55_the_guard_fails_closed_whatever_the_storage_does(
+def test_the_guard_fails_closed_whatever_the_storage_does(
     junk: object, make_app: MakeApp, emulator: Emulator
 ) -> None:
     storage = JunkStorage()
@@ -277,7 +287,8 @@ def test_r55_the_guard_fails_closed_whatever_the_storage_does(
     assert visitor.get("/mine").text == "mine"
 
 
-def test_r55_the_guard_fails_closed_when_the_owner_cannot_be_told(
+@pytest.mark.requirement("R55")
+def test_the_guard_fails_closed_when_the_owner_cannot_be_told(
     app: Flask, emulator: Emulator
 ) -> None:
     answers: list[Any] = []

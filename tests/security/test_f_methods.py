@@ -61,7 +61,8 @@ def assert_nothing_happened(answer: Any, emulator: Emulator) -> None:
     assert emulator.count(*EXCHANGE) == 0
 
 
-def test_r45_head_has_no_effect(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R45")
+def test_head_has_no_effect(visitor: Visitor, emulator: Emulator) -> None:
     assert_nothing_happened(bare(visitor, "HEAD", "/openrouter/login", NAVIGATE), emulator)
     assert_nothing_happened(bare(visitor, "HEAD", "/openrouter/code", NAVIGATE), emulator)
     assert pending_logins(visitor) == 0
@@ -72,8 +73,9 @@ def test_r45_head_has_no_effect(visitor: Visitor, emulator: Emulator) -> None:
     assert visitor.key is not None
 
 
+@pytest.mark.requirement("R46")
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "X"])
-def test_r46_other_methods_are_refused(method: str, visitor: Visitor, emulator: Emulator) -> None:
+def test_other_methods_are_refused(method: str, visitor: Visitor, emulator: Emulator) -> None:
     callback_url = emulator.approve(visitor.start())
     for url in (
         callback_url,
@@ -90,9 +92,8 @@ def test_r46_other_methods_are_refused(method: str, visitor: Visitor, emulator: 
     assert visitor.get(callback_url).status_code == 303
 
 
-def test_r46_options_tells_what_is_allowed_and_no_more(
-    visitor: Visitor, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R46")
+def test_options_tells_what_is_allowed_and_no_more(visitor: Visitor, emulator: Emulator) -> None:
     callback_url = emulator.approve(visitor.start())
     preflight = {
         "Origin": "https://evil.example",
@@ -115,9 +116,8 @@ def test_r46_options_tells_what_is_allowed_and_no_more(
     assert emulator.count(*EXCHANGE) == 0
 
 
-def test_r46_no_header_or_parameter_changes_the_method(
-    visitor: Visitor, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R46")
+def test_no_header_or_parameter_changes_the_method(visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     override = {"X-HTTP-Method-Override": "POST", "X-Method-Override": "POST", **NAVIGATE}
     for url in ("/openrouter/disconnect", "/openrouter/disconnect?_method=POST"):
@@ -131,8 +131,9 @@ def test_r46_no_header_or_parameter_changes_the_method(
     assert emulator.count(*EXCHANGE) == 1
 
 
+@pytest.mark.requirement("R47")
 @pytest.mark.parametrize("headers", PREFETCHES, ids=str)
-def test_r47_speculative_loads_start_and_finish_nothing(
+def test_speculative_loads_start_and_finish_nothing(
     headers: dict[str, str], visitor: Visitor, emulator: Emulator
 ) -> None:
     for path in ("/openrouter/login", "/openrouter/code"):
@@ -145,8 +146,9 @@ def test_r47_speculative_loads_start_and_finish_nothing(
     assert visitor.key is not None
 
 
+@pytest.mark.requirement("R48")
 @pytest.mark.parametrize("headers", SUBRESOURCES, ids=str)
-def test_r48_sub_resource_loads_do_nothing(
+def test_sub_resource_loads_do_nothing(
     headers: dict[str, str], visitor: Visitor, emulator: Emulator
 ) -> None:
     for path in ("/openrouter/login", "/openrouter/code"):
@@ -160,8 +162,9 @@ def test_r48_sub_resource_loads_do_nothing(
     assert visitor.get(callback_url).location == "/a"
 
 
+@pytest.mark.requirement("R48")
 @pytest.mark.parametrize("method", ["load", "click"])
-def test_r48_a_browser_that_sends_no_fetch_metadata_is_served(
+def test_a_browser_that_sends_no_fetch_metadata_is_served(
     method: str, visitor: Visitor, emulator: Emulator
 ) -> None:
     headers = {"Referer": "http://localhost/"} if method == "click" else {}
@@ -172,8 +175,9 @@ def test_r48_a_browser_that_sends_no_fetch_metadata_is_served(
     assert visitor.key is not None
 
 
+@pytest.mark.requirement("R49")
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_r49_forced_logins_destroy_nothing(site: str, visitor: Visitor, emulator: Emulator) -> None:
+def test_forced_logins_destroy_nothing(site: str, visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     key = visitor.key
     callback_url = emulator.approve(visitor.start("/mine"))
@@ -187,7 +191,8 @@ def test_r49_forced_logins_destroy_nothing(site: str, visitor: Visitor, emulator
     assert visitor.key not in (None, key)
 
 
-def test_r49_a_forced_login_does_not_push_a_genuine_one_out_of_a_full_session(
+@pytest.mark.requirement("R49")
+def test_a_forced_login_does_not_push_a_genuine_one_out_of_a_full_session(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     """The session of the app leaves room for two logins, unless one of them is very long."""
@@ -204,7 +209,8 @@ def test_r49_a_forced_login_does_not_push_a_genuine_one_out_of_a_full_session(
     assert visitor.get(callback_url).location == "/mine"
 
 
-def test_r51_disconnect_takes_post_only(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R51")
+def test_disconnect_takes_post_only(visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     key = visitor.key
     for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH"):
@@ -216,7 +222,8 @@ def test_r51_disconnect_takes_post_only(visitor: Visitor, emulator: Emulator) ->
     assert visitor.key not in (None, key)
 
 
-def test_r53_disconnect_is_idempotent_and_clears_only_its_own_things(
+@pytest.mark.requirement("R53")
+def test_disconnect_is_idempotent_and_clears_only_its_own_things(
     make_app: MakeApp, emulator: Emulator
 ) -> None:
     app = make_app()
@@ -261,7 +268,8 @@ def test_r53_disconnect_is_idempotent_and_clears_only_its_own_things(
     assert visitor.get(waiting).location == "/b"
 
 
-def test_r53_a_user_of_the_app_disconnects_without_touching_the_browser_s_own_connection(
+@pytest.mark.requirement("R53")
+def test_a_user_of_the_app_disconnects_without_touching_the_browser_s_own_connection(
     make_app: MakeApp, emulator: Emulator
 ) -> None:
     """Connected before signing in, and again as a user: these are two connections."""
@@ -288,7 +296,8 @@ def test_r53_a_user_of_the_app_disconnects_without_touching_the_browser_s_own_co
     assert visitor.key == anonymous_key
 
 
-def test_r55_a_login_is_no_permission(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R55")
+def test_a_login_is_no_permission(visitor: Visitor, emulator: Emulator) -> None:
     """Half a login, a refused one and a spent one open no guarded view."""
     ran = []
 

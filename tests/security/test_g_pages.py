@@ -98,8 +98,9 @@ def callback(visitor: Visitor, **values: str) -> Any:
     return visitor.get(visitor.callback_url(visitor.start("/mine"), **values))
 
 
+@pytest.mark.requirement("R56")
 @pytest.mark.parametrize("payload", XSS, ids=ascii)
-def test_r56_nothing_from_the_url_is_on_a_page(payload: str, visitor: Visitor) -> None:
+def test_nothing_from_the_url_is_on_a_page(payload: str, visitor: Visitor) -> None:
     answers = [
         callback(visitor, error=payload),
         callback(visitor, error="access_denied", error_description=payload, error_uri=payload),
@@ -138,7 +139,8 @@ def test_r56_nothing_from_the_url_is_on_a_page(payload: str, visitor: Visitor) -
         assert shown.headers.get("X-Injected") is None
 
 
-def test_r56_a_next_that_looks_like_code_is_at_most_part_of_a_link(app: Flask) -> None:
+@pytest.mark.requirement("R56")
+def test_a_next_that_looks_like_code_is_at_most_part_of_a_link(app: Flask) -> None:
     """It is a path of this origin, percent-encoded, and in no text."""
     visitor = Visitor(app, "http://app.example")
     for payload in XSS:
@@ -149,11 +151,10 @@ def test_r56_a_next_that_looks_like_code_is_at_most_part_of_a_link(app: Flask) -
         assert not re.search(r"<svg|<img|<b>|onerror=|\{\{", answer.text)
 
 
+@pytest.mark.requirement("R56")
 @pytest.mark.parametrize("payload", XSS[::3], ids=ascii)
 @pytest.mark.parametrize("status", [200, 400, 403, 429, 500])
-def test_r56_nothing_from_openrouter_is_on_a_page(
-    status: int, payload: str, make_app: MakeApp
-) -> None:
+def test_nothing_from_openrouter_is_on_a_page(status: int, payload: str, make_app: MakeApp) -> None:
     body = {
         "error": {"code": status, "message": payload},
         "message": payload,
@@ -167,7 +168,8 @@ def test_r56_nothing_from_openrouter_is_on_a_page(
         assert form not in page.text
 
 
-def test_r56_pages_are_utf_8_and_not_sniffed(visitor: Visitor) -> None:
+@pytest.mark.requirement("R56")
+def test_pages_are_utf_8_and_not_sniffed(visitor: Visitor) -> None:
     for shown in (callback(visitor, error="x"), visitor.get("/openrouter/disconnected")):
         assert shown.content_type == "text/html; charset=utf-8"
         assert shown.headers["X-Content-Type-Options"] == "nosniff"
@@ -189,7 +191,8 @@ def every_page(app: Flask) -> list[tuple[str, Any]]:
     return [(path, visitor.get(path)) for path in paths]
 
 
-def test_r57_pages_run_under_a_strict_policy(app: Flask, emulator: Emulator) -> None:
+@pytest.mark.requirement("R57")
+def test_pages_run_under_a_strict_policy(app: Flask, emulator: Emulator) -> None:
     for path, shown in every_page(app):
         page = Page(shown.text)
         is_popup = path.endswith("/connected")
@@ -207,16 +210,16 @@ def test_r57_pages_run_under_a_strict_policy(app: Flask, emulator: Emulator) -> 
         assert page.all("main")
 
 
-def test_r57_the_style_needs_nothing_from_elsewhere(visitor: Visitor) -> None:
+@pytest.mark.requirement("R57")
+def test_the_style_needs_nothing_from_elsewhere(visitor: Visitor) -> None:
     with visitor.get("/openrouter/static/openrouter.css") as style:
         assert style.content_type.startswith("text/css")
         text = style.text
     assert not re.search(r"url\(|@import|expression|https?:", text)
 
 
-def test_r58_every_answer_of_the_extension_refuses_frames(
-    visitor: Visitor, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R58")
+def test_every_answer_of_the_extension_refuses_frames(visitor: Visitor, emulator: Emulator) -> None:
     start = visitor.get("/openrouter/login")
     background = visitor.get("/openrouter/login", **{"Sec-Fetch-Dest": "image"})
     prefetch = visitor.get("/openrouter/login", Purpose="prefetch")
@@ -233,7 +236,8 @@ def test_r58_every_answer_of_the_extension_refuses_frames(
         assert_headers(shown)
 
 
-def test_r58_the_policy_of_the_app_s_own_pages_is_left_alone(
+@pytest.mark.requirement("R58")
+def test_the_policy_of_the_app_s_own_pages_is_left_alone(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     @app.after_request
@@ -250,7 +254,8 @@ def test_r58_the_policy_of_the_app_s_own_pages_is_left_alone(
     assert_headers(visitor.get("/openrouter/disconnected"))
 
 
-def test_r59_no_address_with_a_code_is_told_to_other_sites(
+@pytest.mark.requirement("R59")
+def test_no_address_with_a_code_is_told_to_other_sites(
     visitor: Visitor, emulator: Emulator
 ) -> None:
     callback_url = emulator.approve(visitor.start())
@@ -284,8 +289,9 @@ FAULTS: dict[str, tuple[Act, int]] = {
 }
 
 
+@pytest.mark.requirement("R60")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_r60_after_every_fault_a_person_knows_what_to_do(fault: str, make_app: MakeApp) -> None:
+def test_after_every_fault_a_person_knows_what_to_do(fault: str, make_app: MakeApp) -> None:
     act, status = FAULTS[fault]
     with MisbehavingProvider(act) as provider:
         app = make_app(OPENROUTER_BASE_URL=provider.url, OPENROUTER_REQUEST_TIMEOUT=0.4)
@@ -295,7 +301,8 @@ def test_r60_after_every_fault_a_person_knows_what_to_do(fault: str, make_app: M
     assert_explains(failed)
 
 
-def test_r60_nobody_listens(make_app: MakeApp) -> None:
+@pytest.mark.requirement("R60")
+def test_nobody_listens(make_app: MakeApp) -> None:
     with MisbehavingProvider() as provider:
         url = provider.url
     failed = callback(Visitor(make_app(OPENROUTER_BASE_URL=url)), code="any-code")
@@ -303,7 +310,8 @@ def test_r60_nobody_listens(make_app: MakeApp) -> None:
     assert_explains(failed)
 
 
-def test_r60_every_problem_has_a_page_that_leads_on(app: Flask) -> None:
+@pytest.mark.requirement("R60")
+def test_every_problem_has_a_page_that_leads_on(app: Flask) -> None:
     for path, shown in every_page(app):
         if path.startswith("/problem/"):
             assert shown.status_code == PROBLEMS[path.removeprefix("/problem/")].status
@@ -329,7 +337,8 @@ def assert_explains(answer: Any) -> None:
     )
 
 
-def test_r61_an_app_may_bring_its_own_error_page(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.requirement("R61")
+def test_an_app_may_bring_its_own_error_page(make_app: MakeApp, tmp_path: Path) -> None:
     """It gets the documented variables, all of them fixed words or checked addresses."""
     folder = tmp_path / "openrouter"
     folder.mkdir()

@@ -84,9 +84,10 @@ class BrokenStorage(MemoryStorage):
         super().set(owner_id, ciphertext)
 
 
+@pytest.mark.requirement("R62", "R67")
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("storage", ["cookie", "memory", "broken"])
-def test_r62_r67_no_secret_is_logged_printed_or_sent_to_the_browser(
+def test_no_secret_is_logged_printed_or_sent_to_the_browser(
     storage: str,
     act: str,
     make_app: MakeApp,
@@ -118,7 +119,8 @@ def test_r62_r67_no_secret_is_logged_printed_or_sent_to_the_browser(
         assert leaks_in(without_session(response_bytes(response)), run.canaries) == []
 
 
-def test_r62_the_library_speaks_through_one_logger(
+@pytest.mark.requirement("R62")
+def test_the_library_speaks_through_one_logger(
     make_app: MakeApp, desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -139,8 +141,9 @@ FORGERIES = (
 )
 
 
+@pytest.mark.requirement("R69")
 @pytest.mark.parametrize("query", FORGERIES)
-def test_r69_a_callback_writes_no_log_lines_of_its_own(
+def test_a_callback_writes_no_log_lines_of_its_own(
     query: str, visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -154,7 +157,8 @@ def test_r69_a_callback_writes_no_log_lines_of_its_own(
     assert "xxxx" not in message
 
 
-def test_r69_a_forged_host_writes_no_log_lines_of_its_own(
+@pytest.mark.requirement("R69")
+def test_a_forged_host_writes_no_log_lines_of_its_own(
     visitor: Visitor, caplog: pytest.LogCaptureFixture
 ) -> None:
     for host in ("a\x1b[2J", "a\u2028b", "x" * 5000, "evil.example\tforged", "[::1]%0aforged"):
@@ -165,7 +169,8 @@ def test_r69_a_forged_host_writes_no_log_lines_of_its_own(
         assert len(record.getMessage()) < 500
 
 
-def test_r70_security_events_are_logged_with_their_reason(
+@pytest.mark.requirement("R70")
+def test_security_events_are_logged_with_their_reason(
     make_app: MakeApp, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -33,7 +33,8 @@ def desk() -> Iterator[Desk]:
         yield desk
 
 
-def test_r63_nothing_that_is_stored_holds_a_secret(
+@pytest.mark.requirement("R63")
+def test_nothing_that_is_stored_holds_a_secret(
     make_app: MakeApp, desk: Desk, tmp_path: Path
 ) -> None:
     for uri in (None, f"sqlite:///{tmp_path}/keys.db"):
@@ -60,7 +61,8 @@ def test_r63_nothing_that_is_stored_holds_a_secret(
     assert leaks_in([path.read_bytes() for path in files], canaries) == []
 
 
-def test_r64_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
+@pytest.mark.requirement("R64")
+def test_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
     app = make_app(OPENROUTER_BASE_URL=desk.url)
     shown: dict[str, list[str]] = {}
 
@@ -134,8 +136,9 @@ def locals_of(error: BaseException) -> list[str]:
     return texts
 
 
+@pytest.mark.requirement("R65")
 @pytest.mark.parametrize("stop_at", range(1, 6))
-def test_r65_an_error_report_from_the_callback_holds_no_secret(
+def test_an_error_report_from_the_callback_holds_no_secret(
     stop_at: int, make_app: MakeApp, desk: Desk
 ) -> None:
     """Whatever interrupts it: frames above the exchange are seen by those who report errors."""
@@ -159,7 +162,8 @@ def test_r65_an_error_report_from_the_callback_holds_no_secret(
     assert leaks_in(seen, canaries) == []
 
 
-def test_r65_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk: Desk) -> None:
+@pytest.mark.requirement("R65")
+def test_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk: Desk) -> None:
     app = make_app(OPENROUTER_BASE_URL=desk.url)
     answers: list[Any] = ["alice"]
 
@@ -179,7 +183,8 @@ def test_r65_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk:
     assert desk.exchanges == 0
 
 
-def test_r66_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
+@pytest.mark.requirement("R66")
+def test_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
     app = make_app(OPENROUTER_BASE_URL=desk.url)
     heard: list[tuple[str, object, dict[str, Any]]] = []
 
@@ -205,7 +210,8 @@ def test_r66_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
     assert leaks_in(repr(heard), canaries) == []
 
 
-def test_r67_a_masked_key_shows_four_characters(make_app: MakeApp, desk: Desk) -> None:
+@pytest.mark.requirement("R67")
+def test_a_masked_key_shows_four_characters(make_app: MakeApp, desk: Desk) -> None:
     app = make_app(OPENROUTER_BASE_URL=desk.url)
     visitor = Visitor(app)
     visitor.get(visitor.callback_url(visitor.start(), code=CODE))
@@ -215,10 +221,9 @@ def test_r67_a_masked_key_shows_four_characters(make_app: MakeApp, desk: Desk) -
     assert desk.keys[CODE][:-4] not in json.dumps(status)
 
 
+@pytest.mark.requirement("R68")
 @pytest.mark.parametrize("stop_at", [1, 2, 3])
-def test_r68_the_debugger_s_page_shows_no_secret(
-    stop_at: int, make_app: MakeApp, desk: Desk
-) -> None:
+def test_the_debugger_s_page_shows_no_secret(stop_at: int, make_app: MakeApp, desk: Desk) -> None:
     class FailingStorage(StoppingStorage):
         def _count(self) -> None:
             self.calls += 1

@@ -75,8 +75,9 @@ def callback_url(answer: Any) -> str:
     return url
 
 
+@pytest.mark.requirement("R72")
 @pytest.mark.parametrize("settings", FIXED, ids=lambda settings: next(iter(settings)))
-def test_r72_no_host_header_steers_the_callback_once_the_host_is_known(
+def test_no_host_header_steers_the_callback_once_the_host_is_known(
     settings: dict[str, Any], make_app: MakeApp
 ) -> None:
     app = make_app(**settings, PREFERRED_URL_SCHEME="https")
@@ -93,8 +94,9 @@ def test_r72_no_host_header_steers_the_callback_once_the_host_is_known(
     assert callback_url(login(app, "app.example")).startswith("https://app.example/openrouter/")
 
 
+@pytest.mark.requirement("R72")
 @pytest.mark.parametrize("host", HOSTS)
-def test_r72_a_malformed_host_never_becomes_a_callback(host: str, make_app: MakeApp) -> None:
+def test_a_malformed_host_never_becomes_a_callback(host: str, make_app: MakeApp) -> None:
     answer = login(make_app(), host)
     if answer.status_code == 303:
         url = urlsplit(callback_url(answer))
@@ -109,8 +111,9 @@ def test_r72_a_malformed_host_never_becomes_a_callback(host: str, make_app: Make
         assert not host.strip() or len(host) < 3 or host not in answer.text
 
 
+@pytest.mark.requirement("R72")
 @pytest.mark.parametrize("host", HOSTS)
-def test_r72_a_malformed_host_breaks_nothing_else(host: str, make_app: MakeApp) -> None:
+def test_a_malformed_host_breaks_nothing_else(host: str, make_app: MakeApp) -> None:
     app = make_app()
     origin = {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}
     for method, path, headers in (
@@ -129,13 +132,15 @@ def test_r72_a_malformed_host_breaks_nothing_else(host: str, make_app: MakeApp) 
         assert "evil" not in answer.headers.get("Location", "")
 
 
+@pytest.mark.requirement("R72")
 @pytest.mark.parametrize("header", FORWARDED)
-def test_r72_no_other_header_steers_the_callback(header: str, make_app: MakeApp) -> None:
+def test_no_other_header_steers_the_callback(header: str, make_app: MakeApp) -> None:
     answer = login(make_app(), "app.example", **{header: FORWARDED[header]})
     assert callback_url(answer).startswith("https://app.example/openrouter/callback?state=")
 
 
-def test_r72_an_absolute_request_line_changes_nothing(make_app: MakeApp) -> None:
+@pytest.mark.requirement("R72")
+def test_an_absolute_request_line_changes_nothing(make_app: MakeApp) -> None:
     app = make_app(OPENROUTER_CALLBACK_URL="https://app.example/openrouter/callback")
     with live(app) as url:
         for host in ("evil.example", "app.example"):
@@ -150,7 +155,8 @@ def test_r72_an_absolute_request_line_changes_nothing(make_app: MakeApp) -> None
             assert b"evil" not in b"".join(location)
 
 
-def test_r72_an_app_that_anybody_may_name_says_so_once(
+@pytest.mark.requirement("R72")
+def test_an_app_that_anybody_may_name_says_so_once(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make_app()
@@ -161,14 +167,16 @@ def test_r72_an_app_that_anybody_may_name_says_so_once(
         assert remedy in caplog.text
 
 
+@pytest.mark.requirement("R72")
 @pytest.mark.parametrize("settings", FIXED, ids=lambda settings: next(iter(settings)))
-def test_r72_an_app_that_knows_its_name_is_not_warned(
+def test_an_app_that_knows_its_name_is_not_warned(
     settings: dict[str, Any], make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert login(make_app(**settings), "app.example").status_code == 303
     assert caplog.records == []
 
 
+@pytest.mark.requirement("R73")
 @pytest.mark.parametrize(
     "base_url",
     [
@@ -179,7 +187,7 @@ def test_r72_an_app_that_knows_its_name_is_not_warned(
         "http://127.0.0.1.", "http://128.0.0.1",
     ],
 )  # fmt: skip
-def test_r73_plain_http_elsewhere_is_refused_with_the_remedy(base_url: str, app: Flask) -> None:
+def test_plain_http_elsewhere_is_refused_with_the_remedy(base_url: str, app: Flask) -> None:
     visitor = Visitor(app, base_url)
     answer = visitor.get("/openrouter/login")
     assert answer.status_code == 400
@@ -189,6 +197,7 @@ def test_r73_plain_http_elsewhere_is_refused_with_the_remedy(base_url: str, app:
     assert "ProxyFix" in answer.text
 
 
+@pytest.mark.requirement("R73")
 @pytest.mark.parametrize(
     "base_url",
     [
@@ -198,13 +207,14 @@ def test_r73_plain_http_elsewhere_is_refused_with_the_remedy(base_url: str, app:
         "https://xn--bcher-kva.example", "http://LOCALHOST:3000", "https://App.Example",
     ],
 )  # fmt: skip
-def test_r73_https_and_loopback_are_fine(base_url: str, app: Flask) -> None:
+def test_https_and_loopback_are_fine(base_url: str, app: Flask) -> None:
     answer = Visitor(app, base_url).get("/openrouter/login")
     assert answer.status_code == 303, answer.text
     assert callback_url(answer).lower().startswith(f"{base_url.lower()}/openrouter/callback?state=")
 
 
-def test_r73_behind_a_proxy_with_tls_proxyfix_is_what_helps(make_app: MakeApp) -> None:
+@pytest.mark.requirement("R73")
+def test_behind_a_proxy_with_tls_proxyfix_is_what_helps(make_app: MakeApp) -> None:
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "app.example"}
     without = make_app()
     answer = login(without, "app.example", scheme="http", **forwarded)
@@ -216,6 +226,7 @@ def test_r73_behind_a_proxy_with_tls_proxyfix_is_what_helps(make_app: MakeApp) -
     assert callback_url(answer).startswith("https://app.example/openrouter/callback?state=")
 
 
+@pytest.mark.requirement("R73")
 @pytest.mark.parametrize(
     "url",
     [
@@ -227,7 +238,7 @@ def test_r73_behind_a_proxy_with_tls_proxyfix_is_what_helps(make_app: MakeApp) -
         "ftp://app.example/cb", " https://app.example/cb", "https://app.example/cb\n", "", 7, b"x",
     ],
 )  # fmt: skip
-def test_r73_a_callback_url_that_openrouter_would_refuse_stops_the_app(
+def test_a_callback_url_that_openrouter_would_refuse_stops_the_app(
     url: object, make_app: MakeApp
 ) -> None:
     with pytest.raises(ConfigurationError, match="OPENROUTER_CALLBACK_URL"):

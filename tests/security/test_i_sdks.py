@@ -133,9 +133,10 @@ def sent(provider: MisbehavingProvider) -> list[ReceivedRequest]:
     return provider.requests[1:]
 
 
+@pytest.mark.requirement("R75")
 @every_caller
 @pytest.mark.parametrize("status", [302, 307, 308])
-def test_r75_helpers_follow_no_redirect(connected: Any, ask: Ask, status: int) -> None:
+def test_helpers_follow_no_redirect(connected: Any, ask: Ask, status: int) -> None:
     with MisbehavingProvider(GOOD) as other:
         with connected(redirect_to(other.url, status)) as (connection, provider):
             with pytest.raises(Exception):  # noqa: B017, PT011 - of either package
@@ -144,8 +145,9 @@ def test_r75_helpers_follow_no_redirect(connected: Any, ask: Ask, status: int) -
         assert other.connections == 0
 
 
+@pytest.mark.requirement("R75")
 @pytest.mark.parametrize("status", [301, 307])
-def test_r75_not_even_on_request(connected: Any, status: int) -> None:
+def test_not_even_on_request(connected: Any, status: int) -> None:
     with MisbehavingProvider(GOOD) as other:
         with connected(redirect_to(other.url, status)) as (connection, _):
             client = connection.openai(max_retries=0)
@@ -155,8 +157,9 @@ def test_r75_not_even_on_request(connected: Any, status: int) -> None:
         assert other.connections == 0
 
 
+@pytest.mark.requirement("R76")
 @every_caller
-def test_r76_nothing_of_the_environment_replaces_or_joins_the_key(
+def test_nothing_of_the_environment_replaces_or_joins_the_key(
     connected: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -184,7 +187,8 @@ def test_r76_nothing_of_the_environment_replaces_or_joins_the_key(
     assert not [word for word in ("operator", "secret", "mine", "hunter2") if word in rest]
 
 
-def test_r76_what_a_developer_gives_is_sent_but_no_other_key(
+@pytest.mark.requirement("R76")
+def test_what_a_developer_gives_is_sent_but_no_other_key(
     connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-operator")
@@ -208,8 +212,9 @@ def test_r76_what_a_developer_gives_is_sent_but_no_other_key(
         assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.requirement("R76")
 @every_caller
-def test_r76_helpers_use_the_proxy_and_the_authorities_of_the_environment(
+def test_helpers_use_the_proxy_and_the_authorities_of_the_environment(
     connected: Any, ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     authority = CertificateAuthority(tmp_path)
@@ -234,7 +239,8 @@ def test_r76_helpers_use_the_proxy_and_the_authorities_of_the_environment(
     assert len(proxies[0].requests) == provider.handshakes == 2
 
 
-def test_r77_helpers_keep_and_send_no_cookies(connected: Any) -> None:
+@pytest.mark.requirement("R77")
+def test_helpers_keep_and_send_no_cookies(connected: Any) -> None:
     async def twice(connection: Any) -> None:
         async with connection.sdk() as client:
             for _ in range(2):
@@ -253,7 +259,8 @@ def test_r77_helpers_keep_and_send_no_cookies(connected: Any) -> None:
     assert all("cookie" not in request.headers for request in sent(provider))
 
 
-def test_r78_helpers_wait_as_long_as_the_session(connected: Any) -> None:
+@pytest.mark.requirement("R78")
+def test_helpers_wait_as_long_as_the_session(connected: Any) -> None:
     with connected(GOOD, hang()) as (connection, _):
         with connection.openai() as client, connection.sdk() as sdk:
             configured = sdk.sdk_configuration
@@ -318,9 +325,10 @@ TROUBLE = {
 }
 
 
+@pytest.mark.requirement("R62", "R64", "R65")
 @every_caller
 @pytest.mark.parametrize("act", TROUBLE.values(), ids=TROUBLE.keys())
-def test_r62_r64_r65_no_trouble_of_a_helper_shows_the_key(
+def test_no_trouble_of_a_helper_shows_the_key(
     connected: Any, ask: Ask, act: Act, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -330,9 +338,10 @@ def test_r62_r64_r65_no_trouble_of_a_helper_shows_the_key(
     assert KEY not in caplog.text
 
 
+@pytest.mark.requirement("R64")
 @every_caller
 @pytest.mark.parametrize(("status", "kind"), [(401, KeyRejectedError), (402, OutOfCreditError)])
-def test_r64_an_answer_that_repeats_the_key_does_not_put_it_into_our_error(
+def test_an_answer_that_repeats_the_key_does_not_put_it_into_our_error(
     connected: Any, ask: Ask, status: int, kind: type[Exception]
 ) -> None:
     with connected(echo(status)) as (connection, _), pytest.raises(kind) as caught:
@@ -341,8 +350,9 @@ def test_r64_an_answer_that_repeats_the_key_does_not_put_it_into_our_error(
     assert KEY not in getattr(caught.value, "upstream_message", "")
 
 
+@pytest.mark.requirement("R99")
 @every_caller
-def test_r99_a_dead_key_is_forgotten_by_every_way(connected: Any, ask: Ask) -> None:
+def test_a_dead_key_is_forgotten_by_every_way(connected: Any, ask: Ask) -> None:
     with connected(TROUBLE["402"], TROUBLE["401"]) as (connection, _):
         with pytest.raises(OutOfCreditError):
             ask(connection)
@@ -363,7 +373,8 @@ def test_a_providers_refusal_is_the_packages_own_error(connected: Any, ask: Ask)
         assert connection
 
 
-def test_r64_an_http_client_of_the_app_leaves_no_key_in_our_errors(connected: Any) -> None:
+@pytest.mark.requirement("R64")
+def test_an_http_client_of_the_app_leaves_no_key_in_our_errors(connected: Any) -> None:
     http_client = openai.DefaultHttpxClient(headers={"X-Given": "1"})
     with (
         connected(GOOD, TROUBLE["401"]) as (connection, provider),
@@ -377,7 +388,8 @@ def test_r64_an_http_client_of_the_app_leaves_no_key_in_our_errors(connected: An
     assert KEY not in everything_of(caught.value)
 
 
-def test_r64_answers_of_a_helper_show_no_key(connected: Any) -> None:
+@pytest.mark.requirement("R64")
+def test_answers_of_a_helper_show_no_key(connected: Any) -> None:
     with connected(GOOD) as (connection, _):
         answered = raw_answer(connection)
         sdk = connection.sdk()
@@ -386,8 +398,9 @@ def test_r64_answers_of_a_helper_show_no_key(connected: Any) -> None:
     assert "authorization" not in answered.http_response.request.headers
 
 
+@pytest.mark.requirement("R65")
 @pytest.mark.parametrize("name", ["openai", "sdk"])
-def test_r65_a_helper_that_cannot_be_made_shows_no_key(
+def test_a_helper_that_cannot_be_made_shows_no_key(
     connected: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with connected(GOOD) as (connection, _):

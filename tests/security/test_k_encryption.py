@@ -78,7 +78,8 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
 
-def test_r83_without_cryptography_nothing_starts() -> None:
+@pytest.mark.requirement("R83")
+def test_without_cryptography_nothing_starts() -> None:
     done = run_python(
         "import sys\n"
         "class Blocker:\n"
@@ -98,7 +99,8 @@ def test_r83_without_cryptography_nothing_starts() -> None:
     assert "pip install cryptography" in done.stderr
 
 
-def test_r84_values_swapped_between_owners_do_not_open(
+@pytest.mark.requirement("R84")
+def test_values_swapped_between_owners_do_not_open(
     stored_apps: Any, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = stored_apps()
@@ -111,7 +113,8 @@ def test_r84_values_swapped_between_owners_do_not_open(
     assert None not in (one.key, two.key)
 
 
-def test_r84_another_base_url_does_not_open_it(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R84", "R105")
+def test_another_base_url_does_not_open_it(stored_apps: Any, emulator: Emulator) -> None:
     kept = connected(stored_apps(SECRET_KEY=SECRET), emulator)
     elsewhere = stored_apps(SECRET_KEY=SECRET, OPENROUTER_BASE_URL="http://127.0.0.1:9")
     moved = Kept(elsewhere, "A")
@@ -120,7 +123,8 @@ def test_r84_another_base_url_does_not_open_it(stored_apps: Any, emulator: Emula
     assert kept.key is not None
 
 
-def test_r84_what_lies_in_a_database_does_not_open_in_a_cookie(
+@pytest.mark.requirement("R84")
+def test_what_lies_in_a_database_does_not_open_in_a_cookie(
     make_app: Any, emulator: Emulator
 ) -> None:
     """Whoever reads a database must not be let in where the same secrets guard cookies."""
@@ -133,7 +137,8 @@ def test_r84_what_lies_in_a_database_does_not_open_in_a_cookie(
     assert browser_with(in_cookies, {"openrouter": stolen}).key is None
 
 
-def test_r84_a_cookie_does_not_open_in_a_database(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R84")
+def test_a_cookie_does_not_open_in_a_database(make_app: Any, emulator: Emulator) -> None:
     storage = MemoryStorage()
     kept = connected(make_app(SECRET_KEY=SECRET), emulator)
     moved = Kept(make_app({"storage": storage}, SECRET_KEY=SECRET), "A")
@@ -141,8 +146,9 @@ def test_r84_a_cookie_does_not_open_in_a_database(make_app: Any, emulator: Emula
     assert moved.key is None
 
 
+@pytest.mark.requirement("R84")
 @pytest.mark.parametrize("purpose", ["unsaved", "api_key", "login", ""])
-def test_r84_what_was_encrypted_for_another_purpose_does_not_open(
+def test_what_was_encrypted_for_another_purpose_does_not_open(
     make_app: Any, emulator: Emulator, purpose: str
 ) -> None:
     app = make_app(SECRET_KEY=SECRET)
@@ -156,7 +162,8 @@ def test_r84_what_was_encrypted_for_another_purpose_does_not_open(
     assert kept.key == fingerprint(OWN_KEY), "the test knows the format"
 
 
-def test_r85_every_change_is_noticed(stored_apps: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R85")
+def test_every_change_is_noticed(stored_apps: Any, emulator: Emulator) -> None:
     kept = connected(stored_apps(), emulator)
     genuine = kept.ciphertext
     visitor = kept.sign_in()
@@ -177,10 +184,11 @@ def test_r85_every_change_is_noticed(stored_apps: Any, emulator: Emulator) -> No
     assert kept.key is not None
 
 
+@pytest.mark.requirement("R85")
 @pytest.mark.parametrize(
     "stored", [None, "", b"", b"AQ", 0, {}, [], "\0", "é", "AQ", "Ag" + "A" * 60, "AQ" + "A" * 60]
 )
-def test_r85_what_no_storage_of_ours_would_give_is_no_key(make_app: Any, stored: Any) -> None:
+def test_what_no_storage_of_ours_would_give_is_no_key(make_app: Any, stored: Any) -> None:
     class Odd(MemoryStorage):
         def get(self, owner_id: str) -> str | None:
             return stored  # type: ignore[no-any-return]
@@ -223,8 +231,9 @@ def _other_ciphers(secret: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.requirement("R86", "R88")
 @pytest.mark.parametrize("kind", [*_older_formats(SECRET), *_other_ciphers(SECRET)])
-def test_r86_r88_nothing_weaker_is_accepted(make_app: Any, kind: str) -> None:
+def test_nothing_weaker_is_accepted(make_app: Any, kind: str) -> None:
     """Neither plaintext, nor other formats, nor what the key that signs sessions encrypted."""
     storage = MemoryStorage()
     app = make_app(
@@ -237,7 +246,8 @@ def test_r86_r88_nothing_weaker_is_accepted(make_app: Any, kind: str) -> None:
     assert kept.key is None
 
 
-def test_r86_records_kept_in_the_clear_are_not_used_once_encryption_is_on(
+@pytest.mark.requirement("R86")
+def test_records_kept_in_the_clear_are_not_used_once_encryption_is_on(
     make_app: Any, emulator: Emulator
 ) -> None:
     storage = MemoryStorage()
@@ -246,13 +256,15 @@ def test_r86_records_kept_in_the_clear_are_not_used_once_encryption_is_on(
     assert Kept(make_app({"storage": storage}), "A").key is None
 
 
-def test_r86_ciphertext_is_no_record_in_the_clear(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R86")
+def test_ciphertext_is_no_record_in_the_clear(make_app: Any, emulator: Emulator) -> None:
     storage = MemoryStorage()
     connected(make_app({"storage": storage}), emulator)
     assert Kept(make_app({"storage": storage, "encrypt": False}), "A").key is None
 
 
-def test_r87_ten_thousand_encryptions_are_all_different() -> None:
+@pytest.mark.requirement("R87")
+def test_ten_thousand_encryptions_are_all_different() -> None:
     cipher = KeyCipher([SECRET.encode()])
     plaintext = KeyRecord(OWN_KEY, None, 1_800_000_000).to_bytes()
     sealed = {cipher.encrypt(plaintext, b"context") for _ in range(10_000)}
@@ -261,7 +273,8 @@ def test_r87_ten_thousand_encryptions_are_all_different() -> None:
     assert len(nonces) == 10_000
 
 
-def test_r87_f46_workers_forked_from_one_process_share_no_nonces() -> None:
+@pytest.mark.requirement("R87", "F46")
+def test_workers_forked_from_one_process_share_no_nonces() -> None:
     done = run_python(
         "import os, random\n"
         "from flask_openrouter.storage.cipher import KeyCipher\n"

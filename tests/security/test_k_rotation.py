@@ -49,8 +49,9 @@ ROTATIONS = {
 }
 
 
+@pytest.mark.requirement("R89", "R92", "F28")
 @pytest.mark.parametrize("row", ROTATIONS)
-def test_r89_r92_f28_a_rotation_loses_nobody_until_the_old_key_is_gone(
+def test_a_rotation_loses_nobody_until_the_old_key_is_gone(
     stored_apps: Any, emulator: Emulator, row: str
 ) -> None:
     before, during, after = ROTATIONS[row]
@@ -73,10 +74,9 @@ def test_r89_r92_f28_a_rotation_loses_nobody_until_the_old_key_is_gone(
     assert written.key == rotated.key not in (None, key)
 
 
+@pytest.mark.requirement("R89", "R92")
 @pytest.mark.parametrize("row", ROTATIONS)
-def test_r89_r92_nothing_new_is_made_with_a_fallback(
-    make_app: Any, emulator: Emulator, row: str
-) -> None:
+def test_nothing_new_is_made_with_a_fallback(make_app: Any, emulator: Emulator, row: str) -> None:
     _, during, after = ROTATIONS[row]
     storage = MemoryStorage()
     visitor = Visitor(make_app({"storage": storage}, **during))
@@ -87,16 +87,16 @@ def test_r89_r92_nothing_new_is_made_with_a_fallback(
     assert later.get(callback).location == "/own"
 
 
-def test_r89_a_fallback_that_is_gone_ends_a_login_politely(
-    make_app: Any, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R89")
+def test_a_fallback_that_is_gone_ends_a_login_politely(make_app: Any, emulator: Emulator) -> None:
     visitor = Visitor(make_app(SECRET_KEY=OLD))
     callback = emulator.approve(visitor.start())
     later = browser_with(make_app(SECRET_KEY=NEW), save_jar(visitor))
     assert_refused(later, emulator, callback)
 
 
-def test_r92_the_encryption_key_outlives_the_secret_key(make_app: Any, emulator: Emulator) -> None:
+@pytest.mark.requirement("R92")
+def test_the_encryption_key_outlives_the_secret_key(make_app: Any, emulator: Emulator) -> None:
     storage = MemoryStorage()
     keys = {"OPENROUTER_ENCRYPTION_KEY": OLD_ENCRYPTION_KEY}
     apps = [make_app({"storage": storage}, SECRET_KEY=key, **keys) for key in (OLD, NEW)]
@@ -107,7 +107,8 @@ def test_r92_the_encryption_key_outlives_the_secret_key(make_app: Any, emulator:
     assert Visitor(apps[1]).key == visitor.key is not None
 
 
-def test_r92_the_secret_key_does_not_open_what_the_encryption_key_closed(
+@pytest.mark.requirement("R92")
+def test_the_secret_key_does_not_open_what_the_encryption_key_closed(
     make_app: Any, emulator: Emulator
 ) -> None:
     visitor = Visitor(make_app(SECRET_KEY=OLD, OPENROUTER_ENCRYPTION_KEY=new_key()))
@@ -150,8 +151,9 @@ WEAK = [
 ]
 
 
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize("secret", WEAK, ids=range(len(WEAK)))
-def test_r90_a_weak_secret_key_stops_the_app(secret: Any) -> None:
+def test_a_weak_secret_key_stops_the_app(secret: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY ") as caught:
         start(SECRET_KEY=secret)
     assert "token_hex" in str(caught.value) or "text or bytes" in str(caught.value)
@@ -160,21 +162,24 @@ def test_r90_a_weak_secret_key_stops_the_app(secret: Any) -> None:
         assert secret not in str(caught.value)
 
 
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize("secret", WEAK, ids=range(len(WEAK)))
-def test_r90_a_weak_fallback_stops_the_app(secret: Any) -> None:
+def test_a_weak_fallback_stops_the_app(secret: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY_FALLBACKS "):
         start(SECRET_KEY=secrets.token_hex(), SECRET_KEY_FALLBACKS=[secret])
 
 
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize("fallbacks", ["old-secret-key-of-the-app", b"old-secret", 7, {"a": "b"}])
-def test_r90_fallbacks_are_a_list(fallbacks: Any) -> None:
+def test_fallbacks_are_a_list(fallbacks: Any) -> None:
     """Flask 3.1 takes each letter of a string for a key: ``"o"`` would sign valid sessions."""
     with pytest.raises(ConfigurationError, match=r"^SECRET_KEY_FALLBACKS must be a list"):
         start(SECRET_KEY=secrets.token_hex(), SECRET_KEY_FALLBACKS=fallbacks)
 
 
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize("mode", ["DEBUG", "TESTING"])
-def test_r90_while_developing_a_weak_key_is_named_only(
+def test_while_developing_a_weak_key_is_named_only(
     mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "flask_openrouter"):
@@ -184,21 +189,23 @@ def test_r90_while_developing_a_weak_key_is_named_only(
         start(SECRET_KEY=" " * 20, **{mode: True})
 
 
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize(
     "secret",
     [secrets.token_hex(), b"\n" + bytes(range(0x81, 0x8F)) + b" ", "blåbærsyltetøy i store glass"],
 )
-def test_r90_a_good_key_starts_the_app(secret: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_good_key_starts_the_app(secret: Any, caplog: pytest.LogCaptureFixture) -> None:
     start(SECRET_KEY=secret, SECRET_KEY_FALLBACKS=(secrets.token_hex(),))
     assert caplog.text == ""
 
 
+@pytest.mark.requirement("R92")
 @pytest.mark.parametrize(
     "value",
     ["", "x", "A" * 43 + "!", "A" * 40, "A" * 48, "é" * 44, b"\xff" * 44, 7, new_key() + "AAAA"],
 )
 @pytest.mark.parametrize("is_fallback", [False, True])
-def test_r92_a_malformed_encryption_key_stops_the_app_and_stays_secret(
+def test_a_malformed_encryption_key_stops_the_app_and_stays_secret(
     value: Any, is_fallback: bool
 ) -> None:
     keys = {"OPENROUTER_ENCRYPTION_KEY": value}
@@ -213,9 +220,8 @@ def test_r92_a_malformed_encryption_key_stops_the_app_and_stays_secret(
     assert len(str(value)) < 20 or str(value) not in str(caught.value)
 
 
-def test_r91_f29_a_worker_with_another_key_deletes_nothing(
-    stored_apps: Any, emulator: Emulator
-) -> None:
+@pytest.mark.requirement("R91", "F29")
+def test_a_worker_with_another_key_deletes_nothing(stored_apps: Any, emulator: Emulator) -> None:
     """Refused by one worker, served by the other, in turns: nothing is lost on the way."""
     workers = [stored_apps(SECRET_KEY=secret) for secret in (OLD, NEW)]
     for worker in workers:
@@ -232,7 +238,8 @@ def test_r91_f29_a_worker_with_another_key_deletes_nothing(
         assert visitor.key == key is not None
 
 
-def test_r91_the_log_names_what_may_be_wrong(
+@pytest.mark.requirement("R91")
+def test_the_log_names_what_may_be_wrong(
     make_app: Any, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     storage = MemoryStorage()

@@ -71,10 +71,12 @@ def test_dependencies_without_known_vulnerabilities_pass(tmp_path: Path, databas
     assert _audit(tmp_path, database, "clean") == (0, "No known vulnerabilities found\n")
 
 
+@pytest.mark.requirement("R111")
 def test_a_known_vulnerability_fails_the_audit(tmp_path: Path, database: str) -> None:
     assert _audit(tmp_path, database, "found") == (1, "flask 3.1.2 OSV-1\n")
 
 
+@pytest.mark.requirement("R111")
 def test_a_database_that_cannot_be_asked_skips_the_audit_and_says_so(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1/query"
     status, said = _audit(tmp_path, url, "broken")

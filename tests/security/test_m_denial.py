@@ -54,7 +54,8 @@ def _rows(uri: str) -> int:
         engine.dispose()
 
 
-def test_r100_logins_of_strangers_leave_nothing_on_the_server(
+@pytest.mark.requirement("R100")
+def test_logins_of_strangers_leave_nothing_on_the_server(
     stored_apps: Any, stored: Callable[[], int], emulator: Emulator
 ) -> None:
     """None comes back, and each is a new browser; afterwards nobody can tell that they came."""
@@ -69,7 +70,8 @@ def test_r100_logins_of_strangers_leave_nothing_on_the_server(
     assert list(emulator.requests) == []
 
 
-def test_r100_the_count_would_notice(
+@pytest.mark.requirement("R100")
+def test_the_count_would_notice(
     stored_apps: Any, stored: Callable[[], int], emulator: Emulator
 ) -> None:
     app = stored_apps()
@@ -94,7 +96,8 @@ def _memory() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
-def test_r100_what_is_kept_for_each_stranger_would_be_noticed(app: Flask) -> None:
+@pytest.mark.requirement("R100")
+def test_what_is_kept_for_each_stranger_would_be_noticed(app: Flask) -> None:
     kept = []
     with _memory() as growth:
         for _ in range(STRANGERS):
@@ -103,7 +106,8 @@ def test_r100_what_is_kept_for_each_stranger_would_be_noticed(app: Flask) -> Non
     assert len(kept) == STRANGERS
 
 
-def test_r101_callbacks_with_made_up_states_call_nobody(
+@pytest.mark.requirement("R101")
+def test_callbacks_with_made_up_states_call_nobody(
     stored_apps: Any, stored: Callable[[], int], emulator: Emulator
 ) -> None:
     """With no cookie at all, with a login under way, and with the state of another browser."""
@@ -126,6 +130,7 @@ def test_r101_callbacks_with_made_up_states_call_nobody(
 HUGE = "x" * MEGABYTES_10
 
 
+@pytest.mark.requirement("R102")
 @pytest.mark.parametrize(
     ("method", "path", "query", "status"),
     [
@@ -143,7 +148,7 @@ HUGE = "x" * MEGABYTES_10
     ],
     ids=lambda value: str(value)[:12],
 )
-def test_r102_a_huge_address_is_cheap_and_nowhere_repeated(
+def test_a_huge_address_is_cheap_and_nowhere_repeated(
     app: Flask,
     caplog: pytest.LogCaptureFixture,
     method: str,
@@ -173,8 +178,9 @@ def _ask(app: Flask, method: str, path: str, query: str) -> tuple[TestResponse, 
     return TestResponse(body, status, head, Request(environ)), seconds
 
 
+@pytest.mark.requirement("R102")
 @pytest.mark.parametrize(("length", "is_kept"), [(1_000, True), (1_100, False), (100_000, False)])
-def test_r102_a_next_of_more_than_a_kilobyte_is_dropped(
+def test_a_next_of_more_than_a_kilobyte_is_dropped(
     visitor: Visitor, emulator: Emulator, length: int, is_kept: bool
 ) -> None:
     next_url = "/" + "x" * (length - 1)

@@ -43,8 +43,9 @@ def _status(url: str, path: str, cookie: str, **headers: str) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
+@pytest.mark.requirement("R102")
 @pytest.mark.parametrize("kind", ANSWERS)
-def test_r102_a_live_server_never_turns_an_over_long_request_into_an_exchange(
+def test_a_live_server_never_turns_an_over_long_request_into_an_exchange(
     kind: str, app: Flask, emulator: Emulator
 ) -> None:
     """All of them come from the right browser, with the right state and a code that is good."""

@@ -33,14 +33,16 @@ def _bounds() -> dict[str, str]:
     return dict(re.findall(r'^ *"([a-z0-9-]+)([^"]*)",$', section[1], re.M))
 
 
+@pytest.mark.requirement("R111")
 @pytest.mark.parametrize("name", FLOORS)
-def test_r111_the_lower_bound_is_above_known_holes(name: str) -> None:
+def test_the_lower_bound_is_above_known_holes(name: str) -> None:
     bound = _bounds()[name]
     assert bound.startswith(">=")
     assert _numbers(bound) >= FLOORS[name], bound
 
 
-def test_r111_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:
+@pytest.mark.requirement("R111")
+def test_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:
     """An upper bound would keep the fix of the next hole away from the apps."""
     bounds = _bounds()
     assert len(bounds) >= len(FLOORS)
@@ -48,11 +50,13 @@ def test_r111_every_dependency_has_a_lower_bound_and_no_upper_one() -> None:
         assert re.fullmatch(r">=[0-9.]+", bound), name
 
 
+@pytest.mark.requirement("R111")
 @pytest.mark.parametrize("name", FLOORS)
-def test_r111_what_these_tests_run_on_is_above_known_holes(name: str) -> None:
+def test_what_these_tests_run_on_is_above_known_holes(name: str) -> None:
     assert _numbers(version(name)) >= FLOORS[name]
 
 
+@pytest.mark.requirement("R110")
 @pytest.mark.parametrize(
     ("page", "name"),
     [
@@ -63,5 +67,5 @@ def test_r111_what_these_tests_run_on_is_above_known_holes(name: str) -> None:
         ("docs/security.md", "expires_at"),
     ],
 )
-def test_r110_what_caps_a_key_is_documented(page: str, name: str) -> None:
+def test_what_caps_a_key_is_documented(page: str, name: str) -> None:
     assert name in (ROOT / page).read_text(encoding="utf-8")

@@ -69,7 +69,8 @@ def exchanges(emulator: Emulator) -> int:
     return emulator.count("POST", "/api/v1/auth/keys")
 
 
-def test_r21_a_switch_of_accounts_never_crosses_keys(
+@pytest.mark.requirement("R21")
+def test_a_switch_of_accounts_never_crosses_keys(
     visitor: Visitor, emulator: Emulator, storage_name: str
 ) -> None:
     visitor.post("/sign-in/A")
@@ -95,7 +96,8 @@ def test_r21_a_switch_of_accounts_never_crosses_keys(
     assert visitor.key == of_b
 
 
-def test_r22_a_login_under_way_ends_with_the_account(visitor: Visitor, emulator: Emulator) -> None:
+@pytest.mark.requirement("R22")
+def test_a_login_under_way_ends_with_the_account(visitor: Visitor, emulator: Emulator) -> None:
     visitor.post("/sign-in/A")
     callback = emulator.approve(visitor.start())
     visitor.post("/sign-out")

@@ -58,7 +58,8 @@ def app(make_app: Callable[..., Flask], storage: MemoryStorage) -> Flask:
     return make_app({"storage": storage}, **DURING)
 
 
-def test_r89_visitors_stay_connected_through_a_rotation(
+@pytest.mark.requirement("R89")
+def test_visitors_stay_connected_through_a_rotation(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     ada = Visitor(make_shared_app(**BEFORE))
@@ -84,7 +85,8 @@ def test_r89_visitors_stay_connected_through_a_rotation(
     assert ada.key is None, "the older key still opens it"
 
 
-def test_r89_a_fallback_that_is_removed_without_rotation_asks_to_connect_again(
+@pytest.mark.requirement("R89")
+def test_a_fallback_that_is_removed_without_rotation_asks_to_connect_again(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     before = Visitor(make_shared_app(**BEFORE))

@@ -75,7 +75,8 @@ def test_two_processes_share_what_is_connected(
         assert Browser(other, jar).key is None
 
 
-def test_r91_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing(
+@pytest.mark.requirement("R91")
+def test_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     ours, theirs = Visitor(make_shared_app()), Visitor(make_shared_app())
@@ -90,7 +91,8 @@ def test_r91_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing
     assert [key] == issued(emulator)
 
 
-def test_f37_a_row_of_somebody_else_is_nobodys(
+@pytest.mark.requirement("F37")
+def test_a_row_of_somebody_else_is_nobodys(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     app = make_shared_app()

@@ -212,6 +212,7 @@ def test_postgresql_error_shows_no_password(postgresql: PostgreSQLServer) -> Non
     assert "CANARY" not in str(failure.value)
 
 
+@pytest.mark.requirement("R97")
 def test_redis_out_of_memory(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
     own_redis.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
     own_redis.execute("CONFIG", "SET", "maxmemory", "1")
@@ -225,6 +226,7 @@ def test_redis_out_of_memory(own_redis: RedisServer, redis_storage: RedisStorage
     assert_works(redis_storage)
 
 
+@pytest.mark.requirement("R97")
 def test_redis_that_became_a_replica(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
     own_redis.execute("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(redis.exceptions.ReadOnlyError):
@@ -236,6 +238,7 @@ def test_redis_that_became_a_replica(own_redis: RedisServer, redis_storage: Redi
     assert_works(redis_storage)
 
 
+@pytest.mark.requirement("R97")
 def test_redis_key_of_another_kind(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
     """Somebody else's list under our name fails the read, and gives way to a new entry."""
     for replace in (lambda: redis_storage.set("new", "x"), lambda: redis_storage.delete("new")):
@@ -247,6 +250,7 @@ def test_redis_key_of_another_kind(own_redis: RedisServer, redis_storage: RedisS
         assert_works(redis_storage)
 
 
+@pytest.mark.requirement("R97")
 def test_redis_killed_and_started_again(
     own_redis: RedisServer, redis_storage: RedisStorage
 ) -> None:

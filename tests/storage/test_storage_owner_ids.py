@@ -30,6 +30,7 @@ STORAGES = {
 }
 
 
+@pytest.mark.requirement("R96")
 @pytest.mark.parametrize("owner_id", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
 def test_owner_ids_that_cannot_be_kept_exactly_are_refused(
@@ -40,6 +41,7 @@ def test_owner_ids_that_cannot_be_kept_exactly_are_refused(
             use(owner_id)
 
 
+@pytest.mark.requirement("R96")
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=255))
 def test_every_other_text_is_taken_as_it_is(text: str) -> None:
     owner_id = text or "x"

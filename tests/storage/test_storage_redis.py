@@ -45,6 +45,7 @@ def test_each_operation_is_one_command_and_one_round_trip(redis_server: RedisSer
     assert after - before == 3
 
 
+@pytest.mark.requirement("R97")
 def test_entry_expires_and_only_set_starts_its_time_anew(
     redis_server: RedisServer, storage: RedisStorage
 ) -> None:
@@ -61,11 +62,13 @@ def test_entry_expires_and_only_set_starts_its_time_anew(
     assert storage.get("owner") is None
 
 
+@pytest.mark.requirement("R97")
 def test_entry_without_an_expiry_is_impossible() -> None:
     with pytest.raises(ConfigurationError, match="max_age"):
         RedisStorage("redis://127.0.0.1", max_age=0)
 
 
+@pytest.mark.requirement("R97")
 @pytest.mark.parametrize("owner_id", ["a:b", "*", "\r\nFLUSHALL\r\n", "x y", "x\nSET a b", "%2A"])
 def test_owner_ids_are_neither_patterns_nor_commands(
     redis_server: RedisServer, storage: RedisStorage, owner_id: str
@@ -83,6 +86,7 @@ def test_owner_ids_are_neither_patterns_nor_commands(
     assert storage.get("neighbour") == "ciphertext"
 
 
+@pytest.mark.requirement("R97")
 @given(
     st.sets(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
 )

@@ -43,6 +43,7 @@ def use(storage: SQLAlchemyStorage) -> None:
     storage.delete("owner")
 
 
+@pytest.mark.requirement("R96")
 def test_each_operation_is_one_statement_for_sqlite(sqlite_url: str) -> None:
     statements: list[str] = []
 
@@ -63,6 +64,7 @@ def test_each_operation_is_one_statement_for_sqlite(sqlite_url: str) -> None:
     assert [statement.split()[0] for statement in statements] == ["INSERT", "SELECT", "DELETE"]
 
 
+@pytest.mark.requirement("R96")
 @pytest.mark.parametrize("is_own", [True, False], ids=["own engine", "engine of the app"])
 def test_each_operation_is_one_statement_for_postgresql(
     postgresql: PostgreSQLServer, postgresql_url: str, is_own: bool
@@ -95,6 +97,7 @@ def test_each_operation_is_one_round_trip(
     assert after - before == 3
 
 
+@pytest.mark.requirement("R96")
 def test_transaction_of_the_app_is_neither_ended_nor_joined(engine: Engine) -> None:
     """The app rolls back: its row goes, the key stays. And the other way round."""
     storage = SQLAlchemyStorage(lambda: engine)
@@ -123,6 +126,7 @@ def test_connections_go_back_to_the_app_as_they_were(engine: Engine) -> None:
         assert connection.execute(text("SELECT to_regclass('note')")).scalar() is None
 
 
+@pytest.mark.requirement("R96")
 def test_failure_of_ours_leaves_the_transaction_of_the_app_usable(engine: Engine) -> None:
     storage = SQLAlchemyStorage(engine)
     storage.create_table()
@@ -241,6 +245,7 @@ def test_rows_say_when_they_were_made_and_changed(engine: Engine) -> None:
     assert datetime.now(timezone.utc) - updated_again < timedelta(minutes=1)
 
 
+@pytest.mark.requirement("R96")
 def test_injected_sql_is_only_an_owner(engine: Engine) -> None:
     storage = SQLAlchemyStorage(engine)
     storage.set("victim", "ciphertext")

@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from desk import Desk
+from key_issuer import KeyIssuer
 from misbehaving import Act, Connection, MisbehavingProvider, ReceivedRequest, answer
 from servers import free_port
 
 
-class Upstream(Desk):
+class Upstream(KeyIssuer):
     """Turns each code into one key, once; what ``acting`` sets answers instead.
 
     ``url``: the base URL for an app. ``codes`` and ``verifiers`` are those that arrived.

@@ -21,7 +21,7 @@ from protocol_steps import (
     bearer,
     code_in,
 )
-from witness import Exchange, witnessed_emulator
+from recorder import Exchange, recorded_emulator
 
 from flask_openrouter import OpenRouterClient
 from flask_openrouter.emulator import Emulator
@@ -70,7 +70,7 @@ DIFFERENCES = {
 @pytest.fixture(scope="module")
 def conversation() -> Iterator[list[Exchange]]:
     """Every request that our client can make, and every response that the emulator can send."""
-    with witnessed_emulator() as (emulator, exchanges), requests.Session() as http:
+    with recorded_emulator() as (emulator, exchanges), requests.Session() as http:
         http.trust_env = False
         _log_in(emulator)
         _create_codes(emulator)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk, open_desk
 from flask import Flask, session
+from key_issuer import KeyIssuer, running_key_issuer
 from live_app import Browser, LiveAnswer, live
 from servers import PostgreSQLServer, running_postgresql, running_redis
 
@@ -39,9 +39,9 @@ def postgresql() -> Iterator[PostgreSQLServer]:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    with open_desk() as desk:
-        yield desk
+def key_issuer() -> Iterator[KeyIssuer]:
+    with running_key_issuer() as key_issuer:
+        yield key_issuer
 
 
 @pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
@@ -72,8 +72,8 @@ def in_thread() -> Iterator[Callable[..., Future[Any]]]:
 
 
 @pytest.fixture
-def app(make_app: MakeApp, desk: Desk, storage: KeyStorage | None) -> Flask:
-    return make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
+def app(make_app: MakeApp, key_issuer: KeyIssuer, storage: KeyStorage | None) -> Flask:
+    return make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url)
 
 
 @contextmanager
@@ -92,14 +92,14 @@ def after(browser: Browser, *answers: LiveAnswer) -> Browser:
 
 @pytest.mark.requirement("R40")
 def test_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_nothing(
-    app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
+    app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     with live(app) as url:
         for number in range(ROUNDS):
             browser = Browser(url)
             code = secrets.token_urlsafe(12)
             callback_url = browser.callback_url(code)
-            with desk.held() as gate:
+            with key_issuer.held() as gate:
                 first = in_thread(browser.send, "GET", callback_url)
                 gate.wait_for_exchange()
                 loser = browser.send("GET", callback_url)
@@ -108,14 +108,14 @@ def test_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_nothi
             assert winner.status == 303
             assert 400 <= loser.status < 500
             assert not [line for line in loser.set_cookies if line.startswith("openrouter")]
-            assert desk.exchanges == number + 1
+            assert key_issuer.exchanges == number + 1
             for answers in ((winner, loser), (loser, winner)):
-                assert after(browser, *answers).key == desk.fingerprint(code)
+                assert after(browser, *answers).key == key_issuer.fingerprint(code)
 
 
 @pytest.mark.requirement("R40")
 def test_without_any_order_exactly_one_of_two_connects(
-    app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
+    app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     def send(start: threading.Barrier, browser: Browser, url: str) -> LiveAnswer:
         start.wait()
@@ -130,20 +130,20 @@ def test_without_any_order_exactly_one_of_two_connects(
             futures = [in_thread(send, start, browser, callback_url) for _ in range(2)]
             answers = sorted((f.result() for f in futures), key=lambda answer: answer.status)
             assert [answer.status for answer in answers] == [303, 400]
-            assert desk.exchanges == number + 1
+            assert key_issuer.exchanges == number + 1
             for order in (answers, answers[::-1]):
-                assert after(browser, *order).key == desk.fingerprint(code)
+                assert after(browser, *order).key == key_issuer.fingerprint(code)
 
 
 @pytest.mark.requirement("R40")
 def test_two_workers_that_know_nothing_of_each_other_make_one_key(
     make_app: MakeApp,
-    desk: Desk,
+    key_issuer: KeyIssuer,
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
     """Both send the code. OpenRouter refuses the second, and that answer changes nothing."""
-    settings = {"OPENROUTER_BASE_URL": desk.url, "SECRET_KEY": secrets.token_hex()}
+    settings = {"OPENROUTER_BASE_URL": key_issuer.url, "SECRET_KEY": secrets.token_hex()}
     apps = [make_app({"storage": storage}, **settings) for _ in range(2)]
     with workers(*apps) as urls:
         for _ in range(ROUNDS):
@@ -155,12 +155,12 @@ def test_two_workers_that_know_nothing_of_each_other_make_one_key(
             answers = sorted((f.result() for f in futures), key=lambda answer: answer.status)
             assert [answer.status for answer in answers] == [303, 400]
             for order in (answers, answers[::-1]):
-                assert after(twin, *order).key == desk.fingerprint(code)
+                assert after(twin, *order).key == key_issuer.fingerprint(code)
 
 
 @pytest.mark.requirement("R41")
 def test_a_slow_view_that_writes_the_session_does_not_erase_the_key(
-    app: Flask, desk: Desk, in_thread: Callable[..., Future[LiveAnswer]]
+    app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     entered, leave = threading.Event(), threading.Event()
 
@@ -179,19 +179,19 @@ def test_a_slow_view_that_writes_the_session_does_not_erase_the_key(
         browser.get(callback_url)
         leave.set()
         browser.apply(slow_answer.result())
-        assert browser.key == desk.fingerprint("code-1")
+        assert browser.key == key_issuer.fingerprint("code-1")
         assert browser.get(callback_url).status == 303
-        assert desk.exchanges == 1
+        assert key_issuer.exchanges == 1
 
 
 @pytest.mark.requirement("R42")
 def test_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
     make_app: MakeApp,
-    desk: Desk,
+    key_issuer: KeyIssuer,
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
-    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url)
     entered, leave = threading.Event(), threading.Event()
 
     @app.before_request
@@ -222,7 +222,7 @@ def test_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
 
 @pytest.mark.requirement("R42")
 def test_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
-    app: Flask, desk: Desk
+    app: Flask, key_issuer: KeyIssuer
 ) -> None:
     """An answer to an earlier login that arrives after the later one's: the last one set wins."""
     with live(app) as url:
@@ -230,16 +230,16 @@ def test_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
         urls = [browser.callback_url(code) for code in ("code-1", "code-2")]
         early, late = (browser.send("GET", callback_url) for callback_url in urls)
         assert (early.status, late.status) == (303, 303)
-        assert after(browser, early, late).key == desk.fingerprint("code-2")
-        assert after(browser, late, early).key == desk.fingerprint("code-1")
+        assert after(browser, early, late).key == key_issuer.fingerprint("code-2")
+        assert after(browser, late, early).key == key_issuer.fingerprint("code-1")
 
 
 @pytest.mark.requirement("R43")
 def test_after_a_disconnect_an_old_cookie_is_useless(
-    make_app: MakeApp, desk: Desk, storage: KeyStorage | None, clock: Any
+    make_app: MakeApp, key_issuer: KeyIssuer, storage: KeyStorage | None, clock: Any
 ) -> None:
     """For the default storage, within its documented age: there is nothing on the server."""
-    settings = {"OPENROUTER_BASE_URL": desk.url, "OPENROUTER_KEY_MAX_AGE": 3600}
+    settings = {"OPENROUTER_BASE_URL": key_issuer.url, "OPENROUTER_KEY_MAX_AGE": 3600}
     with live(make_app({"storage": storage}, **settings)) as url:
         browser = Browser(url)
         browser.get(browser.callback_url("code-1"))
@@ -248,20 +248,20 @@ def test_after_a_disconnect_an_old_cookie_is_useless(
         assert browser.key is None
         if storage is None:
             clock.now += 3600
-            assert saved.key == desk.fingerprint("code-1")
+            assert saved.key == key_issuer.fingerprint("code-1")
             clock.now += 1
         assert saved.key is None
 
 
 @pytest.mark.requirement("R43")
 def test_by_default_an_old_cookie_lives_for_31_days(
-    make_app: MakeApp, desk: Desk, clock: Any
+    make_app: MakeApp, key_issuer: KeyIssuer, clock: Any
 ) -> None:
-    with live(make_app(OPENROUTER_BASE_URL=desk.url)) as url:
+    with live(make_app(OPENROUTER_BASE_URL=key_issuer.url)) as url:
         browser = Browser(url)
         browser.get(browser.callback_url("code-1"))
         clock.now += 31 * DAY
-        assert browser.key == desk.fingerprint("code-1")
+        assert browser.key == key_issuer.fingerprint("code-1")
         clock.now += 1
         assert browser.key is None
 
@@ -271,7 +271,7 @@ def test_by_default_an_old_cookie_lives_for_31_days(
 def test_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
     is_connected: bool,
     app: Flask,
-    desk: Desk,
+    key_issuer: KeyIssuer,
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
@@ -280,18 +280,18 @@ def test_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
         if is_connected:
             browser.get(browser.callback_url("code-0"))
         callback_url = browser.callback_url("code-1")
-        with desk.held() as gate:
+        with key_issuer.held() as gate:
             callback = in_thread(browser.send, "GET", callback_url)
             gate.wait_for_exchange()
             gone = browser.send("POST", "/openrouter/disconnect")
             gate.opened.set()
             landed = callback.result()
         assert (gone.status, landed.status) == (303, 303)
-        assert after(browser, gone, landed).key == desk.fingerprint("code-1")
+        assert after(browser, gone, landed).key == key_issuer.fingerprint("code-1")
         last_gone = after(browser, landed, gone)
         # Nothing to disconnect, so no cookie to delete: the callback's stays.
-        assert last_gone.key in (None, desk.fingerprint("code-1"))
-        assert last_gone.key != (desk.keys.get("code-0") and desk.fingerprint("code-0"))
+        assert last_gone.key in (None, key_issuer.fingerprint("code-1"))
+        assert last_gone.key != (key_issuer.keys.get("code-0") and key_issuer.fingerprint("code-0"))
         if isinstance(storage, MemoryStorage):
             # The key of before is gone, and the new one is whole.
             assert storage.count_owners() == 1
@@ -300,24 +300,24 @@ def test_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
 @pytest.mark.requirement("R44")
 def test_for_a_user_of_the_app_jar_and_store_agree(
     make_app: MakeApp,
-    desk: Desk,
+    key_issuer: KeyIssuer,
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
-    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url)
     app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     with live(app) as url:
         browser = Browser(url)
         browser.get(browser.callback_url("code-0"))
         callback_url = browser.callback_url("code-1")
-        with desk.held() as gate:
+        with key_issuer.held() as gate:
             callback = in_thread(browser.send, "GET", callback_url)
             gate.wait_for_exchange()
             gone = browser.send("POST", "/openrouter/disconnect")
             gate.opened.set()
             landed = callback.result()
         for order in ((gone, landed), (landed, gone)):
-            expected = {desk.fingerprint("code-1")}
+            expected = {key_issuer.fingerprint("code-1")}
             if storage is None and order[-1] is gone:
                 expected = {None}
             assert after(browser, *order).key in expected

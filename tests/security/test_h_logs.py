@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from attack import parameter
-from desk import Desk, open_desk
 from flask import Flask
+from key_issuer import KeyIssuer, running_key_issuer
 from leaks import leaks_in, response_bytes, without_session
 from misbehaving import Act, MisbehavingProvider, answer, http_answer, issue_key, raw, reset
 from visitor import Visitor
@@ -24,9 +24,9 @@ CODE = "auth_code_Zm9vYmFyX2NhbmFyeV8xMjM0NTY3ODk"
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    with open_desk() as desk:
-        yield desk
+def key_issuer() -> Iterator[KeyIssuer]:
+    with running_key_issuer() as key_issuer:
+        yield key_issuer
 
 
 class Run:
@@ -121,10 +121,10 @@ def test_no_secret_is_logged_printed_or_sent_to_the_browser(
 
 @pytest.mark.requirement("R62")
 def test_the_library_speaks_through_one_logger(
-    make_app: MakeApp, desk: Desk, caplog: pytest.LogCaptureFixture
+    make_app: MakeApp, key_issuer: KeyIssuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    visitor = Visitor(make_app(OPENROUTER_BASE_URL=desk.url))
+    visitor = Visitor(make_app(OPENROUTER_BASE_URL=key_issuer.url))
     visitor.get(visitor.callback_url(visitor.start(), code=CODE))
     ours = {r.name for r in caplog.records if r.name.startswith("flask_openrouter")}
     assert ours == {"flask_openrouter"}

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from attack import parameter
-from desk import Desk, open_desk
 from flask import Flask
+from key_issuer import KeyIssuer, running_key_issuer
 from leaks import leaks_in, response_bytes, without_session
 from visitor import Visitor
 from werkzeug.debug import DebuggedApplication
@@ -28,28 +28,28 @@ PACKAGE = str(Path(flask_openrouter.__file__).parent)
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
-    with open_desk() as desk:
-        yield desk
+def key_issuer() -> Iterator[KeyIssuer]:
+    with running_key_issuer() as key_issuer:
+        yield key_issuer
 
 
 @pytest.mark.requirement("R63")
 def test_nothing_that_is_stored_holds_a_secret(
-    make_app: MakeApp, desk: Desk, tmp_path: Path
+    make_app: MakeApp, key_issuer: KeyIssuer, tmp_path: Path
 ) -> None:
     for uri in (None, f"sqlite:///{tmp_path}/keys.db"):
-        app = make_app(OPENROUTER_BASE_URL=desk.url, OPENROUTER_STORAGE_URI=uri)
+        app = make_app(OPENROUTER_BASE_URL=key_issuer.url, OPENROUTER_STORAGE_URI=uri)
         visitor = Visitor(app)
         code = f"{CODE}-{uri is None}"
         callback_url = visitor.callback_url(visitor.start(), code=code)
         landed = visitor.get(callback_url)
-        assert visitor.key == desk.fingerprint(code)
-        assert desk._provider is not None
+        assert visitor.key == key_issuer.fingerprint(code)
+        assert key_issuer._provider is not None
         canaries = {
-            "key": desk.keys[code],
+            "key": key_issuer.keys[code],
             "code": code,
             "state": parameter(callback_url, "state"),
-            "code_verifier": desk._provider.exchanges[-1].json["code_verifier"],
+            "code_verifier": key_issuer._provider.exchanges[-1].json["code_verifier"],
         }
         cookies = "\n".join(landed.headers.getlist("Set-Cookie"))
         assert len(cookies) > 100
@@ -62,8 +62,8 @@ def test_nothing_that_is_stored_holds_a_secret(
 
 
 @pytest.mark.requirement("R64")
-def test_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
-    app = make_app(OPENROUTER_BASE_URL=desk.url)
+def test_no_object_shows_a_secret(make_app: MakeApp, key_issuer: KeyIssuer) -> None:
+    app = make_app(OPENROUTER_BASE_URL=key_issuer.url)
     shown: dict[str, list[str]] = {}
 
     def look(thing: object) -> None:
@@ -95,7 +95,7 @@ def test_no_object_shows_a_secret(make_app: MakeApp, desk: Desk) -> None:
     visitor.get(callback_url)
     assert visitor.get("/look").text == "looked"
     secret = app.config["SECRET_KEY"]
-    canaries = {"key": desk.keys[CODE], "code": CODE, "SECRET_KEY": secret}
+    canaries = {"key": key_issuer.keys[CODE], "code": CODE, "SECRET_KEY": secret}
     found = {name: leaks_in(texts, canaries) for name, texts in shown.items()}
     assert {name: leaks for name, leaks in found.items() if leaks} == {}
 
@@ -139,11 +139,11 @@ def locals_of(error: BaseException) -> list[str]:
 @pytest.mark.requirement("R65")
 @pytest.mark.parametrize("stop_at", range(1, 6))
 def test_an_error_report_from_the_callback_holds_no_secret(
-    stop_at: int, make_app: MakeApp, desk: Desk
+    stop_at: int, make_app: MakeApp, key_issuer: KeyIssuer
 ) -> None:
     """Whatever interrupts it: frames above the exchange are seen by those who report errors."""
     storage = StoppingStorage()
-    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url)
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url)
     visitor = Visitor(app)
     callback_url = visitor.callback_url(visitor.start(), code=CODE)
     storage.calls, storage.stop_at = 0, stop_at
@@ -155,16 +155,18 @@ def test_an_error_report_from_the_callback_holds_no_secret(
     else:
         assert (landed.status_code, stop_at > storage.calls) == (303, True)
         return
-    assert desk._provider is not None
+    assert key_issuer._provider is not None
     canaries = {"code": CODE, "state": parameter(callback_url, "state")}
-    for exchange in desk._provider.exchanges:
-        canaries |= {"key": desk.keys[CODE], "code_verifier": exchange.json["code_verifier"]}
+    for exchange in key_issuer._provider.exchanges:
+        canaries |= {"key": key_issuer.keys[CODE], "code_verifier": exchange.json["code_verifier"]}
     assert leaks_in(seen, canaries) == []
 
 
 @pytest.mark.requirement("R65")
-def test_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk: Desk) -> None:
-    app = make_app(OPENROUTER_BASE_URL=desk.url)
+def test_an_owner_loader_that_fails_shows_no_secret(
+    make_app: MakeApp, key_issuer: KeyIssuer
+) -> None:
+    app = make_app(OPENROUTER_BASE_URL=key_issuer.url)
     answers: list[Any] = ["alice"]
 
     def load_owner() -> Any:
@@ -180,12 +182,12 @@ def test_an_owner_loader_that_fails_shows_no_secret(make_app: MakeApp, desk: Des
         visitor.get(callback_url)
     canaries = {"code": CODE, "state": parameter(callback_url, "state")}
     assert leaks_in(locals_of(raised.value), canaries) == []
-    assert desk.exchanges == 0
+    assert key_issuer.exchanges == 0
 
 
 @pytest.mark.requirement("R66")
-def test_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
-    app = make_app(OPENROUTER_BASE_URL=desk.url)
+def test_signals_carry_no_secret(make_app: MakeApp, key_issuer: KeyIssuer) -> None:
+    app = make_app(OPENROUTER_BASE_URL=key_issuer.url)
     heard: list[tuple[str, object, dict[str, Any]]] = []
 
     def hear(name: str) -> Callable[..., None]:
@@ -200,30 +202,32 @@ def test_signals_carry_no_secret(make_app: MakeApp, desk: Desk) -> None:
     visitor.get(f"{callback_url}&code=again")
     visitor.post("/openrouter/disconnect")
     assert {name for name, _, _ in heard} == set(receivers)
-    assert desk._provider is not None
+    assert key_issuer._provider is not None
     canaries = {
-        "key": desk.keys[CODE],
+        "key": key_issuer.keys[CODE],
         "code": CODE,
         "state": parameter(callback_url, "state"),
-        "code_verifier": desk._provider.exchanges[0].json["code_verifier"],
+        "code_verifier": key_issuer._provider.exchanges[0].json["code_verifier"],
     }
     assert leaks_in(repr(heard), canaries) == []
 
 
 @pytest.mark.requirement("R67")
-def test_a_masked_key_shows_four_characters(make_app: MakeApp, desk: Desk) -> None:
-    app = make_app(OPENROUTER_BASE_URL=desk.url)
+def test_a_masked_key_shows_four_characters(make_app: MakeApp, key_issuer: KeyIssuer) -> None:
+    app = make_app(OPENROUTER_BASE_URL=key_issuer.url)
     visitor = Visitor(app)
     visitor.get(visitor.callback_url(visitor.start(), code=CODE))
     status = visitor.get("/openrouter/status").json
     assert status is not None
-    assert status["masked_key"] == f"sk-or-v1-…{desk.keys[CODE][-4:]}"
-    assert desk.keys[CODE][:-4] not in json.dumps(status)
+    assert status["masked_key"] == f"sk-or-v1-…{key_issuer.keys[CODE][-4:]}"
+    assert key_issuer.keys[CODE][:-4] not in json.dumps(status)
 
 
 @pytest.mark.requirement("R68")
 @pytest.mark.parametrize("stop_at", [1, 2, 3])
-def test_the_debugger_s_page_shows_no_secret(stop_at: int, make_app: MakeApp, desk: Desk) -> None:
+def test_the_debugger_s_page_shows_no_secret(
+    stop_at: int, make_app: MakeApp, key_issuer: KeyIssuer
+) -> None:
     class FailingStorage(StoppingStorage):
         def _count(self) -> None:
             self.calls += 1
@@ -232,7 +236,7 @@ def test_the_debugger_s_page_shows_no_secret(stop_at: int, make_app: MakeApp, de
 
     storage = FailingStorage()
     storage.stop_at = 10**9
-    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=desk.url, DEBUG=True)
+    app = make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url, DEBUG=True)
     app.testing = False
     visitor = Visitor(app)
     callback_url = visitor.callback_url(visitor.start(), code=CODE)
@@ -242,5 +246,5 @@ def test_the_debugger_s_page_shows_no_secret(stop_at: int, make_app: MakeApp, de
     assert page.status_code == 503
     assert "Traceback" not in page.text
     canaries = {"code": CODE, "state": parameter(callback_url, "state")}
-    canaries |= {f"key {code}": key for code, key in desk.keys.items()}
+    canaries |= {f"key {code}": key for code, key in key_issuer.keys.items()}
     assert leaks_in(without_session(response_bytes(page)), canaries) == []

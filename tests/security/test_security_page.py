@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pytest
 from project_files import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

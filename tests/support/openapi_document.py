@@ -15,9 +15,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from recorder import Exchange
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
-from witness import Exchange
 
 _DOCUMENT = Path(__file__).parents[1] / "data" / "openrouter-openapi.json"
 _URI = "urn:openrouter-openapi"

@@ -43,7 +43,7 @@ class Exchange:
         return [json.loads(item) for item in data if item != "[DONE]"]
 
 
-class Witness:
+class Recorder:
     """WSGI middleware that writes down what passes."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -85,18 +85,18 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def witnessed_emulator() -> Iterator[tuple[Emulator, list[Exchange]]]:
+def recorded_emulator() -> Iterator[tuple[Emulator, list[Exchange]]]:
     """Serve an emulator on a free port; yield its handle and the list of what passed."""
     app = create_emulator_app()
     emulator: Emulator = app.extensions["openrouter_emulator"]
-    witness = Witness(app.wsgi_app)
-    app.wsgi_app = witness  # type: ignore[method-assign]
+    recorder = Recorder(app.wsgi_app)
+    app.wsgi_app = recorder  # type: ignore[method-assign]
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
     emulator.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield emulator, witness.exchanges
+        yield emulator, recorder.exchanges
     finally:
         server.shutdown()
         server.server_close()

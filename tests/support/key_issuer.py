@@ -24,7 +24,7 @@ class Gate:
         assert self.arrived.wait(PATIENCE), "no exchange arrived"
 
 
-class Desk:
+class KeyIssuer:
     """Serves ``POST /api/v1/auth/keys``. ``keys`` maps each spent code to its key."""
 
     def __init__(self) -> None:
@@ -71,9 +71,9 @@ class Desk:
 
 
 @contextmanager
-def open_desk() -> Iterator[Desk]:
-    """Serve a desk on a free loopback port."""
-    desk = Desk()
-    with MisbehavingProvider(desk) as provider:
-        desk._provider, desk.url = provider, provider.url
-        yield desk
+def running_key_issuer() -> Iterator[KeyIssuer]:
+    """Serve a key_issuer on a free loopback port."""
+    key_issuer = KeyIssuer()
+    with MisbehavingProvider(key_issuer) as provider:
+        key_issuer._provider, key_issuer.url = provider, provider.url
+        yield key_issuer

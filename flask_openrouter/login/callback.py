@@ -61,17 +61,16 @@ class CallbackAddress:
                 " proxy add werkzeug's ProxyFix, or set OPENROUTER_CALLBACK_URL.",
                 reason="insecure_address",
             )
-        if not self._has_warned_of_host:
-            self._warn_of_host(url)
-        if not self._has_warned_of_cookie:
-            self._warn_of_cookie(url)
+        self._warn_of_host(url)
+        self._warn_of_cookie(url)
         self._last_checked = url
         return url
 
     def _warn_of_host(self, url: str) -> None:
         config = this_app().config
         scheme, host = url.lower().split("/", 3)[0:3:2]
-        if config["SERVER_NAME"] or config["TRUSTED_HOSTS"] or is_loopback_url(f"{scheme}//{host}"):
+        is_fixed = config["SERVER_NAME"] or config["TRUSTED_HOSTS"]
+        if self._has_warned_of_host or is_fixed or is_loopback_url(f"{scheme}//{host}"):
             return
         self._has_warned_of_host = True
         logger.warning(
@@ -81,9 +80,11 @@ class CallbackAddress:
         )
 
     def _warn_of_cookie(self, url: str) -> None:
-        if this_app().config["SESSION_COOKIE_SECURE"] and not url.startswith("https:"):
-            self._has_warned_of_cookie = True
-            logger.warning(SECURE_ON_HTTP, url)
+        is_kept = url.startswith("https:") or not this_app().config["SESSION_COOKIE_SECURE"]
+        if self._has_warned_of_cookie or is_kept:
+            return
+        self._has_warned_of_cookie = True
+        logger.warning(SECURE_ON_HTTP, url)
 
 
 @dataclass(frozen=True, slots=True)

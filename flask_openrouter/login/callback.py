@@ -102,7 +102,11 @@ def read_callback(base_url: str) -> Callback:
     that comes twice (RFC 6749 §3.1), a value that cannot be a code, and another issuer (RFC 9207).
     """
     # Not request.args, which leaves bytes that are not UTF-8 encoded: they could pass for a code.
-    return _callback_of(_parse(request.query_string.decode("latin-1")), base_url)
+    query = request.query_string.decode("latin-1")
+    callback = _callback_of(_parse(query), base_url)
+    # An error report must not show it in this frame.
+    del query
+    return _well_formed(callback)
 
 
 def read_pasted(text: str, state: str, base_url: str) -> Callback:
@@ -112,41 +116,48 @@ def read_pasted(text: str, state: str, base_url: str) -> Callback:
     :func:`read_callback`.
     """
     text = text.strip()
-    if "://" not in text:
-        return _callback_of(MultiDict({"state": state, "code": text}), base_url)
-    values = _parse(text.partition("?")[2].partition("#")[0])
-    values.setdefault("state", state)
-    if "code" not in values:
-        raise _malformed()
-    return _callback_of(values, base_url)
+    if "://" in text:
+        values = _parse(text.partition("?")[2].partition("#")[0])
+        if values is not None:
+            values.setdefault("state", state)
+            # Without a code it is another address, not a visitor who declined.
+            values.setdefault("code", "")
+    else:
+        values = MultiDict({"state": state, "code": text})
+    callback = _callback_of(values, base_url)
+    # As above.
+    del text, state, values
+    return _well_formed(callback)
 
 
-def _parse(query: str) -> MultiDict[str, str]:
+def _parse(query: str) -> MultiDict[str, str] | None:
     if len(query) > _MAX_QUERY or not query.isascii():
-        raise _malformed()
+        return None
     try:
         return MultiDict(parse_qsl(query, keep_blank_values=True, errors="strict"))
     except ValueError:
-        raise _malformed() from None
+        return None
 
 
-def _callback_of(values: MultiDict[str, str], base_url: str) -> Callback:
+def _callback_of(values: MultiDict[str, str] | None, base_url: str) -> Callback | None:
+    """Return the callback that these parameters make, or None if they make none."""
+    if values is None:
+        return None
     state, code, error, issuer = (
         values.getlist(name) for name in ("state", "code", "error", "iss")
     )
     if max(len(state), len(code), len(error), len(issuer)) > 1 or not state or (code and error):
-        raise _malformed()
+        return None
     if issuer and issuer != [base_url]:
-        raise _malformed()
+        return None
     if code:
-        if not is_code(code[0]):
-            raise _malformed()
-        return Callback(state[0], code[0])
+        return Callback(state[0], code[0]) if is_code(code[0]) else None
     # OpenRouter declines with the bare callback address. A garbled code is not a refusal.
-    if any(name.lower().startswith("code") for name in values):
-        raise _malformed()
-    return Callback(state[0], None)
+    is_garbled = any(name.lower().startswith("code") for name in values)
+    return None if is_garbled else Callback(state[0], None)
 
 
-def _malformed() -> StateMismatchError:
-    return StateMismatchError("This is not what a login ends with.", reason="malformed")
+def _well_formed(callback: Callback | None) -> Callback:
+    if callback is None:
+        raise StateMismatchError("This is not what a login ends with.", reason="malformed")
+    return callback

@@ -7,14 +7,13 @@ OpenRouter cannot send visitors back to: in containers, on a LAN, behind SSH (Op
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from flask import Response, make_response, render_template, request
 
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
-from ..login.callback import read_callback, read_pasted
+from ..login.callback import Callback, read_callback, read_pasted
 from ..login.pending import PendingLogin
 from ..pages.responses import protect_page, refuse_background_load, see_other, show_problem
 from ..pages.urls import landing_url, next_of_request
@@ -102,9 +101,11 @@ def take_pasted_code() -> Response:
     """Finish one of this browser's logins with the code that was pasted."""
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
-    form = request.form
-    read = partial(read_pasted, form.get("code", ""), form.get("state", ""))
-    return finish_login(get_services(), read)
+    return finish_login(get_services(), _read_form)
+
+
+def _read_form(base_url: str) -> Callback:
+    return read_pasted(request.form.get("code", ""), request.form.get("state", ""), base_url)
 
 
 def save() -> Response:

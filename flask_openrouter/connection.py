@@ -195,21 +195,21 @@ class Connection:
         self._clear(key_hash)
         if is_current:
             owners.remember(None)
-            # May be another object than this one. Without a key the browser has no owner id.
+            # Another object than this one, if this came from for_owner() or detach().
             get_connection()._clear(key_hash)
         if key_hash is not None:
             logger.info("A key was forgotten (%s).", reason)
             send_signal(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
 
     def _clear(self, key_hash: str | None) -> None:
-        # The cached values, because the session still has the key.
+        # The cached session goes too: it holds the key.
         vars(self).pop("session", None)
         vars(self)["_record"] = None
         self._forgotten_hash = key_hash or self._forgotten_hash
 
 
 def get_connection(*, no_store: bool = False) -> Connection:
-    """Return the connection of this request's visitor, and keep shared caches from the response.
+    """Return the connection of this request's visitor, and mark the response as private.
 
     ``no_store``: no cache may store the response, unless the view sets its own lifetime. Raises
     RuntimeError outside of a request.

@@ -91,7 +91,8 @@ class OpenRouterAuth:
             clock=self._clock,
         )
         app.register_blueprint(create_blueprint(self._url_prefix))
-        # After the blueprint, which Flask refuses once the app has served a request.
+        # After the blueprint, which Flask refuses once the app has served a request: then nothing
+        # of the extension is left in the app.
         app.extensions[EXTENSION_KEY] = services
         app.wsgi_app = ResponseFinisher(app)  # type: ignore[method-assign]
         guard.watch_for_misplaced_guards(app)

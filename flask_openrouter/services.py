@@ -1,4 +1,4 @@
-"""Everything that the extension owns for one app, and the wiring of it."""
+"""Everything that the extension makes for one app, and how the parts are connected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .web import ExtensionCookie
 class AppFunctions:
     """Functions that the app has registered on the extension by decorator.
 
-    They are code, not state, and so the same for all apps of one extension.
+    One per extension, shared by all its apps, and filled after ``init_app`` as well.
     """
 
     owner_loader: Callable[[], Any] | None = None
@@ -73,9 +73,10 @@ class Services:
 
         Raises :class:`ConfigurationError` for a storage URI that cannot be used.
         """
-        # The requests alone do not tell: behind a proxy that ends TLS they look like http.
+        # The requests are not enough: behind a proxy that ends TLS they look like http.
         is_secure = (settings.callback_url or "").startswith("https:")
         suffix = _cookie_suffix(app)
+        # Holds the ciphertext with the cookie storage, else the signed id of the browser.
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
@@ -124,6 +125,7 @@ class Services:
                 owners,
                 ExtensionCookie(parked.MAX_AGE, suffix=f"{suffix}-unsaved", is_secure=is_secure),
                 cipher,
+                # A second more, because both ends of the time count.
                 SpentStates(parked.MAX_AGE + 1),
                 base_url=base_url,
                 clock=clock,
@@ -133,7 +135,7 @@ class Services:
 
 
 def _cookie_suffix(app: Flask) -> str:
-    """Return what tells our cookies from those of other apps on this host.
+    """Return a suffix that keeps our cookies apart from those of other apps on this host.
 
     Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
     """

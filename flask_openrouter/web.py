@@ -1,5 +1,7 @@
 """The request that the app is serving: its state, our cookies, and the response headers.
 
+And the ways from there to the app: its services, its functions and its signal receivers.
+
 Flask's ``current_app`` and ``request`` are proxies, and reading an attribute through one costs more
 than most of what a guarded request does. So the code here works with the objects themselves.
 """
@@ -10,7 +12,6 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from itertools import repeat
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import (
@@ -38,8 +39,9 @@ Header = tuple[str, str]
 
 EXTENSION_KEY: Final = "openrouter"
 _STATES: Final = "_openrouter_states"
-#: Apps that are mounted in one another share the WSGI environment.
-_EXCHANGE_OF_APP: Final = "flask_openrouter.exchange.%d"
+#: The name of an app's call in the WSGI environment, which apps that are mounted in one another
+#: share.
+_CALL_OF_APP: Final = "flask_openrouter.call.%d"
 #: A view whose Cache-Control has one of these words has decided who may keep the response.
 _NAMES_AUDIENCE: Final = re.compile(r"public|private|no-store", re.I)
 _NAMES_COOKIE: Final = re.compile(r"(?:^|,)\s*cookie\s*(?:,|$)", re.I)
@@ -77,8 +79,15 @@ def get_services() -> Services:
     return services
 
 
+class _WSGICall:
+    """One WSGI call of one app, in which the response finisher finds the state of the request."""
+
+    state: RequestState | None = None
+    has_begun_response = False
+
+
 class RequestState:
-    """What the extension knows about one request to one app, and still has to tell the browser.
+    """The extension's state of one request to one app, made when it is first needed.
 
     It is stored on the request object. ``g`` lives as long as the app context, and the WSGI
     environment may serve another request as well.
@@ -99,30 +108,32 @@ class RequestState:
         "services",
     )
 
-    def __init__(self, exchange: SimpleNamespace | None) -> None:
+    def __init__(self, call: _WSGICall | None) -> None:
         self.services: Services = get_services()
         # Behind a proxy that ends TLS, the app may know about https from its settings only.
         self.is_https: bool = this_request().is_secure or bool(
             this_app().config["SESSION_COOKIE_SECURE"]
         )
-        #: The visitor's connection, once it was asked for.
+        #: The visitor's connection, once it was asked for (``connection.get_connection``).
         self.connection: Connection | None = None
-        #: Whether the rest of this request sees a visitor who is not connected.
+        #: Whether the visitor counts as not connected for the rest of this request, so that an
+        #: error page can be rendered while the storage is down.
         self.hides_connection: bool = False
-        #: The id in this browser's cookie; None if it has none, ``""`` if it was not read yet.
+        #: The id in this browser's cookie, for ``Owners``. None: it has none; ``""``: not read yet.
         self.browser_id: str | None = ""
         #: The values of our cookies, as the browser sent them or as this request has set them.
         self.cookies: dict[ExtensionCookie, str] = {}
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
         self._new_cookies: dict[str, str] = {}
         self._is_private = self._is_no_store = self._has_hook = False
-        self._is_finished_by_wsgi = exchange is not None
+        self._is_finished_by_wsgi = call is not None
         #: Whether it is too late to change the headers.
-        self.has_begun_response: bool = exchange is not None and exchange.has_begun
+        self.has_begun_response: bool = call is not None and call.has_begun_response
 
     def set_cookie(self, cookie: ExtensionCookie, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
         self.cookies[cookie] = value
+        # Whichever cookie it was: to read the id again costs next to nothing.
         self.browser_id = ""
         name, line = cookie.dump(value, is_https=self.is_https)
         self._new_cookies[name] = line
@@ -140,18 +151,19 @@ class RequestState:
 
     def finish(self, headers: list[Header]) -> list[Header]:
         """Return these response headers with the cookies and cache headers that are missing."""
-        found: dict[str, list[str]] = {"cache-control": [], "vary": []}
+        cache_control: list[str] = []
+        vary: list[str] = []
+        found = {"cache-control": cache_control, "vary": vary}
         for name, value in headers:
             lower_name = name.lower()
             if lower_name in found:
                 found[lower_name].append(value)
-        cache_control, vary = found.values()
         missing: dict[str, str] = {}
         if self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
             own = "private" if cache_control or not self._is_no_store else "no-store"
             missing["Cache-Control"] = ", ".join((*cache_control, own))
         if (self._is_private or self._new_cookies) and vary != ["Cookie"]:
-            missing["Vary"] = with_cookie(vary) if vary else "Cookie"
+            missing["Vary"] = vary_with_cookie(vary) if vary else "Cookie"
         if not missing and not self._new_cookies:
             return headers
         finished = []
@@ -190,11 +202,11 @@ def request_state() -> RequestState:
     states: dict[Flask, RequestState] = vars(request).setdefault(_STATES, {})
     if app in states:
         return states[app]
-    exchange = request.environ.get(_EXCHANGE_OF_APP % id(app))
+    call = request.environ.get(_CALL_OF_APP % id(app))
     # Threads of the app may share the request: the first one wins.
-    state = states.setdefault(app, RequestState(exchange))
-    if exchange is not None:
-        exchange.state = state
+    state = states.setdefault(app, RequestState(call))
+    if call is not None:
+        call.state = state
     return state
 
 
@@ -212,24 +224,23 @@ class ResponseFinisher:
 
     def __init__(self, app: Flask) -> None:
         self._wsgi_app: WSGIApplication = app.wsgi_app
-        self._key = _EXCHANGE_OF_APP % id(app)
+        self._key = _CALL_OF_APP % id(app)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        exchange = environ[self._key] = SimpleNamespace(has_begun=False, state=None)
+        call = environ[self._key] = _WSGICall()
 
+        # Neither frame may keep a reference to what it passes on. An error report shows the locals
+        # of each frame, and the query holds the code, the cookies hold the code_verifier.
         def start(status: str, headers: list[Header], *exc_info: Any) -> Callable[[bytes], object]:
-            exchange.has_begun = True
-            state: RequestState | None = exchange.state
-            if state is not None:
-                state.has_begun_response = True
-                headers = state.finish(headers)
+            call.has_begun_response = True
+            if call.state is not None:
+                call.state.has_begun_response = True
+                headers = call.state.finish(headers)
             passed_on = [headers]
             del headers
             return start_response(status, passed_on.pop(), *exc_info)
 
-        # Neither frame holds what it passes on. An error report shows the locals of each frame, and
-        # the query holds the code, the cookies hold the code_verifier.
         passed_on = [environ]
         del environ
         return self._wsgi_app(passed_on.pop(), start)
@@ -288,7 +299,7 @@ class ExtensionCookie:
         return name, line
 
 
-def with_cookie(vary: list[str]) -> str:
+def vary_with_cookie(vary: list[str]) -> str:
     """Return the value of ``Vary`` that has these values and ``Cookie``."""
     names = ", ".join(vary)
     return names if _NAMES_COOKIE.search(names) else ", ".join((*vary, "Cookie"))

@@ -14,7 +14,7 @@ from ..web import ExtensionCookie
 from .owner import Owners
 from .pending import PendingLogin, binding_of, digest
 
-#: A longer address is not remembered, in characters.
+#: The longest address that is remembered, in characters.
 MAX_REMEMBERED_LENGTH: Final = 200
 _PROOF_LENGTH: Final = 16
 
@@ -35,7 +35,7 @@ class FinishedLogins:
 
     def remember(self, login: PendingLogin) -> None:
         """Let this browser prove that it has finished this login."""
-        # The reload is a comfort and not worth many bytes.
+        # Handling a reload is a convenience, so the cookie stays small.
         is_short = len(login.next_url or "") <= MAX_REMEMBERED_LENGTH
         proof = digest(f"{digest(login.state)} {login.binding}")
         self._cookie.write(f"{proof}{(login.next_url if is_short else None) or ''}")

@@ -1,4 +1,13 @@
-"""The owner of a key: the app's own user, or else this browser."""
+"""The owner of a key: the app's own user, or else this browser.
+
+=====================  =======================  ========================================
+owner                  owner id                 proof, with each request
+=====================  =======================  ========================================
+user of the app        the app's id             the app says so (``owner_loader``, Flask-Login)
+browser, key in cookie ``browser:`` + random    the ciphertext in the cookie opens for it
+browser, key in store  ``browser:`` + random    the id in the cookie, signed
+=====================  =======================  ========================================
+"""
 
 from __future__ import annotations
 
@@ -43,15 +52,16 @@ class Owners:
         self._cookie_storage = cookie_storage
         self._base_url = base_url
 
-    def current(self, state: RequestState) -> str | None:
+    def current(self, request_state: RequestState) -> str | None:
         """Return the owner id of this request, or None for a browser that never connected."""
         # Asked each time: the app may sign somebody in or out during the request.
         user_id = self.app_user()
         if user_id is not None:
             return user_id
-        if state.browser_id == "":
-            state.browser_id = self._read_browser_id()
-        return None if state.browser_id is None else BROWSER + state.browser_id
+        if request_state.browser_id == "":
+            request_state.browser_id = self._read_browser_id()
+        browser_id = request_state.browser_id
+        return None if browser_id is None else BROWSER + browser_id
 
     def _read_browser_id(self) -> str | None:
         if self._cookie_storage is not None:

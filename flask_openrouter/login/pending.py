@@ -205,12 +205,14 @@ def _session_is_too_big() -> bool:
     if not isinstance(interface, SecureCookieSessionInterface):
         return False
     content = dict(session)
-    # Cheap and never too low. To sign the session twice for every login would cost more.
+    # Never too low, and cheaper than to sign the session twice for every login: base64 makes four
+    # characters of three bytes; time-stamp and signature need less than 100.
     most = len(ascii(content)) * 4 // 3 + 100
     if most < _FITS_ANYWHERE:
         return False
     attributes = (interface.get_cookie_domain(app), interface.get_cookie_path(app))
     name = interface.get_cookie_name(app)
+    # The attributes that every session cookie has need less than 160.
     limit = MAX_COOKIE - len(name) - sum(len(text or "") for text in attributes) - 160
     if most < limit:
         return False

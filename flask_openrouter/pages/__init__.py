@@ -1,1 +1,1 @@
-"""Responses of the extension's own: their addresses, and the form that suits the browser."""
+"""The extension's own responses: their addresses, pages and JSON."""

@@ -14,7 +14,7 @@ from flask import Response, current_app, jsonify, make_response, render_template
 from ..client.base_url import credits_url, keys_url
 from ..errors import KeyStorageError, OpenRouterError
 from ..problems import PROBLEMS, Problem
-from ..web import get_services, request_state, this_app, this_request, with_cookie
+from ..web import get_services, request_state, this_app, this_request, vary_with_cookie
 from .urls import home_url, login_url_for
 from .visit import is_navigation, is_prefetch, is_script
 
@@ -36,8 +36,8 @@ _HEADERS: Final = (
 def protect_page(response: Response, *, scripts: bool = False) -> Response:
     """Add the headers of our pages: not cached, not framed, no referrer.
 
-    They replace what the app gives to each of its answers. ``scripts`` allows our own script files;
-    nothing is ever inline.
+    They replace the headers that the app gives to each of its responses. ``scripts`` allows our own
+    script files; nothing is ever inline.
     """
     ours = _protection(get_services().settings.login_redirect_url or "", scripts)
     headers, vary = [*ours.values()], []
@@ -46,7 +46,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
             vary.append(value)
         elif name.lower() not in ours:
             headers.append((name, value))
-    response.headers[:] = [*headers, ("Vary", with_cookie(vary))]
+    response.headers[:] = [*headers, ("Vary", vary_with_cookie(vary))]
     return response
 
 
@@ -71,7 +71,7 @@ def see_other(url: str) -> Response:
 
 
 def refuse_background_load() -> Response | None:
-    """Return the response to a load that is no visit, or None for a visit.
+    """Return a refusal, or None if a person visits this address.
 
     HEAD, prefetch and sub-resources neither start nor finish anything.
     """

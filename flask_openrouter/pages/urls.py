@@ -61,7 +61,7 @@ def own_path() -> str:
 
 
 def login_url_for(next_url: str | None) -> str:
-    """Return the address of a login that leads to ``next_url``, which is checked."""
+    """Return the address of a login that leads to ``next_url``, which must be checked already."""
     url = url_for("openrouter.login")
     if next_url is None:
         return url
@@ -77,7 +77,7 @@ def home_url() -> str:
 
 
 def landing_url(next_url: str | None) -> str:
-    """Return where a login leads: ``next_url``, which is checked, or the app's own choice."""
+    """Return where a login leads: ``next_url``, checked already, or else the app's own choice."""
     return next_url or get_services().settings.login_redirect_url or home_url()
 
 

@@ -1,4 +1,4 @@
-"""What the browser tells about a request: who made it, and from where.
+"""What the browser's headers say about a request: who made it, and from where.
 
 (W3C Fetch Metadata Request Headers; HTML Standard, "speculative loading".)
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-
-from flask import request
 
 from ..web import this_request
 
@@ -25,7 +23,7 @@ def is_prefetch() -> bool:
 
 
 def is_navigation() -> bool:
-    """Whether this request loads a page into a tab, as far as the browser tells."""
+    """Whether this request loads a page into a tab, according to the browser."""
     sent = this_request().environ
     mode, destination = sent.get("HTTP_SEC_FETCH_MODE"), sent.get("HTTP_SEC_FETCH_DEST")
     return mode in (None, "navigate") and destination in (None, "document")
@@ -67,10 +65,11 @@ def is_cross_site() -> bool:
 
 
 def is_same_origin() -> bool:
-    """Whether a page of this origin made the request, as far as the browser tells.
+    """Whether a page of this origin made the request, according to the browser.
 
     Current browsers send at least one of the two headers with every form. Programs send neither.
     """
+    request = this_request()
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if site not in (None, "same-origin", "none"):

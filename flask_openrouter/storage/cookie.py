@@ -1,6 +1,6 @@
-"""The default back end: the ciphertext is in the visitor's own browser, in a cookie of ours.
+"""The default storage: the ciphertext is in the visitor's own browser, in our own cookie.
 
-The cookie is written on connect and disconnect only.
+The cookie is written when a key is connected, disconnected or rejected, and at no other time.
 """
 
 from __future__ import annotations

@@ -50,10 +50,11 @@ class KeyVault:
         *,
         base_url: str,
         max_age: int | None = None,
-        clock: Callable[[], float] = lambda: time.time(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.storage = storage
         self._cipher = cipher
+        # Only the cookie storage has one of its own.
         purpose = getattr(storage, "purpose", "api_key")
         #: The context of an owner's ciphertext.
         self._context = partial(bound_to, purpose, base_url)
@@ -79,7 +80,8 @@ class KeyVault:
 
     def save(self, owner_id: str, record: KeyRecord) -> None:
         """Store the record and read it back. It counts as stored only if it can be read."""
-        # Sealed inside, so that no frame above the storage holds a record in the clear.
+        # Sealed inside: with encrypt=False the sealed text is the key, which no frame between here
+        # and the storage may hold.
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
         if self.load(owner_id) != record:
             raise KeyStorageError("The storage did not give back the key that was saved.")

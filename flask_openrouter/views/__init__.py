@@ -21,8 +21,8 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     """Return a new blueprint with the routes and error pages. It has no state of an app."""
     blueprint = Blueprint(
         "openrouter",
-        # The templates and static files are in the package's own folder.
-        guard.__package__ or "",
+        # Templates and static files are in the folder of this package, not of its views.
+        "flask_openrouter",
         url_prefix=url_prefix,
         template_folder="templates",
         static_folder="static/openrouter",

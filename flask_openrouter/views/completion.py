@@ -33,6 +33,7 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         callback = read(services.settings.base_url)
         finished = services.finished_logins.find(callback.state)
         if finished is not None and get_connection():
+            # The visitor reloaded the callback, or went back to it.
             return go_on(checked_next(finished.next_url))
         pending = services.pending_logins.find(callback.state)
         # Another version, with other rules, may have written the session.
@@ -40,8 +41,8 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         if callback.code is None:
             services.pending_logins.take(pending)
             raise AccessDeniedError("The visitor declined.", reason="declined")
-        # Before the code is spent: a storage that is down is noticed now, and the app is asked now
-        # who the visitor is. What it needs to answer that may be down later.
+        # All that can fail is done before the code is spent: reading the old key, asking the app
+        # for its user, and asking the storage for anything at all.
         previous = get_connection()
         bool(previous)
         owner_id = services.owners.renew()
@@ -52,9 +53,9 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         failure = error
     else:
         record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
-        refusal = store_key(services, previous, owner_id, record)
-        if refusal is not None:
-            return fail_login(PROBLEMS["not_saved"], next_url, refusal)
+        storage_error = store_key(services, previous, owner_id, record)
+        if storage_error is not None:
+            return fail_login(PROBLEMS["not_saved"], next_url, storage_error)
         services.finished_logins.remember(pending)
         return go_on(next_url, is_popup=pending.is_popup)
     return fail_login(problem_of_login(failure), next_url, failure)
@@ -69,7 +70,7 @@ def store_key(
     """
     try:
         previous_user_id = previous.openrouter_user_id if previous else None
-        _save(services, owner_id, record)
+        _save_with_one_retry(services, owner_id, record)
     except KeyStorageError as error:
         # For the same owner: the storage may have stored it and failed to confirm it.
         services.parked_keys.park(ParkedKey(owner_id, record))
@@ -107,8 +108,8 @@ def fail_login(problem: Problem, next_url: str | None, error: OpenRouterError) -
     return show_problem(problem, next_url=next_url, error=error)
 
 
-def _save(services: Services, owner_id: str, record: KeyRecord) -> None:
-    # The key exists at OpenRouter, and its code is spent: a second try costs little.
+def _save_with_one_retry(services: Services, owner_id: str, record: KeyRecord) -> None:
+    # The key exists at OpenRouter, and its code is spent: a second try is worth its time.
     try:
         services.vault.save(owner_id, record)
     except KeyStorageError as error:
@@ -120,7 +121,7 @@ def _save(services: Services, owner_id: str, record: KeyRecord) -> None:
 
 
 def _forget_previous(services: Services, previous_id: str) -> None:
-    # The cookie storage has replaced the old key already.
+    # Does nothing with the cookie storage: the new cookie has replaced the old one.
     try:
         services.vault.forget(previous_id)
     except KeyStorageError:

@@ -38,6 +38,8 @@ def login() -> Response:
             is_popup=request.args.get("display") == "popup",
         )
     except (LoginError, KeyStorageError) as error:
+        # Handled outside of the clause: an exception of the app in there would have this as its
+        # context, with frames that hold the state.
         failure = error
     else:
         return see_other(authorization_url(services, pending, callback_url))
@@ -117,10 +119,10 @@ def save() -> Response:
     parked = services.parked_keys.find()
     if parked is None:
         if services.parked_keys.is_announced() and get_connection():
-            # A second click.
+            # A second click on Save: the first one stored the key.
             return go_on(next_url)
         return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
-    refusal = store_key(services, get_connection(), parked.owner_id, parked.record)
-    if refusal is not None:
-        return fail_login(PROBLEMS["not_saved"], next_url, refusal)
+    storage_error = store_key(services, get_connection(), parked.owner_id, parked.record)
+    if storage_error is not None:
+        return fail_login(PROBLEMS["not_saved"], next_url, storage_error)
     return go_on(next_url)

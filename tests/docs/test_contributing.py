@@ -16,7 +16,7 @@ from flask_openrouter.emulator import Emulator
 PACKAGE = ROOT / "flask_openrouter"
 PAGE = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## A login, file by file\n")[2].partition("\n## ")[0]
-LINES = re.findall(r"^\d+\. (.+)$", SECTION, re.M)
+STEPS = re.findall(r"^\d+\. (.+(?:\n +.+)*)$", SECTION, re.M)
 
 
 def files_in(text: str) -> list[str]:
@@ -46,7 +46,7 @@ def missing_from(route: Iterator[str], files: list[str]) -> list[str]:
 
 
 def test_every_file_of_the_page_exists() -> None:
-    assert len(LINES) == 10
+    assert len(STEPS) == 10
     files = files_in(SECTION)
     assert len(files) > 20
     assert [file for file in files if not (PACKAGE / file).is_file()] == []
@@ -54,7 +54,7 @@ def test_every_file_of_the_page_exists() -> None:
 
 def test_a_login_visits_the_files_in_the_order_of_the_page(app: Flask, emulator: Emulator) -> None:
     route = files_run_by(lambda: Visitor(app).connect(emulator))
-    assert missing_from(iter(route), [file for line in LINES for file in files_in(line)]) == []
+    assert missing_from(iter(route), [file for step in STEPS for file in files_in(step)]) == []
 
 
 def test_a_guarded_view_visits_the_files_of_the_last_line(app: Flask, emulator: Emulator) -> None:
@@ -63,6 +63,14 @@ def test_a_guarded_view_visits_the_files_of_the_last_line(app: Flask, emulator: 
     route = files_run_by(lambda: visitor.get("/guarded"))
     (last,) = [line for line in SECTION.splitlines() if line.startswith("The view behind it")]
     assert missing_from(iter(route), files_in(last)) == []
+
+
+def test_a_disconnect_visits_the_files_of_its_line(app: Flask, emulator: Emulator) -> None:
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    route = files_run_by(lambda: visitor.post("/openrouter/disconnect"))
+    (line,) = [line for line in SECTION.splitlines() if line.startswith("Disconnect is")]
+    assert missing_from(iter(route), files_in(line)) == []
 
 
 def test_another_order_would_be_noticed() -> None:

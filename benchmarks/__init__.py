@@ -24,6 +24,8 @@ CANDIDATES = {
     "Authlib": "authlib",
     "ours": "ours",
 }
+#: Packages of the ``peers`` group.
+PEERS = ("authlib", "flask_dance", "flask_login")
 
 # The certificates and the database servers come from the tests.
 sys.path.append(str(ROOT / "tests" / "support"))

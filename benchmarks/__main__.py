@@ -12,26 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from . import pages, scale
+from . import PEERS, pages, scale
 from .tools.record import Record
 from .tools.rows import Result, SkippedError
 
 #: Modules of ``benchmarks.subjects``, in the order in which they run.
-SUBJECTS = (
-    *("routes", "callback", "startup", "cookies", "instructions", "gunicorn", "example"),
-    "storages",
-)
+COMPARISON = ("routes", "callback", "startup", "cookies", "instructions", "gunicorn", "example")
+SUBJECTS = (*COMPARISON, "storages")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Obey the command line."""
     options = _options(arguments)
-    record = Record.read(options.read) if options.read else _measure(options)
-    print(record.to_markdown())
+    if options.read:
+        record = Record.read(options.read)
+        print(record.to_markdown())
+    else:
+        record = _measure(options)
     if options.json:
         record.write(options.json)
     if options.write_docs:
-        pages.write(pages.COMPARISON, record.only(*SUBJECTS[:-1]).to_markdown())
+        pages.write(pages.COMPARISON, record.only(*COMPARISON).to_markdown())
         pages.write(pages.SCALE, scale.tables(record))
 
 
@@ -59,17 +60,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _measure(options: argparse.Namespace) -> Record:
     rounds = options.rounds or (5 if options.quick else 21)
     record = Record.of_this_machine(rounds=rounds, quick=options.quick)
-    for name in options.subjects or SUBJECTS:
-        begin = time.monotonic()
-        record.results.append(_run(name, rounds, options.quick))
-        seconds = time.monotonic() - begin
-        print(f"{name}: {record.results[-1].skipped or f'{seconds:.0f} s'}", file=sys.stderr)
+    try:
+        for name in options.subjects or SUBJECTS:
+            begin = time.monotonic()
+            record.results.append(_run(name, rounds, options.quick))
+            seconds = time.monotonic() - begin
+            print(f"{name}: {record.results[-1].skipped or f'{seconds:.0f} s'}", file=sys.stderr)
+    finally:
+        # The finished subjects are shown even when a later one fails.
+        print(record.to_markdown())
     return record
 
 
 def _run(name: str, rounds: int, quick: bool) -> Result:
     try:
         return Result(name, import_module(f"benchmarks.subjects.{name}").run(rounds, quick))
+    except ModuleNotFoundError as error:
+        if error.name not in PEERS:
+            raise
+        return Result(name, skipped=f"{error.name} is not installed: pip install --group peers")
     except (SkippedError, pytest.skip.Exception) as error:
         # The servers of the tests skip when they are not installed.
         return Result(name, skipped=str(error))

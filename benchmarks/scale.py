@@ -17,15 +17,11 @@ _BUSIEST: Final = 0.2 / 3600  # of a day's requests, in each second of the busie
 
 
 def tables(record: Record) -> str:
-    """Return the tables of the page. Raises LookupError when a figure was not measured."""
-    return f"{_computed_table(record)}\n\n## Measured\n\n{record.only('storages').to_markdown()}"
-
-
-def _computed_table(record: Record) -> str:
+    """Return the tables of the page. Raises KeyError when a figure was not measured."""
     lines = [("connected users", [f"{users:,}" for users in USERS]), *_computed(record)]
     table = [f"| {what} | {' | '.join(values)} |" for what, values in lines]
     table.insert(1, "| --- |" + " ---: |" * len(USERS))
-    return "\n".join(table)
+    return "\n".join([*table, "", "## Measured", "", record.only("storages").to_markdown()])
 
 
 def _computed(record: Record) -> Iterator[tuple[str, list[str]]]:

@@ -39,17 +39,8 @@ def new_app(name: str) -> Flask:
 
 
 def find(name: str) -> Candidate:
-    """Return a candidate. Raises ``SkippedError`` when its package is not installed."""
-    try:
-        return cast(Candidate, import_module(f"{__name__}.{CANDIDATES[name]}"))
-    except ModuleNotFoundError as error:
-        missing = error.name or ""
-    if missing.partition(".")[0] in ("", "benchmarks", "flask_openrouter"):
-        raise ImportError(f"{missing} is missing from the source tree.")
-    # Not at the top: a fresh process should hold only what a candidate needs.
-    from ..tools.rows import SkippedError
-
-    raise SkippedError(f"{missing} is not installed: pip install --group peers")
+    """Return a candidate. Raises ModuleNotFoundError when its package is not installed."""
+    return cast(Candidate, import_module(f"{__name__}.{CANDIDATES[name]}"))
 
 
 def all_candidates() -> dict[str, Candidate]:

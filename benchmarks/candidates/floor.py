@@ -59,16 +59,10 @@ def create_app(provider_url: str) -> Flask:
         is_ours = hmac.compare_digest(request.args.get("state", ""), state)
         if not state or not is_ours or time.time() - started > _LOGIN_MAX_AGE:
             abort(400)
-        response = pool.request(
-            "POST",
-            f"{provider_url}/api/v1/auth/keys",
-            json={
-                "code": request.args.get("code", ""),
-                "code_verifier": code_verifier,
-                "code_challenge_method": "S256",
-            },
-            redirect=False,
-        )
+        sent = {"code_verifier": code_verifier, "code_challenge_method": "S256"}
+        sent["code"] = request.args.get("code", "")
+        url = f"{provider_url}/api/v1/auth/keys"
+        response = pool.request("POST", url, json=sent, redirect=False)
         if response.status != 200:
             abort(502)
         owner, nonce = secrets.token_urlsafe(16), os.urandom(12)

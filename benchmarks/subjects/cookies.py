@@ -29,15 +29,11 @@ def run(rounds: int, quick: bool) -> list[Row]:
             name: sizes_of(candidate, candidate.create_app(provider.url))
             for name, candidate in with_login().items()
         }
-    return [
-        Row(
-            what,
-            "bytes",
-            {name: [own[number]] for name, own in sizes.items()},
-            goal=Goal(most=most, of="value"),
-        )
-        for number, (what, most) in enumerate(GOALS.items())
-    ]
+    rows = []
+    for number, (what, most) in enumerate(GOALS.items()):
+        figures = {name: [own[number]] for name, own in sizes.items()}
+        rows.append(Row(what, "bytes", figures, goal=Goal(most=most, of="value")))
+    return rows
 
 
 def sizes_of(candidate: Candidate, app: Flask) -> tuple[int, int, int]:

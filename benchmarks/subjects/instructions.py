@@ -10,7 +10,7 @@ from ..candidates import find
 from ..tools.callgrind import counting
 from ..tools.provider import running_provider
 from ..tools.rows import Row, SkippedError
-from .routes import ROUTES, Call, calls_of
+from .routes import ROUTES, calls_of
 
 _TIMES = 100
 _PROGRAM = "import sys; from benchmarks.subjects.instructions import obey; obey(*sys.argv[1:])"
@@ -27,10 +27,8 @@ def run(rounds: int, quick: bool) -> list[Row]:
         for name in CANDIDATES:
             keys = calls_of(find(name), find(name).create_app(provider.url))
             with counting(_PROGRAM, name, provider.url) as count:
-                for key in keys:
-                    # The first run translates the code for callgrind; it is not counted.
-                    count(key)
-                for key in keys:
+                # The first two runs fill caches, and callgrind translates the code.
+                for key in [*keys] * 3:
                     counts[key][name] = [count(key) / _TIMES / 1000]
     return [
         Row(f"{what}, instructions", "thousand", counts[key], base, goal)
@@ -42,14 +40,8 @@ def obey(name: str, provider_url: str) -> None:
     """Call the routes that standard input names. The child process runs this."""
     candidate = find(name)
     calls = calls_of(candidate, candidate.create_app(provider_url))
-    for call in calls.values():
-        _repeat(call)
     print("ready", flush=True)
     for line in sys.stdin:
-        _repeat(calls[line.strip()])
+        for _ in range(_TIMES):
+            calls[line.strip()]()
         print("done", flush=True)
-
-
-def _repeat(call: Call) -> None:
-    for _ in range(_TIMES):
-        call()

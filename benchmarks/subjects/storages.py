@@ -4,73 +4,46 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Final
 
-from flask_openrouter.rotation import Rotation
-from flask_openrouter.storage.cipher import KeyCipher
-from flask_openrouter.storage.vault import KeyVault, Outcome
+from flask_openrouter.storage.vault import Outcome
 
 from .. import ROOT
 from ..tools.rounds import interleaved, median_time
 from ..tools.rows import Goal, Row
-from ..tools.stores import (
-    ENCRYPTION_KEY,
-    PROVIDER_URL,
-    Store,
-    encrypted_key,
-    filled_stores,
-    owner_id,
-)
+from ..tools.stores import Store, encrypted_key, filled_stores, owner_id
 
-SIZES: Final = (1_000, 100_000, 1_000_000)
 #: Calls and re-encrypted records in one round.
-CALLS: Final = 100
-RECORDS: Final = 250
+CALLS = 100
+RECORDS = 250
 
 
 def run(rounds: int, quick: bool) -> list[Row]:
     """Measure everything on the same stores."""
-    sizes = (1_000, 10_000) if quick else SIZES
-    with filled_stores(sizes) as stores:
+    with filled_stores((1_000, 10_000) if quick else (1_000, 100_000, 1_000_000)) as stores:
         first, last = stores[0].size, stores[-1].size
-        rows = [
-            *_rows(
-                "lookup", "µs", _times(_lookups, stores, rounds), first, Goal(1.15, column=last)
-            ),
-            *_rows("set", "µs", _times(_sets, stores, rounds), first),
-            *_rows(
-                "one stored key, with its index",
-                "bytes",
-                {store: [store.bytes_per_row] for store in stores},
-            ),
-        ]
+        lookups, sets = _times(_lookups, stores, rounds), _times(_sets, stores, rounds)
+        sizes = {store: [store.bytes_per_row] for store in stores}
         largest = [store for store in stores if store.size == last]
-        what = f"re-encryption of {last} by one process"
         rates = _re_encryption_rates(largest, 2 if quick else 8)
+    rows = []
+    for what, unit, samples, base, goal in (
+        ("lookup", "µs", lookups, first, Goal(1.15, column=last)),
+        ("set", "µs", sets, first, None),
+        ("one stored key, with its index", "bytes", sizes, None, None),
+    ):
+        for kind in rates:
+            own = {store.size: samples[store] for store in stores if store.kind == kind}
+            rows.append(Row(f"{kind}: {what}", unit, own, base, goal))
     return [
         *rows,
-        Row(what, "/s", rates),
+        Row(f"re-encryption of {last} by one process", "/s", rates),
         Row("a write that reaches this disk", "µs", {"fsync": _synced_writes()}),
     ]
-
-
-def _rows(
-    what: str,
-    unit: str,
-    samples: Mapping[Store, Sequence[float]],
-    base: str | None = None,
-    goal: Goal | None = None,
-) -> Iterator[Row]:
-    """Yield a row for each back end, with a column for each number of rows."""
-    for kind in dict.fromkeys(store.kind for store in samples):
-        own = {store.size: samples[store] for store in samples if store.kind == kind}
-        yield Row(f"{kind}: {what}", unit, own, base, goal)
 
 
 def _times(
@@ -98,12 +71,8 @@ def _sets(store: Store) -> float:
 
 
 def _re_encryption_rates(stores: Sequence[Store], rounds: int) -> dict[str, list[float]]:
-    """Re-encrypt a part of each store, as ``flask openrouter rotate`` does; return rows per second."""
-    cipher = KeyCipher([secrets.token_bytes(32), ENCRYPTION_KEY])
-    rotations = {
-        store.kind: Rotation(KeyVault(store.storage, cipher, base_url=PROVIDER_URL))
-        for store in stores
-    }
+    """Re-encrypt a part of each store, as ``flask openrouter rotate`` does; count per second."""
+    rotations = {store.kind: store.rotation() for store in stores}
     rates = {kind: partial(_rate, rotation.run()) for kind, rotation in rotations.items()}
     for rate in rates.values():
         rate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -48,11 +48,9 @@ def call(app: Flask, environ: dict[str, Any]) -> tuple[str, Headers, bytes]:
         started.extend((status, headers))
         return started.append
 
-    body: Iterable[bytes] = app(environ.copy(), start_response)
+    body: Any = app(environ.copy(), start_response)
     content = b"".join(body)
-    close: Callable[[], None] | None = getattr(body, "close", None)
-    if close is not None:
-        close()
+    body.close()
     return started[0], started[1], content
 
 

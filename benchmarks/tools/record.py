@@ -8,17 +8,14 @@ import platform
 import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from .rows import Goal, Result, Row
 from .table import tables
 
-_PACKAGES = (
-    *("flask", "werkzeug", "authlib", "flask-dance", "flask-login"),
-    *("requests", "urllib3", "cryptography", "gunicorn"),
-)
+_PACKAGES = "flask werkzeug authlib flask-dance flask-login requests urllib3 cryptography gunicorn"
 
 
 @dataclass
@@ -38,10 +35,11 @@ class Record:
     @classmethod
     def of_this_machine(cls, *, rounds: int, quick: bool) -> Record:
         """Return an empty record."""
+        installed = {found.name.lower(): found.version for found in distributions()}
         return cls(
             machine=f"{_processor()}, {os.cpu_count()} CPUs, {platform.system()}",
             python=platform.python_version(),
-            packages={name: version(name) for name in _PACKAGES},
+            packages={name: installed[name] for name in _PACKAGES.split() if name in installed},
             date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
             rounds=rounds,
             quick=quick,
@@ -62,8 +60,7 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Write everything as JSON, with the figures of each round."""
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Record:

@@ -32,10 +32,8 @@ class Figure(NamedTuple):
     @classmethod
     def of(cls, samples: Sequence[float]) -> Figure:
         """Sum up one sample per round. Raises ValueError when there is none."""
-        if not samples:
-            raise ValueError("A figure needs at least one sample.")
         if len(samples) == 1:
-            return cls(samples[0], samples[0], samples[0])
+            return cls(*samples, *samples, *samples)
         lower, median, upper = statistics.quantiles(samples, n=4, method="inclusive")
         return cls(median, lower, upper)
 
@@ -77,10 +75,8 @@ class Row:
         figures = self.ratios() if self.goal.of == "ratio" else self.figures()
         if self.goal.column not in figures:
             return None
-        median = figures[self.goal.column].median
-        if self.goal.most is not None:
-            return median <= self.goal.most
-        return self.goal.least is None or median >= self.goal.least
+        median, most, least = figures[self.goal.column].median, self.goal.most, self.goal.least
+        return (most is None or median <= most) and (least is None or median >= least)
 
 
 @dataclass(frozen=True)

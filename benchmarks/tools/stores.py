@@ -16,18 +16,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
 
+from flask_openrouter.rotation import Rotation
 from flask_openrouter.storage.cipher import KeyCipher, bound_to
 from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+from flask_openrouter.storage.vault import KeyVault
 
-#: The record of every row is encrypted with it, and bound to this provider and to its owner.
-ENCRYPTION_KEY: Final = secrets.token_bytes(32)
-PROVIDER_URL: Final = "https://openrouter.ai"
+# Every record is encrypted with this key, and bound to this provider and to its owner.
+_ENCRYPTION_KEY = secrets.token_bytes(32)
+_PROVIDER_URL = "https://openrouter.ai"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Store:
     def size(self) -> str:
         """The name of its column."""
         return f"{self.rows:,} rows"
+
+    def rotation(self) -> Rotation:
+        """Return a rotation to another encryption key."""
+        cipher = KeyCipher([secrets.token_bytes(32), _ENCRYPTION_KEY])
+        return Rotation(KeyVault(self.storage, cipher, base_url=_PROVIDER_URL))
 
 
 @contextmanager
@@ -86,15 +93,15 @@ def encrypted_key(owner: str) -> str:
     """Return a made-up key, encrypted for this owner."""
     user_id = f"user_{secrets.token_hex(14)[:27]}"
     record = KeyRecord(f"sk-or-v1-{secrets.token_hex(32)}", user_id, 1_800_000_000)
-    context = bound_to("api_key", PROVIDER_URL, owner)
-    return KeyCipher([ENCRYPTION_KEY]).encrypt(record.to_bytes(), context)
+    context = bound_to("api_key", _PROVIDER_URL, owner)
+    return KeyCipher([_ENCRYPTION_KEY]).encrypt(record.to_bytes(), context)
 
 
 def _file_size(path: str) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-    return int(pages) * int(page_size)
+        pragmas = "pragma_page_count(), pragma_page_size()"
+        found = connection.execute(f"SELECT page_count * page_size FROM {pragmas}")  # noqa: S608
+        return int(found.fetchone()[0])
 
 
 def _table_size(server: PostgreSQLServer, url: str) -> int:
@@ -105,5 +112,5 @@ def _table_size(server: PostgreSQLServer, url: str) -> int:
 
 
 def _memory_size(server: RedisServer) -> int:
-    answer: Any = server.execute("INFO", "memory")
-    return int(answer["used_memory"])
+    memory: Any = server.execute("INFO", "memory")
+    return int(memory["used_memory"])

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from .. import CANDIDATES
 from .rows import Figure, Result, Row
 
 
-def tables(results: Iterable[Result]) -> str:
+def tables(results: Sequence[Result]) -> str:
     """Return all rows in Markdown: a table of the candidates, then each subject's other rows.
 
     A cell has the median. In a row with a base, the ratio to the base and the ratio's quartiles
     follow. In a row without one, the quartiles are those of the figure.
     """
-    results = list(results)
-    blocks = _blocks([row for one in results for row in one.rows if _is_of_candidates(row)])
-    for one in results:
-        others = [row for row in one.rows if not _is_of_candidates(row)]
-        if others:
-            blocks += [f"### {one.name.capitalize()}", *_blocks(others)]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for result in results:
+        for row in result.rows:
+            is_of_candidates = set(row.samples) <= set(CANDIDATES)
+            key = ("", *CANDIDATES) if is_of_candidates else (result.name, *row.samples)
+            groups.setdefault(key, []).append(row)
+    blocks = []
+    for (name, *columns), rows in sorted(groups.items(), key=lambda group: group[0][0] != ""):
+        heading = f"### {name.capitalize()}"
+        if name and heading not in blocks:
+            blocks.append(heading)
+        blocks.append(_table(columns, rows))
     skipped = [f"* Not run: {one.name}. {one.skipped}." for one in results if one.skipped]
-    if skipped:
-        blocks.append("\n".join(skipped))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, *skipped]) + "\n"
 
 
-def _blocks(rows: list[Row]) -> list[str]:
-    by_columns: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        columns = tuple(CANDIDATES) if _is_of_candidates(row) else tuple(row.samples)
-        by_columns.setdefault(columns, []).append(row)
-    return [_table(columns, group) for columns, group in by_columns.items()]
-
-
-def _is_of_candidates(row: Row) -> bool:
-    return set(row.samples) <= set(CANDIDATES)
-
-
-def _table(columns: tuple[str, ...], rows: list[Row]) -> str:
+def _table(columns: list[str], rows: list[Row]) -> str:
     lines = [["what", *columns, "goal"], *(list(_cells(row, columns)) for row in rows)]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     rule = [f"{'-' * (width - 1)}:" for width in widths]
@@ -48,7 +40,7 @@ def _table(columns: tuple[str, ...], rows: list[Row]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in padded)
 
 
-def _cells(row: Row, columns: tuple[str, ...]) -> Iterator[str]:
+def _cells(row: Row, columns: list[str]) -> Iterator[str]:
     figures, ratios = row.figures(), row.ratios()
     yield row.what
     for column in columns:
@@ -56,11 +48,11 @@ def _cells(row: Row, columns: tuple[str, ...]) -> Iterator[str]:
         if figure is None:
             yield ""
         elif not ratios:
-            yield f"{_plain(figure.median)} {row.unit}".rstrip() + _quartiles(figure)
+            yield f"{_plain(figure.median)} {row.unit}".rstrip() + _quartiles(figure, _plain)
         else:
-            ratio = ratios.get(column)
-            ratio_text = f"{ratio.median:.2f}{_quartiles(ratio, '.2f')}" if ratio else "1.00"
-            yield f"{_plain(figure.median)} {row.unit}, {ratio_text}"
+            ratio = ratios.get(column, Figure(1, 1, 1))
+            spread = _quartiles(ratio, "{:.2f}".format)
+            yield f"{_plain(figure.median)} {row.unit}, {ratio.median:.2f}{spread}"
     yield _goal(row)
 
 
@@ -73,13 +65,10 @@ def _goal(row: Row) -> str:
     return f"{sign} {bound:,.4g} {of}".rstrip() + f": {verdict}"
 
 
-def _quartiles(figure: Figure, form: str = "") -> str:
+def _quartiles(figure: Figure, write: Callable[[float], str]) -> str:
     if figure.lower == figure.upper:
         return ""
-    lower, upper = (
-        format(value, form) if form else _plain(value) for value in (figure.lower, figure.upper)
-    )
-    return f" ({lower}..{upper})"
+    return f" ({write(figure.lower)}..{write(figure.upper)})"
 
 
 def _plain(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Machine instructions of the same routes. A busy machine hardly changes them."""
+"""Machine instructions of the same views. A busy machine hardly changes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..candidates import find
 from ..tools.callgrind import counting
 from ..tools.provider import running_provider
 from ..tools.rows import Row, SkippedError
-from .routes import ROUTES, calls_of
+from .views import ROUTES, calls_of
 
 _TIMES = 100
 _PROGRAM = "import sys; from benchmarks.subjects.instructions import obey; obey(*sys.argv[1:])"
@@ -37,7 +37,7 @@ def run(rounds: int, quick: bool) -> list[Row]:
 
 
 def obey(name: str, provider_url: str) -> None:
-    """Call the routes that standard input names. The child process runs this."""
+    """Call the views that standard input names. The child process runs this."""
     candidate = find(name)
     calls = calls_of(candidate, candidate.create_app(provider_url))
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""Routes that do not ask the provider: an open view, a login route, a guarded view, its refusal."""
+"""Views that do not ask the provider: an open view, a login route, a guarded view, its refusal."""
 
 from __future__ import annotations
 

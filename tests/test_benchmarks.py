@@ -171,7 +171,7 @@ def test_the_provider_refuses_a_wrong_verifier_and_a_used_code() -> None:
 
 
 def test_a_fresh_process_holds_what_the_candidate_needs_alone() -> None:
-    """What the benchmark itself imports would count as bare Flask's, and hide the candidates'."""
+    """Imports of the benchmark would count as bare Flask's, and hide those of the candidates."""
     program = """
 import sys, flask
 before = set(sys.modules)

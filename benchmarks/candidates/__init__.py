@@ -57,7 +57,7 @@ def connected(candidate: Candidate, app: Flask) -> tuple[Browser, str]:
     """Return a browser that has connected a key, and the key."""
     browser = Browser(app)
     if candidate.LOGIN is None:
-        # Flask-Login has no provider: a view of the app signs a user in and stores the key.
+        # A view of Flask-Login's app signs a user in and stores the key. Bare Flask answers 404.
         key = key_of("a code")
         browser.get(f"/sign-in?key={key}")
         return browser, key

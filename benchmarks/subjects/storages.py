@@ -50,7 +50,7 @@ def _times(
     measure: Callable[[Store], float], stores: Sequence[Store], rounds: int
 ) -> dict[Store, list[float]]:
     """Time calls of one store after another in every round."""
-    for store in stores * 5:
+    for store in [*stores] * 5:
         measure(store)  # Connects, prepares statements, and fills caches.
     return interleaved({store: partial(measure, store) for store in stores}, rounds)
 

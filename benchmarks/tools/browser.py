@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 Headers = list[tuple[str, str]]
 
-#: Where the app is: over https, as in production.
+#: Address of the app: over https, as in production.
 BASE_URL = "https://app.example"
 #: Sent by Chromium with a click on a link.
 HEADERS = {
@@ -32,8 +32,6 @@ HEADERS = {
     "Sec-Fetch-User": "?1",
     "Sec-Fetch-Dest": "document",
 }
-
-
 _SERIAL = itertools.count()
 
 

@@ -20,7 +20,7 @@ _PACKAGES = "flask werkzeug authlib flask-dance flask-login requests urllib3 cry
 
 @dataclass
 class Record:
-    """What was run, where and when, with the results."""
+    """One run: its results, the machine, the versions and the date."""
 
     machine: str
     python: str

@@ -29,6 +29,7 @@ from flask_openrouter.storage.vault import KeyVault
 
 # Every record is encrypted with this key, and bound to this provider and to its owner.
 _ENCRYPTION_KEY = secrets.token_bytes(32)
+_CIPHER = KeyCipher([_ENCRYPTION_KEY])
 _PROVIDER_URL = "https://openrouter.ai"
 
 
@@ -94,7 +95,7 @@ def encrypted_key(owner: str) -> str:
     user_id = f"user_{secrets.token_hex(14)[:27]}"
     record = KeyRecord(f"sk-or-v1-{secrets.token_hex(32)}", user_id, 1_800_000_000)
     context = bound_to("api_key", _PROVIDER_URL, owner)
-    return KeyCipher([_ENCRYPTION_KEY]).encrypt(record.to_bytes(), context)
+    return _CIPHER.encrypt(record.to_bytes(), context)
 
 
 def _file_size(path: str) -> int:
@@ -107,6 +108,7 @@ def _file_size(path: str) -> int:
 def _table_size(server: PostgreSQLServer, url: str) -> int:
     database = url.rpartition("/")[2]
     server.execute("VACUUM ANALYZE", database=database)
+    server.execute("CHECKPOINT")
     size = "coalesce(pg_total_relation_size(to_regclass('openrouter_keys')), 0)"
     return int(server.execute(f"SELECT {size}", database=database)[0][0])
 

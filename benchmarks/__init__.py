@@ -1,6 +1,11 @@
-"""The benchmark: ours beside its peers, hand-written views and bare Flask, in one run.
+"""Benchmark of Flask-OpenRouter against its peers, hand-written views and bare Flask.
 
-``make bench``, or ``python -m benchmarks --help``. What it measured: docs/benchmarks.md.
+``make bench``, or ``python -m benchmarks --help``. The results are in docs/benchmarks.md.
+
+* ``subjects/``: what is measured, one module for each name on the command line.
+* ``candidates/``: the apps that are compared.
+* ``tools/``: how it is measured: browser, provider, child processes, rounds, table.
+* ``pages.py`` and ``scale.py``: the tables of the documentation.
 """
 
 from __future__ import annotations
@@ -10,5 +15,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-# Certificates and database servers are the tests'.
+#: Name and module of each candidate, in the order of the table.
+CANDIDATES = {
+    "bare": "bare",
+    "floor": "floor",
+    "Flask-Login": "flask_login",
+    "Flask-Dance": "flask_dance",
+    "Authlib": "authlib",
+    "ours": "ours",
+}
+#: Packages of the ``peers`` group.
+PEERS = ("authlib", "flask_dance", "flask_login")
+
+# The certificates and the database servers come from the tests.
 sys.path.append(str(ROOT / "tests" / "support"))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print the table, write the JSON."""
+"""``python -m benchmarks``: measure, print the tables, write them to the documentation."""
 
 from __future__ import annotations
 
@@ -9,92 +9,79 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import cast
 
-from . import scale
-from .record import OURS_ALONE, Record
-from .report import Part, Result, SkippedError
+import pytest
 
-#: Modules of this package, in the order in which they run.
-PARTS = (
-    "views",
-    "callback",
-    "threads",
-    "imports",
-    "memory",
-    "cookies",
-    "instructions",
-    "gunicorn",
-    *OURS_ALONE,
-    "stream",
-)
+from . import PEERS, pages, scale
+from .tools.record import Record
+from .tools.rows import Result, SkippedError
+
+#: Modules of ``benchmarks.subjects``, in the order in which they run.
+COMPARISON = ("views", "callback", "startup", "cookies", "instructions", "gunicorn", "example")
+SUBJECTS = (*COMPARISON, "storages")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what the command line says."""
-    options = _parser().parse_args(arguments)
+    """Obey the command line."""
+    options = _options(arguments)
     if options.read:
         record = Record.read(options.read)
         print(record.to_markdown())
     else:
         record = _measure(options)
-    is_complete = not (options.parts or options.quick or options.read)
-    if options.json or is_complete:
-        record.write(options.json or Path("benchmarks/results.json"))
+    if options.json:
+        record.write(options.json)
     if options.write_docs:
-        record.write_docs()
-        if {*OURS_ALONE} <= {result.name for result in record.results if result.rows}:
-            scale.write_page(record)
+        pages.write(pages.COMPARISON, record.only(*COMPARISON).to_markdown())
+        pages.write(pages.SCALE, scale.tables(record))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure Flask-OpenRouter beside its peers, hand-written views and bare Flask.",
+        description="Measure Flask-OpenRouter, its peers, hand-written views and bare Flask.",
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        default=bool(os.environ.get("QUICK")),
-        help="in about a minute, less exactly; also by QUICK=1 in the environment",
-    )
-    parser.add_argument("--rounds", type=int, help="rounds per measurement; 21, or 5 with --quick")
-    parser.add_argument(
-        "--json",
-        type=Path,
-        help="where to write the figures; benchmarks/results.json for a complete run",
-    )
-    parser.add_argument("--read", type=Path, metavar="JSON", help="measure nothing, read these")
-    parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/")
-    return parser
+    add = parser.add_argument
+    add("subjects", nargs="*", metavar="SUBJECT", help=f"one of {', '.join(SUBJECTS)}; all")
+    add("--rounds", type=int, help="rounds of each measurement; 21, or 5 with --quick")
+    add("--quick", action="store_true", default=bool(os.environ.get("QUICK")))
+    add("--json", type=Path, metavar="FILE", help="write the figures of each round to this file")
+    add("--read", type=Path, metavar="FILE", help="measure nothing, read what --json wrote")
+    add("--write-docs", action="store_true", help="write the tables of a whole run into docs/")
+    options = parser.parse_args(arguments)
+    for name in options.subjects:
+        if name not in SUBJECTS:
+            parser.error(f"There is no subject {name!r}. There are: {', '.join(SUBJECTS)}.")
+    if options.write_docs and (options.quick or options.subjects):
+        parser.error("--write-docs needs all subjects, and not in the quick form.")
+    return options
 
 
 def _measure(options: argparse.Namespace) -> Record:
-    for name in options.parts:
-        if name not in PARTS:
-            sys.exit(f"There is no part {name!r}. There are: {', '.join(PARTS)}.")
     rounds = options.rounds or (5 if options.quick else 21)
     record = Record.of_this_machine(rounds=rounds, quick=options.quick)
     try:
-        for name in options.parts or PARTS:
-            result = _run(name, rounds, options.quick)
-            record.results.append(result)
-            print(f"{name}: {result.skipped or f'{result.seconds:.0f} s'}", file=sys.stderr)
+        for name in options.subjects or SUBJECTS:
+            begin = time.monotonic()
+            record.results.append(_run(name, rounds, options.quick))
+            seconds = time.monotonic() - begin
+            print(f"{name}: {record.results[-1].skipped or f'{seconds:.0f} s'}", file=sys.stderr)
     finally:
-        # What was measured is shown even when a later part fails.
+        # The finished subjects are shown even when a later one fails.
         print(record.to_markdown())
     return record
 
 
 def _run(name: str, rounds: int, quick: bool) -> Result:
-    begin = time.monotonic()
     try:
-        part = cast(Part, import_module(f"benchmarks.{name}"))
-        rows = part.run(rounds, quick)
-    except SkippedError as error:
+        return Result(name, import_module(f"benchmarks.subjects.{name}").run(rounds, quick))
+    except ModuleNotFoundError as error:
+        if error.name not in PEERS:
+            raise
+        return Result(name, skipped=f"{error.name} is not installed: pip install --group peers")
+    except (SkippedError, pytest.skip.Exception) as error:
+        # The servers of the tests skip when they are not installed.
         return Result(name, skipped=str(error))
-    return Result(name, rows, time.monotonic() - begin)
 
 
 if __name__ == "__main__":

@@ -2,166 +2,187 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPSConnection
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import flask
 import pytest
 from components import require
+from flask import Flask
 
-from benchmarks import ROOT
-from benchmarks.browser import Browser, approve, call
-from benchmarks.candidates import GUARDED, SPEND, Candidate, all_candidates, connected
-from benchmarks.cookies import sizes_of
-from benchmarks.provider import Provider, running_provider
-from benchmarks.record import BEGIN, DOCS, END, Record
-from benchmarks.report import Figure, Goal, Result, Row
-from benchmarks.rounds import interleaved, over
-from benchmarks.table import tables
+from benchmarks import CANDIDATES, PEERS, ROOT, pages
+from benchmarks.__main__ import main
+from benchmarks.candidates import GUARDED, OPEN, Candidate, connected, find
+from benchmarks.subjects.cookies import GOALS, sizes_of
+from benchmarks.subjects.views import ROUTES, calls_of
+from benchmarks.tools.browser import Browser, approve
+from benchmarks.tools.provider import Provider, running_provider
+from benchmarks.tools.record import Record
+from benchmarks.tools.rounds import interleaved, over
+from benchmarks.tools.rows import Figure, Goal, Result, Row
+from benchmarks.tools.table import tables
 
-NAMES = ("bare", "floor", "Flask-Login", "Flask-Dance", "Authlib", "ours")
 WITH_LOGIN = ("floor", "Flask-Dance", "Authlib", "ours")
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:
-    with running_provider(tls=True) as provider:
+    with running_provider() as provider:
         yield provider
 
 
 @pytest.fixture
 def candidate(request: pytest.FixtureRequest) -> Candidate:
-    for package in ("authlib", "flask_dance", "flask_login"):
-        if importlib.util.find_spec(package) is None:
-            require(package, "pip install --group benchmark")
-    return all_candidates()[request.param]
+    module = CANDIDATES[request.param]
+    if module in PEERS and find_spec(module) is None:
+        require(module, "pip install --group peers")
+    return find(request.param)
 
 
-def every(names: tuple[str, ...]) -> pytest.MarkDecorator:
+@pytest.fixture
+def app(candidate: Candidate, provider: Provider) -> Flask:
+    return candidate.create_app(provider.url)
+
+
+def every(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("candidate", names, indirect=True)
 
 
-@every(WITH_LOGIN)
+@every(*WITH_LOGIN)
 def test_a_login_asks_the_provider_for_a_code_with_s256(
-    candidate: Candidate, provider: Provider
+    candidate: Candidate, app: Flask, provider: Provider
 ) -> None:
-    browser = Browser(candidate.create_app(provider.url))
-    answer = browser.get(candidate.LOGIN or "")
-    assert answer.status in (302, 303)
-    assert answer.location.startswith(f"{provider.url}/auth?")
-    query = parse_qs(urlsplit(answer.location).query)
+    browser = Browser(app)
+    response = browser.get(candidate.LOGIN or "")
+    assert response.status_code in (302, 303)
+    assert (response.location or "").startswith(f"{provider.url}/auth?")
+    query = parse_qs(urlsplit(response.location or "").query)
     assert query["code_challenge_method"] == ["S256"]
     assert len(query["code_challenge"][0]) == 43
     assert browser.cookies
 
 
-@every(WITH_LOGIN)
+@every(*WITH_LOGIN)
 def test_a_callback_buys_the_key_once_and_stores_it(
-    candidate: Candidate, provider: Provider
+    candidate: Candidate, app: Flask, provider: Provider
 ) -> None:
     """The provider answers 200 to the right code verifier only, and once."""
     before = provider.counts()
-    browser, key = connected(candidate, candidate.create_app(provider.url))
+    browser, key = connected(candidate, app)
     after = provider.counts()
     assert (after.exchanges - before.exchanges, after.refused - before.refused) == (1, 0)
-    assert browser.get(GUARDED).body.decode() == key
-    assert browser.get(SPEND).body.decode() == key
+    assert browser.get(GUARDED).data.decode() == key
 
 
-@every(WITH_LOGIN)
+@every(*WITH_LOGIN)
 def test_a_callback_of_another_browser_buys_nothing(
-    candidate: Candidate, provider: Provider
+    candidate: Candidate, app: Flask, provider: Provider
 ) -> None:
-    app = candidate.create_app(provider.url)
     # Authlib and Flask-Dance raise.
     app.testing = False
     app.logger.disabled = True
-    approval = approve(Browser(app).get(candidate.LOGIN or "").location)
+    callback, _ = approve(Browser(app).get(candidate.LOGIN or ""))
     before = provider.counts()
     other = Browser(app)
-    other.get(approval.callback)
+    other.get(callback)
     assert provider.counts() == before
-    assert other.get(GUARDED).status in (302, 303)
+    assert other.get(GUARDED).status_code in (302, 303)
 
 
-@every(NAMES[1:])
-def test_the_guarded_view_answers_with_the_key_or_refuses(
-    candidate: Candidate, provider: Provider
-) -> None:
-    app = candidate.create_app(provider.url)
+@every("Flask-Login", *WITH_LOGIN)
+def test_the_guarded_view_answers_with_the_key_or_refuses(candidate: Candidate, app: Flask) -> None:
     browser, key = connected(candidate, app)
     for _ in range(2):
-        answer = browser.get(GUARDED)
-        assert (answer.status, answer.body.decode()) == (200, key)
+        response = browser.get(GUARDED)
+        assert (response.status_code, response.data.decode()) == (200, key)
     refused = Browser(app).get(GUARDED)
-    assert refused.status in (302, 303)
-    assert refused.location.startswith(candidate.LOGIN or "/sign-in")
+    assert refused.status_code in (302, 303)
+    assert (refused.location or "").startswith(candidate.LOGIN or "/sign-in")
 
 
-@every(("floor", "ours"))
-def test_the_key_is_encrypted_and_bound_to_its_browser(
-    candidate: Candidate, provider: Provider
-) -> None:
-    """The two that encrypt. What the others keep can be read by whoever has the cookie."""
-    app = candidate.create_app(provider.url)
+@every(*CANDIDATES)
+def test_each_timed_call_gets_the_response_that_is_timed(candidate: Candidate, app: Flask) -> None:
+    statuses = {key: str(timed())[2] for key, timed in calls_of(candidate, app).items()}
+    expected = {"open": "2", "guarded": "2", "refused": "3", "login": "3"}
+    if candidate.LOGIN is None:
+        del expected["login"]
+    if candidate is find("bare"):
+        del expected["refused"]
+    assert statuses == expected
+
+
+@every(*CANDIDATES)
+def test_the_open_view_is_the_same_in_all_apps(candidate: Candidate, app: Flask) -> None:
+    """It is visited over https, and answers with as many bytes as a guarded view."""
+    app.add_url_rule("/where", "where", lambda: flask.request.url)
+    browser = Browser(app)
+    assert browser.get("/where").data == b"https://app.example/where"
+    assert browser.get(OPEN).data == b"sk-or-v1-" + 64 * b"0"
+    assert not browser.cookies
+
+
+@every("floor", "ours")
+def test_the_key_is_encrypted_and_bound_to_its_browser(candidate: Candidate, app: Flask) -> None:
+    """The cookies of the other candidates can be read."""
     browser, _ = connected(candidate, app)
-    name = "session" if candidate.NAME == "floor" else "__Host-openrouter"
+    name = "__Host-openrouter" if candidate is find("ours") else "session"
     value = browser.cookies[name]
     middle = len(value) // 2
     other = "B" if value[middle] == "A" else "A"
     browser.cookies[name] = value[:middle] + other + value[middle + 1 :]
-    assert browser.get(GUARDED).status == 303
+    assert browser.get(GUARDED).status_code == 303
 
 
-@every(("bare",))
-def test_bare_flask_answers_with_as_many_bytes(candidate: Candidate, provider: Provider) -> None:
-    app = candidate.create_app(provider.url)
-    _, headers, body = call(app, Browser(app).environ(GUARDED))
-    assert len(body) == len("sk-or-v1-") + 64
-    assert "Set-Cookie" not in dict(headers)
-
-
-@every(("ours",))
+@every("ours")
 def test_our_cookies_stay_small_however_many_logins_are_abandoned(
-    candidate: Candidate, provider: Provider
+    candidate: Candidate, app: Flask
 ) -> None:
-    sizes = sizes_of(candidate, candidate.create_app(provider.url))
-    assert max(sizes.abandoned) <= 4093
+    *_, largest = sizes_of(candidate, app)
+    assert largest <= 4093
 
 
-def test_the_provider_refuses_a_wrong_verifier_and_a_spent_code() -> None:
-    with running_provider(tls=False) as provider:
-        connection = HTTPConnection(urlsplit(provider.url).netloc, timeout=5)
+def test_the_provider_refuses_a_wrong_verifier_and_a_used_code() -> None:
+    good = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU.1"  # of the verifier ""
+    json_type, form_type = "application/json", "application/x-www-form-urlencoded"
+    with running_provider() as provider:
+        tls = ssl.create_default_context(cafile=os.environ["REQUESTS_CA_BUNDLE"])
+        connection = HTTPSConnection(urlsplit(provider.url).netloc, timeout=5, context=tls)
         try:
-            for body in ('{"code": "a.1", "code_verifier": "b"}', "code=a.2&code_verifier=b"):
-                kind = "application/json" if body.startswith("{") else "application/x-www-form"
+            for body, kind, status in (
+                ('{"code": "a.1", "code_verifier": "b"}', json_type, 403),
+                ("code=a.2&code_verifier=b", form_type, 403),
+                (json.dumps({"code": good, "code_verifier": ""}), json_type, 200),
+                (json.dumps({"code": good, "code_verifier": ""}), json_type, 403),
+            ):
                 connection.request("POST", "/api/v1/auth/keys", body, {"Content-Type": kind})
-                answer = connection.getresponse()
-                assert (answer.status, b"Invalid" in answer.read()) == (403, True)
+                response = connection.getresponse()
+                assert (response.status, b"Invalid" in response.read()) == (status, status == 403)
         finally:
             connection.close()
-        counts = provider.counts()
-        assert (counts.connections, counts.exchanges, counts.refused) == (1, 0, 2)
+        assert provider.counts() == (1, 1, 3)
 
 
 def test_a_fresh_process_holds_what_the_candidate_needs_alone() -> None:
-    """What the benchmark itself imports would count as bare Flask's, and hide the candidates'."""
+    """Imports of the benchmark would count as bare Flask's, and hide those of the candidates."""
     program = """
 import sys, flask
 before = set(sys.modules)
-import benchmarks.peak
+import benchmarks.candidates
 print(*sorted(set(sys.modules) - before))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert {name.partition(".")[0] for name in done.stdout.split()} == {"benchmarks"}
-    assert "benchmarks.provider" not in done.stdout
+    assert "benchmarks.tools.provider" not in done.stdout
 
 
 # -- the figures --------------------------------------------------------------------------------
@@ -184,6 +205,8 @@ def test_ratios_are_taken_round_by_round() -> None:
     row = Row("x", "µs", {"floor": [1.0, 10.0, 100.0], "ours": [2.0, 10.0, 150.0]}, base="floor")
     assert row.ratios() == {"ours": Figure(1.5, 1.25, 1.75)}
     assert row.figures()["ours"].median == 10
+    with pytest.raises(ValueError, match="data point"):
+        Figure.of([])
 
 
 @pytest.mark.parametrize(
@@ -204,59 +227,59 @@ def test_a_goal_is_met_or_missed(goal: Goal | None, is_met: bool | None) -> None
     assert row.is_met() is is_met
 
 
-def test_the_table_shows_medians_ratios_and_verdicts() -> None:
-    row = Row(
-        "login",
-        "µs",
-        {"floor": [100.0, 100.0, 100.0], "ours": [100.0, 110.0, 120.0]},
-        base="floor",
-        goal=Goal(most=1.05),
-    )
+def example_record() -> Record:
+    times = {"floor": [100.0, 100.0, 100.0], "ours": [100.0, 110.0, 120.0]}
+    login = Row("login", "µs", times, base="floor", goal=Goal(most=1.05))
     other = Row("lookup", "µs", {"1,000 rows": [1.0], "2,000 rows": [2.0]})
-    text = tables([Result("a", [row]), Result("b", [other]), Result("c", skipped="no wrk")])
+    record = Record.of_this_machine(rounds=1, quick=True)
+    record.results += [Result("b", [other]), Result("a", [login]), Result("c", skipped="no wrk")]
+    return record
+
+
+def test_the_table_shows_medians_ratios_and_verdicts() -> None:
+    text = tables(example_record().results)
     assert "| 100 µs, 1.00 |" in text
     assert "| 110 µs, 1.10 (1.05..1.15) | ≤ 1.05 of floor: missed |" in text
-    assert "1,000 rows" in text
-    assert "* Not run: c. no wrk." in text
-    assert "### B\n\n| what" in text
+    assert text.startswith("| what  | bare | floor ")
+    assert "\n\n### B\n\n| what   | 1,000 rows | 2,000 rows | goal |\n" in text
+    assert text.endswith("\n\n* Not run: c. no wrk.\n")
     assert len({line.count("|") for line in text.split("\n\n")[0].splitlines()}) == 1
 
 
-def test_a_record_is_written_whole(tmp_path: Path) -> None:
-    record = Record.of_this_machine(rounds=1, quick=True)
-    record.results.append(Result("a", [Row("x", "ms", {"ours": [1.0]})], 2.0))
-    record.write(tmp_path / "results.json")
-    written = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert written["quick"] is True
-    assert written["parts"]["a"]["rows"][0]["samples"] == {"ours": [1.0]}
-    assert written["packages"]["flask"]
-    assert Record.read(tmp_path / "results.json") == record
+def test_a_record_is_written_and_read_whole(tmp_path: Path) -> None:
+    record = example_record()
+    record.write(tmp_path / "figures.json")
+    assert Record.read(tmp_path / "figures.json") == record
+    assert record.packages["flask"]
+    assert record.only("c").results == [Result("c", skipped="no wrk")]
+    with pytest.raises(KeyError):
+        record.only("c", "d")
 
 
 def test_the_tables_replace_those_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}old\n{END}after\n", encoding="utf-8")
-    record = Record.of_this_machine(rounds=1, quick=True)
-    record.results.append(Result("a", skipped="no reason"))
-    record.write_docs(page)
-    record.write_docs(page)
+    page.write_text(f"before\n{pages.BEGIN}old\n{pages.END}after\n", encoding="utf-8")
+    for _ in range(2):
+        pages.write(page, "new\n")
+        text = page.read_text(encoding="utf-8")
+        assert text == f"before\n{pages.BEGIN}\nnew\n\n{pages.END}after\n"
+
+
+@pytest.mark.parametrize("options", [["--quick"], ["views"]])
+def test_the_documentation_takes_whole_runs_only(options: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--write-docs", *options])
+
+
+@pytest.mark.parametrize("page", [pages.COMPARISON, pages.SCALE], ids=lambda page: page.name)
+def test_the_page_has_the_tables_of_a_whole_run(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}")
-    assert text.endswith(f"{END}after\n")
-    assert text.count("no reason") == 1
-
-
-def test_the_page_has_what_concerns_all_candidates() -> None:
-    record = Record.of_this_machine(rounds=1, quick=True)
-    record.results += [Result("views"), Result("storage")]
-    assert [result.name for result in record.comparison().results] == ["views"]
-
-
-def test_the_documentation_shows_the_published_figures() -> None:
-    """``python -m benchmarks --write-docs`` writes both."""
-    page = DOCS.read_text(encoding="utf-8")
-    published = Record.read(ROOT / "benchmarks" / "results.json")
-    assert not published.quick
-    assert (
-        page.partition(BEGIN)[2].partition(END)[0] == f"\n{published.comparison().to_markdown()}\n"
-    )
+    assert text.count(pages.BEGIN) == text.count(pages.END) == 1
+    written = text.partition(pages.BEGIN)[2].partition(pages.END)[0]
+    assert " 21 rounds. " in written
+    assert "quick form" not in written
+    if page == pages.COMPARISON:
+        _, *columns, _ = (cell.strip() for cell in written.strip().splitlines()[0].split("|")[1:-1])
+        assert columns == list(CANDIDATES)
+        for what in [*GOALS, *(what for what, *_ in ROUTES.values())]:
+            assert f"\n| {what}" in written

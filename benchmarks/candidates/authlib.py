@@ -1,8 +1,7 @@
-"""Authlib's Flask client, as its documentation has it, with ``code_challenge_method`` S256.
+"""Authlib's Flask client, as its documentation describes it, with ``code_challenge_method`` S256.
 
-It leaves the token to the app, which keeps it in Flask's session, signed but not encrypted; it has
-no guard either. Its answer's ``key`` is renamed by a compliance fix, as for Slack in its
-documentation.
+It leaves the token to the app, which stores it in Flask's session, signed but not encrypted. It
+has no guard. A compliance fix renames the response's ``key``, as for Slack in its documentation.
 """
 
 from __future__ import annotations
@@ -14,29 +13,27 @@ from authlib.integrations.flask_client import OAuth  # type: ignore[import-untyp
 from flask import Flask, redirect, session, url_for
 from werkzeug.wrappers import Response
 
-from . import SECRET_KEY
+from . import new_app
 
-NAME = "Authlib"
 IMPORTS = "from authlib.integrations.flask_client import OAuth"
 LOGIN = "/login"
 
 
 def _fix(client: Any) -> None:
-    def rename_key(answer: Any) -> Any:
-        answer.raise_for_status()
-        values = answer.json()
+    def rename_key(response: Any) -> Any:
+        response.raise_for_status()
+        values = response.json()
         values["access_token"] = values.pop("key")
         values["token_type"] = "Bearer"
-        answer._content = json.dumps(values).encode()
-        return answer
+        response._content = json.dumps(values).encode()
+        return response
 
     client.register_compliance_hook("access_token_response", rename_key)
 
 
 def create_app(provider_url: str) -> Flask:
     """Return an app with a login route, a callback, and a view that looks into the session."""
-    app = Flask("authlib_app")
-    app.config["SECRET_KEY"] = SECRET_KEY
+    app = new_app("authlib_app")
     oauth = OAuth(app)
     openrouter = oauth.register(
         "openrouter",
@@ -49,8 +46,8 @@ def create_app(provider_url: str) -> Flask:
 
     @app.get("/login")
     def login() -> Response:
-        answer: Response = openrouter.authorize_redirect(url_for("callback", _external=True))
-        return answer
+        response: Response = openrouter.authorize_redirect(url_for("callback", _external=True))
+        return response
 
     @app.get("/callback")
     def callback() -> Response:
@@ -63,13 +60,5 @@ def create_app(provider_url: str) -> Flask:
             return redirect(url_for("login"))
         key: str = session["token"]["access_token"]
         return key
-
-    @app.get("/spend")
-    def spend() -> str | Response:
-        if "token" not in session:
-            return redirect(url_for("login"))
-        answer = openrouter.get(f"{provider_url}/api/v1/key", token=session["token"])
-        seen: str = answer.json()["key"]
-        return seen
 
     return app

@@ -1,22 +1,20 @@
-"""Flask-Dance, as its documentation has it for a provider of one's own, with ``use_pkce``.
+"""Flask-Dance, as its documentation describes a custom provider, with ``use_pkce``.
 
-The token is in Flask's session, signed but not encrypted: its default storage. Its answer's
-``key`` is renamed by the hook for such things, as Flask-Dance's own Slack blueprint does.
+The token is in its default storage: Flask's session, signed but not encrypted. A compliance hook
+renames the response's ``key``, as in Flask-Dance's own Slack blueprint.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 from flask import Flask, redirect, url_for
 from flask_dance.consumer import OAuth2ConsumerBlueprint  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response
 
-from . import SECRET_KEY
+from . import new_app
 
-NAME = "Flask-Dance"
 IMPORTS = "from flask_dance.consumer import OAuth2ConsumerBlueprint"
 LOGIN = "/login/openrouter"
 
@@ -25,25 +23,21 @@ class OpenRouterBlueprint(OAuth2ConsumerBlueprint):  # type: ignore[misc]
     """A consumer whose provider calls the access token ``key``."""
 
     def session_created(self, session: Any) -> Any:
-        """Rename what OpenRouter names otherwise."""
+        """Install the hook."""
         session.register_compliance_hook("access_token_response", _rename_key)
         return session
 
 
-def _rename_key(answer: Any) -> Any:
-    values = answer.json()
+def _rename_key(response: Any) -> Any:
+    values = response.json()
     values["access_token"] = values.pop("key", None)
-    answer._content = json.dumps(values).encode()
-    return answer
+    response._content = json.dumps(values).encode()
+    return response
 
 
 def create_app(provider_url: str) -> Flask:
     """Return an app with Flask-Dance's two routes and a view that asks it for its token."""
-    if provider_url.startswith("http:"):
-        # Documented: without it, plain http is refused even on this machine.
-        os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
-    app = Flask("flask_dance_app")
-    app.config["SECRET_KEY"] = SECRET_KEY
+    app = new_app("flask_dance_app")
     openrouter = OpenRouterBlueprint(
         "openrouter",
         __name__,
@@ -64,12 +58,5 @@ def create_app(provider_url: str) -> Flask:
         # The key that openrouter.session.get(...) would send.
         key: str = openrouter.session.access_token
         return key
-
-    @app.get("/spend")
-    def spend() -> str | Response:
-        if not openrouter.session.authorized:
-            return redirect(url_for("openrouter.login"))
-        seen: str = openrouter.session.get("/api/v1/key").json()["key"]
-        return seen
 
     return app

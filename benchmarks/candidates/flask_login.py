@@ -1,7 +1,7 @@
 """Flask-Login, as its documentation begins: a user loader, and ``@login_required``.
 
-It signs users in and knows no provider, so there is no login route and no callback to time. The
-key lies beside the user's id in Flask's session, signed but not encrypted.
+It signs users in and has no provider, so it has no login route and no callback to time. The key is
+next to the user's id in Flask's session, signed but not encrypted.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from flask import Flask, redirect, request, session
 from flask_login import LoginManager, UserMixin, login_required, login_user
 from werkzeug.wrappers import Response
 
-from . import SECRET_KEY
+from . import new_app
 
-NAME = "Flask-Login"
 IMPORTS = "from flask_login import LoginManager, UserMixin, login_required, login_user"
 LOGIN = None
 
 
 class User(UserMixin):  # type: ignore[misc]
-    """A user with an id and nothing else."""
+    """A user with an id only."""
 
     def __init__(self, user_id: str) -> None:
         self.id = user_id
@@ -26,8 +25,7 @@ class User(UserMixin):  # type: ignore[misc]
 
 def create_app(provider_url: str) -> Flask:
     """Return an app whose view needs a user. It never asks the provider."""
-    app = Flask("flask_login_app")
-    app.config["SECRET_KEY"] = SECRET_KEY
+    app = new_app("flask_login_app")
     manager = LoginManager(app)
     manager.login_view = "sign_in"
     manager.user_loader(User)

@@ -1,9 +1,9 @@
 """The floor: the smallest correct views that do the same work by hand.
 
-State and verifier in Flask's session, taken out before the code is used; a constant-time
-comparison; one kept urllib3 pool; the key encrypted with AES-256-GCM, bound to its owner, in the
-session. What it leaves out: every error page, ``next``, several logins at once, time limits by the
-wall clock, key rotation, other storages, and a word to the developer when something is set wrong.
+State and verifier are in Flask's session and taken out before the code is used. The comparison
+takes constant time. One urllib3 pool is kept. The key is in the session, encrypted with
+AES-256-GCM and bound to its owner. It leaves out: error pages, ``next``, several logins at once,
+time limits by the wall clock, key rotation, other storages, and messages about wrong settings.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import Flask, abort, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
-from . import SECRET_KEY
+from . import SECRET_KEY, new_app
 
-NAME = "floor"
 IMPORTS = """
 import base64, hashlib, hmac, os, secrets, time, urllib3
 from cryptography.exceptions import InvalidTag
@@ -36,8 +35,7 @@ _LOGIN_MAX_AGE = 600
 
 def create_app(provider_url: str) -> Flask:
     """Return an app with three routes written by hand."""
-    app = Flask("floor")
-    app.config["SECRET_KEY"] = SECRET_KEY
+    app = new_app("floor")
     cipher = AESGCM(hashlib.sha256(b"keys" + SECRET_KEY.encode()).digest())
     pool = urllib3.PoolManager(
         maxsize=16, retries=False, timeout=15, ca_certs=os.environ.get("REQUESTS_CA_BUNDLE")
@@ -61,44 +59,25 @@ def create_app(provider_url: str) -> Flask:
         is_ours = hmac.compare_digest(request.args.get("state", ""), state)
         if not state or not is_ours or time.time() - started > _LOGIN_MAX_AGE:
             abort(400)
-        answer = pool.request(
-            "POST",
-            f"{provider_url}/api/v1/auth/keys",
-            json={
-                "code": request.args.get("code", ""),
-                "code_verifier": code_verifier,
-                "code_challenge_method": "S256",
-            },
-            redirect=False,
-        )
-        if answer.status != 200:
+        sent = {"code_verifier": code_verifier, "code_challenge_method": "S256"}
+        sent["code"] = request.args.get("code", "")
+        url = f"{provider_url}/api/v1/auth/keys"
+        response = pool.request("POST", url, json=sent, redirect=False)
+        if response.status != 200:
             abort(502)
         owner, nonce = secrets.token_urlsafe(16), os.urandom(12)
-        sealed = nonce + cipher.encrypt(nonce, answer.json()["key"].encode(), owner.encode())
+        sealed = nonce + cipher.encrypt(nonce, response.json()["key"].encode(), owner.encode())
         session["owner"] = owner
         session["key"] = base64.urlsafe_b64encode(sealed).decode()
         return redirect("/guarded", 303)
 
-    def stored_key() -> str | None:
+    @app.get("/guarded")
+    def guarded() -> str | Response:
         sealed = base64.urlsafe_b64decode(session.get("key", ""))
         try:
             owner = session["owner"].encode()
             return cipher.decrypt(sealed[:12], sealed[12:], owner).decode()
         except (KeyError, InvalidTag):
-            return None
-
-    @app.get("/guarded")
-    def guarded() -> str | Response:
-        return stored_key() or redirect("/login", 303)
-
-    @app.get("/spend")
-    def spend() -> str | Response:
-        key = stored_key()
-        if key is None:
             return redirect("/login", 303)
-        headers = {"Authorization": f"Bearer {key}"}
-        answer = pool.request("GET", f"{provider_url}/api/v1/key", headers=headers, redirect=False)
-        seen: str = answer.json()["key"]
-        return seen
 
     return app

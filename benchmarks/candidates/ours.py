@@ -1,4 +1,4 @@
-"""Flask-OpenRouter, as its README begins: the key in its own encrypted cookie."""
+"""Flask-OpenRouter, as in the first example of its README: the key in its own encrypted cookie."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from flask import Flask
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 
-from . import SECRET_KEY
+from . import new_app
 
-NAME = "ours"
 IMPORTS = "from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key"
 LOGIN = "/openrouter/login"
 
 
 def create_app(provider_url: str) -> Flask:
-    """Return an app with the extension and one guarded view."""
-    app = Flask("ours")
-    app.config["SECRET_KEY"] = SECRET_KEY
+    """Return an app with the extension and a guarded view."""
+    app = new_app("ours")
     app.config["OPENROUTER_BASE_URL"] = provider_url
-    # Allows a provider over plain http on this machine; changes nothing else.
-    app.config["OPENROUTER_EMULATOR"] = provider_url.startswith("http:")
-    # The landing of all candidates.
+    # All candidates end the login at this view.
     app.config["OPENROUTER_LOGIN_REDIRECT_URL"] = "/guarded"
-    # It says once that the host is the request's: so it is here for all of them.
+    # The extension warns once that it takes the host from the request. All candidates do.
     logging.getLogger("flask_openrouter").setLevel(logging.ERROR)
     OpenRouterAuth(app)
 
@@ -32,11 +28,5 @@ def create_app(provider_url: str) -> Flask:
     @requires_openrouter_key
     def guarded() -> str:
         return current_openrouter.api_key
-
-    @app.get("/spend")
-    @requires_openrouter_key
-    def spend() -> str:
-        seen: str = current_openrouter.session.get("key").json()["key"]
-        return seen
 
     return app

@@ -1,22 +1,24 @@
-"""Interleaved rounds: each candidate once per round, in an order that rotates."""
+"""Interleaved rounds: each candidate once in a round, in an order that rotates."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from time import perf_counter_ns
+from typing import TypeVar
 
-#: Measures one candidate once and returns one figure.
-Measurement = Callable[[], float]
+Name = TypeVar("Name", bound=Hashable)
 
 
-def interleaved(measurements: Mapping[str, Measurement], rounds: int) -> dict[str, list[float]]:
-    """Return each candidate's figures, one per round.
+def interleaved(
+    measurements: Mapping[Name, Callable[[], float]], rounds: int
+) -> dict[Name, list[float]]:
+    """Measure each candidate once in a round; return the figures of each, one per round.
 
-    What slows the machine down for a while then slows all of them, and none is always first.
+    Whatever slows the machine down slows all candidates, and none of them is always first.
     """
     names = list(measurements)
-    figures: dict[str, list[float]] = {name: [] for name in names}
+    figures: dict[Name, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
@@ -25,7 +27,7 @@ def interleaved(measurements: Mapping[str, Measurement], rounds: int) -> dict[st
 
 
 def median_time(calls: Iterable[Callable[[], object]]) -> float:
-    """Return the median time of these calls in microseconds, each timed by itself."""
+    """Return the median time of these calls in microseconds. Each is timed by itself."""
     times = []
     for call in calls:
         begin = perf_counter_ns()
@@ -35,7 +37,7 @@ def median_time(calls: Iterable[Callable[[], object]]) -> float:
 
 
 def over(figures: Mapping[str, list[float]], base: str) -> dict[str, list[float]]:
-    """Return what the others take more than ``base``, round by round."""
+    """Return by how much the other figures exceed those of ``base``, round by round."""
     return {
         name: [figure - least for figure, least in zip(own, figures[base], strict=True)]
         for name, own in figures.items()

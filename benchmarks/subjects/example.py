@@ -1,0 +1,115 @@
+"""The example app's streamed answers, and the same answers directly from the emulator.
+
+gunicorn runs with the example's settings and one worker. The emulator has a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing
+from functools import partial
+from http.client import HTTPConnection
+from typing import Any, Final
+
+import requests
+from servers import free_port
+
+from ..tools.processes import serving
+from ..tools.rounds import interleaved
+from ..tools.rows import Goal, Row
+
+#: The emulated model quotes this: about 170 words, one in each chunk.
+_QUESTION: Final = "a " * 139
+_MODEL: Final = "openai/gpt-4o-mini"
+#: Seconds between two words of a fast model.
+_PACE: Final = 0.02
+_DIRECT, _APP = "the emulator itself", "through the app"
+
+#: Yields once for each piece of text that arrives.
+Stream = Callable[[], Generator[bytes, None, None]]
+
+
+def run(rounds: int, quick: bool) -> list[Row]:
+    """Measure everything, once the first answers have warmed up both."""
+    emulator, app = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    with ExitStack() as stack:
+        arguments = ("--port", emulator.rpartition(":")[2], "--word-delay", "0")
+        config = f"http://{emulator}/_emulator/config"
+        stack.enter_context(serving("flask_openrouter.emulator", *arguments, url=config))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="openrouter-bench-"))
+        environment = {
+            **os.environ,
+            "FLASK_SECRET_KEY": "for this measurement only, long enough",
+            "FLASK_OPENROUTER_BASE_URL": f"http://{emulator}",
+            "FLASK_OPENROUTER_EMULATOR": "true",
+            "FLASK_CHAT_DATABASE": f"{folder}/chat.db",
+        }
+        options = ("--config", "example_app/gunicorn.conf.py", "--bind", app, "--workers", "1")
+        health = f"http://{app}/health"
+        stack.enter_context(serving("gunicorn", *options, url=health, env=environment))
+        streams = {_DIRECT: _direct(emulator), _APP: _through(app, emulator)}
+        for stream in streams.values():
+            _per_word(stream)
+        words = interleaved({name: partial(_per_word, s) for name, s in streams.items()}, rounds)
+        requests.patch(config, json={"word_delay": _PACE}, timeout=10).raise_for_status()
+        first = interleaved({name: partial(_first, s) for name, s in streams.items()}, rounds)
+    return [
+        Row("time to the first word of an answer", "ms", first, _DIRECT, Goal(1.5, column=_APP)),
+        Row("each word, as fast as it goes", "µs", words, _DIRECT),
+    ]
+
+
+def _first(stream: Stream) -> float:
+    """Return the milliseconds until the first word. The rest is not read."""
+    begin = time.perf_counter()
+    with closing(stream()) as pieces:
+        next(pieces)
+    return (time.perf_counter() - begin) * 1000
+
+
+def _per_word(stream: Stream) -> float:
+    """Return the microseconds of a whole answer, divided by its words."""
+    begin = time.perf_counter()
+    for _ in stream():
+        pass
+    return (time.perf_counter() - begin) * 1e6 / len(_QUESTION.split())
+
+
+def _direct(emulator: str) -> Stream:
+    key = requests.post(f"http://{emulator}/_emulator/keys", json={}, timeout=10).json()["key"]
+    messages = [{"role": "user", "content": _QUESTION}]
+    body = {"model": _MODEL, "messages": messages, "stream": True}
+    headers = {"Authorization": f"Bearer {key}"}
+    return partial(_ask, emulator, "/api/v1/chat/completions", body, headers, b'"content": "')
+
+
+def _through(app: str, emulator: str) -> Stream:
+    with requests.Session() as browser:
+        consent = browser.get(f"http://{app}/openrouter/login?next=/", timeout=10)
+        (hidden,) = re.findall(r'name="consent" value="([^"]+)"', consent.text)
+        form = {"consent": hidden, "decision": "approve"}
+        browser.post(f"http://{emulator}/auth", data=form, timeout=10).raise_for_status()
+        cookies = "; ".join(f"{c.name}={c.value}" for c in browser.cookies)
+    headers = {"Cookie": cookies, "Sec-Fetch-Site": "same-origin"}
+    return partial(_ask, app, "/ask", {"model": _MODEL, "text": _QUESTION}, headers, b'"tail":"<')
+
+
+def _ask(
+    host: str, path: str, body: dict[str, Any], headers: dict[str, str], text: bytes
+) -> Generator[bytes, None, None]:
+    """Yield the lines that bring text. Raises RuntimeError for any other response."""
+    with closing(HTTPConnection(host, timeout=120)) as connection:
+        sent = {"Content-Type": "application/json", **headers}
+        connection.request("POST", path, json.dumps(body), sent)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise RuntimeError(f"{path} answered {response.status}: {response.read()[:200]!r}")
+        for line in response:
+            # An empty piece opens the stream.
+            if text in line and text + b'"' not in line:
+                yield line

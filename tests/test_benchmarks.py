@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import ssl
 import subprocess
@@ -31,6 +32,15 @@ from benchmarks.tools.rows import Figure, Goal, Result, Row
 from benchmarks.tools.table import tables
 
 WITH_LOGIN = ("floor", "Flask-Dance", "Authlib", "ours")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The benchmark's app silences the logger of the whole process."""
+    logger = logging.getLogger("flask_openrouter")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="module")

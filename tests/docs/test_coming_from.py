@@ -42,7 +42,7 @@ def load(code: str, emulator: Emulator) -> Flask:
 
 def need(package: str) -> None:
     if importlib.util.find_spec(package) is None:
-        require(package, "not installed (pip install --group benchmark)")
+        require(package, "not installed (pip install --group peers)")
 
 
 def connect(visitor: Visitor, emulator: Emulator) -> Any:

@@ -111,7 +111,8 @@ class Connection:
 
         ``session.post("chat/completions", json=…)``. It keeps no cookies, follows no redirects and
         has time-outs. 401 forgets the key and raises :class:`KeyRejectedError`; 402 and a spent key
-        limit raise :class:`OutOfCreditError`; any other response is returned unchanged.
+        limit raise :class:`OutOfCreditError`; any other response is returned unchanged, and so is a
+        401 or 402 that OpenRouter relays from a model's provider.
         """
         return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
 

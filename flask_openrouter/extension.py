@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -37,7 +36,8 @@ class OpenRouterAuth:
     :class:`~flask_openrouter.storage.KeyStorage`); by default the storage that
     ``OPENROUTER_STORAGE_URI`` names, or else an encrypted cookie. ``encrypt``: False passes records
     to ``storage`` unencrypted, which is right only for a secrets manager. ``url_prefix``: where the
-    routes live. ``clock``: returns Unix time in seconds, for tests.
+    routes live. ``clock``: returns Unix time in seconds, for tests;
+    by default ``time.time``.
 
     Raises :class:`ConfigurationError` for a wrong argument or setting.
     """
@@ -49,7 +49,7 @@ class OpenRouterAuth:
         storage: KeyStorage | None = None,
         encrypt: bool = True,
         url_prefix: str = "/openrouter",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         if storage is not None:
             _check_storage(storage)
@@ -94,8 +94,8 @@ class OpenRouterAuth:
         # After the blueprint, which Flask refuses once the app has served a request: then nothing
         # of the extension is left in the app.
         app.extensions[EXTENSION_KEY] = services
-        app.wsgi_app = ResponseFinisher(app)  # type: ignore[method-assign]
-        guard.watch_for_misplaced_guards(app)
+        finisher = ResponseFinisher(app, at_first_request=guard.disable_misplaced_views)
+        app.wsgi_app = finisher  # type: ignore[method-assign]
         app.cli.add_command(create_commands())
         add_template_names(app)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, jsonify, request_started
+from flask import Blueprint, Flask, Response, jsonify
 
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
@@ -101,7 +101,7 @@ def _guard(
             rejected = error
         return reconnect_or_raise(rejected, on_missing, next_url)
 
-    # A route must not serve the unguarded view: see watch_for_misplaced_guards.
+    # A route must not serve the unguarded view: see disable_misplaced_views.
     guarded.__dict__.pop(_MARK, None)
     unguarded: Any = view
     while inspect.isfunction(unguarded) and _MARK not in unguarded.__dict__:
@@ -176,20 +176,15 @@ def _call_handler(handler: Callable[[], Any]) -> Any:
     return response
 
 
-def watch_for_misplaced_guards(app: Flask) -> None:
-    """Disable views whose guard stands above the route decorator, at the first request.
+def disable_misplaced_views(app: Flask) -> None:
+    """Disable the views of this app whose guard stands above the route decorator.
 
-    Such a route has the unguarded function and would serve it to everyone.
+    Such a route has the unguarded function and would serve it to everyone. Views that the app adds
+    or replaces after its first request are not seen.
     """
-
-    def disable(app: Flask, **_: object) -> None:
-        for endpoint, view in app.view_functions.items():
-            if hasattr(view, _MARK):
-                app.view_functions[endpoint] = _disabled_view(endpoint)
-        # Disconnected from all senders, because a signal without receivers costs nothing.
-        request_started.disconnect(disable)
-
-    request_started.connect(disable, app, weak=False)
+    for endpoint, view in app.view_functions.items():
+        if _MARK in getattr(view, "__dict__", ()):
+            app.view_functions[endpoint] = _disabled_view(endpoint)
 
 
 def _disabled_view(endpoint: str) -> Callable[..., Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from operator import methodcaller
+from typing import Any, Final
 
 from flask import Flask
 
@@ -25,6 +28,9 @@ from .storage.cookie import CookieStorage
 from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
 from .web import ExtensionCookie
+
+#: Looks ``time.time`` up at each call, so that it can be replaced in the tests of an app.
+_SYSTEM_CLOCK: Final[Callable[[], float]] = partial(methodcaller("time"), time)
 
 
 @dataclass
@@ -67,12 +73,13 @@ class Services:
         *,
         encrypt: bool,
         url_prefix: str,
-        clock: Callable[[], float],
+        clock: Callable[[], float] | None,
     ) -> Services:
         """Make and connect what this app needs. Without ``storage``, the settings name it.
 
         Raises :class:`ConfigurationError` for a storage URI that cannot be used.
         """
+        clock = clock or _SYSTEM_CLOCK
         # The requests are not enough: behind a proxy that ends TLS they look like http.
         is_secure = (settings.callback_url or "").startswith("https:")
         suffix = _cookie_suffix(app)

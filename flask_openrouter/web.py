@@ -22,6 +22,7 @@ from flask import (
     current_app,
     has_request_context,
     request,
+    request_started,
 )
 from werkzeug.http import dump_cookie
 from werkzeug.local import LocalProxy
@@ -80,10 +81,14 @@ def get_services() -> Services:
 
 
 class _WSGICall:
-    """One WSGI call of one app, in which the response finisher finds the state of the request."""
+    """One WSGI call of one app, which its requests find in the WSGI environment."""
 
-    state: RequestState | None = None
+    #: Whether a request in it has a state, so that there may be headers to finish.
+    has_state = False
+    #: Whether the headers are sent, so that it is too late to change them.
     has_begun_response = False
+    #: The call in which the app calls itself with the same environment, if it does.
+    outer: _WSGICall | None = None
 
 
 class RequestState:
@@ -94,22 +99,21 @@ class RequestState:
     """
 
     __slots__ = (
-        "_has_hook",
-        "_is_finished_by_wsgi",
         "_is_no_store",
         "_is_private",
-        "_new_cookies",
         "browser_id",
+        "call",
         "connection",
         "cookies",
-        "has_begun_response",
         "hides_connection",
         "is_https",
+        "new_cookies",
         "services",
     )
 
-    def __init__(self, call: _WSGICall | None) -> None:
+    def __init__(self, call: _WSGICall) -> None:
         self.services: Services = get_services()
+        self.call = call
         # Behind a proxy that ends TLS, the app may know about https from its settings only.
         self.is_https: bool = this_request().is_secure or bool(
             this_app().config["SESSION_COOKIE_SECURE"]
@@ -124,11 +128,8 @@ class RequestState:
         #: The values of our cookies, as the browser sent them or as this request has set them.
         self.cookies: dict[ExtensionCookie, str] = {}
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
-        self._new_cookies: dict[str, str] = {}
-        self._is_private = self._is_no_store = self._has_hook = False
-        self._is_finished_by_wsgi = call is not None
-        #: Whether it is too late to change the headers.
-        self.has_begun_response: bool = call is not None and call.has_begun_response
+        self.new_cookies: dict[str, str] = {}
+        self._is_private = self._is_no_store = False
 
     def set_cookie(self, cookie: ExtensionCookie, value: str) -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
@@ -136,8 +137,7 @@ class RequestState:
         # Whichever cookie it was: to read the id again costs next to nothing.
         self.browser_id = ""
         name, line = cookie.dump(value, is_https=self.is_https)
-        self._new_cookies[name] = line
-        self._finish_before_hooks()
+        self.new_cookies[name] = line
 
     def forbid_sharing(self, *, no_store: bool) -> None:
         """Tell caches that the response is for this browser alone (RFC 9111).
@@ -147,10 +147,9 @@ class RequestState:
         """
         self._is_private = True
         self._is_no_store = self._is_no_store or no_store
-        self._finish_before_hooks()
 
-    def finish(self, headers: list[Header]) -> list[Header]:
-        """Return these response headers with the cookies and cache headers that are missing."""
+    def missing_headers(self, headers: Iterable[Header]) -> dict[str, str]:
+        """Return the cache headers that these response headers lack, or have incomplete."""
         cache_control: list[str] = []
         vary: list[str] = []
         found = {"cache-control": cache_control, "vary": vary}
@@ -162,34 +161,19 @@ class RequestState:
         if self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
             own = "private" if cache_control or not self._is_no_store else "no-store"
             missing["Cache-Control"] = ", ".join((*cache_control, own))
-        if (self._is_private or self._new_cookies) and vary != ["Cookie"]:
+        if (self._is_private or self.new_cookies) and vary != ["Cookie"]:
             missing["Vary"] = vary_with_cookie(vary) if vary else "Cookie"
-        if not missing and not self._new_cookies:
-            return headers
-        finished = []
-        for header in headers:
-            name, value = header
-            is_ours = name.lower() == "set-cookie" and value.partition("=")[0] in self._new_cookies
-            if not is_ours and name.title() not in missing:
-                finished.append(header)
-        finished.extend(missing.items())
-        finished.extend(zip(repeat("Set-Cookie"), self._new_cookies.values()))
-        return finished
+        return missing
 
-    def _finish_before_hooks(self) -> None:
-        # The app's own hooks see the headers, and so does a server that calls the app without
-        # ResponseFinisher.
-        if not self._has_hook:
-            self._has_hook = True
-            after_this_request(self._finish_response)
-
-    def _finish_response(self, response: Response) -> Response:
-        headers = [*response.headers]
-        finished = self.finish(headers)
-        if finished is not headers:
-            response.headers[:] = finished
-        if not self._is_finished_by_wsgi:
-            self.has_begun_response = True
+    def finish(self, response: Response) -> Response:
+        """Add our cookies and cache headers to this response, once or again."""
+        headers = response.headers
+        for name, value in self.missing_headers(headers).items():
+            headers[name] = value
+        if self.new_cookies:
+            lines = headers.getlist("Set-Cookie")
+            others = [line for line in lines if line.partition("=")[0] not in self.new_cookies]
+            headers.setlist("Set-Cookie", [*others, *self.new_cookies.values()])
         return response
 
 
@@ -203,16 +187,19 @@ def request_state() -> RequestState:
     if app in states:
         return states[app]
     call = request.environ.get(_CALL_OF_APP % id(app))
+    while call is not None and call.has_begun_response and call.outer is not None:
+        call = call.outer
     # Threads of the app may share the request: the first one wins.
-    state = states.setdefault(app, RequestState(call))
-    if call is not None:
-        call.state = state
+    state = states.setdefault(app, RequestState(call or _WSGICall()))
+    state.call.has_state = True
+    # Before the app's own hooks, so that they see the headers.
+    after_this_request(state.finish)
     return state
 
 
 def can_change_response() -> bool:
     """Whether there is a response whose headers can still be changed."""
-    return has_request_context() and not request_state().has_begun_response
+    return has_request_context() and not request_state().call.has_begun_response
 
 
 class ResponseFinisher:
@@ -220,30 +207,71 @@ class ResponseFinisher:
 
     A hook may have removed our headers or replaced the response. A hook of our own would run before
     those that the app registered earlier, and cost every view of the app three times as much.
+
+    ``at_first_request`` is called with the app when its first request begins.
     """
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, at_first_request: Callable[[Flask], None]) -> None:
         self._wsgi_app: WSGIApplication = app.wsgi_app
         self._key = _CALL_OF_APP % id(app)
+        self._at_first_request = at_first_request
+        # Weakly, so that an app that never serves a request leaves nothing behind in the signal.
+        request_started.connect(self._begin, app)
+
+    def _begin(self, app: Flask, **_: object) -> None:
+        try:
+            if self._key not in this_request().environ:
+                # The server calls the app as it was before init_app, as Connexion does. The first
+                # hook in the list runs last.
+                app.after_request_funcs.setdefault(None, []).insert(0, _finish_last)
+            self._at_first_request(app)
+        finally:
+            # From all senders: a signal without receivers costs nothing.
+            request_started.disconnect(self._begin)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
-        call = environ[self._key] = _WSGICall()
+        call = _WSGICall()
+        if self._key in environ:
+            call.outer = environ[self._key]
+        environ[self._key] = call
 
         # Neither frame may keep a reference to what it passes on. An error report shows the locals
         # of each frame, and the query holds the code, the cookies hold the code_verifier.
-        def start(status: str, headers: list[Header], *exc_info: Any) -> Callable[[bytes], object]:
+        def start(status: str, headers: list[Header], exc_info: Any = None) -> Any:
             call.has_begun_response = True
-            if call.state is not None:
-                call.state.has_begun_response = True
-                headers = call.state.finish(headers)
-            passed_on = [headers]
+            passed_on = [_finished(headers, call) if call.has_state else headers]
             del headers
-            return start_response(status, passed_on.pop(), *exc_info)
+            if exc_info is None:
+                return start_response(status, passed_on.pop())
+            return start_response(status, passed_on.pop(), exc_info)
 
         passed_on = [environ]
         del environ
         return self._wsgi_app(passed_on.pop(), start)
+
+
+def _finished(headers: list[Header], call: _WSGICall) -> list[Header]:
+    # A middleware of the app may send the headers when there is no request any more.
+    states = vars(this_request()).get(_STATES, {}) if has_request_context() else {}
+    for state in states.values():
+        if state.call is not call:
+            continue
+        missing, cookies = state.missing_headers(headers), state.new_cookies
+        if missing or cookies:
+            kept = []
+            for name, value in headers:
+                is_old = name.lower() == "set-cookie" and value.partition("=")[0] in cookies
+                if not is_old and name.title() not in missing:
+                    kept.append((name, value))
+            headers = [*kept, *missing.items(), *zip(repeat("Set-Cookie"), cookies.values())]
+    return headers
+
+
+def _finish_last(response: Response) -> Response:
+    state = request_state()
+    state.call.has_begun_response = True
+    return state.finish(response)
 
 
 class ExtensionCookie:

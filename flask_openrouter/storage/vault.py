@@ -50,7 +50,7 @@ class KeyVault:
         *,
         base_url: str,
         max_age: int | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self.storage = storage
         self._cipher = cipher

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*DEPRECATED:DeprecationWarning"
 
 @pytest.fixture(scope="module")
 def tables(
-    running_emulator: Emulator, typescript: TypeScriptSDK, _no_key_of_the_developer: None
+    running_emulator: Emulator, typescript: TypeScriptSDK, no_key_of_the_developer: None
 ) -> dict[str, list[Row]]:
     """The tables as measured."""
     running_emulator.reset()

@@ -89,11 +89,15 @@ def test_time_limit_holds_by_the_wall_clock():
 @pytest.mark.requirement("R78")
 def test_a_server_that_does_not_read_is_given_up_on():
     """The request is larger than the socket buffers of both sides."""
-    with MisbehavingProvider(answer(200), on_connect=hang()) as provider:
+
+    def never_read(connection):
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        hang()(connection)
+
+    with MisbehavingProvider(answer(200), on_connect=never_read) as provider:
         client = OpenRouterClient(provider.url)
-        # Long enough to encode so much JSON.
         with pytest.raises(TransportTimeoutError):
-            client._transport.send("POST", "/", {}, {"a": "x" * (64 * 1024 * 1024)}, 1.5)
+            client._transport.send("POST", "/", {}, {"a": "x" * (8 * 1024 * 1024)}, 1.5)
         assert provider.connections == 1
 
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from trust_store import one_trusted_authority
 
 if TYPE_CHECKING:
     from typescript_sdk import TypeScriptSDK
+
+__all__ = ["one_trusted_authority"]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
@@ -144,20 +145,21 @@ def test_stopping_does_not_wait_for_a_delayed_response() -> None:
     with run_in_thread() as emulator:
         emulator.add_fault(delay=60)
         url = emulator.url
-        failed = threading.Event()
+        ended = threading.Event()
 
         def wait_for_the_response() -> None:
-            with pytest.raises(requests.exceptions.ConnectionError):
-                requests.get(url, timeout=50)
-            failed.set()
+            with suppress(requests.exceptions.RequestException):
+                requests.get(url, timeout=60)
+            ended.set()
 
         waiting = threading.Thread(target=wait_for_the_response)
         waiting.start()
         while not emulator.requests:
             time.sleep(0.005)
-    # The server is stopped, and 60 seconds have not passed.
-    assert failed.wait(20)
-    waiting.join(20)
+        started = time.monotonic()
+    assert ended.wait(30)
+    assert time.monotonic() - started < 40
+    waiting.join()
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:

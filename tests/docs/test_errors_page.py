@@ -252,20 +252,20 @@ def _set_up(
 def test_a_code_is_what_its_entry_says(stage: Stage, entry: Entry, accept: str) -> None:
     stage.accept = accept
     key_before = stage.visitor.key
-    answer = PROVOKE[entry.code](stage)
+    response = PROVOKE[entry.code](stage)
     is_guard = entry.code in ("key_required", "key_rejected")
     if accept == "application/json":
-        assert answer.status_code == entry.status
-        told = answer.get_json()
+        assert response.status_code == entry.status
+        document = response.get_json()
         names = {"error", "message", "login_url"} | (set() if is_guard else {"reference"})
-        assert set(told) == names
-        assert (told["error"], told["message"]) == (entry.code, entry.title)
+        assert set(document) == names
+        assert (document["error"], document["message"]) == (entry.code, entry.title)
     elif is_guard:
-        assert answer.status_code == 303
-        assert answer.location.startswith("/openrouter/login?next=/")
+        assert response.status_code == 303
+        assert response.location.startswith("/openrouter/login?next=/")
     else:
-        assert answer.status_code == entry.status
-        assert f"Error {entry.code}, reference " in answer.text
+        assert response.status_code == entry.status
+        assert f"Error {entry.code}, reference " in response.text
     _check_afterwards(stage, entry, key_before)
 
 

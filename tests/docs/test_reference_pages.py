@@ -1,4 +1,4 @@
-"""The tables of docs/client.md and docs/emulator.md say what the code says."""
+"""The tables of docs/client.md and docs/emulator.md agree with the code."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_table_of_errors_is_true() -> None:
 
 
 def test_the_table_of_errors_is_complete() -> None:
-    """All that a call may raise; the others belong to the extension."""
+    """It has every error that a call may raise. The others belong to the extension."""
     named = {_names(row[1])[0] for row in ERRORS}
     known = {
         name

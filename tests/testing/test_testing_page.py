@@ -1,4 +1,4 @@
-"""The files in docs/testing.md, saved in an empty folder and run by pytest."""
+"""docs/testing.md: its files pass when they are saved in an empty folder."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = ["one_trusted_authority"]
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
     """Load the plugin of schemathesis for the one file that needs it: it takes a second."""
-    if file_path.name == "test_emulator_openapi.py":
+    if file_path.name == "test_openapi.py":
         plugins = parent.config.pluginmanager
         if not plugins.hasplugin("schemathesis"):
             plugins.import_plugin("schemathesis.pytest.plugin")

@@ -135,7 +135,7 @@ def test_each_failure_has_its_own_sentence(tmp_path):
     tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     sentences = {}
     with MisbehavingProvider(hang()) as provider:
-        sentences["slow"] = failure_of_exchange(provider.url, timeout=0.3)[0]
+        sentences["slow"] = failure_of_exchange(provider.url, timeout=1.5)[0]
     with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
         sentences["untrusted"] = failure_of_exchange(provider.url, timeout=5)[0]
     assert {name: (str(error), error.was_sent) for name, error in sentences.items()} == {

@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cases import case
 from misbehaving import MisbehavingProvider, answer, reset
 
 from flask_openrouter.client import AuthCode, IssuedKey, OpenRouterClient
@@ -75,9 +76,8 @@ def test_whole_minutes_are_sent_with_seconds():
     assert body["expires_at"] == "2027-12-31T23:59:00Z"
 
 
-@pytest.mark.parametrize(
-    ("parameters", "problem"),
-    [
+def test_malformed_arguments_are_not_sent():
+    for parameters, problem in [
         ({"expires_at": datetime(2027, 12, 31)}, "time zone"),
         ({"expires_at": "2027-12-31T23:59:59Z"}, "time zone"),
         ({"usage_limit_type": "yearly"}, "usage_limit_type"),
@@ -87,32 +87,29 @@ def test_whole_minutes_are_sent_with_seconds():
         ({"code_challenge_method": "S256"}, "without code_challenge"),
         ({"callback_url": "http://app.example/"}, "callback_url"),
         ({"api_key": "short"}, "api_key"),
-    ],
-)
-def test_malformed_arguments_are_not_sent(parameters, problem):
-    arguments = {"api_key": KEY, "callback_url": CALLBACK, **parameters}
-    with MisbehavingProvider(CREATED) as provider:
-        with pytest.raises(ValueError, match=problem):
-            OpenRouterClient(provider.url).create_auth_code(**arguments)
-        assert provider.connections == 0
+    ]:
+        with case(parameters, problem):
+            arguments = {"api_key": KEY, "callback_url": CALLBACK, **parameters}
+            with MisbehavingProvider(CREATED) as provider:
+                with pytest.raises(ValueError, match=problem):
+                    OpenRouterClient(provider.url).create_auth_code(**arguments)
+                assert provider.connections == 0
 
 
-@pytest.mark.parametrize(
-    ("status", "error_class"),
-    [
+def test_each_documented_error_has_its_class_and_is_final():
+    for status, error_class in [
         (400, BadRequestError),
         (401, KeyRejectedError),
         (403, ForbiddenError),
         (409, ConflictError),
         (500, ServerError),
-    ],
-)
-def test_each_documented_error_has_its_class_and_is_final(status, error_class):
-    body = {"error": {"code": status, "message": "No"}}
-    with MisbehavingProvider(answer(status, body)) as provider:
-        with pytest.raises(error_class):
-            OpenRouterClient(provider.url).create_auth_code(KEY, CALLBACK)
-        assert len(provider.requests) == 1
+    ]:
+        with case(status, error_class):
+            body = {"error": {"code": status, "message": "No"}}
+            with MisbehavingProvider(answer(status, body)) as provider:
+                with pytest.raises(error_class):
+                    OpenRouterClient(provider.url).create_auth_code(KEY, CALLBACK)
+                assert len(provider.requests) == 1
 
 
 def test_a_request_without_a_response_is_not_repeated():
@@ -122,27 +119,35 @@ def test_a_request_without_a_response_is_not_repeated():
         assert len(provider.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"data": None}, {"data": {}}, {"data": {"id": 7}}, {"data": {"id": "a b"}}, {"id": "abc"}],
-)
-def test_response_without_a_code_is_invalid(body):
-    with pytest.raises(InvalidAnswerError, match="no well-formed code"):
-        create(answer(200, body))
+def test_response_without_a_code_is_invalid():
+    for body in [
+        {},
+        {"data": None},
+        {"data": {}},
+        {"data": {"id": 7}},
+        {"data": {"id": "a b"}},
+        {"id": "abc"},
+    ]:
+        with case(body), pytest.raises(InvalidAnswerError, match="no well-formed code"):
+            create(answer(200, body))
 
 
-@pytest.mark.parametrize("app_id", [None, "1", True, 1.5])
-def test_other_fields_may_be_missing_or_strange(app_id):
-    code, _ = create(answer(201, {"data": {"id": "abc", "app_id": app_id, "created_at": 7}}))
-    assert (code.code, code.app_id, code.created_at) == ("abc", None, None)
+def test_other_fields_may_be_missing_or_strange():
+    for app_id in [None, "1", True, 1.5]:
+        with case(app_id):
+            code, _ = create(
+                answer(201, {"data": {"id": "abc", "app_id": app_id, "created_at": 7}})
+            )
+            assert (code.code, code.app_id, code.created_at) == ("abc", None, None)
 
 
 @pytest.mark.requirement("R64")
-@pytest.mark.parametrize("secret", [AuthCode("the-secret"), IssuedKey("the-secret", "user_1")])
-def test_secrets_show_in_no_repr_pickle_or_copy(secret):
-    assert "the-secret" not in repr(secret)
-    assert "the-secret" not in f"{secret}"
-    assert not hasattr(secret, "__dict__")
-    for write in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="holds a secret"):
-            write(secret)
+def test_secrets_show_in_no_repr_pickle_or_copy():
+    for secret in [AuthCode("the-secret"), IssuedKey("the-secret", "user_1")]:
+        with case(secret):
+            assert "the-secret" not in repr(secret)
+            assert "the-secret" not in f"{secret}"
+            assert not hasattr(secret, "__dict__")
+            for write in (pickle.dumps, copy.copy, copy.deepcopy):
+                with pytest.raises(TypeError, match="holds a secret"):
+                    write(secret)

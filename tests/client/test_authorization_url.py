@@ -3,6 +3,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from cases import case
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,18 +60,19 @@ def test_state_is_added_to_the_query_of_the_callback():
     assert parameters(url)["callback_url"] == f"{CALLBACK}?state=a%20b%26c%3Dd"
 
 
-@pytest.mark.parametrize(
-    ("callback", "expected"),
-    [
+def test_the_callbacks_own_query_is_unchanged():
+    for callback, expected in [
         (f"{CALLBACK}?x=1&y", f"{CALLBACK}?x=1&y&state=S"),
         (f"{CALLBACK}?x=%26", f"{CALLBACK}?x=%26&state=S"),
         (f"{CALLBACK}?", f"{CALLBACK}?state=S"),
         (f"{CALLBACK}?x&", f"{CALLBACK}?x&state=S"),
         ("https://app.example", "https://app.example?state=S"),
-    ],
-)
-def test_the_callbacks_own_query_is_unchanged(callback, expected):
-    assert parameters(client.authorization_url(callback, state="S"))["callback_url"] == expected
+    ]:
+        with case(callback, expected):
+            assert (
+                parameters(client.authorization_url(callback, state="S"))["callback_url"]
+                == expected
+            )
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=80))
@@ -79,24 +81,21 @@ def test_any_printable_state_survives_two_encodings(state):
     assert parse_qsl(urlsplit(callback).query) == [("x", "1"), ("state", state)]
 
 
-@pytest.mark.parametrize(
-    "callback",
-    [
+def test_https_and_loopback_callbacks_are_accepted():
+    for callback in [
         "http://localhost:3000/callback",
         "http://127.0.0.1:51423/callback",
         "http://[::1]:3000/callback",
         "https://app.example:8443/callback/~x;y,z(1)",
         "https://xn--bcher-kva.example/callback",
-    ],
-)
-def test_https_and_loopback_callbacks_are_accepted(callback):
-    assert parameters(client.authorization_url(callback))["callback_url"] == callback
+    ]:
+        with case(callback):
+            assert parameters(client.authorization_url(callback))["callback_url"] == callback
 
 
 @pytest.mark.requirement("R73")
-@pytest.mark.parametrize(
-    "callback",
-    [
+def test_other_callbacks_are_refused():
+    for callback in [
         "http://app.example/callback",
         "http://localhost.evil.example/callback",
         "http://127.0.0.1.nip.io/callback",
@@ -121,18 +120,16 @@ def test_https_and_loopback_callbacks_are_accepted(callback):
         "javascript:alert(1)",
         "",
         7,
-    ],
-)
-def test_other_callbacks_are_refused(callback):
-    with pytest.raises(ValueError, match="callback_url must"):
-        client.authorization_url(callback, CHALLENGE)
+    ]:
+        with case(callback), pytest.raises(ValueError, match="callback_url must"):
+            client.authorization_url(callback, CHALLENGE)
 
 
-@pytest.mark.parametrize("query", ["?code=x", "?a&code", "?state=x", "?a=b&state="])
-def test_callback_must_not_have_a_code_or_state(query):
+def test_callback_must_not_have_a_code_or_state():
     """With two of either, the app would refuse the callback as ambiguous."""
-    with pytest.raises(ValueError, match="of its own"):
-        client.authorization_url(CALLBACK + query, state="S")
+    for query in ["?code=x", "?a&code", "?state=x", "?a=b&state="]:
+        with case(query), pytest.raises(ValueError, match="of its own"):
+            client.authorization_url(CALLBACK + query, state="S")
 
 
 def test_callback_may_have_a_state_when_none_is_added():
@@ -140,10 +137,10 @@ def test_callback_may_have_a_state_when_none_is_added():
     assert parameters(url)["callback_url"] == f"{CALLBACK}?state=mine&my_code=1"
 
 
-@pytest.mark.parametrize("state", ["", "a\nb", "\u00e9", "x" * 1_025, 7])
-def test_malformed_state_is_refused(state):
-    with pytest.raises(ValueError, match="state must be"):
-        client.authorization_url(CALLBACK, state=state)
+def test_malformed_state_is_refused():
+    for state in ["", "a\nb", "\u00e9", "x" * 1_025, 7]:
+        with case(state), pytest.raises(ValueError, match="state must be"):
+            client.authorization_url(CALLBACK, state=state)
 
 
 def test_state_needs_a_callback():
@@ -151,9 +148,8 @@ def test_state_needs_a_callback():
         client.authorization_url(code_challenge=CHALLENGE, state="S")
 
 
-@pytest.mark.parametrize(
-    ("challenge", "method", "problem"),
-    [
+def test_malformed_pkce_parameters_are_refused():
+    for challenge, method, problem in [
         (None, "S256", "without code_challenge"),
         (CHALLENGE, "s256", "exactly"),
         (CHALLENGE, "none", "exactly"),
@@ -164,38 +160,55 @@ def test_state_needs_a_callback():
         ("a" * 129, "plain", "43 to 128"),
         ("", None, "43 characters"),
         (7, "plain", "43 to 128"),
-    ],
-)
-def test_malformed_pkce_parameters_are_refused(challenge, method, problem):
-    with pytest.raises(ValueError, match=problem):
-        client.authorization_url(CALLBACK, challenge, method)
+    ]:
+        with case(challenge, method, problem), pytest.raises(ValueError, match=problem):
+            client.authorization_url(CALLBACK, challenge, method)
 
 
-@pytest.mark.parametrize(
-    ("limit", "sent"),
-    [(0, "0"), (0.0, "0"), (-0.0, "0"), (10, "10"), (10.0, "10"), (0.5, "0.5"), (1e-5, "0.00001")],
-)
-def test_limit_is_sent_as_a_plain_number_even_when_it_is_0(limit, sent):
-    assert parameters(client.authorization_url(CALLBACK, limit=limit))["limit"] == sent
+def test_limit_is_sent_as_a_plain_number_even_when_it_is_0():
+    for limit, sent in [
+        (0, "0"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (10, "10"),
+        (10.0, "10"),
+        (0.5, "0.5"),
+        (1e-5, "0.00001"),
+    ]:
+        with case(limit, sent):
+            assert parameters(client.authorization_url(CALLBACK, limit=limit))["limit"] == sent
 
 
-@pytest.mark.parametrize(
-    "limit", [-1, -0.01, float("nan"), float("inf"), float("-inf"), True, False, "10", b"1", [1]]
-)
-def test_other_limits_are_refused(limit):
-    with pytest.raises(ValueError, match="limit must be"):
-        client.authorization_url(CALLBACK, limit=limit)
+def test_other_limits_are_refused():
+    for limit in [
+        -1,
+        -0.01,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        True,
+        False,
+        "10",
+        b"1",
+        [1],
+    ]:
+        with case(limit), pytest.raises(ValueError, match="limit must be"):
+            client.authorization_url(CALLBACK, limit=limit)
 
 
-@pytest.mark.parametrize("label", ["x", "x" * 100, "Zo\u00eb's \U0001f600 app & more"])
-def test_label_of_1_to_100_characters_is_sent(label):
-    assert parameters(client.authorization_url(CALLBACK, key_label=label))["key_label"] == label
+def test_label_of_1_to_100_characters_is_sent():
+    for label in ["x", "x" * 100, "Zo\u00eb's \U0001f600 app & more"]:
+        with case(label):
+            assert (
+                parameters(client.authorization_url(CALLBACK, key_label=label))["key_label"]
+                == label
+            )
 
 
-@pytest.mark.parametrize("label", ["", "x" * 101, "a\nb", "\u202eabc", 7])
-def test_other_labels_are_refused(label):
-    with pytest.raises(ValueError, match="key_label must"):
-        client.authorization_url(CALLBACK, key_label=label)
+def test_other_labels_are_refused():
+    for label in ["", "x" * 101, "a\nb", "\u202eabc", 7]:
+        with case(label), pytest.raises(ValueError, match="key_label must"):
+            client.authorization_url(CALLBACK, key_label=label)
 
 
 def test_base_url_is_normalised_and_shown():
@@ -205,9 +218,8 @@ def test_base_url_is_normalised_and_shown():
     assert repr(emulated) == "<OpenRouterClient http://127.0.0.1:5000>"
 
 
-@pytest.mark.parametrize(
-    ("settings", "problem"),
-    [
+def test_wrong_settings_are_named():
+    for settings, problem in [
         ({"timeout": 0}, "timeout"),
         ({"timeout": -1}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
@@ -230,8 +242,6 @@ def test_base_url_is_normalised_and_shown():
         ({"app_categories": "game"}, "app_categories"),
         ({"app_categories": ["chess"]}, "does not know 'chess'"),
         ({"app_categories": ["game", "legal", "roleplay"]}, "at most 2"),
-    ],
-)
-def test_wrong_settings_are_named(settings, problem):
-    with pytest.raises(ConfigurationError, match=problem):
-        OpenRouterClient(**settings)
+    ]:
+        with case(settings, problem), pytest.raises(ConfigurationError, match=problem):
+            OpenRouterClient(**settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cases import case
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,29 +65,26 @@ LOOK_ALIKES = {
 
 
 @pytest.mark.requirement("R112")
-@pytest.mark.parametrize("url", LOOK_ALIKES.values(), ids=LOOK_ALIKES.keys())
-def test_look_alikes_are_refused_with_a_hint(url):
-    with pytest.raises(ConfigurationError, match=HINT):
-        normalize_base_url(url)
+def test_look_alikes_are_refused_with_a_hint():
+    for name, url in LOOK_ALIKES.items():
+        with case(name), pytest.raises(ConfigurationError, match=HINT):
+            normalize_base_url(url)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_every_spelling_of_openrouter_becomes_one():
+    for url in [
         "https://openrouter.ai",
         "https://openrouter.ai/",
         "https://OPENROUTER.ai:443",
         "HTTPS://OpenRouter.AI/api/v1",
         "https://openrouter.ai:443/api/v1/",
-    ],
-)
-def test_every_spelling_of_openrouter_becomes_one(url):
-    assert normalize_base_url(url) == OPENROUTER == "https://openrouter.ai"
+    ]:
+        with case(url):
+            assert normalize_base_url(url) == OPENROUTER == "https://openrouter.ai"
 
 
-@pytest.mark.parametrize(
-    ("url", "origin"),
-    [
+def test_other_hosts_are_the_operators_choice():
+    for url, origin in [
         ("https://gateway.mycompany.example", "https://gateway.mycompany.example"),
         ("https://openrouter.mycompany.example", "https://openrouter.mycompany.example"),
         ("https://www." + "orca" + "router.ai", "https://www." + "orca" + "router.ai"),
@@ -100,32 +98,27 @@ def test_every_spelling_of_openrouter_becomes_one(url):
         ("http://127.255.0.9:5000", "http://127.255.0.9:5000"),
         ("http://[::1]:5000", "http://[::1]:5000"),
         ("http://[0:0:0:0:0:0:0:1]:5000", "http://[::1]:5000"),
-    ],
-)
-def test_other_hosts_are_the_operators_choice(url, origin):
-    assert normalize_base_url(url) == origin
+    ]:
+        with case(url, origin):
+            assert normalize_base_url(url) == origin
 
 
 @pytest.mark.requirement("R74")
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_plain_http_is_for_loopback_only():
+    for url in [
         "http://gateway.example",
         "http://10.0.0.1",
         "http://localhost.evil.example",
         "http://127.0.0.1.nip.io",
         "http://0.0.0.0",
         "http://[::2]",
-    ],
-)
-def test_plain_http_is_for_loopback_only(url):
-    with pytest.raises(ConfigurationError, match="must use https"):
-        normalize_base_url(url)
+    ]:
+        with case(url), pytest.raises(ConfigurationError, match="must use https"):
+            normalize_base_url(url)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
+def test_a_url_that_is_not_an_origin_is_refused():
+    for url in [
         "http://2130706433",
         "http://0x7f.1",
         "http://127.1",
@@ -150,12 +143,11 @@ def test_plain_http_is_for_loopback_only(url):
         None,
         7,
         b"https://openrouter.ai",
-    ],
-)
-def test_a_url_that_is_not_an_origin_is_refused(url):
-    with pytest.raises(ConfigurationError) as caught:
-        normalize_base_url(url)
-    assert "hunter2" not in str(caught.value)
+    ]:
+        with case(url):
+            with pytest.raises(ConfigurationError) as caught:
+                normalize_base_url(url)
+            assert "hunter2" not in str(caught.value)
 
 
 def test_long_input_is_refused_quickly():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cases import case
 from misbehaving import MisbehavingProvider, answer, issue_key, raw, redirect_to
 
 from flask_openrouter.client import OpenRouterClient
@@ -52,20 +53,18 @@ def test_exchange_sends_these_three_fields_and_s256():
     assert request.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "body"),
-    [
+def test_only_given_fields_are_sent():
+    for arguments, body in [
         ((CODE,), {"code": CODE}),
         (
             (CODE, VERIFIER, "plain"),
             {"code": CODE, "code_verifier": VERIFIER, "code_challenge_method": "plain"},
         ),
-    ],
-)
-def test_only_given_fields_are_sent(arguments, body):
-    with MisbehavingProvider(issue_key(KEY)) as provider:
-        exchange(provider, *arguments)
-    assert provider.requests[0].json == body
+    ]:
+        with case(arguments, body):
+            with MisbehavingProvider(issue_key(KEY)) as provider:
+                exchange(provider, *arguments)
+            assert provider.requests[0].json == body
 
 
 @pytest.mark.requirement("R76", "R77")
@@ -93,39 +92,45 @@ def test_exchange_carries_no_credentials_and_no_cookies(tmp_path, monkeypatch):
 
 
 @pytest.mark.requirement("R9")
-@pytest.mark.parametrize(
-    "code",
-    ["", " ", "a b", "a\r\nb", "\x00abc", "\x7f", "é", "\U0001f600", "x" * 1_025, None, 7, b"x"],
-)
-def test_what_cannot_be_a_code_is_not_sent(code):
-    with MisbehavingProvider(issue_key(KEY)) as provider:
-        with pytest.raises(ValueError, match="code must be 1 to 1024"):
-            exchange(provider, code, VERIFIER)
-        assert provider.connections == 0
+def test_what_cannot_be_a_code_is_not_sent():
+    for code in [
+        "",
+        " ",
+        "a b",
+        "a\r\nb",
+        "\x00abc",
+        "\x7f",
+        "é",
+        "\U0001f600",
+        "x" * 1_025,
+        None,
+        7,
+        b"x",
+    ]:
+        with case(code), MisbehavingProvider(issue_key(KEY)) as provider:
+            with pytest.raises(ValueError, match="code must be 1 to 1024"):
+                exchange(provider, code, VERIFIER)
+            assert provider.connections == 0
 
 
-@pytest.mark.parametrize(
-    ("verifier", "method", "problem"),
-    [
+def test_malformed_pkce_arguments_are_not_sent():
+    for verifier, method, problem in [
         ("v" * 42, None, "code_verifier must be"),
         ("", None, "code_verifier must be"),
         (7, None, "code_verifier must be"),
         (VERIFIER, "s256", "exactly"),
         (VERIFIER, "", "exactly"),
         (None, "S256", "needs a code_verifier"),
-    ],
-)
-def test_malformed_pkce_arguments_are_not_sent(verifier, method, problem):
-    with MisbehavingProvider(issue_key(KEY)) as provider:
-        with pytest.raises(ValueError, match=problem):
-            exchange(provider, CODE, verifier, method)
-        assert provider.connections == 0
+    ]:
+        with case(verifier, method), MisbehavingProvider(issue_key(KEY)) as provider:
+            with pytest.raises(ValueError, match=problem):
+                exchange(provider, CODE, verifier, method)
+            assert provider.connections == 0
 
 
 @pytest.mark.requirement("F3", "F4", "F5", "F6", "F7", "F8")
-@pytest.mark.parametrize(
-    ("status", "error_class"),
-    [
+def test_each_error_status_has_its_class_and_is_final():
+    for status, error_class in [
         (400, CodeRefusedError),
         (403, CodeRefusedError),
         (401, KeyRejectedError),
@@ -140,19 +145,18 @@ def test_malformed_pkce_arguments_are_not_sent(verifier, method, problem):
         (503, ServerError),
         (504, ServerError),
         (529, ServerError),
-    ],
-)
-def test_each_error_status_has_its_class_and_is_final(status, error_class):
-    body = {"error": {"code": status, "message": "Authorization code expired"}}
-    with MisbehavingProvider(answer(status, body, {"Retry-After": "60"})) as provider:
-        with pytest.raises(APIError) as caught:
-            exchange(provider, CODE, VERIFIER)
-        assert len(provider.exchanges) == 1
-    error = caught.value
-    assert type(error) is error_class
-    assert not isinstance(error, BadRequestError | ForbiddenError)
-    assert (error.status, error.upstream_message) == (status, "Authorization code expired")
-    assert error.retry_after == 60
+    ]:
+        with case(status, error_class):
+            body = {"error": {"code": status, "message": "Authorization code expired"}}
+            with MisbehavingProvider(answer(status, body, {"Retry-After": "60"})) as provider:
+                with pytest.raises(APIError) as caught:
+                    exchange(provider, CODE, VERIFIER)
+                assert len(provider.exchanges) == 1
+            error = caught.value
+            assert type(error) is error_class
+            assert not isinstance(error, BadRequestError | ForbiddenError)
+            assert (error.status, error.upstream_message) == (status, "Authorization code expired")
+            assert error.retry_after == 60
 
 
 @pytest.mark.requirement("F8")
@@ -167,27 +171,29 @@ def test_html_of_an_error_page_is_not_shown():
 
 
 @pytest.mark.requirement("R75")
-@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
-def test_redirects_are_not_followed(status):
-    with MisbehavingProvider(issue_key(KEY)) as elsewhere:
-        script = redirect_to(f"{elsewhere.url}/api/v1/auth/keys", status)
-        with MisbehavingProvider(script) as provider:
-            with pytest.raises(InvalidAnswerError) as caught:
-                exchange(provider, CODE, VERIFIER)
-            assert len(provider.exchanges) == 1
-        assert elsewhere.connections == 0
-    assert caught.value.status == status
+def test_redirects_are_not_followed():
+    for status in [300, 301, 302, 303, 307, 308]:
+        with case(status):
+            with MisbehavingProvider(issue_key(KEY)) as elsewhere:
+                script = redirect_to(f"{elsewhere.url}/api/v1/auth/keys", status)
+                with MisbehavingProvider(script) as provider:
+                    with pytest.raises(InvalidAnswerError) as caught:
+                        exchange(provider, CODE, VERIFIER)
+                    assert len(provider.exchanges) == 1
+                assert elsewhere.connections == 0
+            assert caught.value.status == status
 
 
 @pytest.mark.requirement("R81")
-@pytest.mark.parametrize("status", [202, 203, 204, 205, 206, 226])
-def test_other_successes_do_not_count(status):
-    with (
-        MisbehavingProvider(answer(status, {"key": KEY})) as provider,
-        pytest.raises(InvalidAnswerError) as caught,
-    ):
-        exchange(provider, CODE, VERIFIER)
-    assert caught.value.status == status
+def test_other_successes_do_not_count():
+    for status in [202, 203, 204, 205, 206, 226]:
+        with case(status):
+            with (
+                MisbehavingProvider(answer(status, {"key": KEY})) as provider,
+                pytest.raises(InvalidAnswerError) as caught,
+            ):
+                exchange(provider, CODE, VERIFIER)
+            assert caught.value.status == status
 
 
 @pytest.mark.requirement("R81")
@@ -255,20 +261,20 @@ BAD_BODIES = {
 
 
 @pytest.mark.requirement("R81", "R82", "F18")
-@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
-def test_only_an_object_with_a_well_formed_key_counts(body):
-    with MisbehavingProvider(answer(200, body)) as provider:
-        with pytest.raises(InvalidAnswerError) as caught:
-            exchange(provider, CODE, VERIFIER)
-        assert len(provider.exchanges) == 1
-    assert caught.value.status == 200
-    assert str(caught.value) == "OpenRouter's response has no well-formed key"
+def test_only_an_object_with_a_well_formed_key_counts():
+    for name, body in BAD_BODIES.items():
+        with case(name):
+            with MisbehavingProvider(answer(200, body)) as provider:
+                with pytest.raises(InvalidAnswerError) as caught:
+                    exchange(provider, CODE, VERIFIER)
+                assert len(provider.exchanges) == 1
+            assert caught.value.status == 200
+            assert str(caught.value) == "OpenRouter's response has no well-formed key"
 
 
 @pytest.mark.requirement("R81")
-@pytest.mark.parametrize(
-    ("body", "api_key", "user_id"),
-    [
+def test_whatever_else_stands_beside_a_good_key_is_taken():
+    for body, api_key, user_id in [
         ({"key": KEY, "user_id": None}, KEY, None),
         ({"key": KEY}, KEY, None),
         ({"key": KEY, "user_id": "user_1", "new": {"field": [1.5]}}, KEY, "user_1"),
@@ -280,12 +286,11 @@ def test_only_an_object_with_a_well_formed_key_counts(body):
         ({"key": "another-prefix!"}, "another-prefix!", None),
         ({"key": "k" * 8}, "k" * 8, None),
         ({"key": "k" * 512}, "k" * 512, None),
-    ],
-)
-def test_whatever_else_stands_beside_a_good_key_is_taken(body, api_key, user_id):
-    with MisbehavingProvider(answer(201, body)) as provider:
-        issued = exchange(provider, CODE, VERIFIER)
-    assert (issued.api_key, issued.openrouter_user_id) == (api_key, user_id)
+    ]:
+        with case(body, api_key, user_id):
+            with MisbehavingProvider(answer(201, body)) as provider:
+                issued = exchange(provider, CODE, VERIFIER)
+            assert (issued.api_key, issued.openrouter_user_id) == (api_key, user_id)
 
 
 def test_content_type_of_the_response_does_not_matter():

@@ -8,6 +8,7 @@ import zlib
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cases import case
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,9 +46,8 @@ def error_body(message, **more):
     return json.dumps({"error": {"code": 1, "message": message, **more}}).encode()
 
 
-@pytest.mark.parametrize(
-    ("status", "error_class", "is_retryable"),
-    [
+def test_every_documented_status_has_a_class():
+    for status, error_class, is_retryable in [
         (400, BadRequestError, False),
         (401, KeyRejectedError, False),
         (402, OutOfCreditError, False),
@@ -63,29 +63,28 @@ def error_body(message, **more):
         (500, ServerError, True),
         (524, ServerError, True),
         (599, ServerError, True),
-    ],
-)
-def test_every_documented_status_has_a_class(status, error_class, is_retryable):
-    error = error_from(status, {}, error_body("Why"))
-    assert type(error) is error_class
-    assert (error.status, error.upstream_message, error.is_retryable) == (
-        status,
-        "Why",
-        is_retryable,
-    )
-    assert (error.request_id, error.retry_after) == (None, None)
+    ]:
+        with case(status, error_class, is_retryable):
+            error = error_from(status, {}, error_body("Why"))
+            assert type(error) is error_class
+            assert (error.status, error.upstream_message, error.is_retryable) == (
+                status,
+                "Why",
+                is_retryable,
+            )
+            assert (error.request_id, error.retry_after) == (None, None)
 
 
-@pytest.mark.parametrize("status", [100, 199, 204, 302, 399, 600, 999])
-def test_a_status_that_is_not_an_error_is_an_invalid_answer(status):
-    error = error_from(status, {}, b"")
-    assert isinstance(error, InvalidAnswerError)
-    assert error.status == status
+def test_a_status_that_is_not_an_error_is_an_invalid_answer():
+    for status in [100, 199, 204, 302, 399, 600, 999]:
+        with case(status):
+            error = error_from(status, {}, b"")
+            assert isinstance(error, InvalidAnswerError)
+            assert error.status == status
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_403_for_a_spent_limit_is_out_of_credit():
+    for body in [
         error_body("Key limit exceeded. Manage it using https://openrouter.ai/keys"),
         error_body("KEY LIMIT EXCEEDED (monthly limit)"),
         error_body("Insufficient credits. Add more"),
@@ -93,18 +92,16 @@ def test_a_status_that_is_not_an_error_is_an_invalid_answer(status):
         error_body("Your credits were spent"),
         error_body("Forbidden", metadata={"limit_source": "openrouter_credits"}),
         error_body("Forbidden", metadata={"limit_source": "openrouter_key_limit"}),
-    ],
-)
-def test_403_for_a_spent_limit_is_out_of_credit(body):
-    error = error_from(403, {}, body)
-    assert type(error) is OutOfCreditError
-    assert error.status == 403
-    assert error.settings_url == "https://openrouter.ai/settings/credits"
+    ]:
+        with case(body):
+            error = error_from(403, {}, body)
+            assert type(error) is OutOfCreditError
+            assert error.status == 403
+            assert error.settings_url == "https://openrouter.ai/settings/credits"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_another_403_is_forbidden():
+    for body in [
         error_body("Your chosen model requires moderation and your input was flagged"),
         error_body("Only management keys can perform this operation"),
         error_body("Forbidden", metadata={"limit_source": "upstream_provider_shared_pool"}),
@@ -114,65 +111,66 @@ def test_403_for_a_spent_limit_is_out_of_credit(body):
         error_body(["key limit"]),
         b"key limit exceeded",
         None,
-    ],
-)
-def test_another_403_is_forbidden(body):
-    assert type(error_from(403, {}, body)) is ForbiddenError
+    ]:
+        with case(body):
+            assert type(error_from(403, {}, body)) is ForbiddenError
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"raw": "invalid x-api-key", "provider_name": "Anthropic"},
-        {"provider_name": "Venice", "is_byok": False},
-        {"provider_code": "insufficient_quota"},
-        {"provider_code": 401},
-        {"provider_error_code": "insufficient_quota"},
-        {"raw": "invalid x-api-key"},
-        {"raw": {"error": "invalid x-api-key"}},
-        {"raw": "nothing left", "provider_name": None},
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("status", [401, 402, 403, 404])
-def test_an_error_that_names_a_provider_is_the_providers(status, metadata):
-    error = error_from(status, {}, error_body("Provider returned error", metadata=metadata))
-    assert type(error) is ProviderError
-    assert (error.status, error.upstream_message) == (status, "Provider returned error")
-    assert not error.is_retryable
+def test_an_error_that_names_a_provider_is_the_providers():
+    for status in [401, 402, 403, 404]:
+        for metadata in [
+            {"raw": "invalid x-api-key", "provider_name": "Anthropic"},
+            {"provider_name": "Venice", "is_byok": False},
+            {"provider_code": "insufficient_quota"},
+            {"provider_code": 401},
+            {"provider_error_code": "insufficient_quota"},
+            {"raw": "invalid x-api-key"},
+            {"raw": {"error": "invalid x-api-key"}},
+            {"raw": "nothing left", "provider_name": None},
+        ]:
+            with case(status, metadata):
+                error = error_from(
+                    status, {}, error_body("Provider returned error", metadata=metadata)
+                )
+                assert type(error) is ProviderError
+                assert (error.status, error.upstream_message) == (status, "Provider returned error")
+                assert not error.is_retryable
 
 
-@pytest.mark.parametrize(("status", "is_retryable"), [(400, False), (429, True), (502, True)])
-def test_a_providers_trouble_is_retryable_as_openrouters_is(status, is_retryable):
-    error = error_from(status, {}, error_body("Busy", metadata={"provider_name": "Venice"}))
-    assert type(error) is ProviderError
-    assert error.is_retryable is is_retryable
+def test_a_providers_trouble_is_retryable_as_openrouters_is():
+    for status, is_retryable in [(400, False), (429, True), (502, True)]:
+        with case(status, is_retryable):
+            error = error_from(status, {}, error_body("Busy", metadata={"provider_name": "Venice"}))
+            assert type(error) is ProviderError
+            assert error.is_retryable is is_retryable
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        None,
-        {},
-        {"provider_name": None},
-        {"provider_name": "", "provider_code": "", "raw": ""},
-        {"provider_name": None, "provider_code": None, "raw": None},
-        ["provider_name"],
-        "provider_name",
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize(("status", "kind"), [(401, KeyRejectedError), (402, OutOfCreditError)])
-def test_an_error_that_names_no_provider_is_openrouters(status, kind, metadata):
-    assert type(error_from(status, {}, error_body("No", metadata=metadata))) is kind
+def test_an_error_that_names_no_provider_is_openrouters():
+    for status, kind in [(401, KeyRejectedError), (402, OutOfCreditError)]:
+        for metadata in [
+            None,
+            {},
+            {"provider_name": None},
+            {"provider_name": "", "provider_code": "", "raw": ""},
+            {"provider_name": None, "provider_code": None, "raw": None},
+            ["provider_name"],
+            "provider_name",
+        ]:
+            with case(status, kind, metadata):
+                assert type(error_from(status, {}, error_body("No", metadata=metadata))) is kind
 
 
-@pytest.mark.parametrize("provider", [{}, {"provider_name": "OpenAI"}, {"raw": "flagged"}])
-def test_moderation_is_decided_before_the_provider_and_the_credit(provider):
+def test_moderation_is_decided_before_the_provider_and_the_credit():
     """OpenRouter names the moderated provider, and its message may quote the visitor."""
-    metadata = {"reasons": ["violence"], "flagged_input": "My credit limit was reached", **provider}
-    body = error_body("Flagged: my credit limit was reached", metadata=metadata)
-    assert type(error_from(403, {}, body)) is ForbiddenError
+    for provider in [{}, {"provider_name": "OpenAI"}, {"raw": "flagged"}]:
+        with case(provider):
+            metadata = {
+                "reasons": ["violence"],
+                "flagged_input": "My credit limit was reached",
+                **provider,
+            }
+            body = error_body("Flagged: my credit limit was reached", metadata=metadata)
+            assert type(error_from(403, {}, body)) is ForbiddenError
 
 
 def test_a_403_without_reasons_that_names_a_provider_is_the_providers():
@@ -187,9 +185,8 @@ def test_the_error_class_that_a_call_gives_a_status_comes_first():
 
 
 @pytest.mark.requirement("R69")
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
+def test_upstream_message_is_one_short_printable_line():
+    for body, message in [
         (b'{"error":"in plain"}', "in plain"),
         (b'{"error":["x"]}', ""),
         (b'{"message":"elsewhere"}', ""),
@@ -200,10 +197,9 @@ def test_the_error_class_that_a_call_gives_a_status_comes_first():
         (error_body("\ud800x"), "x"),
         (error_body("x" * 201), "x" * 200),
         (error_body("x" * 199 + " yz"), "x" * 199),
-    ],
-)
-def test_upstream_message_is_one_short_printable_line(body, message):
-    assert error_from(400, {}, body).upstream_message == message
+    ]:
+        with case(body, message):
+            assert error_from(400, {}, body).upstream_message == message
 
 
 @pytest.mark.requirement("R64")
@@ -221,24 +217,21 @@ def test_answer_does_not_show_its_body():
     assert repr(APIResponse(200, {"a": "secret"}, b"secret")) == "APIResponse(status=200)"
 
 
-@pytest.mark.parametrize(
-    ("headers", "request_id"),
-    [
+def test_request_id_comes_from_the_headers():
+    for headers, request_id in [
         ({"x-request-id": "req_1", "cf-ray": "8a-FRA"}, "req_1"),
         ({"cf-ray": "8a-FRA"}, "8a-FRA"),
         ({"x-request-id": "a b", "cf-ray": "8a-FRA"}, "8a-FRA"),
         ({"x-request-id": "x" * 129}, None),
         ({"x-request-id": ""}, None),
         ({"x-request-id": "the-code"}, "[removed]"),
-    ],
-)
-def test_request_id_comes_from_the_headers(headers, request_id):
-    assert error_from(500, headers, None, secrets=["the-code"]).request_id == request_id
+    ]:
+        with case(headers, request_id):
+            assert error_from(500, headers, None, secrets=["the-code"]).request_id == request_id
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
+def test_retry_after_is_seconds_or_a_date():
+    for value, seconds in [
         (None, None),
         ("0", 0),
         ("30", 30),
@@ -254,10 +247,9 @@ def test_request_id_comes_from_the_headers(headers, request_id):
         ("Fri, 20 Nov 2026 11:00:00 GMT", 0),
         ("Fri, 99 Nov 2026 11:00:00 GMT", None),
         ("Fri, 20 Nov 2026 07" + "8" * 30 + ":00 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value, seconds):
-    assert parse_retry_after(value, NOW) == seconds
+    ]:
+        with case(value, seconds):
+            assert parse_retry_after(value, NOW) == seconds
 
 
 def test_retry_after_date_is_counted_from_now():
@@ -296,25 +288,22 @@ def raw_deflate(data):
     return compressor.compress(data) + compressor.flush()
 
 
-@pytest.mark.parametrize(
-    ("body", "encoding"),
-    [
+def test_one_compression_is_undone():
+    for body, encoding in [
         (BODY, ""),
         (BODY, "identity"),
         (gzip.compress(BODY), "gzip"),
         (gzip.compress(BODY), " X-GZip "),
         (zlib.compress(BODY), "deflate"),
         (raw_deflate(BODY), "deflate"),
-    ],
-)
-def test_one_compression_is_undone(body, encoding):
-    assert decode_body(body, encoding) == BODY
+    ]:
+        with case(body, encoding):
+            assert decode_body(body, encoding) == BODY
 
 
 @pytest.mark.requirement("R79")
-@pytest.mark.parametrize(
-    ("body", "encoding"),
-    [
+def test_other_encodings_and_too_much_are_refused():
+    for body, encoding in [
         (gzip.compress(gzip.compress(BODY)), "gzip, gzip"),
         (gzip.compress(BODY), "gzip, identity"),
         (gzip.compress(BODY), "br"),
@@ -328,10 +317,9 @@ def test_one_compression_is_undone(body, encoding):
         (gzip.compress(bytes(MAX_RESPONSE_BYTES + 1)), "gzip"),
         (zlib.compress(bytes(MAX_RESPONSE_BYTES + 1)), "deflate"),
         (b"", "gzip"),
-    ],
-)
-def test_other_encodings_and_too_much_are_refused(body, encoding):
-    assert decode_body(body, encoding) is None
+    ]:
+        with case(body, encoding):
+            assert decode_body(body, encoding) is None
 
 
 @pytest.mark.requirement("R79")

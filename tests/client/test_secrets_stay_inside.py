@@ -7,9 +7,11 @@ import logging
 import subprocess
 import sys
 import traceback
+from functools import partial
 from urllib.parse import quote
 
 import pytest
+from cases import case
 from certificates import CertificateAuthority
 from misbehaving import (
     MisbehavingProvider,
@@ -134,26 +136,24 @@ def log(caplog):
     """Every log line of every library."""
     caplog.set_level(logging.DEBUG)
     yield caplog
-    assert leaks(caplog.text + repr([vars(record) for record in caplog.records])) == []
+    check_log(caplog)
+
+
+def check_log(log):
+    assert leaks(log.text + repr([vars(record) for record in log.records])) == []
 
 
 @pytest.mark.requirement("R62", "R64", "R65")
-@pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code"])
-@pytest.mark.parametrize("act", FAULTS.values(), ids=FAULTS.keys())
-def test_no_failure_shows_what_was_sent(log, act, name):
-    with MisbehavingProvider(act) as provider:
-        error = check_failure(calls(provider.url)[name])
-    assert error.__cause__ is None
-    assert error.__context__ is None
-
-
-@pytest.mark.requirement("R62", "R64", "R65")
-@pytest.mark.parametrize("act", SESSION_FAULTS.values(), ids=SESSION_FAULTS.keys())
-def test_no_failure_of_a_session_shows_the_key(log, act):
-    with MisbehavingProvider(act) as provider:
-        error = check_failure(calls(provider.url)["session"])
-    assert error.__cause__ is None
-    assert error.__context__ is None
+@pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code", "session"])
+def test_no_failure_shows_what_was_sent(log, name):
+    for fault, act in (SESSION_FAULTS if name == "session" else FAULTS).items():
+        with case(fault):
+            with MisbehavingProvider(act) as provider:
+                error = check_failure(calls(provider.url)[name])
+            assert error.__cause__ is None
+            assert error.__context__ is None
+            check_log(log)
+        log.clear()
 
 
 @pytest.mark.requirement("R62", "R65")
@@ -176,9 +176,8 @@ def test_success_logs_only_what_was_done(log):
 
 
 @pytest.mark.requirement("R65")
-@pytest.mark.parametrize(
-    "call",
-    [
+def test_malformed_arguments_are_not_repeated():
+    calls = [
         lambda client: client.exchange_code(CODE + " ", VERIFIER),
         lambda client: client.exchange_code(CODE, VERIFIER + " "),
         lambda client: client.exchange_code(CODE, VERIFIER, VERIFIER),
@@ -194,30 +193,30 @@ def test_success_logs_only_what_was_done(log):
         lambda client: client.authorization_url("https://app.example/", state=STATE + "\n"),
         lambda client: client.authorization_url("https://app.example/", VERIFIER, "x", state=STATE),
         lambda client: client.authorization_url("https://app.example/", VERIFIER + "=", "plain"),
-    ],
-)
-def test_malformed_arguments_are_not_repeated(call):
-    client = OpenRouterClient()
-    error = check_failure(lambda: call(client))
-    assert isinstance(error, ValueError)
-    assert error.__context__ is None
+    ]
+    for number, call in enumerate(calls):
+        with case(f"calls[{number}]"):
+            error = check_failure(partial(call, OpenRouterClient()))
+            assert isinstance(error, ValueError)
+            assert error.__context__ is None
 
 
 @pytest.mark.requirement("R65")
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError])
 @pytest.mark.parametrize("name", ["exchange_code", "get_key_info", "create_auth_code", "session"])
-def test_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name, kind):
+def test_what_interrupts_a_call_carries_nothing_out(log, monkeypatch, name):
     """A worker that is shut down during a call raises in the deepest frame."""
 
     def interrupted(*arguments, **options):
         raise kind
 
     monkeypatch.setattr("socket.getaddrinfo", interrupted)
-    with pytest.raises(BaseException) as caught:  # noqa: PT011
-        calls("https://gateway.example")[name]()
-    assert leaks(everything_of(caught.value)) == []
-    if not issubclass(kind, Exception) or name == "session":
-        assert type(caught.value) is kind
+    for kind in (KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError):
+        with case(kind):
+            with pytest.raises(BaseException) as caught:  # noqa: PT011
+                calls("https://gateway.example")[name]()
+            assert leaks(everything_of(caught.value)) == []
+            if not issubclass(kind, Exception) or name == "session":
+                assert type(caught.value) is kind
 
 
 def test_bug_is_logged_with_its_place(log, monkeypatch):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from cases import case
 from exchanges import CODE, GOOD, KEY, VERIFIER, failure_of_exchange, unused_port
 from misbehaving import (
     MisbehavingProvider,
@@ -32,43 +33,42 @@ from flask_openrouter.errors import (
 
 
 @pytest.mark.requirement("R80", "F13", "F14")
-@pytest.mark.parametrize(
-    "act",
-    [
-        reset(),
-        reset(after=GOOD[:10]),
-        reset(after=GOOD[:-10]),
-        raw(b""),
-        raw(GOOD[:-10]),
-        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"),
-        raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{"),
-    ],
-)
-def test_a_broken_connection_is_not_tried_again(act):
-    with MisbehavingProvider([act, issue_key(KEY)]) as provider:
-        error, _ = failure_of_exchange(provider.url, timeout=5)
-        assert len(provider.exchanges) == 1
-    assert type(error) is TransportError
-    assert error.was_sent
-    assert str(error) == "The connection to OpenRouter broke before its response was complete"
+def test_a_broken_connection_is_not_tried_again():
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for name, act in {
+        "reset": reset(),
+        "reset in the status line": reset(after=GOOD[:10]),
+        "reset in the body": reset(after=GOOD[:-10]),
+        "closed": raw(b""),
+        "closed in the body": raw(GOOD[:-10]),
+        "closed in a chunk": raw(chunked + b"ff\r\n{"),
+        "a chunk without a size": raw(chunked + b"zz\r\n{"),
+    }.items():
+        with case(name):
+            with MisbehavingProvider([act, issue_key(KEY)]) as provider:
+                error, _ = failure_of_exchange(provider.url, timeout=5)
+                assert len(provider.exchanges) == 1
+            assert type(error) is TransportError
+            assert error.was_sent
+            assert (
+                str(error) == "The connection to OpenRouter broke before its response was complete"
+            )
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
+def test_a_response_that_is_not_http_is_an_invalid_answer():
+    for data in [
         b"SSH-2.0-OpenSSH_9.6\r\n",
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n{}",
         b"\x15\x03\x01\x00\x02\x02\x46",
-    ],
-)
-def test_a_response_that_is_not_http_is_an_invalid_answer(data):
-    with MisbehavingProvider([raw(data), issue_key(KEY)]) as provider:
-        error, _ = failure_of_exchange(provider.url, timeout=5)
-        assert len(provider.exchanges) == 1
-    assert type(error) is InvalidAnswerError
-    assert str(error) == "OpenRouter's response is not well-formed HTTP"
+    ]:
+        with case(data):
+            with MisbehavingProvider([raw(data), issue_key(KEY)]) as provider:
+                error, _ = failure_of_exchange(provider.url, timeout=5)
+                assert len(provider.exchanges) == 1
+            assert type(error) is InvalidAnswerError
+            assert str(error) == "OpenRouter's response is not well-formed HTTP"
 
 
 @pytest.mark.requirement("F10")
@@ -76,7 +76,7 @@ def test_refused_connection_was_not_sent():
     error, seconds = failure_of_exchange(f"http://127.0.0.1:{unused_port()}", timeout=15)
     assert (type(error), error.was_sent) == (TransportError, False)
     assert str(error) == "OpenRouter cannot be reached"
-    assert seconds < 2
+    assert seconds < 10
 
 
 @pytest.mark.requirement("F9")
@@ -143,15 +143,15 @@ def test_connection_with_an_unread_response_is_not_reused():
 
 
 def test_time_limit_of_one_call_does_not_apply_to_the_next_on_its_connection():
-    """The second call has its full time, although the first used nearly all of its own."""
+    """The second call has its full time, although the first used more than half of its own."""
 
     def slow(connection):
-        connection.wait(0.4)
+        connection.wait(1.1)
         connection.send(GOOD)
 
     with MisbehavingProvider(slow) as provider:
-        client = OpenRouterClient(provider.url, timeout=0.6)
-        for _ in range(3):
+        client = OpenRouterClient(provider.url, timeout=2)
+        for _ in range(2):
             assert client.exchange_code(CODE, VERIFIER).api_key == KEY
         assert provider.connections == 1
 

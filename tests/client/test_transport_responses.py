@@ -9,6 +9,7 @@ import ssl
 import pytest
 import requests
 import urllib3
+from cases import case
 from certificates import CertificateAuthority
 from exchanges import CODE, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
 from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
@@ -29,29 +30,29 @@ def exchange(url):
 # --- complete responses -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        answer(200, LARGEST),
-        raw(CHUNKED % (len(LARGEST), LARGEST) + b"0\r\n\r\n", close=False),
-        raw(b"HTTP/1.1 200 OK\r\n\r\n" + LARGEST),
-    ],
-    ids=["with a length", "in a chunk", "until the end of the connection"],
-)
-def test_the_largest_response_is_read_to_its_last_byte(act):
-    with MisbehavingProvider(act) as provider:
-        assert exchange(provider.url).api_key == KEY
+def test_the_largest_response_is_read_to_its_last_byte():
+    for name, act in {
+        "with a length": answer(200, LARGEST),
+        "in a chunk": raw(CHUNKED % (len(LARGEST), LARGEST) + b"0\r\n\r\n", close=False),
+        "until the end of the connection": raw(b"HTTP/1.1 200 OK\r\n\r\n" + LARGEST),
+    }.items():
+        with case(name), MisbehavingProvider(act) as provider:
+            assert exchange(provider.url).api_key == KEY
 
 
-@pytest.mark.parametrize("length", [200, 65_535, 65_536])
-def test_a_truncated_response_is_refused_even_if_its_json_is_complete(length):
+def test_a_truncated_response_is_refused_even_if_its_json_is_complete():
     """All of the JSON arrived, but not the end of the response."""
-    body = LARGEST[-length:]
-    for act in (raw(CHUNKED % (length, body)), raw(http_answer(200, body, length=length + 1))):
-        with MisbehavingProvider([act, issue_key(KEY)]) as provider:
-            with pytest.raises((TransportError, InvalidAnswerError)):
-                exchange(provider.url)
-            assert len(provider.exchanges) == 1
+    for length in [200, 65_535, 65_536]:
+        with case(length):
+            body = LARGEST[-length:]
+            for act in (
+                raw(CHUNKED % (length, body)),
+                raw(http_answer(200, body, length=length + 1)),
+            ):
+                with MisbehavingProvider([act, issue_key(KEY)]) as provider:
+                    with pytest.raises((TransportError, InvalidAnswerError)):
+                        exchange(provider.url)
+                    assert len(provider.exchanges) == 1
 
 
 def test_a_response_whose_length_is_too_large_is_refused_at_once():
@@ -134,7 +135,7 @@ def test_each_failure_has_its_own_sentence(tmp_path):
     tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     sentences = {}
     with MisbehavingProvider(hang()) as provider:
-        sentences["slow"] = failure_of_exchange(provider.url, timeout=0.3)[0]
+        sentences["slow"] = failure_of_exchange(provider.url, timeout=1.5)[0]
     with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
         sentences["untrusted"] = failure_of_exchange(provider.url, timeout=5)[0]
     assert {name: (str(error), error.was_sent) for name, error in sentences.items()} == {

@@ -1,4 +1,4 @@
-"""docs/api.md has every public name, and every member of what it shows says what it is."""
+"""docs/api.md has every public name, and every member that it shows is documented."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-import pytest
 from _pytest.fixtures import getfixturemarker
 from blinker import NamedSignal
 from project_files import ROOT
@@ -31,12 +30,12 @@ from flask_openrouter.client.session import APISession
 from flask_openrouter.connection import Connection
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-#: What is reached through public names, though nobody imports it.
+#: Classes that an app reaches through public names, without importing them.
 REACHED = {
     "flask_openrouter.connection.Connection": Connection,
     "flask_openrouter.client.session.APISession": APISession,
 }
-#: Read for the reader only, by classes that make them; nothing to call.
+#: Public methods that only the package calls.
 MAKERS = {"from_json", "as_json", "matches", "changed"}
 
 
@@ -111,46 +110,49 @@ def test_the_names_of_the_package_are_listed() -> None:
 CLASSES = {name: value for name, value in DOCUMENTED.items() if inspect.isclass(value)}
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_every_member_says_what_it_is(name: str) -> None:
-    cls = CLASSES[name]
-    for member, value in vars(cls).items():
-        if member.startswith("_") or member in MAKERS or _is_test(cls, member):
-            continue
-        if callable(value) or isinstance(value, (property, staticmethod, cached_property)):
-            assert inspect.getdoc(value), member
-        else:
-            assert _is_told(cls, member), member
+def test_every_member_is_documented() -> None:
+    for name, cls in CLASSES.items():
+        for member, value in vars(cls).items():
+            if member.startswith("_") or member in MAKERS or _is_test(cls, member):
+                continue
+            if callable(value) or isinstance(value, (property, staticmethod, cached_property)):
+                assert inspect.getdoc(value), (name, member)
+            else:
+                assert _is_described(cls, member), (name, member)
 
 
-@pytest.mark.parametrize("name", [n for n, value in CLASSES.items() if is_dataclass(value)])
-def test_every_field_says_what_it_is(name: str) -> None:
-    assert [f.name for f in fields(CLASSES[name]) if not _is_told(CLASSES[name], f.name)] == []
+def test_every_field_is_documented() -> None:
+    silent = {
+        (name, field.name)
+        for name, cls in CLASSES.items()
+        if is_dataclass(cls)
+        for field in fields(cls)
+        if not _is_described(cls, field.name)
+    }
+    assert silent == set()
 
 
-@pytest.mark.parametrize("name", [n for n in DOCUMENTED if n not in REACHED])
-def test_every_parameter_is_described(name: str) -> None:
-    """Of functions and constructors; what the type says by itself needs no words."""
-    value = DOCUMENTED[name]
-    is_error = inspect.isclass(value) and issubclass(value, OpenRouterError)
-    if is_error or not (inspect.isclass(value) or inspect.isfunction(value)):
-        return
+def test_every_parameter_is_described() -> None:
+    """Functions and constructors, except for parameters whose type says enough."""
     plain = {"args", "kwargs", "client", "emulator", "config", "view", "uri"}
-    for parameter in set(inspect.signature(value).parameters) - plain:
-        assert _is_told(value, parameter), parameter
+    for name, value in DOCUMENTED.items():
+        is_error = inspect.isclass(value) and issubclass(value, OpenRouterError)
+        if name in REACHED or is_error or not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        for parameter in set(inspect.signature(value).parameters) - plain:
+            assert _is_described(value, parameter), (name, parameter)
 
 
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_a_signature_that_is_written_by_hand_is_true(name: str) -> None:
-    directive = re.search(rf"^\.\. auto\w+:: {re.escape(name)}\((.+)\)$", PAGE, re.M)
-    if directive is None:
-        return
-    written = re.sub(r'=("[^"]*"|[^,]+)', "", directive[1]).replace("*, ", "").split(", ")
-    assert written == list(inspect.signature(DOCUMENTED[name]).parameters)
+def test_signatures_written_by_hand_are_true() -> None:
+    for name, value in DOCUMENTED.items():
+        directive = re.search(rf"^\.\. auto\w+:: {re.escape(name)}\((.+)\)$", PAGE, re.M)
+        if directive is not None:
+            written = re.sub(r'=("[^"]*"|[^,]+)', "", directive[1]).replace("*, ", "").split(", ")
+            assert written == list(inspect.signature(value).parameters), name
 
 
-def _is_told(value: Any, name: str) -> bool:
-    """Whether the docstring has a word on this name, or the code a comment for readers."""
+def _is_described(value: Any, name: str) -> bool:
+    """Whether the docstring or a ``#:`` comment describes this name."""
     parents = [p for p in getattr(value, "__mro__", [value]) if p.__module__ != "builtins"]
     text = " ".join(parent.__doc__ or "" for parent in parents)
     if name.startswith("byok_"):
@@ -179,7 +181,7 @@ def test_every_fixture_is_in_the_table_with_its_scope() -> None:
     assert rows == {name: mark.scope for name, mark in marked.items() if mark is not None}
 
 
-def test_every_command_is_in_the_table_with_its_words() -> None:
+def test_every_command_is_in_the_table_with_its_help() -> None:
     group = create_commands()
     rows = {row[0].strip("`"): row[1] for row in _rows("| command | does |")}
     context = group.make_context("openrouter", ["pkce"])

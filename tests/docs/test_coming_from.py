@@ -1,4 +1,4 @@
-"""docs/coming-from.md: the code before and the code after both log a visitor in at the emulator."""
+"""docs/coming-from.md: the code before and after the change logs a visitor in at the emulator."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def need(package: str) -> None:
 
 
 def connect(visitor: Visitor, emulator: Emulator) -> Any:
-    """Follow the page's own redirects, through the consent, to its answer."""
+    """Follow the redirects, approve the consent, and return the JSON of the view."""
     answer = visitor.get("/")
     for _ in range(6):
         if answer.status_code == 200:
@@ -87,10 +87,10 @@ def test_a_visitor_is_connected_and_asked_once(
 @pytest.mark.parametrize(
     ("package", "code"), [("authlib", BEFORE_AUTHLIB), ("flask_dance", BEFORE_DANCE)]
 )
-def test_the_code_of_the_peers_is_as_safe_as_it_can_be(
+def test_the_code_for_other_packages_refuses_a_foreign_callback(
     package: str, code: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fair to them: the callback of another browser is refused."""
+    """The page shows the other packages used safely."""
     need(package)
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     app = load(code, emulator)
@@ -103,7 +103,7 @@ def test_the_code_of_the_peers_is_as_safe_as_it_can_be(
         visitor.get(callback)
 
 
-def test_a_pasted_key_works_before(emulator: Emulator) -> None:
+def test_the_app_with_a_pasted_key_works(emulator: Emulator) -> None:
     visitor = Visitor(load(BEFORE_PASTED, emulator))
     assert visitor.get("/").location == "/settings"
     assert "<form" in visitor.get("/settings").text
@@ -112,7 +112,7 @@ def test_a_pasted_key_works_before(emulator: Emulator) -> None:
 
 
 def test_both_logins_run_side_by_side(emulator: Emulator) -> None:
-    """While an app moves."""
+    """An app can have both while it changes."""
     app = load(BEFORE_OWN, emulator)
     OpenRouterAuth(app)
     visitor = Visitor(app)
@@ -129,7 +129,7 @@ def _section(title: str) -> str:
     return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_what_the_tables_call_ours_is_ours() -> None:
+def test_the_package_has_what_the_tables_name() -> None:
     for name in set(re.findall(r"`(?:if )?current_openrouter\.(\w+)", TEXT)):
         assert hasattr(Connection, name), name
     for name in re.findall(r"@auth\.(\w+)", TEXT):
@@ -161,7 +161,9 @@ def test_what_the_tables_call_ours_is_ours() -> None:
         ("Flask-Dance", "flask_dance.consumer.storage.session.SessionStorage", []),
     ],
 )
-def test_what_the_tables_call_theirs_is_theirs(title: str, path: str, names: list[str]) -> None:
+def test_the_other_packages_have_what_the_tables_name(
+    title: str, path: str, names: list[str]
+) -> None:
     need(path.partition(".")[0])
     module, _, attribute = path.rpartition(".")
     found = importlib.import_module(path if attribute.islower() else module)
@@ -171,7 +173,7 @@ def test_what_the_tables_call_theirs_is_theirs(title: str, path: str, names: lis
         assert name in _section(title), name
 
 
-def test_the_storage_of_flask_dance_takes_what_the_table_says() -> None:
+def test_the_storage_of_flask_dance_has_the_arguments_of_the_table() -> None:
     """Read, not imported: it needs Flask-SQLAlchemy."""
     need("flask_dance")
     spec = importlib.util.find_spec("flask_dance.consumer.storage")

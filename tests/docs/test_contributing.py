@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: the way of a login through the files is the way that a login takes."""
+"""CONTRIBUTING.md: a login visits the files in the order of the page."""
 
 from __future__ import annotations
 

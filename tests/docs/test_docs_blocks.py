@@ -1,4 +1,4 @@
-"""What the documentation shows in Python or for the shell runs; the emulator is OpenRouter."""
+"""The Python and shell blocks of the documentation run, with the emulator as OpenRouter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from flask_openrouter.emulator.ledger import fingerprint
 Namespace = dict[str, Any]
 
 
-def _person(emulator: Emulator) -> tuple[Callable[..., None], Callable[[str], str]]:
-    """Return a ``print`` and an ``input`` of somebody who opens what is shown and pastes a code."""
+def _terminal(emulator: Emulator) -> tuple[Callable[..., None], Callable[[str], str]]:
+    """Return a ``print`` and an ``input``: the user opens the printed address and pastes a code."""
     shown: list[str] = []
 
     def show(*values: object) -> None:
@@ -41,13 +42,13 @@ def _person(emulator: Emulator) -> tuple[Callable[..., None], Callable[[str], st
 
 @pytest.fixture
 def namespace(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Namespace:
-    """What a block may use without having made it: an app, a client, a key, our names, Flask's."""
+    """Names that every block may use: an app, a client, a key, and names of the two packages."""
     monkeypatch.chdir(tmp_path)
     app = Flask("documented")
     app.config.update(
         TESTING=True, SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url
     )
-    show, paste = _person(emulator)
+    show, paste = _terminal(emulator)
     return {
         **{name: getattr(flask_openrouter, name) for name in flask_openrouter.__all__},
         **{name: getattr(flask, name) for name in ("request", "session", "url_for")},
@@ -69,7 +70,7 @@ def test_python_blocks_run(run: list[Block], namespace: Namespace, emulator: Emu
 
 @pytest.mark.parametrize("run", runs("sh"), ids=lambda run: run[0].name)
 def test_shell_blocks_run(run: list[Block], emulator: Emulator) -> None:
-    """``curl`` fails on an error status here, so that the control API must take what is shown."""
+    """Here ``curl`` fails on an error status, so the control API must accept each request."""
     if shutil.which("curl") is None:
         require("curl", "not on PATH (apt install curl)")
     api_key = emulator.issue_key()
@@ -84,7 +85,7 @@ def test_shell_blocks_run(run: list[Block], emulator: Emulator) -> None:
         assert done.stdout.startswith("{")
 
 
-def test_a_block_that_is_not_run_says_why() -> None:
+def test_a_block_that_is_not_run_has_a_reason() -> None:
     for block in (*blocks("python"), *blocks("sh")):
         if block.note.startswith("not run"):
             assert len(block.note.removeprefix("not run:").split()) >= 3, block.name
@@ -92,16 +93,15 @@ def test_a_block_that_is_not_run_says_why() -> None:
 
 def test_the_blocks_are_found() -> None:
     """A pattern that matches nothing would let everything pass."""
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        for language in ("python", "sh"):
-            found = [block for block in blocks(language) if block.page == page]
-            assert len(found) == text.count(f"\n```{language}\n"), page
-    assert len(blocks("python")) >= 10
-    assert len(blocks("sh")) >= 5
+    for language, least in (("python", 10), ("sh", 5)):
+        found = Counter(block.page for block in blocks(language))
+        for page in pages():
+            text = page.read_text(encoding="utf-8")
+            assert found[page] == text.count(f"\n```{language}\n"), page
+        assert found.total() >= least
 
 
-def test_pages_link_to_what_is_there() -> None:
+def test_links_between_files_lead_somewhere() -> None:
     for page in pages():
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
         targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|\bsrc=\"([^\"]+)\"", text)

@@ -18,13 +18,13 @@ from doc_blocks import ROOT, pages
 DOCS = ROOT / "docs"
 _FENCED = re.compile(r"^( *)```.*?^\1```$", re.M | re.S)
 NEEDED = ("sphinx", "myst_parser", "pallets_sphinx_themes")
-# A proxy at which nobody listens: whoever wants the network fails, and so does the build.
+# A proxy that does not exist: a build that uses the network fails.
 NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
 
 
 @dataclass(frozen=True)
 class Build:
-    """One run of Sphinx: what it said, and what it made."""
+    """A run of Sphinx: its status, its messages and its pages."""
 
     status: int
     output: str
@@ -33,7 +33,7 @@ class Build:
 
 
 def sphinx(builder: str, source: Path, folder: Path, *options: str) -> Build:
-    """Run it as ``make docs`` does. What was read once is not read again for another builder."""
+    """Run Sphinx as ``make docs`` does. All builders share the doctrees of one reading."""
     target = folder / builder
     command = [
         *(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", builder),
@@ -81,7 +81,7 @@ def test_every_link_image_and_anchor_leads_somewhere(build: Build) -> None:
 
 
 def test_every_anchor_leads_somewhere_at_github_too() -> None:
-    """There headings alone have names, and the name is made from the heading's letters."""
+    """GitHub makes anchors from the letters of headings, and no others."""
     wrong = set()
     for page in pages():
         text = _FENCED.sub("", page.read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 def test_sphinx_itself_finds_no_broken_link(build: Build, folder: Path) -> None:
-    """Of those within the project; others would need the network."""
+    """Links to other sites are ignored, because they need the network."""
     checked = sphinx("linkcheck", DOCS, folder, "-D", "linkcheck_ignore=https?://.*")
     assert checked.status == 0, checked.output
 
@@ -118,7 +118,7 @@ def test_every_image_has_a_text(build: Build) -> None:
 
 
 def test_diagrams_bring_their_own_colours_and_words() -> None:
-    """They stand on light and dark pages, at GitHub too."""
+    """Pages are light or dark, at GitHub too."""
     diagrams = list((DOCS / "images").glob("*.svg"))
     assert diagrams
     for diagram in diagrams:
@@ -131,7 +131,7 @@ def test_diagrams_bring_their_own_colours_and_words() -> None:
         assert "<image" not in text
 
 
-def test_what_is_broken_would_be_noticed(tmp_path: Path) -> None:
+def test_broken_links_would_be_noticed(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(
         '<a href="other.html#there">1</a><a href="other.html#gone">2</a><a href="#gone">3</a>'
         '<a href="gone.html">4</a><img src="gone.png"><script src="//cdn.example/x.js"></script>'
@@ -153,7 +153,7 @@ def test_what_is_broken_would_be_noticed(tmp_path: Path) -> None:
     assert site[start].images_without_text == ["gone.png"]
 
 
-def test_a_page_that_is_nowhere_listed_fails_the_build(folder: Path, tmp_path: Path) -> None:
+def test_a_page_without_a_link_to_it_fails_the_build(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "index.md").write_text("# Start\n", encoding="utf-8")
     (tmp_path / "lonely.md").write_text("# Lonely\n\n[gone](gone.md)\n", encoding="utf-8")
     built = sphinx("html", tmp_path, tmp_path / "out", "-C", "-D", "extensions=myst_parser")

@@ -1,4 +1,4 @@
-"""docs/errors.md has one entry per code, and what each says happens when the code is provoked."""
+"""docs/errors.md has one entry per code, and each entry says what happens for that code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import case
 from errors_page import PAGE, Entry, entries, rows_below
 from flask import Flask
 from settings_page import strings_of
@@ -31,23 +32,24 @@ def test_every_code_has_one_entry() -> None:
     assert {entry.code for entry in ENTRIES} == set(PROBLEMS)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
-def test_an_entry_says_what_the_visitor_is_told(entry: Entry) -> None:
-    problem = PROBLEMS[entry.code]
-    assert (entry.status, entry.title, entry.message) == (
-        problem.status,
-        problem.title,
-        problem.message,
-    )
-    assert "*Why.*" in entry.text
-    assert "*What you do.*" in entry.text
+def test_an_entry_has_the_status_title_and_message_of_its_problem() -> None:
+    for entry in ENTRIES:
+        with case(entry.code):
+            problem = PROBLEMS[entry.code]
+            assert (entry.status, entry.title, entry.message) == (
+                problem.status,
+                problem.title,
+                problem.message,
+            )
+            assert "*Why.*" in entry.text
+            assert "*What you do.*" in entry.text
 
 
 # -- each code, provoked ----------------------------------------------------------------------
 
 
 class FailingStorage(MemoryStorage):
-    """Fails in the operations that it is told."""
+    """A storage whose operations can be made to fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,12 +99,12 @@ class Stage:
             return self.visit(self.callback)
 
     def sign_in(self, user_id: str | None) -> None:
-        """Let the app see this user, or nobody."""
+        """Sign this user in to the app, or sign the user out."""
         callbacks = self.app.extensions["openrouter"].app_functions
         callbacks.owner_loader = lambda: user_id
 
     def mend(self) -> None:
-        """Let the storage work again, and the user be the one from before."""
+        """Repair the storage, and sign the user out."""
         self.storage.failing.clear()
         self.sign_in(None)
 
@@ -218,7 +220,7 @@ def stage(make_app: Any, clock: Any, entry: Entry) -> Iterator[Stage]:
         app = make_app(
             {"storage": storage},
             OPENROUTER_BASE_URL=emulator.url,
-            # Short for the one that is to wait for it; on a busy machine the others are slow too.
+            # Only the entry "timeout" waits for this. The others may be slow on a busy machine.
             OPENROUTER_REQUEST_TIMEOUT=1 if entry.code == "timeout" else 15,
         )
         yield _set_up(app, clock, storage, emulator, server.close)
@@ -250,20 +252,20 @@ def _set_up(
 def test_a_code_is_what_its_entry_says(stage: Stage, entry: Entry, accept: str) -> None:
     stage.accept = accept
     key_before = stage.visitor.key
-    answer = PROVOKE[entry.code](stage)
+    response = PROVOKE[entry.code](stage)
     is_guard = entry.code in ("key_required", "key_rejected")
     if accept == "application/json":
-        assert answer.status_code == entry.status
-        told = answer.get_json()
+        assert response.status_code == entry.status
+        document = response.get_json()
         names = {"error", "message", "login_url"} | (set() if is_guard else {"reference"})
-        assert set(told) == names
-        assert (told["error"], told["message"]) == (entry.code, entry.title)
+        assert set(document) == names
+        assert (document["error"], document["message"]) == (entry.code, entry.title)
     elif is_guard:
-        assert answer.status_code == 303
-        assert answer.location.startswith("/openrouter/login?next=/")
+        assert response.status_code == 303
+        assert response.location.startswith("/openrouter/login?next=/")
     else:
-        assert answer.status_code == entry.status
-        assert f"Error {entry.code}, reference " in answer.text
+        assert response.status_code == entry.status
+        assert f"Error {entry.code}, reference " in response.text
     _check_afterwards(stage, entry, key_before)
 
 
@@ -285,7 +287,7 @@ def _check_afterwards(stage: Stage, entry: Entry, key_before: str | None) -> Non
 # -- exceptions -------------------------------------------------------------------------------
 
 EXCEPTIONS = rows_below("| class | carries | in a login | in a view |")
-#: Those that an app's view may leave to the extension.
+#: Exceptions of a view that the extension handles.
 HANDLED = {
     errors.KeyStorageError,
     errors.OutOfCreditError,
@@ -310,42 +312,40 @@ def test_every_exception_is_in_the_table() -> None:
     assert sorted([*named, "OpenRouterError"]) == sorted(classes)
 
 
-@pytest.mark.parametrize("row", EXCEPTIONS, ids=lambda row: row[0])
-def test_the_table_of_exceptions_is_true(row: list[str]) -> None:
-    name, carries, in_login, in_view = row
-    cls = getattr(errors, name.strip("`"))
-    error = _make(cls)
-    if in_login == "that code":
-        assert isinstance(error, errors.LoginError)
-    elif in_login:
-        first, *others = _codes(in_login)
-        assert problem_of_login(error).code == first
-        if others:
-            assert problem_of_login(_make(cls, was_sent=True)).code == others[0]
-    if in_view == "500":
-        assert cls not in HANDLED
-    else:
-        assert cls in HANDLED
-        assert _codes(in_view) == [problem_of(error).code]
-    for attribute in re.findall(r"`([a-z_]+)`", carries):
-        assert hasattr(error, attribute) or attribute in PROBLEMS
+def test_the_table_of_exceptions_is_true() -> None:
+    for name, carries, in_login, in_view in EXCEPTIONS:
+        with case(name):
+            cls = getattr(errors, name.strip("`"))
+            error = _make(cls)
+            if in_login == "that code":
+                assert isinstance(error, errors.LoginError)
+            elif in_login:
+                first, *others = _codes(in_login)
+                assert problem_of_login(error).code == first
+                if others:
+                    assert problem_of_login(_make(cls, was_sent=True)).code == others[0]
+            if in_view == "500":
+                assert cls not in HANDLED
+            else:
+                assert cls in HANDLED
+                assert _codes(in_view) == [problem_of(error).code]
+            for attribute in re.findall(r"`([a-z_]+)`", carries):
+                assert hasattr(error, attribute) or attribute in PROBLEMS
 
 
-def test_exactly_these_exceptions_of_a_view_become_an_answer(make_app: Any) -> None:
-    app = make_app()
-    handlers = app.error_handler_spec[None][None]
-    ours = {cls for cls in handlers if issubclass(cls, errors.OpenRouterError)}
-    assert ours == HANDLED
+def test_exactly_these_exceptions_of_a_view_become_a_response(make_app: Any) -> None:
+    handlers = make_app().error_handler_spec[None][None]
+    assert {cls for cls in handlers if issubclass(cls, errors.OpenRouterError)} == HANDLED
 
 
-@pytest.mark.parametrize("row", rows_below("| message begins with | means |"), ids=lambda r: r[0])
-def test_a_slip_is_answered_in_these_words(row: list[str]) -> None:
-    name, _, message = row[0].strip("`").partition(": ")
-    assert name in ("RuntimeError", "TypeError")
+def test_the_messages_about_programming_errors_are_in_the_code() -> None:
     package = Path(inspect.getfile(errors)).parent
     strings = [text for path in package.rglob("*.py") for text in strings_of(path.read_text())]
-    for part in message.split("'ask'"):
-        assert any(part.strip() in text for text in strings), part
+    for row in rows_below("| message begins with | means |"):
+        name, _, message = row[0].strip("`").partition(": ")
+        assert name in ("RuntimeError", "TypeError")
+        for part in message.split("'ask'"):
+            assert any(part.strip() in text for text in strings), part
 
 
 def test_an_entry_is_found_by_its_code() -> None:

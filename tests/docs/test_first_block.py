@@ -1,4 +1,4 @@
-"""The first block of the README, saved as app.py in an empty folder and run as it says."""
+"""The first block of the README, saved as app.py in an empty folder and run as the README says."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def browser() -> Iterator[requests.Session]:
 
 @contextmanager
 def running(code: str, folder: Path) -> Iterator[str]:
-    """Run it with Flask's own command; yield its address."""
+    """Run the code with ``flask run``, and yield its address."""
     (folder / "app.py").write_text(code, encoding="utf-8")
     port = free_port()
-    # Nothing of this project is in the way: what counts is what is installed.
+    # Without the source tree on the path: the installed package counts.
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     command = [sys.executable, "-m", "flask", "--app", "app", "run", "--port", str(port)]
     with (folder / "log").open("wb") as log:
@@ -76,7 +76,7 @@ def test_the_first_block_sends_visitors_to_openrouter(
     assert query["code_challenge_method"] == ["S256"]
 
 
-def test_the_first_block_answers_after_a_login(
+def test_the_first_block_shows_an_answer_after_a_login(
     browser: requests.Session, emulator: Emulator, tmp_path: Path
 ) -> None:
     """The same code, with the emulator as OpenRouter, from the first request to the answer."""

@@ -1,4 +1,4 @@
-"""docs/glossary.md: each word once, in order, and no word of the README without an entry."""
+"""docs/glossary.md: each word once, in order, with every word of the README."""
 
 from __future__ import annotations
 

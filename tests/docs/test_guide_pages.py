@@ -1,4 +1,4 @@
-"""What the guide pages promise is what the code does."""
+"""The guide pages describe what the code does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rows(name: str, heading: str) -> list[Row]:
 
 
 def python_run(name: str, words: str) -> list[Block]:
-    """Return the one run of a page's blocks that holds these words."""
+    """Return the one run of a page's blocks that contains these words."""
     (found,) = [
         run
         for run in runs("python")
@@ -132,7 +132,7 @@ def test_the_list_has_as_many_steps_as_the_picture() -> None:
 )
 def test_visitors_without_a_key_get_what_the_table_says(row: Row, make_app: MakeApp) -> None:
     client = make_app().test_client()
-    told = {
+    headers_of = {
         "a browser's tab": [NAVIGATE, {}],
         "a script": [
             {"Sec-Fetch-Mode": "cors"},
@@ -143,7 +143,7 @@ def test_visitors_without_a_key_get_what_the_table_says(row: Row, make_app: Make
         "htmx": [{"HX-Request": "true"}],
         "a browser's preflight": [{}],
     }
-    for headers in told[row[0]]:
+    for headers in headers_of[row[0]]:
         method = "OPTIONS" if row[1] == "`OPTIONS`" else "GET"
         answer = client.open("/guarded", method=method, headers=headers)
         if method == "OPTIONS":
@@ -168,7 +168,7 @@ def test_the_three_other_kinds_of_views_are_guarded(bare_app: Flask, emulator: E
     for path in paths:
         answer = visitor.get(path)
         assert answer.text.startswith("sk-or-v1-…")
-        # Only the guard says so; without it the view would answer all the same.
+        # Only the guard sets this header. Without it the view would answer, too.
         assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -181,9 +181,9 @@ def test_every_attribute_of_the_connection_is_in_the_table() -> None:
     assert sorted(table) == sorted(public)
 
 
-def test_what_works_without_a_key_is_named(make_app: MakeApp) -> None:
-    said = page("connection").partition("Without a key, all except ")[2].partition("raise")[0]
-    harmless = set(names(said))
+def test_the_page_names_the_attributes_that_need_no_key(make_app: MakeApp) -> None:
+    words = page("connection").partition("Without a key, all except ")[2].partition("raise")[0]
+    harmless = set(names(words))
     app = make_app()
     with app.test_request_context("/"):
         connection = Connection(app, None)
@@ -217,7 +217,7 @@ def test_the_streamed_answer_arrives(bare_app: Flask, emulator: Emulator) -> Non
 
 
 @pytest.mark.parametrize("storage_uri", [None, "memory://"])
-def test_what_happens_when_the_account_changes(
+def test_each_user_has_a_key_of_its_own_as_the_page_says(
     bare_app: Flask, emulator: Emulator, storage_uri: str | None
 ) -> None:
     bare_app.config["OPENROUTER_STORAGE_URI"] = storage_uri
@@ -306,7 +306,7 @@ def test_a_storage_that_is_down_is_not_ready(
 
 
 def test_gunicorn_takes_the_command_and_logs_no_code(tmp_path: Path) -> None:
-    """The command of the page, with the app of the quickstart, and a callback that is made up."""
+    """The command of the page, with the app of the quickstart, and a callback that is invented."""
     if find_spec("gunicorn") is None:
         require("gunicorn", "not installed (pip install --group test)")
     (command,) = [b.code for b in blocks("text") if b.code.startswith("gunicorn --preload")]

@@ -1,4 +1,4 @@
-"""docs/mutation.md speaks of modules that exist, and of all that are mutated."""
+"""docs/mutation.md names exactly the modules that are mutated."""
 
 from __future__ import annotations
 

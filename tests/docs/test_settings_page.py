@@ -1,4 +1,4 @@
-"""docs/settings.md says what the code does: names, defaults, and each message word for word."""
+"""docs/settings.md has the names, defaults and exact error messages of the code."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cases import case
 from flask import Flask
 from settings_page import (
     PAGE,
     SECRET,
-    Entry,
     default_of,
     entries,
     names_in_the_code,
@@ -45,31 +45,25 @@ def test_every_setting_has_one_entry() -> None:
     assert sorted(entry.name for entry in ENTRIES) == sorted(names_in_the_code())
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_the_default_is_the_code_s(entry: Entry) -> None:
-    if entry.default == "derived from `SECRET_KEY`":
-        assert default_of(entry.name) is None
-    else:
-        assert value_of(entry.default.strip("`")) == default_of(entry.name)
+def test_the_defaults_are_those_of_the_code() -> None:
+    for entry in ENTRIES:
+        derived = entry.default == "derived from `SECRET_KEY`"
+        default = None if derived else value_of(entry.default.strip("`"))
+        assert default == default_of(entry.name), entry.name
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [(entry.name, *row) for entry in ENTRIES for row in refusals(entry.text)],
-)
-def test_a_value_is_refused_in_these_words(name: str, value: str, message: str) -> None:
-    assert refused({name: value_of(value)}) == message
-
-
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_every_entry_shows_what_is_refused(entry: Entry) -> None:
-    assert refusals(entry.text)
+def test_every_entry_names_refused_values_with_their_messages() -> None:
+    for entry in ENTRIES:
+        assert refusals(entry.text), entry.name
+        for value, message in refusals(entry.text):
+            with case(entry.name, value):
+                assert refused({entry.name: value_of(value)}) == message
 
 
 # -- Flask's own ------------------------------------------------------------------------------
 
 
-def test_the_settings_of_flask_are_flask_s() -> None:
+def test_the_table_of_flask_settings_is_true() -> None:
     config = Flask("documented").config
     for name, default, meaning in FLASK:
         name = name.strip("`")
@@ -81,13 +75,14 @@ def test_the_settings_of_flask_are_flask_s() -> None:
     assert named >= cookie - {"SESSION_COOKIE_PARTITIONED"}
 
 
-@pytest.mark.parametrize(
-    ("assignment", "message"), refusals(PAGE.partition("\n## Flask's own settings\n")[2])[:5]
-)
-def test_a_secret_key_is_refused_in_these_words(assignment: str, message: str) -> None:
-    name, _, value = assignment.partition(" = ")
-    assert name in ("SECRET_KEY", "SECRET_KEY_FALLBACKS")
-    assert refused({name: value_of(value)}) == message
+def test_refused_secret_keys_have_these_messages() -> None:
+    rows = refusals(PAGE.partition("\n## Flask's own settings\n")[2])[:5]
+    assert len(rows) == 5
+    for assignment, message in rows:
+        with case(assignment):
+            name, _, value = assignment.partition(" = ")
+            assert name in ("SECRET_KEY", "SECRET_KEY_FALLBACKS")
+            assert refused({name: value_of(value)}) == message
 
 
 # -- arguments --------------------------------------------------------------------------------
@@ -105,12 +100,13 @@ def test_every_argument_is_in_the_table_with_its_default() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("argument", "message"), refusals(PAGE.partition("\n## Arguments of OpenRouterAuth\n")[2])
-)
-def test_an_argument_is_refused_in_these_words(argument: str, message: str) -> None:
-    name, _, value = argument.partition("=")
-    assert refused({}, {name: value_of(value)}) == message
+def test_refused_arguments_have_these_messages() -> None:
+    rows = refusals(PAGE.partition("\n## Arguments of OpenRouterAuth\n")[2])
+    assert rows
+    for argument, message in rows:
+        with case(argument):
+            name, _, value = argument.partition("=")
+            assert refused({}, {name: value_of(value)}) == message
 
 
 def test_the_decorators_that_are_named_exist() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
+from cases import case
 
 
-@pytest.mark.parametrize("value", ["Strict", "strict"])
-def test_samesite_strict_is_a_problem(value: str, production: Any, diagnose: Any) -> None:
-    diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
-    assert diagnosis.bad == {"session_cookie_samesite": "problem"}
-    diagnosis.says("session_cookie_samesite", "'Strict'", "'Lax'")
+def test_samesite_strict_is_a_problem(production: Any, diagnose: Any) -> None:
+    for value in ["Strict", "strict"]:
+        with case(value):
+            diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
+            assert diagnosis.bad == {"session_cookie_samesite": "problem"}
+            diagnosis.says("session_cookie_samesite", "'Strict'", "'Lax'")
 
 
 def test_samesite_none_without_secure_is_a_problem(make_app: Any, diagnose: Any) -> None:
@@ -21,19 +22,19 @@ def test_samesite_none_without_secure_is_a_problem(make_app: Any, diagnose: Any)
     diagnosis.says("session_cookie_samesite", "'None'", "SESSION_COOKIE_SECURE")
 
 
-@pytest.mark.parametrize("value", ["foo", "", True])
-def test_an_invalid_samesite_is_a_problem(value: Any, production: Any, diagnose: Any) -> None:
+def test_an_invalid_samesite_is_a_problem(production: Any, diagnose: Any) -> None:
     """Flask raises, and the login fails with 500. The finding names the cause."""
-    diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
-    assert diagnosis.bad == {"session_cookie_samesite": "problem", "login_fails": "problem"}
-    diagnosis.says("session_cookie_samesite", f"is {value!r}", "'Lax'")
+    for value in ["foo", "", True]:
+        with case(value):
+            diagnosis = diagnose(production(SESSION_COOKIE_SAMESITE=value))
+            assert diagnosis.bad == {"session_cookie_samesite": "problem", "login_fails": "problem"}
+            diagnosis.says("session_cookie_samesite", f"is {value!r}", "'Lax'")
 
 
-@pytest.mark.parametrize("value", ["Lax", "lax", "None", None])
-def test_other_values_of_samesite_are_accepted_on_https(
-    value: str | None, production: Any, diagnose: Any
-) -> None:
-    assert diagnose(production(SESSION_COOKIE_SAMESITE=value)).bad == {}
+def test_other_values_of_samesite_are_accepted_on_https(production: Any, diagnose: Any) -> None:
+    for value in ["Lax", "lax", "None", None]:
+        with case(value):
+            assert diagnose(production(SESSION_COOKIE_SAMESITE=value)).bad == {}
 
 
 def test_secure_on_plain_http_is_a_problem(make_app: Any, diagnose: Any) -> None:
@@ -56,37 +57,37 @@ def test_a_session_without_secure_on_https_is_a_warning(production: Any, diagnos
     diagnosis.says("session_cookie_not_secure", "SESSION_COOKIE_SECURE = True")
 
 
-@pytest.mark.parametrize("domain", ["other.example", "www.app.example", "pp.example"])
 def test_a_domain_that_does_not_cover_the_callback_is_a_problem(
-    domain: str, production: Any, diagnose: Any
+    production: Any, diagnose: Any
 ) -> None:
-    diagnosis = diagnose(production(SESSION_COOKIE_DOMAIN=domain))
-    assert diagnosis.bad == {"session_cookie_domain": "problem"}
-    diagnosis.says("session_cookie_domain", repr(domain))
+    for domain in ["other.example", "www.app.example", "pp.example"]:
+        with case(domain):
+            diagnosis = diagnose(production(SESSION_COOKIE_DOMAIN=domain))
+            assert diagnosis.bad == {"session_cookie_domain": "problem"}
+            diagnosis.says("session_cookie_domain", repr(domain))
 
 
-@pytest.mark.parametrize("domain", ["app.example", ".app.example", "APP.example"])
-def test_a_domain_that_covers_the_callback_is_accepted(
-    domain: str, production: Any, diagnose: Any
-) -> None:
-    assert diagnose(production(SESSION_COOKIE_DOMAIN=domain)).bad == {}
+def test_a_domain_that_covers_the_callback_is_accepted(production: Any, diagnose: Any) -> None:
+    for domain in ["app.example", ".app.example", "APP.example"]:
+        with case(domain):
+            assert diagnose(production(SESSION_COOKIE_DOMAIN=domain)).bad == {}
 
 
-@pytest.mark.parametrize("path", ["/app", "/openroute", "/openrouter/callback/x"])
-@pytest.mark.parametrize("setting", ["SESSION_COOKIE_PATH", "APPLICATION_ROOT"])
 def test_a_path_that_does_not_cover_the_callback_is_a_problem(
-    path: str, setting: str, production: Any, diagnose: Any
+    production: Any, diagnose: Any
 ) -> None:
-    diagnosis = diagnose(production(**{setting: path}))
-    assert diagnosis.bad == {"session_cookie_path": "problem"}
-    diagnosis.says("session_cookie_path", repr(path), "/openrouter/callback")
+    for setting in ["SESSION_COOKIE_PATH", "APPLICATION_ROOT"]:
+        for path in ["/app", "/openroute", "/openrouter/callback/x"]:
+            with case(setting, path):
+                diagnosis = diagnose(production(**{setting: path}))
+                assert diagnosis.bad == {"session_cookie_path": "problem"}
+                diagnosis.says("session_cookie_path", repr(path), "/openrouter/callback")
 
 
-@pytest.mark.parametrize("path", ["/", "/openrouter", "/openrouter/"])
-def test_a_path_that_covers_the_callback_is_accepted(
-    path: str, production: Any, diagnose: Any
-) -> None:
-    assert diagnose(production(SESSION_COOKIE_PATH=path)).bad == {}
+def test_a_path_that_covers_the_callback_is_accepted(production: Any, diagnose: Any) -> None:
+    for path in ["/", "/openrouter", "/openrouter/"]:
+        with case(path):
+            assert diagnose(production(SESSION_COOKIE_PATH=path)).bad == {}
 
 
 def test_the_callback_path_includes_the_application_root(production: Any, diagnose: Any) -> None:
@@ -94,29 +95,23 @@ def test_the_callback_path_includes_the_application_root(production: Any, diagno
     assert diagnose(app).bad == {}
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_a_name_prefix_without_its_attributes_is_a_problem(production: Any, diagnose: Any) -> None:
+    for settings in [
         {"SESSION_COOKIE_NAME": "__Host-session", "SESSION_COOKIE_DOMAIN": "app.example"},
         {"SESSION_COOKIE_NAME": "__Host-session", "SESSION_COOKIE_PATH": "/openrouter"},
         {"SESSION_COOKIE_NAME": "__host-session", "SESSION_COOKIE_SECURE": False},
         {"SESSION_COOKIE_NAME": "__Secure-session", "SESSION_COOKIE_SECURE": False},
-    ],
-    ids=str,
-)
-def test_a_name_prefix_without_its_attributes_is_a_problem(
-    settings: dict[str, Any], production: Any, diagnose: Any
-) -> None:
-    diagnosis = diagnose(production(**settings))
-    assert diagnosis.bad["session_cookie_prefix"] == "problem"
-    assert set(diagnosis.bad) <= {"session_cookie_prefix", "session_cookie_not_secure"}
+    ]:
+        with case(settings):
+            diagnosis = diagnose(production(**settings))
+            assert diagnosis.bad["session_cookie_prefix"] == "problem"
+            assert set(diagnosis.bad) <= {"session_cookie_prefix", "session_cookie_not_secure"}
 
 
-@pytest.mark.parametrize("name", ["__Host-session", "__Secure-session", "own"])
-def test_a_name_prefix_with_its_attributes_is_accepted(
-    name: str, production: Any, diagnose: Any
-) -> None:
-    assert diagnose(production(SESSION_COOKIE_NAME=name)).bad == {}
+def test_a_name_prefix_with_its_attributes_is_accepted(production: Any, diagnose: Any) -> None:
+    for name in ["__Host-session", "__Secure-session", "own"]:
+        with case(name):
+            assert diagnose(production(SESSION_COOKIE_NAME=name)).bad == {}
 
 
 def test_a_session_shorter_than_a_login_is_a_warning(production: Any, diagnose: Any) -> None:

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from cases import case
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface
 from visitor import Visitor
 
@@ -124,12 +125,11 @@ def test_the_page_quotes_nothing_of_the_request(debug_app: Any) -> None:
     assert "canary" not in response.text
 
 
-@pytest.mark.parametrize("config", [{"TESTING": True}, {"OPENROUTER_EMULATOR": True}], ids=str)
-def test_without_debug_mode_the_page_has_no_findings(
-    config: dict[str, bool], make_app: Any
-) -> None:
-    app = make_app(**{"TESTING": False, "SESSION_COOKIE_SAMESITE": "Strict", **config})
-    assert FOR_DEVELOPERS not in lost(Visitor(app))
+def test_without_debug_mode_the_page_has_no_findings(make_app: Any) -> None:
+    for config in [{"TESTING": True}, {"OPENROUTER_EMULATOR": True}]:
+        with case(config):
+            app = make_app(**{"TESTING": False, "SESSION_COOKIE_SAMESITE": "Strict", **config})
+            assert FOR_DEVELOPERS not in lost(Visitor(app))
 
 
 def test_other_error_pages_have_no_findings(debug_app: Any) -> None:

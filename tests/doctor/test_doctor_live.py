@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from collections.abc import Callable
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import case
 from certificates import CertificateAuthority
-from misbehaving import MisbehavingProvider, answer, hang, issue_key, reset, tunnel_to
+from misbehaving import MisbehavingProvider, answer, hang, issue_key, raw, reset, tunnel_to
 from servers import free_port
 
 from flask_openrouter.client.environment import CA_VARIABLES
@@ -64,13 +64,13 @@ def test_later_checks_are_skipped_when_the_name_does_not_resolve(
 
 def test_a_hanging_resolver_times_out(make_app: Any) -> None:
     never = threading.Event()
-    network = Network(timeout=0.1, resolve=lambda host, port: [never.wait(5)])
+    network = Network(timeout=0.1, resolve=lambda host, port: [never.wait(60)])
     doctor = Doctor(make_app, Workers(can_repeat=False), live=True, network=network)
     start = time.monotonic()
     (finding,) = list(doctor.run())[-1].findings
     never.set()
     assert finding.code == "dns_failed"
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 30
 
 
 def test_later_checks_are_skipped_when_the_port_is_closed(make_app: Any, diagnose: Any) -> None:
@@ -117,7 +117,8 @@ def test_an_invalid_certificate_is_a_problem(
 def test_a_server_without_tls_is_a_problem(
     trusted: CertificateAuthority, make_app: Any, diagnose: Any
 ) -> None:
-    with MisbehavingProvider(REFUSE) as provider:
+    plain = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with MisbehavingProvider(on_connect=plain) as provider:
         url = provider.url.replace("http:", "https:")
         diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=url), "--live")
     assert set(diagnosis.bad) == {"tls_failed"}
@@ -192,22 +193,22 @@ def test_a_proxy_without_a_scheme_is_reported(
     diagnosis.says("dns_failed", "The proxy's host name proxy.invalid")
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(300, "behind"), (-300, "ahead of")])
-def test_a_clock_that_is_wrong_is_a_warning(
-    seconds: int, words: str, make_app: Any, diagnose: Any
-) -> None:
-    with MisbehavingProvider([answer(200, {}, date(seconds)), REFUSE]) as provider:
-        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
-    assert diagnosis.bad == {"clock_skew": "warning"}
-    diagnosis.says("clock_skew", words, "NTP")
+def test_a_clock_that_is_wrong_is_a_warning(make_app: Any, diagnose: Any) -> None:
+    for seconds, words in [(300, "behind"), (-300, "ahead of")]:
+        with case(seconds, words):
+            with MisbehavingProvider([answer(200, {}, date(seconds)), REFUSE]) as provider:
+                diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+            assert diagnosis.bad == {"clock_skew": "warning"}
+            diagnosis.says("clock_skew", words, "NTP")
 
 
-@pytest.mark.parametrize("headers", [dict, lambda: {"Date": "yesterday"}, lambda: date(30)])
 def test_a_clock_that_is_nearly_right_or_cannot_be_compared_is_accepted(
-    headers: Callable[[], dict[str, str]], make_app: Any, diagnose: Any
+    make_app: Any, diagnose: Any
 ) -> None:
-    with MisbehavingProvider([answer(200, {}, headers()), REFUSE]) as provider:
-        assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
+    for headers in ({}, {"Date": "yesterday"}, date(30)):
+        script = [answer(200, {}, headers), REFUSE]
+        with case(headers), MisbehavingProvider(script) as provider:
+            assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
 
 
 def test_later_checks_are_skipped_when_the_api_does_not_respond(
@@ -226,26 +227,25 @@ def test_an_api_with_another_status_is_a_problem(make_app: Any, diagnose: Any) -
     diagnosis.says("api_unexpected", "HTTP 404")
 
 
-@pytest.mark.parametrize(
-    ("act", "code", "severity", "words"),
-    [
+def test_an_exchange_that_is_not_refused_as_documented_is_reported(
+    make_app: Any, diagnose: Any
+) -> None:
+    for act, code, severity, words in [
         (answer(429, {}), "exchange_busy", "warning", "429"),
         (answer(500, {}), "exchange_unexpected", "problem", "500"),
         (answer(404, {}), "exchange_unexpected", "problem", "404"),
         (issue_key("sk-or-v1-" + "a" * 64), "exchange_unexpected", "problem", "not OpenRouter"),
-    ],
-)
-def test_an_exchange_that_is_not_refused_as_documented_is_reported(
-    act: Any, code: str, severity: str, words: str, make_app: Any, diagnose: Any
-) -> None:
-    with MisbehavingProvider([answer(200, {}, date()), act]) as provider:
-        diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
-    assert diagnosis.bad == {code: severity}
-    diagnosis.says(code, words)
-    assert "a" * 64 not in diagnosis.text
+    ]:
+        with case(code, words):
+            with MisbehavingProvider([answer(200, {}, date()), act]) as provider:
+                diagnosis = diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live")
+            assert diagnosis.bad == {code: severity}
+            diagnosis.says(code, words)
+            assert "a" * 64 not in diagnosis.text
 
 
-@pytest.mark.parametrize("status", [400, 403])
-def test_both_documented_refusals_are_accepted(status: int, make_app: Any, diagnose: Any) -> None:
-    with MisbehavingProvider([answer(200, {}, date()), answer(status, {})]) as provider:
-        assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}
+def test_both_documented_refusals_are_accepted(make_app: Any, diagnose: Any) -> None:
+    for status in (400, 403):
+        script = [answer(200, {}, date()), answer(status, {})]
+        with case(status), MisbehavingProvider(script) as provider:
+            assert diagnose(make_app(OPENROUTER_BASE_URL=provider.url), "--live").bad == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cases import case
 from click.testing import CliRunner
 from flask import Flask
 from flask.cli import NoAppException, ScriptInfo
@@ -41,22 +42,18 @@ def raising(error: Exception) -> Callable[[], Flask]:
     return create_app
 
 
-@pytest.mark.parametrize(
-    ("create_app", "code", "title"),
-    [
+def test_an_app_that_cannot_be_created_is_the_only_finding() -> None:
+    for create_app, code, title in [
         (create_app_without_secret, "configuration", "SECRET_KEY is not set."),
         (raising(NoAppException("Not here:\n\nTraceback")), "app_not_loaded", "Not here."),
         (raising(KeyError("hunter2")), "app_not_loaded", "Creating the app raises KeyError at "),
-    ],
-)
-def test_an_app_that_cannot_be_created_is_the_only_finding(
-    create_app: Callable[[], Flask], code: str, title: str
-) -> None:
-    (result,) = Doctor(create_app, Workers()).run()
-    (finding,) = result.findings
-    assert (result.name, finding.code) == ("app", code)
-    assert finding.title.startswith(title)
-    assert "hunter2" not in finding.title
+    ]:
+        with case(title):
+            (result,) = Doctor(create_app, Workers()).run()
+            (finding,) = result.findings
+            assert (result.name, finding.code) == ("app", code)
+            assert finding.title.startswith(title)
+            assert "hunter2" not in finding.title
 
 
 @pytest.mark.parametrize(
@@ -74,21 +71,17 @@ def test_the_commands_exist_without_an_app(arguments: list[str], words: str) -> 
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize(
-    ("message", "title", "remedy"),
-    [
+def test_the_message_of_a_wrong_setting_is_split_into_title_and_remedy() -> None:
+    for message, title, remedy in [
         ("A is wrong. Set it to b. Or c.", "A is wrong.", "Set it to b. Or c."),
         ("A must be a number.", "A must be a number.", "Correct this setting."),
         ("A: not so; did you mean b?", "A: not so; did you mean b?", "Correct this setting."),
         ('A needs b: pip install "c[b]"', "A needs b.", 'pip install "c[b]"'),
-    ],
-)
-def test_the_message_of_a_wrong_setting_is_split_into_title_and_remedy(
-    message: str, title: str, remedy: str
-) -> None:
-    (result,) = Doctor(raising(ConfigurationError(message)), Workers()).run()
-    (finding,) = result.findings
-    assert (finding.title, finding.remedy) == (title, remedy)
+    ]:
+        with case(message, title, remedy):
+            (result,) = Doctor(raising(ConfigurationError(message)), Workers()).run()
+            (finding,) = result.findings
+            assert (finding.title, finding.remedy) == (title, remedy)
 
 
 def test_an_ok_finding_has_no_remedy(production: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import pytest
+from cases import case
 from flask import Flask, redirect, session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -53,34 +55,32 @@ def test_a_wrong_setting_that_comes_too_late_is_reported(production: Any, diagno
     diagnosis.says("settings_changed", "OPENROUTER_KEY_LIMIT must be a number")
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
+def test_a_misspelt_setting_is_a_warning(production: Any, diagnose: Any) -> None:
+    for name, meant in [
         ("OPENROUTER_CALBACK_URL", "OPENROUTER_CALLBACK_URL"),
         ("OPENROUTER_STORAGE_URL", "OPENROUTER_STORAGE_URI"),
         ("OPENROUTER_ENCRYPTION_KEYS", "OPENROUTER_ENCRYPTION_KEY"),
         ("OPENROUTER_ENCRYPTION_KEY_FALLBACK", "OPENROUTER_ENCRYPTION_KEY_FALLBACKS"),
-    ],
-)
-def test_a_misspelt_setting_is_a_warning(
-    name: str, meant: str, production: Any, diagnose: Any
-) -> None:
-    diagnosis = diagnose(production(**{name: "hunter2"}))
-    assert diagnosis.bad == {"setting_unknown": "warning"}
-    diagnosis.says("setting_unknown", f"{name} is not a setting", f"mean {meant},")
-    assert "hunter2" not in diagnosis.text
+    ]:
+        with case(name, meant):
+            diagnosis = diagnose(production(**{name: "hunter2"}))
+            assert diagnosis.bad == {"setting_unknown": "warning"}
+            diagnosis.says("setting_unknown", f"{name} is not a setting", f"mean {meant},")
+            assert "hunter2" not in diagnosis.text
 
 
-@pytest.mark.parametrize("name", ["OPENROUTER_API_KEY", "OPENROUTER_MODEL", "APP_CALLBACK_URL"])
-def test_the_app_s_own_settings_are_ignored(name: str, production: Any, diagnose: Any) -> None:
-    assert diagnose(production(**{name: "its own"})).bad == {}
+def test_the_app_s_own_settings_are_ignored(production: Any, diagnose: Any) -> None:
+    for name in ["OPENROUTER_API_KEY", "OPENROUTER_MODEL", "APP_CALLBACK_URL"]:
+        with case(name):
+            assert diagnose(production(**{name: "its own"})).bad == {}
 
 
-@pytest.mark.parametrize("secret", ["dev", "change-me-in-production"])
-def test_a_weak_key_in_development_is_a_warning(secret: str, make_app: Any, diagnose: Any) -> None:
-    diagnosis = diagnose(make_app(SECRET_KEY=secret))
-    assert diagnosis.bad == {"secret_key_weak": "warning"}
-    diagnosis.says("secret_key_weak", "SECRET_KEY is too easy to guess", "token_hex")
+def test_a_weak_key_in_development_is_a_warning(make_app: Any, diagnose: Any) -> None:
+    for secret in ["dev", "change-me-in-production"]:
+        with case(secret):
+            diagnosis = diagnose(make_app(SECRET_KEY=secret))
+            assert diagnosis.bad == {"secret_key_weak": "warning"}
+            diagnosis.says("secret_key_weak", "SECRET_KEY is too easy to guess", "token_hex")
 
 
 def test_a_weak_key_in_production_is_a_problem(make_app: Any, diagnose: Any) -> None:
@@ -89,20 +89,16 @@ def test_a_weak_key_in_production_is_a_problem(make_app: Any, diagnose: Any) -> 
     assert diagnose(app).bad["secret_key_weak"] == "problem"
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_an_emulator_in_production_is_a_problem(production: Any, diagnose: Any) -> None:
+    for settings in [
         {"OPENROUTER_EMULATOR": True},
         {"OPENROUTER_EMULATOR": True, "OPENROUTER_BASE_URL": "http://127.0.0.1:18080"},
         {"OPENROUTER_BASE_URL": "https://localhost:18080"},
-    ],
-)
-def test_an_emulator_in_production_is_a_problem(
-    settings: dict[str, Any], production: Any, diagnose: Any
-) -> None:
-    diagnosis = diagnose(production(**settings))
-    assert diagnosis.bad == {"emulator_in_production": "problem"}
-    diagnosis.says("emulator_in_production", "OPENROUTER_EMULATOR", "OPENROUTER_BASE_URL")
+    ]:
+        with case(settings):
+            diagnosis = diagnose(production(**settings))
+            assert diagnosis.bad == {"emulator_in_production": "problem"}
+            diagnosis.says("emulator_in_production", "OPENROUTER_EMULATOR", "OPENROUTER_BASE_URL")
 
 
 def test_another_provider_is_a_warning(production: Any, diagnose: Any) -> None:
@@ -120,29 +116,23 @@ def test_a_host_that_no_setting_names_is_a_warning(production: Any, diagnose: An
     diagnosis.says("host_not_fixed", "OPENROUTER_CALLBACK_URL", "TRUSTED_HOSTS", "SERVER_NAME")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_a_host_in_a_flask_setting_is_accepted(production: Any, diagnose: Any) -> None:
+    for settings in [
         {"SERVER_NAME": "app.example"},
         {"TRUSTED_HOSTS": [".app.example"]},
         {"SERVER_NAME": "localhost:5000", "SESSION_COOKIE_SECURE": False},
-    ],
-    ids=str,
-)
-def test_a_host_in_a_flask_setting_is_accepted(
-    settings: dict[str, Any], production: Any, diagnose: Any
-) -> None:
-    app = production(**{"OPENROUTER_CALLBACK_URL": None, "TRUSTED_HOSTS": None, **settings})
-    assert diagnose(app).bad == {}
+    ]:
+        with case(settings):
+            app = production(**{"OPENROUTER_CALLBACK_URL": None, "TRUSTED_HOSTS": None, **settings})
+            assert diagnose(app).bad == {}
 
 
-@pytest.mark.parametrize("url", ["https://app.example/callback", "https://app.example"])
-def test_a_callback_url_without_the_route_is_a_problem(
-    url: str, production: Any, diagnose: Any
-) -> None:
-    diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=url))
-    assert diagnosis.bad == {"callback_path": "problem"}
-    diagnosis.says("callback_path", "end with /openrouter/callback", "url_prefix")
+def test_a_callback_url_without_the_route_is_a_problem(production: Any, diagnose: Any) -> None:
+    for url in ["https://app.example/callback", "https://app.example"]:
+        with case(url):
+            diagnosis = diagnose(production(OPENROUTER_CALLBACK_URL=url))
+            assert diagnosis.bad == {"callback_path": "problem"}
+            diagnosis.says("callback_path", "end with /openrouter/callback", "url_prefix")
 
 
 def test_a_callback_url_below_a_mount_path_is_accepted(production: Any, diagnose: Any) -> None:
@@ -183,13 +173,12 @@ def test_a_missing_proxy_fix_is_a_warning(production: Any, diagnose: Any) -> Non
     )
 
 
-@pytest.mark.parametrize("proxies", [1, 2, 3])
-def test_a_proxy_fix_for_several_proxies_is_accepted(
-    proxies: int, production: Any, diagnose: Any
-) -> None:
-    app = production()
-    app.wsgi_app = ProxyFix(app.wsgi_app.app, x_proto=proxies)
-    assert diagnose(app).bad == {}
+def test_a_proxy_fix_for_several_proxies_is_accepted(production: Any, diagnose: Any) -> None:
+    for proxies in [1, 2, 3]:
+        with case(proxies):
+            app = production()
+            app.wsgi_app = ProxyFix(app.wsgi_app.app, x_proto=proxies)
+            assert diagnose(app).bad == {}
 
 
 def test_an_app_that_redirects_every_visitor_to_its_sign_in_is_a_warning(
@@ -202,15 +191,16 @@ def test_an_app_that_redirects_every_visitor_to_its_sign_in_is_a_warning(
     diagnosis.says("login_redirected", "HTTP 302", "'openrouter'")
 
 
-@pytest.mark.parametrize(("response", "words"), [(("", 404), "HTTP 404"), (([], 200), "HTTP 200")])
 def test_an_app_that_intercepts_the_login_route_is_a_problem(
-    response: Any, words: str, production: Any, diagnose: Any
+    production: Any, diagnose: Any
 ) -> None:
-    app = production()
-    app.before_request(lambda: response)
-    diagnosis = diagnose(app)
-    assert diagnosis.bad == {"login_fails": "problem"}
-    diagnosis.says("login_fails", words)
+    for response, words in [(("", 404), "HTTP 404"), (([], 200), "HTTP 200")]:
+        with case(response, words):
+            app = production()
+            app.before_request(partial(lambda given: given, response))
+            diagnosis = diagnose(app)
+            assert diagnosis.bad == {"login_fails": "problem"}
+            diagnosis.says("login_fails", words)
 
 
 def test_the_extension_s_error_page_is_reported(production: Any, diagnose: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from cases import case
 from servers import PostgreSQLServer, free_port, running_postgresql, running_redis
 
 from flask_openrouter.errors import KeyStorageError
@@ -242,24 +243,19 @@ class _ReadOnlyMemory(MemoryStorage):
         raise OSError("hunter2")
 
 
-@pytest.mark.parametrize(
-    ("storage", "code", "severity", "words"),
-    [
+def test_a_storage_with_a_mistake_is_reported(production: Any, diagnose: Any) -> None:
+    for storage, code, severity, words in [
         (_Forgetful, "storage_not_written", "warning", "read back"),
         (_ForUsersOnly, "storage_not_written", "warning", "(LookupError)"),
         (_Stuck, "storage_not_written", "warning", "(OSError)"),
         (_ReadOnlyMemory, "storage_not_written", "warning", "(OSError)"),
         (_Unforgetting, "storage_keeps_deleted", "problem", "delete()"),
-    ],
-)
-def test_a_storage_with_a_mistake_is_reported(
-    storage: type, code: str, severity: str, words: str, production: Any, diagnose: Any
-) -> None:
-    diagnosis = diagnose(production({"storage": storage()}))
-    diagnosis.bad.pop("storage_memory", None)
-    assert diagnosis.bad[code] == severity
-    diagnosis.says(code, words)
-    assert "hunter2" not in diagnosis.text
+    ]:
+        with case(storage, code, severity, words):
+            diagnosis = diagnose(production({"storage": storage()}))
+            assert diagnosis.bad[code] == severity
+            diagnosis.says(code, words)
+            assert "hunter2" not in diagnosis.text
 
 
 def test_a_storage_that_cannot_be_read_is_a_problem(production: Any, diagnose: Any) -> None:

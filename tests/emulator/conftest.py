@@ -1,11 +1,29 @@
-"""A plain HTTP client for the shared emulator."""
+"""Clients of the shared emulator: plain HTTP, and OpenRouter's SDK for TypeScript."""
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from trust_store import one_trusted_authority
+
+if TYPE_CHECKING:
+    from typescript_sdk import TypeScriptSDK
+
+__all__ = ["one_trusted_authority"]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
+    """Load the plugin of schemathesis for the one file that needs it: it takes a second."""
+    if file_path.name == "test_openapi.py":
+        plugins = parent.config.pluginmanager
+        if not plugins.hasplugin("schemathesis"):
+            plugins.import_plugin("schemathesis.pytest.plugin")
 
 
 @pytest.fixture
@@ -14,3 +32,26 @@ def http() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
         yield session
+
+
+@pytest.fixture(scope="session")
+def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
+    """One Node process with the real ``@openrouter/sdk``; npm fetches it once."""
+    # It imports the ``openrouter`` package, which most tests here do not need.
+    from typescript_sdk import running_typescript_sdk
+
+    cache = pytestconfig.cache.mkdir("node")
+    with ExitStack() as stack:
+        # One process at a time may install it.
+        with (cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            sdk = stack.enter_context(running_typescript_sdk(cache))
+        yield sdk
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_key_of_the_developer() -> Iterator[None]:
+    """OpenRouter's packages would read it from the environment and send it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("OPENROUTER_API_KEY", raising=False)
+        yield

@@ -1,4 +1,4 @@
-"""What ``make wheel`` has built, and an environment that holds the wheel without the source."""
+"""The distributions that ``make wheel`` built, and an environment with the wheel only."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def sdist() -> Path:
 
 @pytest.fixture(scope="session")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has our wheel, and everything else from the environment of the tests.
+    """An interpreter with the wheel, and with the other packages of the tests' environment.
 
-    Behind it on the path: a path that a ``.pth`` file adds is searched last, and the link to the
-    source tree that is there is not followed from here.
+    A ``.pth`` file adds those at the end of the path. The ``.pth`` file in them that leads to the
+    source tree is not followed.
     """
     home = tmp_path_factory.mktemp("installed")
     venv.create(home, with_pip=False)

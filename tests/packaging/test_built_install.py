@@ -75,10 +75,10 @@ def run(*command: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)) -> str:
     return done.stdout
 
 
-def test_a_login_works_with_the_wheel_and_what_it_asks_for_alone(
+def test_a_login_works_with_the_wheel_and_its_dependencies_alone(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """The one test that needs the package index: pip installs the dependencies."""
+    """Only this test needs the package index: pip installs the dependencies."""
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     lock = ROOT / ".ci" / "requirements.txt"
@@ -102,8 +102,8 @@ def test_the_pytest_plugin_is_found(python: Path, tmp_path: Path) -> None:
     assert "1 passed" in run(python, *command, cwd=tmp_path)
 
 
-def test_our_own_tests_pass_against_the_wheel(python: Path, tmp_path: Path) -> None:
-    """In a copy of the project that has no ``flask_openrouter/`` to fall back to."""
+def test_the_tests_of_the_project_pass_against_the_wheel(python: Path, tmp_path: Path) -> None:
+    """The copy of the project has no folder ``flask_openrouter``."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     shutil.copytree(ROOT / "tests", tmp_path / "tests")
     where = run(python, "-c", "import flask_openrouter as f; print(f.__file__)", cwd=tmp_path)

@@ -36,19 +36,16 @@ def test_the_wheel_holds_the_package_and_nothing_else(names: set[str]) -> None:
     assert names == package | {f"{INFO}/{name}" for name in info}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
+def test_the_wheel_holds_the_files_that_are_not_python(names: set[str]) -> None:
+    files = {
         "py.typed",
         "templates/openrouter/error.html",
         "static/openrouter/openrouter.css",
         "static/openrouter/popup.js",
         "emulator/templates/emulator/consent.html",
         "emulator/static/emulator.css",
-    ],
-)
-def test_the_wheel_holds_what_is_no_python(names: set[str], name: str) -> None:
-    assert f"flask_openrouter/{name}" in names
+    }
+    assert {f"flask_openrouter/{file}" for file in files} <= names
 
 
 def test_the_wheel_fits_every_platform(wheel: Path) -> None:

@@ -2,7 +2,7 @@
 
 A test compares them with the page. To write them into the page::
 
-    OPENROUTER_WRITE_DOCS=1 python -m pytest tests/protocol/test_conformance_table.py
+    OPENROUTER_WRITE_DOCS=1 python -m pytest tests/emulator/test_conformance_table.py
 """
 
 from __future__ import annotations

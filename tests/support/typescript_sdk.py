@@ -16,7 +16,7 @@ from typing import Any
 from callers import ATTRIBUTION, Outcome
 from components import require
 
-_SOURCE = Path(__file__).parents[1] / "protocol" / "typescript"
+_SOURCE = Path(__file__).parents[1] / "emulator" / "typescript"
 _INSTALL_SECONDS = 300
 #: Older versions lack the global ``crypto``, which the SDK needs.
 OLDEST_NODE = 20

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from cases import case
 from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, S256, approved_code
 
 from flask_openrouter.emulator import Emulator
@@ -122,9 +123,8 @@ def test_openrouter_reads_an_error_in_the_middle_of_a_stream(
     assert last.choices[0].finish_reason == "error"
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
+def test_openrouter_knows_every_error_by_its_own_class(emulator: Emulator, keyed_sdk: Any) -> None:
+    for status, error in [
         (400, "BadRequestResponseError"),
         (401, "UnauthorizedResponseError"),
         (402, "PaymentRequiredResponseError"),
@@ -139,16 +139,13 @@ def test_openrouter_reads_an_error_in_the_middle_of_a_stream(
         (503, "ServiceUnavailableResponseError"),
         (524, "EdgeNetworkTimeoutResponseError"),
         (529, "ProviderOverloadedResponseError"),
-    ],
-)
-def test_openrouter_knows_every_error_by_its_own_class(
-    emulator: Emulator, keyed_sdk: Any, status: int, error: str
-) -> None:
-    expected = getattr(openrouter.errors, error)
-    with emulator.faults(status=status), pytest.raises(expected) as caught:
-        keyed_sdk.chat.send(model=MODEL, messages=QUESTION)
-    assert caught.value.status_code == status
-    assert caught.value.data.error.code == status
+    ]:
+        with case(status, error):
+            expected = getattr(openrouter.errors, error)
+            with emulator.faults(status=status), pytest.raises(expected) as caught:
+                keyed_sdk.chat.send(model=MODEL, messages=QUESTION)
+            assert caught.value.status_code == status
+            assert caught.value.data.error.code == status
 
 
 def test_openrouter_knows_the_refusals_of_the_exchange(emulator: Emulator, sdk: Any) -> None:

@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, how big a file may get, and what is public."""
+"""The rules of the code: which module may import which, how long a file may be, what is public."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from flask_openrouter.errors import OpenRouterError
 
 PACKAGE = ROOT / "flask_openrouter"
 MAX_LINES = 350
-#: Tests are read one at a time.
+#: A file of tests may be longer: its tests are read one at a time.
 MAX_TEST_LINES = 400
 
-#: The folders and modules of the top level, from the bottom up. A module imports from below.
-FLOORS = (
+#: The top-level folders and modules, lowest layer first. A module imports from its own layer or
+#: from a lower one.
+LAYERS = (
     {"errors", "signals"},
     {"client", "web", "problems"},
     {"config", "storage"},
@@ -39,16 +40,17 @@ FLOORS = (
     {"extension"},
     {""},
 )
-ASIDE = {"emulator", "testing", "pytest_plugin"}
-#: What an app may do without.
+#: Tools for development and tests. They are outside of the layers.
+TOOLS = {"emulator", "testing", "pytest_plugin"}
+#: Packages that an app may lack.
 OPTIONAL = {"flask_login", "httpx", "openai", "openrouter", "redis", "sqlalchemy"}
-#: Names under which anything ends up.
-NO_NOUNS = {"base", "common", "core", "helper", "helpers", "lib", "misc", "util", "utils"}
-#: What these words mean elsewhere is not what happens here.
-NO_WORDS = re.compile(
+#: File names that say nothing about the contents.
+VAGUE_NAMES = {"base", "common", "core", "helper", "helpers", "lib", "misc", "util", "utils"}
+#: Words whose usual meaning differs from what this package does.
+WRONG_WORDS = re.compile(
     r"redirect_uri|revoke|transaction|log_?out|(?<!_)token(?!_bytes|_hex|_urlsafe)"
 )
-#: Fields that must not show. The code of a problem or a finding is its name.
+#: Fields that a repr must not show. The ``code`` of a problem or a finding is its name.
 SECRETS = {"api_key", "code", "code_verifier", "encryption_key"}
 NO_SECRETS = {"problems.Problem.code", "doctor.finding.Finding.code"}
 
@@ -71,9 +73,9 @@ PYTHON_FILES = [
 
 
 def imports_of(name: str) -> Iterator[tuple[str, bool]]:
-    """Yield (imported module, at import time?); ours without the package's name.
+    """Yield (imported module, whether it is imported at once), except imports for type checkers.
 
-    What only type checkers read does not count.
+    Modules of this package are named without the package.
     """
     path = MODULES[name]
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
@@ -108,30 +110,33 @@ def imports_of(name: str) -> Iterator[tuple[str, bool]]:
                 yield target, at_import
 
 
-def floor(name: str) -> int:
-    (height,) = [h for h, names in enumerate(FLOORS) if name.partition(".")[0] in names]
-    return height
+def layer(name: str) -> int:
+    (number,) = [n for n, names in enumerate(LAYERS) if name.partition(".")[0] in names]
+    return number
 
 
-def is_aside(name: str) -> bool:
-    return name.partition(".")[0] in ASIDE
+def is_tool(name: str) -> bool:
+    return name.partition(".")[0] in TOOLS
 
 
-OURS = {
+#: The modules of this package that each module imports.
+IMPORTS = {
     name: {target for target, _ in imports_of(name) if target in MODULES and target != name}
     for name in MODULES
 }
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MODULES if not is_aside(name)))
-def test_a_module_imports_from_its_own_floor_or_below(name: str) -> None:
-    above = {
-        target for target in OURS[name] if not is_aside(target) and floor(target) > floor(name)
+def test_a_module_imports_from_its_own_layer_or_below() -> None:
+    upward = {
+        (name, target)
+        for name in MODULES
+        for target in IMPORTS[name]
+        if not is_tool(name) and not is_tool(target) and layer(target) > layer(name)
     }
-    assert above == set()
+    assert upward == set()
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_there_is_no_import_cycle() -> None:
     graph = {
         name: {t for t, at_import in imports_of(name) if at_import and t in MODULES and t != name}
         for name in MODULES
@@ -142,26 +147,26 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_a_circle_would_be_noticed() -> None:
+def test_an_import_cycle_would_be_noticed() -> None:
     with pytest.raises(CycleError):
         tuple(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
-    assert OURS["views.login"] >= {"connection", "pages.urls", "services"}
-    assert OURS["storage.vault"] >= {"errors", "storage.cipher"}
+    assert IMPORTS["views.login"] >= {"connection", "pages.urls", "services"}
+    assert IMPORTS["storage.vault"] >= {"errors", "storage.cipher"}
 
 
-def test_the_lower_floors_know_no_flask() -> None:
-    below = {name for name in MODULES if not is_aside(name) and floor(name) < floor("login")}
+def test_the_lower_layers_do_not_import_flask() -> None:
+    below = {name for name in MODULES if not is_tool(name) and layer(name) < layer("login")}
     users = {
         name for name in below if any(t.partition(".")[0] == "flask" for t, _ in imports_of(name))
     }
     assert users == {"web"}
 
 
-def test_the_emulator_imports_nothing_of_ours() -> None:
+def test_the_emulator_imports_nothing_from_the_rest_of_the_package() -> None:
     """A mistake on one side must not be cancelled out by the same mistake on the other."""
     for name in MODULES:
         if name.partition(".")[0] == "emulator":
-            assert {t for t in OURS[name] if t.partition(".")[0] != "emulator"} == set(), name
+            assert {t for t in IMPORTS[name] if t.partition(".")[0] != "emulator"} == set(), name
             others = {t.partition(".")[0] for t, _ in imports_of(name)} - {
                 "emulator",
                 "flask_openrouter",
@@ -170,38 +175,39 @@ def test_the_emulator_imports_nothing_of_ours() -> None:
 
 
 @pytest.mark.requirement("R105")
-def test_only_the_command_line_and_the_test_tools_know_the_emulator() -> None:
-    users = {name for name in MODULES if any(t.startswith("emulator") for t in OURS[name])}
-    assert {name for name in users if not is_aside(name)} <= {"cli", "doctor"}
+def test_only_the_commands_and_the_test_tools_import_the_emulator() -> None:
+    users = {name for name in MODULES if any(t.startswith("emulator") for t in IMPORTS[name])}
+    assert {name for name in users if not is_tool(name)} <= {"cli", "doctor"}
     for name in users & {"cli", "doctor"}:
         assert not [
             t for t, at_import in imports_of(name) if at_import and t.startswith("emulator")
         ]
 
 
-@pytest.mark.parametrize(
-    "path",
-    PYTHON_FILES,
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_no_file_is_too_long(path: Path) -> None:
-    most = MAX_TEST_LINES if path.is_relative_to(ROOT / "tests") else MAX_LINES
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
+def test_no_file_is_too_long() -> None:
+    too_long = {}
+    for path in PYTHON_FILES:
+        length = len(path.read_text(encoding="utf-8").splitlines())
+        most = MAX_TEST_LINES if path.is_relative_to(ROOT / "tests") else MAX_LINES
+        if length > most:
+            too_long[str(path.relative_to(ROOT))] = length
+    assert too_long == {}
+    assert len(PYTHON_FILES) > 200
 
 
-def test_every_file_is_named_after_something() -> None:
-    assert {path for path in PYTHON_FILES if path.stem.strip("_") in NO_NOUNS} == set()
+def test_no_file_has_a_vague_name() -> None:
+    assert {path for path in PYTHON_FILES if path.stem.strip("_") in VAGUE_NAMES} == set()
 
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:
-    """So that an app without them starts, and the error names the extra."""
+    """An app without them starts, and the error names the extra."""
     for name in MODULES:
         at_once = {t.partition(".")[0] for t, at_import in imports_of(name) if at_import}
         assert at_once & OPTIONAL == set(), name
 
 
-def test_tests_replace_nothing_behind_the_codes_back() -> None:
-    """Clocks, ids and transports are handed in."""
+def test_no_test_uses_mock_patch() -> None:
+    """Clocks, ids and transports are arguments."""
     for path, text in texts("tests", "benchmarks", "example_app"):
         if path.suffix == ".py":
             assert not re.search(r"^\s*(?:from|import) unittest" + r"\b.*\bmock", text, re.M), path
@@ -209,7 +215,7 @@ def test_tests_replace_nothing_behind_the_codes_back() -> None:
 
 
 @pytest.mark.requirement("R105")
-def test_an_app_loads_nothing_that_it_does_not_use() -> None:
+def test_an_app_loads_no_module_that_it_does_not_use() -> None:
     """Neither the emulator and the optional packages, nor ``requests`` before the first call."""
     program = """
 import sys
@@ -253,8 +259,8 @@ def test_the_public_names_are_exactly_these() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", flask_openrouter.__version__)
 
 
-def test_all_of_a_module_is_all_that_it_offers() -> None:
-    """``__all__`` is exact: nothing public is missing, and nothing is named that is not there."""
+def test_the_all_of_a_module_is_exact() -> None:
+    """``__all__`` names every public function and class, and only names that exist."""
     exact = 0
     for name, path in MODULES.items():
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -273,18 +279,18 @@ def test_all_of_a_module_is_all_that_it_offers() -> None:
     assert exact >= 8
 
 
-def test_every_error_descends_from_the_one_base() -> None:
+def test_every_error_is_an_openrouter_error() -> None:
     for module in pkgutil.walk_packages([str(PACKAGE)], "flask_openrouter."):
         if module.name.startswith("flask_openrouter.emulator") or "__main__" in module.name:
             continue
         for name, kind in vars(importlib.import_module(module.name)).items():
-            is_ours = inspect.isclass(kind) and kind.__module__.startswith("flask_openrouter")
-            if is_ours and issubclass(kind, BaseException):
+            is_own = inspect.isclass(kind) and kind.__module__.startswith("flask_openrouter")
+            if is_own and issubclass(kind, BaseException):
                 assert issubclass(kind, OpenRouterError), (module.name, name)
     assert issubclass(errors.ConfigurationError, ValueError)
 
 
-def test_the_tree_in_the_docstring_of_errors_is_complete() -> None:
+def test_the_docstring_of_errors_names_every_error() -> None:
     assert errors.__doc__ is not None
     for name, kind in vars(errors).items():
         if inspect.isclass(kind) and kind.__module__ == errors.__name__:
@@ -304,7 +310,7 @@ def test_the_package_warns_by_its_logger_only() -> None:
             assert "print" not in {getattr(function, "id", None) for function in calls}, path
 
 
-def test_no_file_tells_where_it_was_written() -> None:
+def test_no_file_names_a_path_of_the_machine_where_it_was_written() -> None:
     places = re.compile("|".join(["/work" + "/", "/tmp" + "/plan", "shared" + "/", r"/home/\w+/"]))
     notes = re.compile(
         "|".join(f"{name}[.]md" for name in ("DESIGN", "HOUSE", "PEERS", "OPENROUTER"))
@@ -314,11 +320,11 @@ def test_no_file_tells_where_it_was_written() -> None:
         assert not notes.search(text), path
 
 
-def test_every_public_name_says_what_it_is() -> None:
-    silent = [
+def test_every_public_name_has_a_docstring() -> None:
+    missing = [
         f"{name}.{which}" for name, path in MODULES.items() for which in _undocumented(name, path)
     ]
-    assert silent == []
+    assert missing == []
 
 
 def _undocumented(name: str, path: Path) -> Iterator[str]:
@@ -331,7 +337,8 @@ def _undocumented(name: str, path: Path) -> Iterator[str]:
             continue
         if not _is_documented(node):
             yield node.name
-        # A base of other people documents its methods; the names of a contract's tests say all.
+        # A base class of another package documents its methods. The tests of the storage contract
+        # are documented by their names.
         is_plain = isinstance(node, ast.ClassDef) and not _bases_elsewhere(node)
         for method in node.body if is_plain and not name.endswith("contract") else []:
             is_public = isinstance(method, functions) and not method.name.startswith("_")
@@ -365,16 +372,16 @@ def test_no_secret_shows_in_a_repr() -> None:
     assert found >= 3
 
 
-def test_names_say_what_is_meant() -> None:
+def test_no_name_contains_a_misleading_word() -> None:
     """An API key is no token, and disconnecting deletes nothing at OpenRouter.
 
     The emulator plays OpenRouter, which does revoke keys and count tokens.
     """
     for name, path in MODULES.items():
-        if not is_aside(name):
+        if not is_tool(name):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 defined = [getattr(node, part, None) for part in ("name", "arg", "id")]
-                wrong = [each for each in defined if each and NO_WORDS.search(str(each))]
+                wrong = [each for each in defined if each and WRONG_WORDS.search(str(each))]
                 assert wrong == [], name
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import requests
+from cases import case
 from protocol_steps import (
     CALLBACK_URL,
     CODE_CHALLENGE,
@@ -28,31 +28,26 @@ def test_a_consent_page_works_once(emulator: Emulator, http: requests.Session) -
     assert "Location" not in again.headers
 
 
-@pytest.mark.parametrize("consent", ["", "made-up", "\u00e9", "x" * 5000])
-def test_an_approval_needs_a_pending_consent(
-    emulator: Emulator, http: requests.Session, consent: str
-) -> None:
-    response = decide(http, emulator, consent, "approve")
-    assert response.status_code == 400
-    assert "Location" not in response.headers
+def test_an_approval_needs_a_pending_consent(emulator: Emulator, http: requests.Session) -> None:
+    for consent in ["", "made-up", "\u00e9", "x" * 5000]:
+        with case(consent):
+            response = decide(http, emulator, consent, "approve")
+            assert response.status_code == 400
+            assert "Location" not in response.headers
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+def test_a_form_of_another_site_decides_nothing(emulator: Emulator, http: requests.Session) -> None:
+    for headers in [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
-    ],
-)
-def test_a_form_of_another_site_decides_nothing(
-    emulator: Emulator, http: requests.Session, headers: dict[str, str]
-) -> None:
-    consent = consent_on(ask(http, authorization_url(emulator, **S256)))
-    assert decide(http, emulator, consent, "approve", **headers).status_code == 403
-    own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
-    assert decide(http, emulator, consent, "approve", **own).status_code == 303
+    ]:
+        with case(headers):
+            consent = consent_on(ask(http, authorization_url(emulator, **S256)))
+            assert decide(http, emulator, consent, "approve", **headers).status_code == 403
+            own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
+            assert decide(http, emulator, consent, "approve", **own).status_code == 303
 
 
 def test_an_unknown_decision_does_not_spend_the_consent(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import requests
+from cases import case
 from openrouter_schemas import assert_documented
 from protocol_steps import (
     CODE_CHALLENGE,
@@ -67,9 +67,8 @@ def test_the_limit_of_the_consent_page_is_the_limit_of_the_key(
         assert info["data"]["limit"] == limit
 
 
-@pytest.mark.parametrize(
-    ("asked", "sent"),
-    [
+def test_every_documented_exchange_works(emulator: Emulator, http: requests.Session) -> None:
+    for asked, sent in [
         (S256, {"code_verifier": CODE_VERIFIER}),
         (S256, {"code_verifier": CODE_VERIFIER, "code_challenge_method": None}),
         (PLAIN, {"code_verifier": CODE_VERIFIER}),
@@ -78,19 +77,17 @@ def test_the_limit_of_the_consent_page_is_the_limit_of_the_key(
         ({"code_challenge": CODE_VERIFIER}, {"code_verifier": CODE_VERIFIER}),
         ({}, {}),
         ({}, {"code_challenge_method": None}),
-    ],
-)
-def test_every_documented_exchange_works(
-    emulator: Emulator, http: requests.Session, asked: dict[str, str], sent: dict[str, Any]
-) -> None:
-    response = exchange(http, emulator, code=approved_code(emulator, **asked), **sent)
-    assert response.status_code == 200
+    ]:
+        with case(asked, sent):
+            response = exchange(http, emulator, code=approved_code(emulator, **asked), **sent)
+            assert response.status_code == 200
 
 
 @pytest.mark.requirement("R106")
-@pytest.mark.parametrize(
-    ("asked", "sent", "error"),
-    [
+def test_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for asked, sent, error in [
         (S256, {"code_verifier": OTHER_VERIFIER}, (403, "Invalid code or code_verifier")),
         (S256, {"code_verifier": CODE_CHALLENGE}, (403, "Invalid code or code_verifier")),
         (S256, {"code_verifier": ""}, (403, "Invalid code or code_verifier")),
@@ -113,37 +110,31 @@ def test_every_documented_exchange_works(
             {"code_verifier": CODE_VERIFIER, "code_challenge_method": "s256"},
             (400, "Invalid code_challenge_method"),
         ),
-    ],
-)
-def test_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
-    emulator: Emulator,
-    http: requests.Session,
-    asked: dict[str, str],
-    sent: dict[str, Any],
-    error: tuple[int, str],
-) -> None:
-    code = approved_code(emulator, **asked)
-    response = exchange(http, emulator, code=code, **sent)
-    assert error_of(response) == error
-    assert_documented(response.json(), "/auth/keys", "post", response.status_code)
-    again = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
-    assert error_of(again) == (400, "Invalid code")
+    ]:
+        with case(asked, sent, error):
+            code = approved_code(emulator, **asked)
+            response = exchange(http, emulator, code=code, **sent)
+            assert error_of(response) == error
+            assert_documented(response.json(), "/auth/keys", "post", response.status_code)
+            again = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
+            assert error_of(again) == (400, "Invalid code")
 
 
 @pytest.mark.requirement("R106")
-@pytest.mark.parametrize(
-    "sent", [{"code_verifier": CODE_VERIFIER}, {"code_challenge_method": "S256"}]
-)
 def test_a_verifier_for_a_code_without_challenge_is_a_downgrade(
-    emulator: Emulator, http: requests.Session, sent: dict[str, str]
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    refused = exchange(http, emulator, code=approved_code(emulator), **sent)
-    assert error_of(refused) == (400, "Invalid code_challenge_method")
-    with emulator.configured(lenient_pkce=True):
-        response = exchange(http, emulator, code=approved_code(emulator), **sent)
-        assert response.status_code == 200
-        wrong = approved_code(emulator, **S256)
-        assert exchange(http, emulator, code=wrong, code_verifier="w" * 43).status_code == 403
+    for sent in [{"code_verifier": CODE_VERIFIER}, {"code_challenge_method": "S256"}]:
+        with case(sent):
+            refused = exchange(http, emulator, code=approved_code(emulator), **sent)
+            assert error_of(refused) == (400, "Invalid code_challenge_method")
+            with emulator.configured(lenient_pkce=True):
+                response = exchange(http, emulator, code=approved_code(emulator), **sent)
+                assert response.status_code == 200
+                wrong = approved_code(emulator, **S256)
+                assert (
+                    exchange(http, emulator, code=wrong, code_verifier="w" * 43).status_code == 403
+                )
 
 
 @pytest.mark.requirement("R106")
@@ -192,9 +183,10 @@ def test_only_one_of_many_concurrent_exchanges_succeeds(emulator: Emulator) -> N
     assert statuses == [200] + [400] * 31
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_malformed_members_are_refused_before_the_code_is_checked(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for body in [
         {},
         {"code": None},
         {"code": 5},
@@ -203,17 +195,13 @@ def test_only_one_of_many_concurrent_exchanges_succeeds(emulator: Emulator) -> N
         {"code": "x", "code_verifier": None},
         {"code": "x", "code_verifier": 5},
         {"code": "x", "code_challenge_method": 5},
-    ],
-)
-def test_malformed_members_are_refused_before_the_code_is_checked(
-    emulator: Emulator, http: requests.Session, body: dict[str, Any]
-) -> None:
-    assert error_of(exchange(http, emulator, **body)) == (400, "Invalid request parameters")
+    ]:
+        with case(body):
+            assert error_of(exchange(http, emulator, **body)) == (400, "Invalid request parameters")
 
 
-@pytest.mark.parametrize(
-    ("content_type", "data"),
-    [
+def test_the_body_must_be_a_json_object(emulator: Emulator, http: requests.Session) -> None:
+    for content_type, data in [
         ("application/json", b""),
         ("application/json", b"null"),
         ("application/json", b'["code"]'),
@@ -224,28 +212,24 @@ def test_malformed_members_are_refused_before_the_code_is_checked(
         ("application/json", b"[" * 100_000),
         ("text/plain", b'{"code": "a"}'),
         ("application/x-www-form-urlencoded", b"code=a"),
-    ],
-)
-def test_the_body_must_be_a_json_object(
-    emulator: Emulator, http: requests.Session, content_type: str, data: bytes
-) -> None:
-    response = http.post(
-        f"{emulator.url}/api/v1/auth/keys",
-        data=data,
-        headers={"Content-Type": content_type},
-        timeout=5,
-    )
-    assert error_of(response) == (400, "Invalid request parameters")
+    ]:
+        with case(content_type, data):
+            response = http.post(
+                f"{emulator.url}/api/v1/auth/keys",
+                data=data,
+                headers={"Content-Type": content_type},
+                timeout=5,
+            )
+            assert error_of(response) == (400, "Invalid request parameters")
 
 
 @pytest.mark.requirement("R106")
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_other_methods_are_not_allowed(
-    emulator: Emulator, http: requests.Session, method: str
-) -> None:
-    response = http.request(method, f"{emulator.url}/api/v1/auth/keys", timeout=5)
-    assert error_of(response) == (405, "Method Not Allowed")
-    assert response.headers["Allow"] == "OPTIONS, POST"
+def test_other_methods_are_not_allowed(emulator: Emulator, http: requests.Session) -> None:
+    for method in ["GET", "PUT", "DELETE", "PATCH"]:
+        with case(method):
+            response = http.request(method, f"{emulator.url}/api/v1/auth/keys", timeout=5)
+            assert error_of(response) == (405, "Method Not Allowed")
+            assert response.headers["Allow"] == "OPTIONS, POST"
 
 
 def test_the_exchange_needs_no_key_and_ignores_a_wrong_one(

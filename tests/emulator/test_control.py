@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import Any
 
 import pytest
 import requests
+from cases import case
 from flask import Request
 from protocol_steps import (
     CODE_VERIFIER,
@@ -144,9 +144,8 @@ def test_unknown_keys_are_reported(emulator: Emulator, http: requests.Session) -
         emulator.set_key("unknown", limit=1)
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
+def test_bad_values_are_refused(emulator: Emulator, http: requests.Session) -> None:
+    for path, body in [
         ("/keys", {"limit": -1}),
         ("/keys", {"usage": "1"}),
         ("/keys", {"nonsense": 1}),
@@ -154,12 +153,9 @@ def test_unknown_keys_are_reported(emulator: Emulator, http: requests.Session) -
         ("/clock", {"advance": "1"}),
         ("/clock", {"advance": 1e300}),
         ("/clock", {"back": 1}),
-    ],
-)
-def test_bad_values_are_refused(
-    emulator: Emulator, http: requests.Session, path: str, body: dict[str, Any]
-) -> None:
-    assert error_of(control(http, emulator, "POST", path, **body))[0] == 400
+    ]:
+        with case(path, body):
+            assert error_of(control(http, emulator, "POST", path, **body))[0] == 400
 
 
 def test_the_clock_moves_over_http(emulator: Emulator, http: requests.Session) -> None:
@@ -201,29 +197,25 @@ def test_reset_restores_the_initial_state(
         emulator.reset()
     assert emulator.requests == []
     assert emulator.config == EmulatorConfig()
-    assert abs(emulator.now() - time.time()) < 5
+    assert abs(emulator.now() - time.time()) < 30
     assert status_of(http, emulator, api_key) == 401
     assert error_of(exchange(http, emulator, code=code)) == (400, "Invalid code")
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+def test_no_web_page_can_control_an_emulator(emulator: Emulator, http: requests.Session) -> None:
+    for headers in [
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1"},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
-    ],
-)
-def test_no_web_page_can_control_an_emulator(
-    emulator: Emulator, http: requests.Session, headers: dict[str, str]
-) -> None:
-    response = http.get(f"{emulator.url}/_emulator/keys", headers=headers, timeout=5)
-    assert error_of(response)[0] == 403
-    own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
-    response = http.get(f"{emulator.url}/_emulator/keys", headers=own, timeout=5)
-    assert response.status_code == 200
+    ]:
+        with case(headers):
+            response = http.get(f"{emulator.url}/_emulator/keys", headers=headers, timeout=5)
+            assert error_of(response)[0] == 403
+            own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
+            response = http.get(f"{emulator.url}/_emulator/keys", headers=own, timeout=5)
+            assert response.status_code == 200
 
 
 def test_the_control_api_takes_json_only(emulator: Emulator, http: requests.Session) -> None:

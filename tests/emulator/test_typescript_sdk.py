@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from callers import ATTRIBUTION, OurClient
+from cases import case
 from protocol_steps import (
     CALLBACK_URL,
     CODE_CHALLENGE,
@@ -39,32 +40,29 @@ def test_its_code_challenges_equal_ours(typescript: TypeScriptSDK) -> None:
     assert {len(verifier) for verifier in verifiers} == set(range(43, 129))
 
 
-@pytest.mark.parametrize("verifier", ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 43 + "\n"])
-def test_both_refuse_a_malformed_code_verifier(typescript: TypeScriptSDK, verifier: str) -> None:
-    outcome = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
-    assert outcome.value == [None]
-    with pytest.raises(ValueError, match="code_verifier"):
-        OpenRouterClient.create_code_challenge(verifier)
+def test_both_refuse_a_malformed_code_verifier(typescript: TypeScriptSDK) -> None:
+    for verifier in ["a" * 42, "a" * 129, "a" * 42 + "=", "a" * 43 + "\n"]:
+        with case(verifier):
+            outcome = typescript.call("code_challenges", "http://unused", code_verifiers=[verifier])
+            assert outcome.value == [None]
+            with pytest.raises(ValueError, match="code_verifier"):
+                OpenRouterClient.create_code_challenge(verifier)
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
+def test_its_authorization_url_equals_ours(typescript: TypeScriptSDK, emulator: Emulator) -> None:
+    for parameters in [
         {"callback_url": CALLBACK_URL},
         {"callback_url": CALLBACK_URL, "limit": 0},
         {"callback_url": CALLBACK_URL, "limit": 0.5, **S256},
         {"callback_url": "https://app.example/a%20b?x=1&y=%26", **S256},
         {"callback_url": CALLBACK_URL, "code_challenge": CODE_VERIFIER}
         | {"code_challenge_method": "plain"},
-    ],
-)
-def test_its_authorization_url_equals_ours(
-    typescript: TypeScriptSDK, emulator: Emulator, parameters: dict[str, Any]
-) -> None:
-    theirs = typescript.call("authorization_url", emulator.url, **parameters).value
-    ours = OurClient().call("authorization_url", emulator.url, **parameters).value
-    assert urlsplit(theirs)[:3] == urlsplit(ours)[:3]
-    assert parse_qsl(urlsplit(theirs).query) == parse_qsl(urlsplit(ours).query)
+    ]:
+        with case(parameters):
+            theirs = typescript.call("authorization_url", emulator.url, **parameters).value
+            ours = OurClient().call("authorization_url", emulator.url, **parameters).value
+            assert urlsplit(theirs)[:3] == urlsplit(ours)[:3]
+            assert parse_qsl(urlsplit(theirs).query) == parse_qsl(urlsplit(ours).query)
 
 
 def test_it_logs_in_from_the_first_step_to_the_last(
@@ -190,9 +188,10 @@ def test_it_knows_the_refusals_that_need_no_fault(
     assert no_key == (401, "UnauthorizedResponseError")
 
 
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
+def test_it_knows_every_error_by_its_own_class(
+    typescript: TypeScriptSDK, emulator: Emulator
+) -> None:
+    for status, error in [
         (400, "BadRequestResponseError"),
         (401, "UnauthorizedResponseError"),
         (402, "PaymentRequiredResponseError"),
@@ -207,15 +206,12 @@ def test_it_knows_the_refusals_that_need_no_fault(
         (503, "ServiceUnavailableResponseError"),
         (524, "EdgeNetworkTimeoutResponseError"),
         (529, "ProviderOverloadedResponseError"),
-    ],
-)
-def test_it_knows_every_error_by_its_own_class(
-    typescript: TypeScriptSDK, emulator: Emulator, status: int, error: str
-) -> None:
-    with emulator.faults(status=status):
-        outcome = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)
-    assert (outcome.error, outcome.status) == (error, status)
-    assert outcome.message
+    ]:
+        with case(status, error):
+            with emulator.faults(status=status):
+                outcome = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)
+            assert (outcome.error, outcome.status) == (error, status)
+            assert outcome.message
 
 
 def test_it_refuses_a_response_without_user_id(

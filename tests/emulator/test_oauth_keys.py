@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from cases import case
 from openrouter_schemas import assert_documented
 from protocol_steps import CODE_VERIFIER, S256, bearer, error_of, exchange
 
@@ -62,30 +63,24 @@ def test_an_overspent_key_has_nothing_left(emulator: Emulator, http: requests.Se
     assert data["limit_remaining"] == 0
 
 
-@pytest.mark.parametrize("path", ["/key", "/auth/key", "/models/user", "/credits"])
-@pytest.mark.parametrize(
-    ("authorization", "message"),
-    [
+def test_without_a_live_key_the_response_is_401(emulator: Emulator, http: requests.Session) -> None:
+    for authorization, message in [
         (None, "Missing Authentication header"),
         ("", "Missing Authentication header"),
         ("Bearer", "Missing Authentication header"),
         ("Bearer ", "Missing Authentication header"),
         ("Basic dXNlcjpwYXNz", "Missing Authentication header"),
         ("Bearer sk-or-v1-unknown", "User not found."),
-    ],
-)
-def test_without_a_live_key_the_response_is_401(
-    emulator: Emulator,
-    http: requests.Session,
-    path: str,
-    authorization: str | None,
-    message: str,
-) -> None:
-    response = http.get(
-        f"{emulator.url}/api/v1{path}", headers={"Authorization": authorization}, timeout=5
-    )
-    assert error_of(response) == (401, message)
-    assert_documented(response.json(), "/key", "get", 401)
+    ]:
+        for path in ["/key", "/auth/key", "/models/user", "/credits"]:
+            with case(authorization, message, path):
+                response = http.get(
+                    f"{emulator.url}/api/v1{path}",
+                    headers={"Authorization": authorization},
+                    timeout=5,
+                )
+                assert error_of(response) == (401, message)
+                assert_documented(response.json(), "/key", "get", 401)
 
 
 def test_the_bearer_scheme_is_case_insensitive(emulator: Emulator, http: requests.Session) -> None:
@@ -130,12 +125,11 @@ def test_models_come_in_pages(emulator: Emulator, http: requests.Session) -> Non
         assert (page["data"], page["links"]["next"]) == ([], None)
 
 
-@pytest.mark.parametrize("query", ["offset=-1", "offset=x", "limit=0", "limit=\u0665", "limit="])
-def test_offset_and_limit_must_be_whole_numbers(
-    emulator: Emulator, http: requests.Session, query: str
-) -> None:
-    response = get(http, emulator, f"/models?{query}")
-    assert error_of(response) == (400, "Invalid request parameters")
+def test_offset_and_limit_must_be_whole_numbers(emulator: Emulator, http: requests.Session) -> None:
+    for query in ["offset=-1", "offset=x", "limit=0", "limit=\u0665", "limit="]:
+        with case(query):
+            response = get(http, emulator, f"/models?{query}")
+            assert error_of(response) == (400, "Invalid request parameters")
 
 
 def test_a_key_creates_codes_that_can_be_exchanged(
@@ -175,9 +169,8 @@ def test_the_app_is_known_by_its_callback_host(emulator: Emulator, http: request
     assert first == same != other
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+def test_bad_requests_for_a_code_are_refused(emulator: Emulator, http: requests.Session) -> None:
+    for body in [
         {},
         {"callback_url": None},
         {"callback_url": 5},
@@ -204,16 +197,13 @@ def test_the_app_is_known_by_its_callback_host(emulator: Emulator, http: request
         {"callback_url": CALLBACK_URL, "workspace_id": None},
         {"callback_url": CALLBACK_URL, "code_challenge_method": "S256"},
         {"callback_url": CALLBACK_URL, "code_challenge": "short"},
-    ],
-)
-def test_bad_requests_for_a_code_are_refused(
-    emulator: Emulator, http: requests.Session, body: dict[str, Any]
-) -> None:
-    response = create_code(http, emulator, emulator.issue_key(), **body)
-    status, message = error_of(response)
-    assert status == 400
-    assert message.startswith("Invalid request parameters: ")
-    assert_documented(response.json(), "/auth/keys/code", "post", 400)
+    ]:
+        with case(body):
+            response = create_code(http, emulator, emulator.issue_key(), **body)
+            status, message = error_of(response)
+            assert status == 400
+            assert message.startswith("Invalid request parameters: ")
+            assert_documented(response.json(), "/auth/keys/code", "post", 400)
 
 
 def test_an_expiry_of_null_means_no_expiry(emulator: Emulator, http: requests.Session) -> None:
@@ -263,33 +253,29 @@ def test_a_key_dies_when_it_expires(http: requests.Session) -> None:
         assert error_of(get(http, emulator, "/key", issued)) == (401, "User not found.")
 
 
-@pytest.mark.parametrize(
-    ("interval", "days", "left"),
-    [
+def test_a_limit_is_reset_on_its_interval(http: requests.Session) -> None:
+    """The clock starts on Friday, 15 January 2027."""
+    for interval, days, left in [
         ("daily", 0, 1.0),
         ("daily", 1, 5.0),
         ("weekly", 1, 1.0),  # Friday to Saturday
         ("weekly", 3, 5.0),
         ("monthly", 15, 1.0),
         ("monthly", 17, 5.0),
-    ],
-)
-def test_a_limit_is_reset_on_its_interval(
-    http: requests.Session, interval: str, days: int, left: float
-) -> None:
-    """The clock starts on Friday, 15 January 2027."""
-    with run_in_thread(EmulatorConfig(clock=lambda: 1_800_000_000.0)) as emulator:
-        created = create_code(
-            http,
-            emulator,
-            emulator.issue_key(),
-            callback_url=CALLBACK_URL,
-            limit=5,
-            usage_limit_type=interval,
-        )
-        issued = exchange(http, emulator, code=created.json()["data"]["id"]).json()["key"]
-        emulator.set_key(issued, usage=4)
-        emulator.advance_clock(days * 86_400)
-        data = get(http, emulator, "/key", issued).json()["data"]
-    assert data["limit_remaining"] == left
-    assert data["usage"] == 4
+    ]:
+        with case(interval, days, left):
+            with run_in_thread(EmulatorConfig(clock=lambda: 1_800_000_000.0)) as emulator:
+                created = create_code(
+                    http,
+                    emulator,
+                    emulator.issue_key(),
+                    callback_url=CALLBACK_URL,
+                    limit=5,
+                    usage_limit_type=interval,
+                )
+                issued = exchange(http, emulator, code=created.json()["data"]["id"]).json()["key"]
+                emulator.set_key(issued, usage=4)
+                emulator.advance_clock(days * 86_400)
+                data = get(http, emulator, "/key", issued).json()["data"]
+            assert data["limit_remaining"] == left
+            assert data["usage"] == 4

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from itertools import takewhile
 from typing import Any
 
 import pytest
 import requests
+from cases import case
 from click.testing import CliRunner
 from flask import Flask
 from protocol_steps import approved_code, bearer, error_of
@@ -45,14 +47,15 @@ FOREIGN_HOSTS = [
 
 
 @pytest.mark.requirement("R103")
-@pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_the_emulator_listens_on_loopback_only(host: str) -> None:
-    assert not is_loopback_host(host)
-    with pytest.raises(ValueError, match="loopback only"), run_in_thread(host=host):
-        pass
-    result = CliRunner().invoke(emulator_command, ["--host", host, "--port", "0"])
-    assert result.exit_code == 2
-    assert "Use 127.0.0.1, ::1 or localhost" in result.output
+def test_the_emulator_listens_on_loopback_only() -> None:
+    for host in FOREIGN_HOSTS:
+        with case(host):
+            assert not is_loopback_host(host)
+            with pytest.raises(ValueError, match="loopback only"), run_in_thread(host=host):
+                pass
+            result = CliRunner().invoke(emulator_command, ["--host", host, "--port", "0"])
+            assert result.exit_code == 2
+            assert "Use 127.0.0.1, ::1 or localhost" in result.output
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.8.8.8", "::1"])
@@ -83,9 +86,8 @@ def test_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
 
 
 @pytest.mark.requirement("R104")
-@pytest.mark.parametrize(
-    "host",
-    [
+def test_a_foreign_host_header_is_refused(emulator: Emulator, http: requests.Session) -> None:
+    for host in [
         *(host for host in FOREIGN_HOSTS if ":" not in host and host.strip()),
         "::ffff:127.0.0.1",
         "[::]",
@@ -93,28 +95,22 @@ def test_the_socket_is_bound_to_loopback(emulator: Emulator) -> None:
         "localhost:x",
         "[::1",
         "a:1:2",
-    ],
-)
-def test_a_foreign_host_header_is_refused(
-    emulator: Emulator, http: requests.Session, host: str
-) -> None:
-    assert not is_loopback_host_header(host)
-    for path in ("/auth", "/api/v1/models", "/_emulator/keys", "/"):
-        response = http.get(f"{emulator.url}{path}", headers={"Host": host}, timeout=5)
-        assert response.status_code == 400
-        assert response.headers["X-OpenRouter-Emulator"] == "1"
-        assert "Location" not in response.headers
-    assert emulator.requests == []
+    ]:
+        with case(host):
+            assert not is_loopback_host_header(host)
+            for path in ("/auth", "/api/v1/models", "/_emulator/keys", "/"):
+                response = http.get(f"{emulator.url}{path}", headers={"Host": host}, timeout=5)
+                assert response.status_code == 400
+                assert response.headers["X-OpenRouter-Emulator"] == "1"
+                assert "Location" not in response.headers
+            assert emulator.requests == []
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:5000", "127.1.2.3", "[::1]:80", "[::1]"]
-)
-def test_loopback_host_headers_are_answered(
-    emulator: Emulator, http: requests.Session, host: str
-) -> None:
-    response = http.get(f"{emulator.url}/api/v1/models", headers={"Host": host}, timeout=5)
-    assert response.status_code == 200
+def test_loopback_host_headers_are_answered(emulator: Emulator, http: requests.Session) -> None:
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1:5000", "127.1.2.3", "[::1]:80", "[::1]"]:
+        with case(host):
+            response = http.get(f"{emulator.url}/api/v1/models", headers={"Host": host}, timeout=5)
+            assert response.status_code == 200
 
 
 def test_bodies_over_a_mebibyte_are_refused(emulator: Emulator, http: requests.Session) -> None:
@@ -138,10 +134,8 @@ def test_stopping_closes_connections_and_frees_the_port() -> None:
         port = int(emulator.url.rpartition(":")[2])
         idle = socket.create_connection(("127.0.0.1", port))
         requests.get(emulator.url, timeout=5)
-        started = time.monotonic()
-    assert time.monotonic() - started < 2
     with idle:
-        idle.settimeout(2)
+        idle.settimeout(20)
         assert idle.recv(1) == b""
     with run_in_thread(port=port) as emulator:
         assert emulator.url.endswith(f":{port}")
@@ -151,21 +145,21 @@ def test_stopping_does_not_wait_for_a_delayed_response() -> None:
     with run_in_thread() as emulator:
         emulator.add_fault(delay=60)
         url = emulator.url
-        failed = threading.Event()
+        ended = threading.Event()
 
-        def wait_for_the_answer() -> None:
+        def wait_for_the_response() -> None:
             with suppress(requests.exceptions.RequestException):
-                requests.get(url, timeout=30)
-            failed.set()
+                requests.get(url, timeout=60)
+            ended.set()
 
-        waiting = threading.Thread(target=wait_for_the_answer)
+        waiting = threading.Thread(target=wait_for_the_response)
         waiting.start()
         while not emulator.requests:
             time.sleep(0.005)
         started = time.monotonic()
-    assert failed.wait(5)
-    waiting.join(5)
-    assert time.monotonic() - started < 5
+    assert ended.wait(30)
+    assert time.monotonic() - started < 40
+    waiting.join()
 
 
 def test_a_taken_port_is_an_error(emulator: Emulator) -> None:
@@ -194,9 +188,8 @@ def test_without_a_server_there_is_no_url() -> None:
         Emulator().approve("http://localhost/auth?callback_url=http://localhost/cb")
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_invalid_settings_are_refused() -> None:
+    for settings in [
         {"deny_style": "loud"},
         {"bad_code_style": None},
         {"code_max_age": -1},
@@ -206,12 +199,11 @@ def test_without_a_server_there_is_no_url() -> None:
         {"openrouter_user_id": 5},
         {"spent_limit_status": 404},
         {"clock": 5},
-    ],
-)
-def test_invalid_settings_are_refused(settings: dict[str, Any]) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"{name} must be"):
-        EmulatorConfig(**settings)
+    ]:
+        with case(settings):
+            (name,) = settings
+            with pytest.raises(ValueError, match=f"{name} must be"):
+                EmulatorConfig(**settings)
 
 
 def test_the_number_of_pending_consents_is_limited() -> None:
@@ -257,12 +249,24 @@ def test_the_command_stops_on_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["emulator", "--port", "0", "--deny-style", "error"])
     main_thread = threading.main_thread().ident
     assert main_thread is not None
-    interrupt = threading.Timer(0.3, signal.pthread_kill, (main_thread, signal.SIGINT))
+
+    def interrupt_when_it_waits() -> None:
+        while "_wait" not in _functions_of(main_thread)[1:]:
+            time.sleep(0.01)
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    interrupt = threading.Thread(target=interrupt_when_it_waits, daemon=True)
     interrupt.start()
     with pytest.raises(SystemExit) as stopped:
         main()
     interrupt.join()
     assert stopped.value.code == 0
+
+
+def _functions_of(thread: int) -> list[str]:
+    """Return the names of the functions that this thread is in, the innermost first."""
+    frame = sys._current_frames().get(thread)
+    return [] if frame is None else [each.f_code.co_name for each, _ in traceback.walk_stack(frame)]
 
 
 def test_a_server_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import requests
+from cases import case
 from protocol_steps import (
     CALLBACK_URL,
     CODE_CHALLENGE,
@@ -28,26 +29,25 @@ def test_approval_adds_the_first_parameter_of_a_bare_callback(emulator: Emulator
     assert emulator.approve(url).startswith("http://127.0.0.1:5000/callback/nonce?code=auth_code_")
 
 
-@pytest.mark.parametrize(
-    "callback_url",
-    [
+def test_callbacks_on_this_machine_are_accepted(emulator: Emulator) -> None:
+    for callback_url in [
         "http://localhost:3000/cb",
         "http://LOCALHOST/cb",
         "https://localhost/cb",
         "http://127.0.0.1:1/",
         "http://127.9.8.7:65535/cb",
         "http://[::1]:3000/cb",
-    ],
-)
-def test_callbacks_on_this_machine_are_accepted(emulator: Emulator, callback_url: str) -> None:
-    url = authorization_url(emulator, callback_url=callback_url, **S256)
-    assert emulator.approve(url).startswith(callback_url.lower())
+    ]:
+        with case(callback_url):
+            url = authorization_url(emulator, callback_url=callback_url, **S256)
+            assert emulator.approve(url).startswith(callback_url.lower())
 
 
 @pytest.mark.requirement("R104")
-@pytest.mark.parametrize(
-    "callback_url",
-    [
+def test_a_foreign_callback_is_refused_without_redirect(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for callback_url in [
         "https://evil.example",
         "https://evil.example/localhost",
         "javascript:alert(1)",
@@ -78,16 +78,13 @@ def test_callbacks_on_this_machine_are_accepted(emulator: Emulator, callback_url
         "http://2130706433/",
         "http://127.1/",
         "http://localhost/" + "x" * 10_240,
-    ],
-)
-def test_a_foreign_callback_is_refused_without_redirect(
-    emulator: Emulator, http: requests.Session, callback_url: str
-) -> None:
-    page = ask(http, authorization_url(emulator, callback_url=callback_url, **S256))
-    assert page.status_code == 400
-    assert "Location" not in page.headers
-    assert "<form" not in page.text
-    assert page.headers["X-OpenRouter-Emulator"] == "1"
+    ]:
+        with case(callback_url):
+            page = ask(http, authorization_url(emulator, callback_url=callback_url, **S256))
+            assert page.status_code == 400
+            assert "Location" not in page.headers
+            assert "<form" not in page.text
+            assert page.headers["X-OpenRouter-Emulator"] == "1"
 
 
 def test_a_callback_of_2048_characters_is_the_longest(
@@ -99,9 +96,8 @@ def test_a_callback_of_2048_characters_is_the_longest(
     assert ask(http, authorization_url(emulator, callback_url=longest + "x")).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
+def test_bad_parameters_are_refused(emulator: Emulator, http: requests.Session) -> None:
+    for parameters in [
         {"code_challenge": ""},
         {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "s256"},
         {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "PLAIN"},
@@ -121,31 +117,26 @@ def test_a_callback_of_2048_characters_is_the_longest(
         {"limit": "five"},
         {"limit": "\u0665"},
         {"key_label": "x" * 101},
-    ],
-)
-def test_bad_parameters_are_refused(
-    emulator: Emulator, http: requests.Session, parameters: dict[str, str]
-) -> None:
-    page = ask(http, authorization_url(emulator, **parameters))
-    if parameters.get("limit") == "1e99":
-        assert page.status_code == 200  # a valid number, though far too large
-    else:
-        assert page.status_code == 400
+    ]:
+        with case(parameters):
+            page = ask(http, authorization_url(emulator, **parameters))
+            if parameters.get("limit") == "1e99":
+                assert page.status_code == 200  # a valid number, though far too large
+            else:
+                assert page.status_code == 400
 
 
-@pytest.mark.parametrize("name", ["callback_url", "code_challenge", "state", "anything"])
-def test_a_repeated_parameter_is_refused(
-    emulator: Emulator, http: requests.Session, name: str
-) -> None:
-    url = authorization_url(emulator, anything="1", state="1", **S256)
-    assert ask(http, f"{url}&{name}=http://localhost/").status_code == 400
+def test_a_repeated_parameter_is_refused(emulator: Emulator, http: requests.Session) -> None:
+    for name in ["callback_url", "code_challenge", "state", "anything"]:
+        with case(name):
+            url = authorization_url(emulator, anything="1", state="1", **S256)
+            assert ask(http, f"{url}&{name}=http://localhost/").status_code == 400
 
 
-@pytest.mark.parametrize("limit", ["0", "0.5", "100", "1e2", "2.5E-1", "7.4e+307", "1" + "0" * 30])
-def test_a_limit_of_zero_or_more_is_granted(
-    emulator: Emulator, http: requests.Session, limit: str
-) -> None:
-    assert ask(http, authorization_url(emulator, limit=limit)).status_code == 200
+def test_a_limit_of_zero_or_more_is_granted(emulator: Emulator, http: requests.Session) -> None:
+    for limit in ["0", "0.5", "100", "1e2", "2.5E-1", "7.4e+307", "1" + "0" * 30]:
+        with case(limit):
+            assert ask(http, authorization_url(emulator, limit=limit)).status_code == 200
 
 
 def test_unknown_parameters_are_ignored(emulator: Emulator, http: requests.Session) -> None:
@@ -170,11 +161,10 @@ def test_the_page_names_the_app_and_its_request(emulator: Emulator, http: reques
     assert "<script" not in page
 
 
-@pytest.mark.parametrize(("limit", "shown"), [("0", "$0.00"), ("0.0005", "$0.0005")])
-def test_small_limits_are_shown_exactly(
-    emulator: Emulator, http: requests.Session, limit: str, shown: str
-) -> None:
-    assert f"<dd>{shown}</dd>" in ask(http, authorization_url(emulator, limit=limit)).text
+def test_small_limits_are_shown_exactly(emulator: Emulator, http: requests.Session) -> None:
+    for limit, shown in [("0", "$0.00"), ("0.0005", "$0.0005")]:
+        with case(limit, shown):
+            assert f"<dd>{shown}</dd>" in ask(http, authorization_url(emulator, limit=limit)).text
 
 
 def test_the_page_points_out_a_missing_limit_and_missing_protection(
@@ -215,15 +205,16 @@ def test_the_page_can_neither_be_framed_nor_read_by_others(
     assert "Access-Control-Allow-Origin" not in page.headers
 
 
-@pytest.mark.parametrize(
-    ("callback_url", "target"),
-    [("http://[::1]:3000/cb", "'self' http:"), ("https://127.0.0.2/cb", "'self' https:")],
-)
 def test_addresses_that_csp_cannot_name_are_allowed_by_scheme(
-    emulator: Emulator, http: requests.Session, callback_url: str, target: str
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    page = ask(http, authorization_url(emulator, callback_url=callback_url))
-    assert page.headers["Content-Security-Policy"].endswith(f"form-action {target}")
+    for callback_url, target in [
+        ("http://[::1]:3000/cb", "'self' http:"),
+        ("https://127.0.0.2/cb", "'self' https:"),
+    ]:
+        with case(callback_url, target):
+            page = ask(http, authorization_url(emulator, callback_url=callback_url))
+            assert page.headers["Content-Security-Policy"].endswith(f"form-action {target}")
 
 
 @pytest.mark.requirement("R107")

@@ -1,11 +1,14 @@
-"""The files in docs/testing.md, saved in an empty folder and run by pytest."""
+"""docs/testing.md: its files pass when they are saved in an empty folder."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from doc_blocks import ROOT, blocks
+
+RunPytest = Callable[..., pytest.RunResult]
 
 _NAME = re.compile(r"# (\w+\.py)\n")
 PAGE = ROOT / "docs" / "testing.md"
@@ -16,12 +19,11 @@ FILES = {
 }
 
 
-def test_the_files_on_the_page_pass(pytester: pytest.Pytester) -> None:
+def test_the_files_on_the_page_pass(pytester: pytest.Pytester, run_pytest: RunPytest) -> None:
     assert {"app.py", "test_app.py", "conftest.py"} <= set(FILES)
     for name, code in FILES.items():
         (pytester.path / name).write_text(code, encoding="utf-8")
-    result = pytester.runpytest_subprocess("-W", "error", "-rs")
-    outcomes = result.parseoutcomes()
+    outcomes = run_pytest("-rs").parseoutcomes()
     shown = sum(len(re.findall(r"^def test_", code, re.M)) for code in FILES.values())
     assert shown >= 9
     # One test runs twice. The contract skips the methods that a storage does not have.
@@ -30,11 +32,11 @@ def test_the_files_on_the_page_pass(pytester: pytest.Pytester) -> None:
     assert set(outcomes) == {"passed", "skipped"}
 
 
-def test_the_first_two_are_enough(pytester: pytest.Pytester) -> None:
+def test_the_first_two_files_are_enough(pytester: pytest.Pytester, run_pytest: RunPytest) -> None:
     for name in ("app.py", "test_app.py"):
         (pytester.path / name).write_text(FILES[name], encoding="utf-8")
     assert len([line for line in FILES["test_app.py"].splitlines() if line]) <= 11
-    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=2)
+    run_pytest().assert_outcomes(passed=2)
 
 
 def test_every_block_on_the_page_is_run() -> None:

@@ -1,9 +1,10 @@
-"""pytest loads the plugin in every project, so it does nothing until a test uses a fixture."""
+"""The pytest plugin: every project loads it, so it does nothing until a test uses a fixture."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
 import pytest
@@ -40,10 +41,8 @@ print(*sorted(set(sys.modules) - before))
 
 
 def test_a_run_without_its_fixtures_loads_nothing(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, run_pytest: Callable[..., pytest.RunResult]
 ) -> None:
-    # Other packages' plugins may load Flask.
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(
         """
         import socket, sys, threading
@@ -62,12 +61,11 @@ def test_a_run_without_its_fixtures_loads_nothing(
             assert "openrouter" not in str(threading.enumerate())
         """
     )
-    result = pytester.runpytest_subprocess("-W", "error", "-p", "flask_openrouter")
-    result.assert_outcomes(passed=1)
+    run_pytest().assert_outcomes(passed=1)
 
 
-def test_every_fixture_is_described(pytester: pytest.Pytester) -> None:
-    shown = pytester.runpytest_subprocess("--fixtures").stdout.str()
+def test_every_fixture_is_described(run_pytest: Callable[..., pytest.RunResult]) -> None:
+    shown = run_pytest("--fixtures").stdout.str()
     for name in (
         "openrouter_emulator",
         "openrouter_app_config",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from cases import case
 from openrouter_schemas import assert_documented, assert_schema
 from protocol_steps import bearer, error_of
 
@@ -64,9 +65,8 @@ def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: reques
     assert len(answers) == 1
 
 
-@pytest.mark.parametrize(
-    ("messages", "words"),
-    [
+def test_answers_fit_the_conversation(emulator: Emulator, http: requests.Session) -> None:
+    for messages, words in [
         ([user("Hello!")], "nice to meet you"),
         ([user("Write a poem")], "Thank you. You wrote: “Write a poem”"),
         ([user("")], "without words"),
@@ -76,13 +76,10 @@ def test_the_same_question_gets_the_same_answer(emulator: Emulator, http: reques
         ([user("one"), {"role": "assistant", "content": "1"}, user("two")], "message 2"),
         ([user([{"type": "text", "text": "from parts"}, {"type": "image_url"}])], "from parts"),
         ([user("<img src=x onerror=alert(1)>")], "<img src=x onerror=alert(1)>"),
-    ],
-)
-def test_answers_fit_the_conversation(
-    emulator: Emulator, http: requests.Session, messages: list[Any], words: str
-) -> None:
-    response = chat(http, emulator, emulator.issue_key(), messages=messages)
-    assert words in text_in(response)
+    ]:
+        with case(messages, words):
+            response = chat(http, emulator, emulator.issue_key(), messages=messages)
+            assert words in text_in(response)
 
 
 def test_a_stream_sends_the_answer_word_by_word(emulator: Emulator, http: requests.Session) -> None:
@@ -133,7 +130,7 @@ def test_a_client_that_leaves_early_pays_for_the_words_sent(http: requests.Sessi
         ) as response:
             next(response.iter_content(1000))
         whole = chat(http, emulator, emulator.issue_key()).json()["usage"]["cost"]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not (usage := usage_of(http, emulator, api_key)) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert 0 < usage < whole
@@ -155,39 +152,37 @@ def test_a_stream_survives_the_deletion_of_its_key(
     assert events(response)[-1] == "[DONE]"
 
 
-@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session, name: str) -> None:
-    response = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
-    assert response["choices"][0]["finish_reason"] == "length"
-    assert response["usage"]["completion_tokens"] == 3
-    # JSON has one kind of number (RFC 8259 section 6).
-    same = chat(http, emulator, emulator.issue_key(), **{name: 3.0}).json()
-    assert same["usage"] == response["usage"]
-    whole = chat(http, emulator, emulator.issue_key(), **{name: 1000}).json()
-    assert whole["choices"][0]["finish_reason"] == "stop"
+def test_answers_can_be_cut_short(emulator: Emulator, http: requests.Session) -> None:
+    for name in ["max_tokens", "max_completion_tokens"]:
+        with case(name):
+            response = chat(http, emulator, emulator.issue_key(), **{name: 3}).json()
+            assert response["choices"][0]["finish_reason"] == "length"
+            assert response["usage"]["completion_tokens"] == 3
+            # JSON has one kind of number (RFC 8259 section 6).
+            same = chat(http, emulator, emulator.issue_key(), **{name: 3.0}).json()
+            assert same["usage"] == response["usage"]
+            whole = chat(http, emulator, emulator.issue_key(), **{name: 1000}).json()
+            assert whole["choices"][0]["finish_reason"] == "stop"
 
 
-@pytest.mark.parametrize(
-    ("body", "served"),
-    [
+def test_the_first_known_model_answers(emulator: Emulator, http: requests.Session) -> None:
+    for body, served in [
         ({"model": ...}, MODEL),
         ({"model": None}, MODEL),
         ({"model": ..., "models": ["no/such", "openai/gpt-4o"]}, "openai/gpt-4o"),
         ({"model": "no/such", "models": ["openai/gpt-4o"]}, "openai/gpt-4o"),
         ({"models": ["openai/gpt-4o"]}, MODEL),
         ({"stream": None}, MODEL),
-    ],
-)
-def test_the_first_known_model_answers(
-    emulator: Emulator, http: requests.Session, body: dict[str, Any], served: str
+    ]:
+        with case(body, served):
+            response = chat(http, emulator, emulator.issue_key(), **body)
+            assert response.json()["model"] == served
+
+
+def test_bad_requests_are_refused_and_cost_nothing(
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    response = chat(http, emulator, emulator.issue_key(), **body)
-    assert response.json()["model"] == served
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
+    for body in [
         {"model": "no/such"},
         {"model": 5},
         {"model": ""},
@@ -207,16 +202,13 @@ def test_the_first_known_model_answers(
         {"messages": [{"role": "user", "content": [{"text": "without a type"}]}]},
         {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
         {"max_completion_tokens": "5"},
-    ],
-)
-def test_bad_requests_are_refused_and_cost_nothing(
-    emulator: Emulator, http: requests.Session, body: dict[str, Any]
-) -> None:
-    api_key = emulator.issue_key()
-    response = chat(http, emulator, api_key, **body)
-    assert error_of(response)[0] == 400
-    assert_documented(response.json(), "/chat/completions", "post", 400)
-    assert usage_of(http, emulator, api_key) == 0
+    ]:
+        with case(body):
+            api_key = emulator.issue_key()
+            response = chat(http, emulator, api_key, **body)
+            assert error_of(response)[0] == 400
+            assert_documented(response.json(), "/chat/completions", "post", 400)
+            assert usage_of(http, emulator, api_key) == 0
 
 
 def test_without_a_live_key_the_chat_is_refused(emulator: Emulator, http: requests.Session) -> None:
@@ -245,38 +237,39 @@ def test_a_spent_key_is_out_of_credit(
     assert "Key limit exceeded" in error_of(refused)[1]
 
 
-@pytest.mark.parametrize(
-    "status", [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529]
-)
 def test_a_fault_can_send_every_documented_error_before_the_stream(
-    emulator: Emulator, http: requests.Session, status: int
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    with emulator.faults(status=status, path=PATH, headers={"Retry-After": "7"}):
-        response = chat(http, emulator, emulator.issue_key(), stream=True)
-    assert error_of(response)[0] == status
-    assert response.headers["Retry-After"] == "7"
-    assert response.headers["X-OpenRouter-Emulator"] == "1"
-    assert_documented(response.json(), "/chat/completions", "post", status)
+    for status in [400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 502, 503, 524, 529]:
+        with case(status):
+            with emulator.faults(status=status, path=PATH, headers={"Retry-After": "7"}):
+                response = chat(http, emulator, emulator.issue_key(), stream=True)
+            assert error_of(response)[0] == status
+            assert response.headers["Retry-After"] == "7"
+            assert response.headers["X-OpenRouter-Emulator"] == "1"
+            assert_documented(response.json(), "/chat/completions", "post", status)
 
 
-@pytest.mark.parametrize(
-    ("status", "error_type"),
-    [(502, "provider_unavailable"), (429, "rate_limit_exceeded"), (500, "server")],
-)
 def test_a_fault_can_send_an_error_in_the_middle_of_the_stream(
-    emulator: Emulator, http: requests.Session, status: int, error_type: str
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    api_key = emulator.issue_key()
-    with emulator.faults(status=status, path=PATH, mid_stream=True):
-        response = chat(http, emulator, api_key, stream=True)
-    assert response.status_code == 200
-    *chunks, last = events(response)
-    assert len(chunks) > 5
-    assert last["error"]["code"] == status
-    assert last["error"]["metadata"] == {"error_type": error_type}
-    assert last["choices"][0]["finish_reason"] == "error"
-    assert_schema(last, "ChatStreamChunk")
-    assert usage_of(http, emulator, api_key) > 0
+    for status, error_type in [
+        (502, "provider_unavailable"),
+        (429, "rate_limit_exceeded"),
+        (500, "server"),
+    ]:
+        with case(status, error_type):
+            api_key = emulator.issue_key()
+            with emulator.faults(status=status, path=PATH, mid_stream=True):
+                response = chat(http, emulator, api_key, stream=True)
+            assert response.status_code == 200
+            *chunks, last = events(response)
+            assert len(chunks) > 5
+            assert last["error"]["code"] == status
+            assert last["error"]["metadata"] == {"error_type": error_type}
+            assert last["choices"][0]["finish_reason"] == "error"
+            assert_schema(last, "ChatStreamChunk")
+            assert usage_of(http, emulator, api_key) > 0
 
 
 def test_a_fault_can_drop_the_connection_of_a_stream(
@@ -289,12 +282,12 @@ def test_a_fault_can_drop_the_connection_of_a_stream(
         chat(http, emulator, emulator.issue_key(), stream=True)
 
 
-@pytest.mark.parametrize(("fault", "status"), [({"status": 503}, 503), ({"reset": True}, 502)])
 def test_a_mid_stream_fault_fails_the_whole_response_without_a_stream(
-    emulator: Emulator, http: requests.Session, fault: dict[str, Any], status: int
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    with emulator.faults(mid_stream=True, path=PATH, **fault):
-        assert error_of(chat(http, emulator, emulator.issue_key()))[0] == status
+    for fault, status in [({"status": 503}, 503), ({"reset": True}, 502)]:
+        with case(fault, status), emulator.faults(mid_stream=True, path=PATH, **fault):
+            assert error_of(chat(http, emulator, emulator.issue_key()))[0] == status
 
 
 def test_words_come_with_the_configured_delay(http: requests.Session) -> None:

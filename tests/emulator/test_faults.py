@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 import requests
+from cases import case
 from protocol_steps import approved_code, bearer, control, error_of, exchange
 
 from flask_openrouter.emulator import Emulator, create_emulator_app
@@ -45,24 +45,20 @@ def test_a_fault_ends_with_its_block(emulator: Emulator, http: requests.Session)
     assert status_of(http, emulator, api_key) == 200
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type", "text"),
-    [
+def test_a_fault_may_send_any_body(emulator: Emulator, http: requests.Session) -> None:
+    for body, content_type, text in [
         ("plain", "text/plain; charset=utf-8", "plain"),
         (b"bytes", "text/plain; charset=utf-8", "bytes"),
         ({"a": 1}, "application/json", '{"a":1}\n'),
         ([], "application/json", "[]\n"),
-    ],
-)
-def test_a_fault_may_send_any_body(
-    emulator: Emulator, http: requests.Session, body: Any, content_type: str, text: str
-) -> None:
-    with emulator.faults(status=200, body=body):
-        response = http.get(emulator.url, timeout=5)
-    assert response.headers["Content-Type"] == content_type
-    assert response.text == text
-    with emulator.faults(status=200, body=body, headers={"Content-Type": "text/html"}):
-        assert http.get(emulator.url, timeout=5).headers["Content-Type"] == "text/html"
+    ]:
+        with case(body, content_type, text):
+            with emulator.faults(status=200, body=body):
+                response = http.get(emulator.url, timeout=5)
+            assert response.headers["Content-Type"] == content_type
+            assert response.text == text
+            with emulator.faults(status=200, body=body, headers={"Content-Type": "text/html"}):
+                assert http.get(emulator.url, timeout=5).headers["Content-Type"] == "text/html"
 
 
 def test_a_delay_alone_only_delays(emulator: Emulator, http: requests.Session) -> None:
@@ -80,18 +76,19 @@ def test_a_reset_sends_no_response(emulator: Emulator, http: requests.Session) -
     assert emulator.requests[-1].status is None
 
 
-@pytest.mark.parametrize("fault", [{"reset": True}, {"status": 502}, {"delay": 0.01}])
 def test_a_response_can_be_lost_after_the_request_took_effect(
-    emulator: Emulator, http: requests.Session, fault: dict[str, Any]
+    emulator: Emulator, http: requests.Session
 ) -> None:
-    code = approved_code(emulator)
-    with emulator.faults(processed=True, **fault):
-        try:
-            status = exchange(http, emulator, code=code).status_code
-        except requests.exceptions.ConnectionError:
-            status = 0
-    assert status == fault.get("status", 0 if "reset" in fault else 200)
-    assert error_of(exchange(http, emulator, code=code)) == (400, "Invalid code")
+    for fault in [{"reset": True}, {"status": 502}, {"delay": 0.01}]:
+        with case(fault):
+            code = approved_code(emulator)
+            with emulator.faults(processed=True, **fault):
+                try:
+                    status = exchange(http, emulator, code=code).status_code
+                except requests.exceptions.ConnectionError:
+                    status = 0
+            assert status == fault.get("status", 0 if "reset" in fault else 200)
+            assert error_of(exchange(http, emulator, code=code)) == (400, "Invalid code")
 
 
 def test_in_process_a_reset_is_an_exception() -> None:
@@ -101,9 +98,8 @@ def test_in_process_a_reset_is_an_exception() -> None:
         app.test_client().get("/")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
+def test_an_invalid_fault_is_refused(emulator: Emulator, http: requests.Session) -> None:
+    for fault in [
         {},
         {"status": 100},
         {"status": 600},
@@ -121,15 +117,12 @@ def test_in_process_a_reset_is_an_exception() -> None:
         {"status": 500, "times": 0},
         {"status": 500, "times": True},
         {"status": 500, "nonsense": 1},
-    ],
-)
-def test_an_invalid_fault_is_refused(
-    emulator: Emulator, http: requests.Session, fault: dict[str, Any]
-) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
-        emulator.add_fault(**fault)
-    assert error_of(control(http, emulator, "POST", "/faults", **fault))[0] == 400
-    assert control(http, emulator, "GET", "/faults").json() == {"data": []}
+    ]:
+        with case(fault):
+            with pytest.raises(ValueError, match=r"\w"):
+                emulator.add_fault(**fault)
+            assert error_of(control(http, emulator, "POST", "/faults", **fault))[0] == 400
+            assert control(http, emulator, "GET", "/faults").json() == {"data": []}
 
 
 def test_faults_can_be_set_over_http(emulator: Emulator, http: requests.Session) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import openrouter
 import pytest
 from callers import ATTRIBUTION, OurClient, Outcome, PythonSDK
+from cases import case
 from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, PLAIN, S256, approved_code
 
 from flask_openrouter import errors
@@ -88,20 +89,29 @@ def both(operation: str, emulator: Emulator, key: str | None = None, **given: An
     return [c.call(operation, emulator.url, key, **given) for c in (OurClient(), PythonSDK())]
 
 
-@pytest.mark.parametrize("parameters", [S256, PLAIN, {}], ids=["S256", "plain", "none"])
-def test_both_send_the_same_exchange(emulator: Emulator, parameters: dict[str, str]) -> None:
-    method = parameters.get("code_challenge_method")
-    pkce = {"code_verifier": CODE_VERIFIER, "code_challenge_method": method} if method else {}
-    ours, theirs = (
-        caller.call("exchange", emulator.url, code=approved_code(emulator, **parameters), **pkce)
-        for caller in (OurClient(), PythonSDK())
-    )
-    assert ours.value["openrouter_user_id"] == theirs.value["user_id"] == "user_emulated"
-    assert {ours.value["api_key"][:25], theirs.value["key"][:25]} == {f"sk-or-v1-{KEY_MARKER}"}
-    sent = [dict(r.body) for r in emulator.requests if r.path == "/api/v1/auth/keys"]
-    for body in sent:
-        del body["code"]  # Each caller had its own code.
-    assert sent[0] == sent[1]
+def test_both_send_the_same_exchange(emulator: Emulator) -> None:
+    for name, parameters in {"S256": S256, "plain": PLAIN, "none": {}}.items():
+        with case(name):
+            method = parameters.get("code_challenge_method")
+            pkce = (
+                {"code_verifier": CODE_VERIFIER, "code_challenge_method": method} if method else {}
+            )
+            ours, theirs = (
+                caller.call(
+                    "exchange", emulator.url, code=approved_code(emulator, **parameters), **pkce
+                )
+                for caller in (OurClient(), PythonSDK())
+            )
+            assert ours.value["openrouter_user_id"] == theirs.value["user_id"] == "user_emulated"
+            assert {ours.value["api_key"][:25], theirs.value["key"][:25]} == {
+                f"sk-or-v1-{KEY_MARKER}"
+            }
+            sent = [dict(r.body) for r in emulator.requests if r.path == "/api/v1/auth/keys"]
+            for body in sent:
+                del body["code"]  # Each caller had its own code.
+            first, second = sent
+            assert first == second
+            emulator.reset()
 
 
 def test_both_create_the_same_code(emulator: Emulator) -> None:
@@ -128,12 +138,13 @@ def test_both_create_the_same_code(emulator: Emulator) -> None:
     assert len({key["api_key"] for key in keys}) == 2
 
 
-@pytest.mark.parametrize("limits", [{}, {"limit": 10, "usage": 2.5}, {"limit": 0}])
-def test_both_read_the_same_key_info(emulator: Emulator, limits: dict[str, Any]) -> None:
-    ours, theirs = both("key", emulator, emulator.issue_key(**limits))
-    data = theirs.value["data"]
-    assert {name: data.get(name) for name in ours.value} == ours.value
-    assert ours.value["limit"] == limits.get("limit")
+def test_both_read_the_same_key_info(emulator: Emulator) -> None:
+    for limits in [{}, {"limit": 10, "usage": 2.5}, {"limit": 0}]:
+        with case(limits):
+            ours, theirs = both("key", emulator, emulator.issue_key(**limits))
+            data = theirs.value["data"]
+            assert {name: data.get(name) for name in ours.value} == ours.value
+            assert ours.value["limit"] == limits.get("limit")
 
 
 def test_our_key_info_leaves_out_only_fields_without_use_to_an_app() -> None:
@@ -146,24 +157,23 @@ def test_our_key_info_leaves_out_only_fields_without_use_to_an_app() -> None:
     }
 
 
-@pytest.mark.parametrize(("operation", "status", "theirs", "ours"), [*ERRORS, *UNDOCUMENTED])
-def test_errors_have_matching_classes(
-    emulator: Emulator, operation: str, status: int, theirs: str, ours: str | None
-) -> None:
-    key = None if operation == "exchange" else emulator.issue_key()
-    with emulator.faults(status=status, times=2):
-        mine, other = both(operation, emulator, key, **PARAMETERS[operation])
-    assert (other.error, other.status) == (theirs, status)
-    if ours is None:
-        assert mine.error is None
-        assert mine.value.status_code == status
-    else:
-        assert (mine.error, mine.status) == (ours, status)
-        assert issubclass(getattr(errors, ours), errors.APIError)
-        # OpenRouter's message is in both.
-        assert other.message is not None
-        assert mine.message is not None
-        assert mine.message.partition("): ")[2] in other.message
+def test_errors_have_matching_classes(emulator: Emulator) -> None:
+    for operation, status, theirs, ours in [*ERRORS, *UNDOCUMENTED]:
+        with case(operation, status, theirs, ours):
+            key = None if operation == "exchange" else emulator.issue_key()
+            with emulator.faults(status=status, times=2):
+                mine, other = both(operation, emulator, key, **PARAMETERS[operation])
+            assert (other.error, other.status) == (theirs, status)
+            if ours is None:
+                assert mine.error is None
+                assert mine.value.status_code == status
+            else:
+                assert (mine.error, mine.status) == (ours, status)
+                assert issubclass(getattr(errors, ours), errors.APIError)
+                # OpenRouter's message is in both.
+                assert other.message is not None
+                assert mine.message is not None
+                assert mine.message.partition("): ")[2] in other.message
 
 
 def test_no_error_class_of_the_package_is_left_out() -> None:

@@ -179,16 +179,6 @@ def test_two_apps_of_one_site_do_not_finish_each_others_logins(
         assert other.requests == []
 
 
-@pytest.mark.requirement("R17")
-@pytest.mark.parametrize("issuer", ["https://evil.example", "", "https://openrouter.ai/"])
-def test_an_answer_of_another_issuer_is_refused(
-    visitor: Visitor, emulator: Emulator, issuer: str
-) -> None:
-    callback = emulator.approve(visitor.start())
-    assert_refused(visitor, emulator, f"{callback}&{urlencode({'iss': issuer})}")
-    assert visitor.get(f"{callback}&{urlencode({'iss': emulator.url})}").status_code == 303
-
-
 HOSTILE = urlencode(
     {
         "callback_url": "https://evil.example/",

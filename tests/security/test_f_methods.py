@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -175,40 +174,6 @@ def test_a_browser_that_sends_no_fetch_metadata_is_served(
     assert visitor.key is not None
 
 
-@pytest.mark.requirement("R49")
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_forced_logins_destroy_nothing(site: str, visitor: Visitor, emulator: Emulator) -> None:
-    visitor.connect(emulator)
-    key = visitor.key
-    callback_url = emulator.approve(visitor.start("/mine"))
-    for number in range(50):
-        path = f"/openrouter/login?next=/{number}{'x' * 500}"
-        assert visitor.get(path, **{"Sec-Fetch-Site": site}).status_code == 303
-        for cookie in visitor.client._cookies.values():  # type: ignore[attr-defined]
-            assert len(cookie.key) + len(cookie.value) <= 4093
-    assert visitor.key == key
-    assert visitor.get(callback_url).location == "/mine"
-    assert visitor.key not in (None, key)
-
-
-@pytest.mark.requirement("R49")
-def test_a_forced_login_does_not_push_a_genuine_one_out_of_a_full_session(
-    app: Flask, visitor: Visitor, emulator: Emulator
-) -> None:
-    """The session of the app leaves room for two logins, unless one of them is very long."""
-
-    @app.get("/fill")
-    def fill() -> str:
-        session["cart"] = secrets.token_hex(1900)
-        return "full"
-
-    visitor.get("/fill")
-    callback_url = emulator.approve(visitor.start("/mine"))
-    path = f"/openrouter/login?next=/{secrets.token_urlsafe(700)}"
-    assert visitor.get(path, **{"Sec-Fetch-Site": "cross-site"}).status_code == 303
-    assert visitor.get(callback_url).location == "/mine"
-
-
 @pytest.mark.requirement("R51")
 def test_disconnect_takes_post_only(visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
@@ -266,34 +231,6 @@ def test_disconnect_is_idempotent_and_clears_only_its_own_things(
     assert visitor.client.get_cookie("other") is not None
     # A login that is under way is not a connection, and goes on.
     assert visitor.get(waiting).location == "/b"
-
-
-@pytest.mark.requirement("R53")
-def test_a_user_of_the_app_disconnects_without_touching_the_browser_s_own_connection(
-    make_app: MakeApp, emulator: Emulator
-) -> None:
-    """Connected before signing in, and again as a user: these are two connections."""
-    app = make_app(OPENROUTER_STORAGE_URI="memory://")
-    app.extensions["openrouter"].app_functions.owner_loader = lambda: session.get("user")
-
-    @app.get("/sign-<way>")
-    def sign(way: str) -> str:
-        if way == "in":
-            session["user"] = "alice"
-        else:
-            session.pop("user")
-        return way
-
-    visitor = Visitor(app)
-    visitor.connect(emulator)
-    anonymous_key = visitor.key
-    visitor.get("/sign-in")
-    visitor.connect(emulator)
-    assert visitor.key not in (None, anonymous_key)
-    visitor.post("/openrouter/disconnect")
-    assert visitor.key is None
-    visitor.get("/sign-out")
-    assert visitor.key == anonymous_key
 
 
 @pytest.mark.requirement("R55")

@@ -1,4 +1,4 @@
-"""E. Concurrency: whoever comes first or last, one code makes one key, and it stays put."""
+"""Simultaneous requests: one code makes one key, and no late response undoes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 MakeApp = Callable[..., Flask]
+
+
 ROUNDS = 50
+
+
 DAY = 86400
 
 
@@ -90,8 +94,8 @@ def after(browser: Browser, *answers: LiveAnswer) -> Browser:
     return later
 
 
-@pytest.mark.requirement("R40")
-def test_of_two_simultaneous_callbacks_one_connects_and_the_other_disturbs_nothing(
+@pytest.mark.requirement("R40", "F32")
+def test_of_two_simultaneous_callbacks_one_connects_and_the_other_changes_nothing(
     app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     with live(app) as url:
@@ -142,7 +146,7 @@ def test_two_workers_that_know_nothing_of_each_other_make_one_key(
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
-    """Both send the code. OpenRouter refuses the second, and that answer changes nothing."""
+    """Both send the code. OpenRouter refuses the second, and that response changes nothing."""
     settings = {"OPENROUTER_BASE_URL": key_issuer.url, "SECRET_KEY": secrets.token_hex()}
     apps = [make_app({"storage": storage}, **settings) for _ in range(2)]
     with workers(*apps) as urls:
@@ -221,10 +225,10 @@ def test_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
 
 
 @pytest.mark.requirement("R42")
-def test_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
+def test_the_response_that_arrives_last_decides_between_two_logins(
     app: Flask, key_issuer: KeyIssuer
 ) -> None:
-    """An answer to an earlier login that arrives after the later one's: the last one set wins."""
+    """The response to the first login may arrive after that to the second."""
     with live(app) as url:
         browser = Browser(url)
         urls = [browser.callback_url(code) for code in ("code-1", "code-2")]
@@ -238,7 +242,7 @@ def test_two_visits_of_the_callback_page_by_a_slow_network_leave_one_key(
 def test_after_a_disconnect_an_old_cookie_is_useless(
     make_app: MakeApp, key_issuer: KeyIssuer, storage: KeyStorage | None, clock: Any
 ) -> None:
-    """For the default storage, within its documented age: there is nothing on the server."""
+    """In the default storage it stays valid for its documented age: the server stores nothing."""
     settings = {"OPENROUTER_BASE_URL": key_issuer.url, "OPENROUTER_KEY_MAX_AGE": 3600}
     with live(make_app({"storage": storage}, **settings)) as url:
         browser = Browser(url)
@@ -298,7 +302,7 @@ def test_a_disconnect_while_a_callback_is_in_flight_leaves_one_of_the_two(
 
 
 @pytest.mark.requirement("R44")
-def test_for_a_user_of_the_app_jar_and_store_agree(
+def test_for_a_user_of_the_app_cookies_and_storage_agree(
     make_app: MakeApp,
     key_issuer: KeyIssuer,
     storage: KeyStorage | None,

@@ -1,4 +1,4 @@
-"""A model provider's refusal, relayed by OpenRouter: it says nothing about the visitor's key."""
+"""Refusals that are not about the visitor's key: of a model provider, or of another key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.errors import ProviderError
+from flask_openrouter.errors import KeyRejectedError, ProviderError
 from flask_openrouter.signals import key_disconnected
 
 CHAT = "/api/v1/chat/completions"
@@ -154,4 +154,25 @@ def test_a_task_keeps_the_key_of_its_owner(
         thread.start()
         thread.join(20)
     assert seen == [401, 401, True]
+    assert visitor.key == key is not None
+
+
+def test_a_rejection_of_another_key_keeps_the_visitors_key(
+    make_app: Callable[..., Flask], emulator: Emulator
+) -> None:
+    """Such as a key of the app itself."""
+    app = make_app()
+    dead = emulator.issue_key()
+    emulator.revoke(dead)
+
+    @app.get("/balance")
+    def balance() -> str:
+        client = app.extensions["openrouter"].client
+        return str(client.get_key_info(dead).usage)
+
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    key = visitor.key
+    with pytest.raises(KeyRejectedError):
+        visitor.get("/balance")
     assert visitor.key == key is not None

@@ -1,10 +1,11 @@
-"""A storage that refuses a new key: it is neither lost nor leaked, and needs no new consent."""
+"""The end of a login: the new key is stored and replaces the old one, or the old one stays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from attack import exchanges
 from flask import Flask
 from visitor import Visitor
 
@@ -14,7 +15,7 @@ from flask_openrouter.storage.memory import MemoryStorage
 
 
 class MoodyStorage(MemoryStorage):
-    """Fails for as many calls of each method as it is told."""
+    """Fails for as many calls of each method as ``failing`` tells."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,10 +49,6 @@ def app(make_app: Any, storage: MoodyStorage) -> Flask:
     return make_app({"storage": storage})  # type: ignore[no-any-return]
 
 
-def exchanges(emulator: Emulator) -> int:
-    return emulator.count("POST", "/api/v1/auth/keys")
-
-
 @pytest.mark.requirement("R93")
 def test_a_save_that_fails_once_is_retried(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
@@ -74,7 +71,7 @@ def test_a_storage_that_is_down_spends_neither_code_nor_login(
 
 
 @pytest.mark.requirement("R98")
-def test_a_delete_that_fails_claims_nothing(
+def test_a_disconnect_whose_deletion_fails_reports_the_failure(
     app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     visitor.connect(emulator)
@@ -89,7 +86,7 @@ def test_a_delete_that_fails_claims_nothing(
     assert [news["reason"] for news in heard] == ["visitor"]
 
 
-def test_a_reconnect_replaces_the_key_and_tells_whose_it_was(
+def test_a_reconnect_replaces_the_key_and_its_signal_names_the_previous_account(
     app: Flask, visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     heard = []

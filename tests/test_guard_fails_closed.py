@@ -1,4 +1,4 @@
-"""The guard lets nobody in when the storage, the owner or a login is not as it should be."""
+"""The guard stays closed when the storage, the owner or a login is not valid."""
 
 from __future__ import annotations
 

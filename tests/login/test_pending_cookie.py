@@ -157,24 +157,28 @@ def session_of(app: Flask, answer: Any) -> Any:
     return interface.get_signing_serializer(app).loads(value)
 
 
+_filled = Flask("filled")
+_filled.config.update(
+    TESTING=True, SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL="http://127.0.0.1:9"
+)
+OpenRouterAuth(_filled)
+
+
+@_filled.get("/fill")
+def _fill() -> str:
+    session.update(_filled.config["CONTENT"])
+    interface: Any = _filled.session_interface
+    return str(len(interface.get_signing_serializer(_filled).dumps(dict(session))))
+
+
 @given(host_data, st.integers(0, 900))
 @settings(max_examples=150, deadline=None)
 def test_the_cookie_stays_within_bounds_whatever_the_app_stores(
     data: Any, next_length: int
 ) -> None:
     """The quick estimate of its size must never be too low: Werkzeug's warning is an error here."""
-    app = Flask("host")
-    app.config.update(
-        TESTING=True, SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL="http://127.0.0.1:9"
-    )
-    OpenRouterAuth(app)
-
-    @app.get("/fill")
-    def fill() -> str:
-        session.update(data)
-        return str(len(app.session_interface.get_signing_serializer(app).dumps(dict(session))))
-
-    client = app.test_client()
+    _filled.config["CONTENT"] = data
+    client = _filled.test_client()
     if len(data) and int(client.get("/fill").text) > 3_600:
         return
     for _ in range(6):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import escape, unescape
+from itertools import product
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 from cases import case
 from flask import Flask
-from misbehaving import MisbehavingProvider, answer
+from misbehaving import Act, MisbehavingProvider, answer
 from page_checks import Page, assert_harmless
 from visitor import Visitor
 
@@ -90,20 +91,23 @@ def test_a_next_that_looks_like_code_is_at_most_part_of_a_link(app: Flask) -> No
         assert not re.search(r"<svg|<img|<b>|onerror=|\{\{", answer.text)
 
 
+def answer_with(status: int, payload: str) -> Act:
+    """Return a response of OpenRouter with this payload in its body and headers."""
+    error = {"code": status, "message": payload}
+    body = {"error": error, "message": payload, "key": payload + "\n"}
+    return answer(status, body, {"X-Request-Id": quote(payload), "Retry-After": "7"})
+
+
 @pytest.mark.requirement("R56")
 def test_nothing_from_openrouter_is_on_a_page(make_app: MakeApp) -> None:
-    for status in (200, 400, 403, 429, 500):
-        for payload in XSS[::3]:
-            body = {
-                "error": {"code": status, "message": payload},
-                "message": payload,
-                "key": payload + "\n",
-            }
-            headers = {"X-Request-Id": quote(payload), "Retry-After": "7"}
-            with MisbehavingProvider(answer(status, body, headers)) as provider:
-                visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
-                page = callback(visitor, code="any-code")
+    cases = [*product((200, 400, 403, 429, 500), XSS[::3])]
+    acts = [answer_with(status, payload) for status, payload in cases]
+    with MisbehavingProvider(acts) as provider:
+        visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
+        for number, (status, payload) in enumerate(cases, 1):
+            page = callback(visitor, code="any-code")
             with case(status, payload):
+                assert len(provider.exchanges) == number
                 assert page.status_code in (400, 502)
                 for form in (payload, escape(payload), quote(payload)):
                     assert form not in page.text

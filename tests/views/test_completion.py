@@ -50,13 +50,16 @@ def app(make_app: Any, storage: MoodyStorage) -> Flask:
 
 
 @pytest.mark.requirement("R93")
-def test_a_save_that_fails_once_is_retried(
+def test_a_save_that_fails_is_retried_once(
     visitor: Visitor, emulator: Emulator, storage: MoodyStorage
 ) -> None:
     storage.failing["set"] = 1
     assert visitor.connect(emulator).status_code == 303
     assert visitor.key is not None
     assert exchanges(emulator) == 1
+    storage.failing["set"] = 3
+    assert visitor.connect(emulator).status_code == 503
+    assert storage.failing["set"] == 1, "there is one second try"
 
 
 @pytest.mark.requirement("R94")

@@ -144,7 +144,7 @@ def test_a_task_keeps_the_key_of_its_owner(
     with emulator.faults(times=None, **relayed(401)):
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join(20)
+        thread.join(60)
     assert seen == [401, 401, True]
     assert visitor.key == key is not None
 

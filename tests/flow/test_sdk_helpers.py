@@ -133,7 +133,7 @@ def test_errors_of_the_openai_helper_are_also_those_of_the_package(
             for status in (401, 402, 418):
                 with emulator.faults(status=status, times=None):
                     try:
-                        client.with_options(timeout=5).models.list()
+                        client.with_options(timeout=60).models.list()
                     except openai.APIStatusError as error:
                         caught.append(error)
         return "ok"
@@ -179,7 +179,7 @@ def test_a_package_that_is_missing_is_named(
             getattr(connection, helper)()
 
 
-def test_a_refusal_that_is_not_about_the_key_stays_the_packages_own(
+def test_a_refusal_that_is_not_about_the_key_keeps_the_type_of_its_package(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     visitor.connect(emulator)

@@ -50,7 +50,7 @@ def key_issuer() -> Iterator[KeyIssuer]:
 
 @pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStorage | None]:
-    """Every kind of place where keys live; None is the visitor's cookie."""
+    """Every kind of storage; None is the visitor's cookie."""
     if request.param == "cookie":
         yield None
     elif request.param == "memory":
@@ -87,7 +87,7 @@ def workers(*apps: Flask) -> Iterator[list[str]]:
 
 
 def after(browser: Browser, *answers: LiveAnswer) -> Browser:
-    """The browser as it is when these answers arrive in this order."""
+    """Return the browser after these responses arrived in this order."""
     later = Browser(browser.url, browser.jar)
     for answer in answers:
         later.apply(answer)
@@ -140,7 +140,7 @@ def test_without_any_order_exactly_one_of_two_connects(
 
 
 @pytest.mark.requirement("R40")
-def test_two_workers_that_know_nothing_of_each_other_make_one_key(
+def test_two_workers_without_shared_memory_make_one_key(
     make_app: MakeApp,
     key_issuer: KeyIssuer,
     storage: KeyStorage | None,
@@ -172,14 +172,14 @@ def test_a_slow_view_that_writes_the_session_does_not_erase_the_key(
     def slow() -> str:
         session["seen"] = True
         entered.set()
-        leave.wait(20)
+        leave.wait(60)
         return "slow"
 
     with live(app) as url:
         browser = Browser(url)
         callback_url = browser.callback_url("code-1")
         slow_answer = in_thread(browser.send, "GET", "/slow")
-        assert entered.wait(20)
+        assert entered.wait(60)
         browser.get(callback_url)
         leave.set()
         browser.apply(slow_answer.result())
@@ -207,14 +207,14 @@ def test_a_slow_view_that_ends_after_a_disconnect_does_not_bring_the_key_back(
     def slow() -> str:
         assert current_openrouter.api_key
         entered.set()
-        leave.wait(20)
+        leave.wait(60)
         return current_openrouter.masked_key
 
     with live(app) as url:
         browser = Browser(url)
         browser.get(browser.callback_url("code-1"))
         slow_answer = in_thread(browser.send, "GET", "/slow")
-        assert entered.wait(20)
+        assert entered.wait(60)
         assert browser.post("/openrouter/disconnect").status == 303
         leave.set()
         late = slow_answer.result()

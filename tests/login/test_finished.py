@@ -26,7 +26,7 @@ def test_a_reloaded_callback_redirects_again_and_sends_no_code_twice(
     assert_refused(Visitor(visitor.app), emulator, callback)
 
 
-def test_another_connected_browser_cannot_reload_it(
+def test_another_connected_browser_cannot_reload_the_callback(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
     callback = emulator.approve(visitor.start())
@@ -62,7 +62,7 @@ def test_a_browser_remembers_the_login_it_finished_last(
     assert [visitor.get(callback).status_code for callback in callbacks] == [400, 303]
 
 
-def test_it_remembers_for_as_long_as_a_login_may_take(visitor: Visitor, emulator: Emulator) -> None:
+def test_the_cookie_lives_as_long_as_a_login_may_take(visitor: Visitor, emulator: Emulator) -> None:
     landed = visitor.get(emulator.approve(visitor.start("/chat?a=b;c,d")))
     (cookie,) = [line for line in landed.headers.getlist("Set-Cookie") if "openrouter-done" in line]
     assert "Max-Age=600; HttpOnly; Path=/; SameSite=Lax" in cookie

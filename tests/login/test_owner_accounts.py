@@ -116,7 +116,7 @@ def test_a_browsers_key_and_its_users_key_are_apart(
 def test_a_visitor_who_disconnects_another_owner_stays_connected(
     accounts: Flask, stored_apps: Any, emulator: Emulator
 ) -> None:
-    """An administrator's page, say, that forgets the key of a user."""
+    """For example on an administrator's page that forgets the key of a user."""
     if not stored_apps.is_server_side:
         return
     auth = accounts.extensions["openrouter"]
@@ -213,7 +213,7 @@ def test_an_attacker_who_was_connected_when_planting_the_cookies_gains_nothing(
 
 @pytest.mark.requirement("R24")
 def test_two_browsers_share_no_key(stored_apps: Any, emulator: Emulator) -> None:
-    """Nothing names the users of this app: then each browser is an owner of its own."""
+    """In an app without users, each browser is an owner."""
     app = stored_apps()
     one, two, three = Visitor(app), Visitor(app), Visitor(app)
     one.connect(emulator)

@@ -96,7 +96,9 @@ FORGERIES: dict[str, Callable[[str, str, str], str]] = {
 
 
 @pytest.mark.requirement("R3")
-def test_a_state_that_is_not_exactly_ours_is_refused(app: Flask, emulator: Emulator) -> None:
+def test_a_state_that_is_not_exactly_that_of_the_login_is_refused(
+    app: Flask, emulator: Emulator
+) -> None:
     """The genuine login still waits afterwards."""
     other = state_of(Visitor(app).start())
     for number, (name, forge) in enumerate(FORGERIES.items(), 1):
@@ -176,7 +178,7 @@ def test_in_another_process_a_restored_jar_meets_openrouters_refusal(
 
 @pytest.mark.requirement("R11", "F31")
 def test_several_tabs_finish_in_any_order(make_app: Any) -> None:
-    """As after a double click on the button, too."""
+    """A double click on the button starts two logins, too."""
     with MisbehavingProvider([issue_key("sk-or-v1-" + "0" * 64)]) as provider:
         visitor = Visitor(make_app(OPENROUTER_BASE_URL=provider.url))
         tabs = {page: visitor.start(page) for page in ("/a", "/b", "/c")}

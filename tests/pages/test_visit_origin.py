@@ -70,7 +70,7 @@ def test_forms_of_other_pages_are_refused(visitor: Visitor, emulator: Emulator) 
 
 @pytest.mark.requirement("R52")
 def test_forms_of_this_origin_are_accepted(visitor: Visitor, emulator: Emulator) -> None:
-    """Also with neither header, which no current browser omits both."""
+    """Also with neither header: every current browser sends one of them."""
     for headers in OWN:
         visitor.connect(emulator)
         assert post(visitor, "/openrouter/disconnect", headers).status_code == 303, headers

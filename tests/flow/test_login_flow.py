@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
 from flask import Flask
 from visitor import Visitor, fingerprint
@@ -31,17 +29,6 @@ def test_a_visitor_connects_uses_the_key_and_disconnects(
     page = visitor.get(gone.location)
     assert "still exists at OpenRouter" in page.text
     assert visitor.key is None
-
-
-def test_the_authorization_url_carries_what_openrouter_documents(visitor: Visitor) -> None:
-    url = visitor.start()
-    query = parse_qs(urlsplit(url).query)
-    assert urlsplit(url).path == "/auth"
-    assert set(query) == {"callback_url", "code_challenge", "code_challenge_method"}
-    assert query["code_challenge_method"] == ["S256"]
-    callback = urlsplit(query["callback_url"][0])
-    assert callback.path == "/openrouter/callback"
-    assert list(parse_qs(callback.query)) == ["state"]
 
 
 @pytest.mark.requirement("R71")

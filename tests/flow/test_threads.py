@@ -1,17 +1,20 @@
-"""Many browsers, one app: everybody gets their own key, and never somebody else's."""
+"""Many browsers, one app: each gets its own key, and none waits for another."""
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
 from live_app import Browser, live
+from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
 
 BROWSERS = 50
 THREADS = 16
@@ -49,8 +52,10 @@ def test_fifty_browsers_on_sixteen_threads_each_get_their_own_key(
         assert all(browser.key == own for browser, own in connected[1::2])
 
 
-def test_in_a_thousand_mixed_requests_nothing_bleeds(make_app: MakeApp, emulator: Emulator) -> None:
-    """Two users and somebody unknown, through the guard, the proxy, and calls to OpenRouter."""
+def test_in_a_thousand_mixed_requests_no_browser_gets_the_data_of_another(
+    make_app: MakeApp, emulator: Emulator
+) -> None:
+    """Two connected browsers and one that is not, through the guard and calls to OpenRouter."""
     app = make_app()
 
     @app.get("/usage")
@@ -85,3 +90,30 @@ def test_in_a_thousand_mixed_requests_nothing_bleeds(make_app: MakeApp, emulator
 
     assert users[0][1] != users[1][1]
     assert wrong == []
+
+
+class MeetingStorage(MemoryStorage):
+    """Answers no request before two have asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meeting: threading.Barrier | None = None
+
+    def get(self, owner_id: str) -> str | None:
+        if self.meeting is not None:
+            self.meeting.wait(60)
+        return super().get(owner_id)
+
+
+def test_no_visitor_waits_for_the_lookup_of_another(make_app: MakeApp, emulator: Emulator) -> None:
+    """functools.cached_property holds one lock for all objects of a class until Python 3.12."""
+    storage = MeetingStorage()
+    app = make_app({"storage": storage})
+    visitors = [Visitor(app), Visitor(app)]
+    for visitor in visitors:
+        visitor.connect(emulator)
+    storage.meeting = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        keys = set(pool.map(lambda visitor: visitor.key, visitors))
+    assert len(keys) == 2
+    assert None not in keys

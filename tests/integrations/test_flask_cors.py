@@ -71,17 +71,19 @@ def test_the_other_origin_uses_the_key_without_seeing_it(
     assert "sk-or-" not in str(answer.headers)
 
 
-def test_our_own_routes_are_for_our_own_pages(visitor: Visitor, emulator: Emulator) -> None:
+def test_the_routes_of_the_extension_are_for_pages_of_the_app(
+    visitor: Visitor, emulator: Emulator
+) -> None:
     visitor.connect(emulator)
     assert "Access-Control-Allow-Origin" not in fetch(visitor, "/openrouter/status", "GET").headers
     assert fetch(visitor, "/openrouter/disconnect").status_code == 403
     assert visitor.key is not None
 
 
-def test_an_app_open_to_every_origin_still_lets_none_disconnect(
+def test_an_app_open_to_every_origin_lets_none_disconnect(
     make_app: Any, emulator: Emulator
 ) -> None:
-    """``CORS(app)`` alone: everybody may read what is told to a browser without cookies."""
+    """``CORS(app)`` alone: every origin may read responses to requests without cookies."""
     app: Flask = make_app()
     CORS(app)
     visitor = Visitor(add_api(app), "https://localhost")

@@ -64,28 +64,6 @@ def test_the_key_follows_the_user_to_another_browser(
     assert other.get("/account").text.startswith("sk-or-")
 
 
-def test_the_key_stays_with_the_user_when_they_leave(alice: Visitor, emulator: Emulator) -> None:
-    alice.connect(emulator)
-    key = alice.key
-    alice.post("/logout")
-    assert alice.key is None
-    alice.post("/login/bob")
-    assert alice.get("/account").text == "not connected"
-    alice.post("/logout")
-    alice.post("/login/alice")
-    assert alice.key == key is not None
-
-
-def test_a_login_begun_by_one_user_is_not_finished_by_another(
-    alice: Visitor, emulator: Emulator
-) -> None:
-    callback = emulator.approve(alice.start())
-    alice.post("/login/bob")
-    assert alice.get(callback).status_code == 400
-    assert alice.key is None
-    assert emulator.count("POST", "/api/v1/auth/keys") == 0
-
-
 def test_disconnecting_disconnects_the_user_everywhere(
     app: Flask, alice: Visitor, emulator: Emulator
 ) -> None:

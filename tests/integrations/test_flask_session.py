@@ -50,7 +50,7 @@ def test_a_login_waits_on_the_server(visitor: Visitor, emulator: Emulator) -> No
 def test_the_key_is_not_in_the_session(
     visitor: Visitor, emulator: Emulator, tmp_path: Path
 ) -> None:
-    """So it outlives the session, and the session's store holds nothing worth stealing."""
+    """So it outlives the session, and the store of the sessions holds no secret."""
     visitor.connect(emulator)
     stored = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"sk-or-" not in stored

@@ -1,4 +1,4 @@
-"""Flask-WTF's CSRFProtect, as its documentation sets it up: every form of ours passes it."""
+"""Flask-WTF's CSRFProtect, as documented: every form of the extension passes it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def app(make_app: Any, storage: FullStorage) -> Flask:
 
 @pytest.fixture(params=["http", "https"])
 def visitor(app: Flask, request: pytest.FixtureRequest) -> Visitor:
-    """On https Flask-WTF wants a referrer, too (``WTF_CSRF_SSL_STRICT``)."""
+    """On https Flask-WTF requires a referrer, too (``WTF_CSRF_SSL_STRICT``)."""
     return Visitor(app, f"{request.param}://localhost")
 
 
@@ -49,13 +49,28 @@ def submit(visitor: Visitor, html: str, path: str, **values: str) -> Any:
 
 
 def test_a_form_without_its_field_is_refused(visitor: Visitor, emulator: Emulator) -> None:
-    """The protection is on."""
+    """So the protection is on."""
     visitor.connect(emulator)
     headers = {"Origin": visitor.base_url, "Referer": f"{visitor.base_url}/"}
     for path in ("disconnect", "code", "save"):
         answer = visitor.post(f"/openrouter/{path}", headers=headers)
         assert (answer.status_code, "CSRF token is missing" in answer.text) == (400, True)
     assert visitor.key is not None
+
+
+@pytest.mark.requirement("R52")
+def test_the_field_must_be_right_and_the_page_of_this_origin(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    visitor.connect(emulator)
+    key = visitor.key
+    html = visitor.get("/page").text
+    assert submit(visitor, html, "", csrf_token="wrong").status_code == 400
+    (token,) = re.findall(r'name="csrf_token" value="([^"]*)"', html)
+    headers = {"Origin": "https://evil.example", "Referer": f"{visitor.base_url}/"}
+    answer = visitor.post("/openrouter/disconnect", data={"csrf_token": token}, headers=headers)
+    assert answer.status_code == 403
+    assert visitor.key == key is not None
 
 
 def test_the_disconnect_button_works(visitor: Visitor, emulator: Emulator) -> None:

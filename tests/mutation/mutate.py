@@ -43,10 +43,10 @@ LEAST_SCORE = 90
 
 #: Each module, and the tests that are about it.
 TESTS = {
-    "login/pending": ["core", "security/test_a_*", "flow/test_[hkl]*"],
-    "pages/urls": ["core/test_redirects.py", "security/test_d_redirects.py"],
-    "login/owner": ["core", "security/test_c_accounts.py", "integrations/test_flask_login.py"],
-    "guard": ["core", "security/test_c_caching.py", "flow/test_finished.py"],
+    "login/pending": ["core", "login/test_[cfp]*", "views/test_login*", "flow/test_login*"],
+    "pages/urls": ["pages/test_urls*"],
+    "login/owner": ["core", "login/test_owner*", "integrations/test_flask_login.py"],
+    "guard": ["core", "security/test_c_caching.py", "login/test_finished.py"],
     "client/transport": ["client/test_transport_*", "client/test_s*", "client/test_exchange.py"],
     "storage/vault": ["core", "security/test_k_*", "sharing/test_rotation.py"],
     "storage/cipher": ["core/test_[cev]*", "security/test_k_*"],

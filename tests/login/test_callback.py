@@ -1,0 +1,162 @@
+"""The parameters of a callback: which are accepted, and what a visitor who declined sees.
+
+(RFC 6749 §3.1, §4.1.2 and Appendix A.11; RFC 9207; OWASP ASVS 5.0, 2.2.1 and 15.3.7.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+from attack import (
+    assert_refused,
+    exchanges,
+    parameter,
+    pending,
+    state_of,
+)
+from cases import case
+from flask import Flask
+from leaks import leaks_in, response_bytes
+from visitor import Visitor
+
+from flask_openrouter.emulator import Emulator
+
+#: How to repeat a parameter of the callback address ``url``.
+REPETITIONS: dict[str, Callable[[str, str], str]] = {
+    "two codes": lambda url, code: f"{url}&code=another-code",
+    "the code twice": lambda url, code: f"{url}&code={code}",
+    "an empty code, too": lambda url, code: f"{url}&code=",
+    "code and error": lambda url, code: f"{url}&error=access_denied",
+    "code and empty error": lambda url, code: f"{url}&error=",
+    "two states": lambda url, code: f"{url}&state={'A' * 43}",
+    "the state twice": lambda url, code: f"{url}&state={state_of(url)}",
+    "error twice": lambda url, code: url.replace("code=", "error=x&error="),
+    "issuer twice": lambda url, code: f"{url}&iss=a&iss=b",
+    "a code in disguise": lambda url, code: f"{url}&%63ode=another",
+}
+
+
+@pytest.mark.requirement("R8")
+def test_a_repeated_parameter_is_an_error_and_spends_no_login(
+    app: Flask, emulator: Emulator
+) -> None:
+    for name, change in REPETITIONS.items():
+        visitor = Visitor(app)
+        callback = emulator.approve(visitor.start())
+        with case(name):
+            assert_refused(visitor, emulator, change(callback, parameter(callback, "code")))
+            assert visitor.get(callback).status_code == 303
+
+
+@pytest.mark.requirement("R8")
+def test_unknown_parameters_are_ignored(visitor: Visitor, emulator: Emulator) -> None:
+    callback = emulator.approve(visitor.start("/there"))
+    extra = "&scope=all&session_state=1&utm_source=x&utm_source=y&error_description=no&key=sk"
+    landed = visitor.get(callback + extra)
+    assert (landed.status_code, landed.location) == (303, "/there")
+
+
+@pytest.mark.requirement("R7")
+def test_a_code_is_joined_to_the_callback_as_rfc_6749_requires_and_not_otherwise(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    callback = emulator.approve(visitor.start())
+    assert "&code=" in callback
+    blind = callback.replace("&code=", "?code=")
+    assert blind.count("?") == 2
+    answer = assert_refused(visitor, emulator, blind)
+    assert answer.location is None
+    assert len(pending(visitor)) == 1
+    assert visitor.get(callback).status_code == 303
+
+
+NO_CODES = (
+    *("code=", "code", "code[]=x", "code%5B%5D=x", "Code=x", "CODE=x", "code.x=x", "code=%00abc"),
+    *("code=abc%00", "code=%ff%fe", "code=%C3%28", "code=a%0d%0ab", "code=a%0Ab", "code=a%09b"),
+    *("code=a%20b", "code=a+b", "code=%7f", "code=%C2%85", "code=%F0%9F%98%80", "code=%E2%80%AE"),
+    "code=" + "x" * 1_025,
+    "code=" + "%41" * 3_000,
+    "&".join(f"p{number}=1" for number in range(100_000)),
+)
+
+
+@pytest.mark.requirement("R9")
+def test_a_value_that_cannot_be_a_code_is_refused_before_it_is_used(
+    app: Flask, emulator: Emulator
+) -> None:
+    for garbage in NO_CODES:
+        visitor = Visitor(app)
+        authorization_url = visitor.start()
+        with case(garbage):
+            url = f"{visitor.callback_url(authorization_url)}&{garbage}"
+            assert_refused(visitor, emulator, url)
+            assert len(pending(visitor)) == 1
+            assert visitor.get(emulator.approve(authorization_url)).status_code == 303
+
+
+@pytest.mark.requirement("R9")
+def test_the_longest_code_is_sent(visitor: Visitor, emulator: Emulator) -> None:
+    """A code of 1,024 characters, %x21-7E, may be real, so OpenRouter has to decide."""
+    every = "".join(map(chr, range(0x21, 0x7F)))
+    code = (every * 11)[:1024]
+    answer = visitor.get(visitor.callback_url(visitor.start(), code=code))
+    assert answer.status_code == 400
+    assert exchanges(emulator) == 1
+    assert leaks_in(response_bytes(answer), {"code": code}) == []
+
+
+@pytest.mark.requirement("R10")
+def test_a_refusal_without_this_browsers_state_changes_nothing(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    visitor.connect(emulator)
+    authorization_url = visitor.start("/own")
+    foreign = visitor.callback_url(Visitor(app).start(), error="access_denied")
+    path = "/openrouter/callback"
+    for url in (f"{path}?error=access_denied", path, f"{path}?error=access_denied&state=", foreign):
+        with case(url):
+            assert_refused(visitor, emulator, url)
+    assert visitor.get(emulator.approve(authorization_url)).location == "/own"
+
+
+@pytest.mark.requirement("R10", "F1")
+def test_a_visitor_who_declines_sees_so_and_keeps_the_old_key(
+    app: Flask, emulator: Emulator
+) -> None:
+    for deny_style in ("bare", "error"):
+        visitor = Visitor(app)
+        visitor.connect(emulator)
+        other = visitor.start("/other")
+        with emulator.configured(deny_style=deny_style):
+            callback = emulator.deny(visitor.start())
+        with case(deny_style):
+            answer = assert_refused(visitor, emulator, callback, spends=state_of(callback))
+            assert "You declined" in answer.text
+            assert visitor.key is not None
+            assert_refused(visitor, emulator, callback)
+            assert visitor.get(emulator.approve(other)).location == "/other"
+
+
+@pytest.mark.requirement("R10")
+def test_the_text_of_the_error_is_not_shown(visitor: Visitor, emulator: Emulator) -> None:
+    texts = "&error_description=Call-our-hotline&error_uri=https://evil.example/"
+    for error in ("access_denied", "server_error", "", "x" * 4_000, "<b>", "%00"):
+        answer = visitor.get(f"{visitor.callback_url(visitor.start())}&error={error}{texts}")
+        assert answer.status_code == 400, error
+        assert "You declined" in answer.text, error
+        for text in ("hotline", "evil", "<b>", "xxxx", "server_error"):
+            assert text not in answer.text, error
+    assert exchanges(emulator) == 0
+
+
+@pytest.mark.requirement("R17")
+def test_a_callback_of_another_issuer_is_refused(app: Flask, emulator: Emulator) -> None:
+    for issuer in ("https://evil.example", "", "https://openrouter.ai/"):
+        visitor = Visitor(app)
+        callback = emulator.approve(visitor.start())
+        with case(issuer):
+            assert_refused(visitor, emulator, f"{callback}&{urlencode({'iss': issuer})}")
+            own = f"{callback}&{urlencode({'iss': emulator.url})}"
+            assert visitor.get(own).status_code == 303

@@ -1,0 +1,213 @@
+"""A key that the storage refused waits in a cookie until a click saves it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from typing import Any
+
+import pytest
+from attack import exchanges
+from flask import Flask
+from full_storage import FullStorage
+from visitor import Visitor
+
+from flask_openrouter import OpenRouterAuth
+from flask_openrouter.emulator import Emulator
+
+
+@pytest.fixture
+def storage() -> FullStorage:
+    storage = FullStorage()
+    storage.is_full = True
+    return storage
+
+
+@pytest.fixture
+def app(make_app: Any, storage: FullStorage) -> Flask:
+    app: Flask = make_app({"storage": storage})
+    return app
+
+
+def _waiting(visitor: Visitor) -> str:
+    cookie = visitor.client.get_cookie("openrouter-unsaved")
+    assert cookie is not None
+    return cookie.value
+
+
+def _thief(app: Flask, *copies: str) -> list[int]:
+    """Try to save each copy, each in a new browser; return the statuses of the responses."""
+    answers = []
+    for copy in copies:
+        thief = Visitor(app)
+        thief.client.set_cookie("openrouter-unsaved", copy)
+        answers.append(thief.post("/openrouter/save").status_code)
+        assert (thief.key is None) is (answers[-1] != 303)
+    return answers
+
+
+@pytest.mark.requirement("R93")
+def test_a_key_that_cannot_be_stored_waits_behind_a_button(
+    visitor: Visitor, emulator: Emulator, storage: FullStorage
+) -> None:
+    page = visitor.connect(emulator, "/guarded")
+    assert page.status_code == 503
+    assert "sk-or-v1" not in page.text + str(page.headers)
+    assert visitor.key is None
+    (action,) = re.findall(r'<form method="post" action="([^"]+)"', page.text)
+
+    assert visitor.post(unescape(action)).status_code == 503
+    storage.is_full = False
+    landed = visitor.post(unescape(action))
+
+    assert (landed.status_code, landed.location) == (303, "/guarded")
+    assert visitor.key is not None
+    assert exchanges(emulator) == 1
+    assert visitor.post(unescape(action)).status_code == 400
+
+
+@pytest.mark.requirement("R93")
+def test_a_key_waits_ten_minutes_and_for_this_browser_only(
+    app: Flask, visitor: Visitor, emulator: Emulator, storage: FullStorage, clock: Any
+) -> None:
+    visitor.connect(emulator)
+    storage.is_full = False
+    assert Visitor(app).post("/openrouter/save").status_code == 400
+    clock.now += 601
+    assert visitor.post("/openrouter/save").status_code == 400
+
+
+@pytest.mark.requirement("R93")
+def test_a_waiting_key_never_crosses_a_change_of_account(
+    app: Flask, visitor: Visitor, emulator: Emulator, storage: FullStorage
+) -> None:
+    user = {"id": "ada"}
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: user["id"]
+    visitor.connect(emulator)
+    storage.is_full = False
+    user["id"] = "bob"
+    assert visitor.post("/openrouter/save").status_code == 400
+    user["id"] = "ada"
+    assert visitor.post("/openrouter/save").status_code == 303
+
+
+@pytest.mark.requirement("R43")
+def test_a_waiting_key_that_was_saved_cannot_be_saved_from_a_copy(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """Neither from the last copy nor from an earlier one, within its ten minutes."""
+    visitor = Visitor(app)
+    assert visitor.connect(emulator).status_code == 503
+    copies = [_waiting(visitor)]
+    assert visitor.post("/openrouter/save").status_code == 503
+    copies.append(_waiting(visitor))
+    storage.is_full = False
+    assert visitor.post("/openrouter/save").status_code == 303
+    assert visitor.key is not None
+    assert _thief(app, *copies) == [400, 400]
+    assert visitor.post("/openrouter/disconnect").status_code == 303
+    assert _thief(app, *copies) == [400, 400]
+    assert storage.count_owners() == 0
+
+
+@pytest.mark.requirement("R43")
+def test_a_waiting_key_that_was_given_up_cannot_be_saved_from_a_copy(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """By a disconnect before it was saved, and by another login."""
+    for give_up in (
+        lambda visitor: visitor.post("/openrouter/disconnect"),
+        lambda visitor: visitor.connect(emulator),
+    ):
+        storage.is_full = True
+        visitor = Visitor(app)
+        visitor.connect(emulator)
+        copy = _waiting(visitor)
+        storage.is_full = False
+        assert give_up(visitor).status_code == 303
+        assert _thief(app, copy) == [400]
+
+
+def test_a_second_click_on_save_is_no_error(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """The second request still has the cookie that the first response deleted."""
+    visitor = Visitor(app)
+    visitor.connect(emulator, "/guarded")
+    copy = _waiting(visitor)
+    storage.is_full = False
+    assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
+    visitor.client.set_cookie("openrouter-unsaved", copy)
+    assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
+
+
+@pytest.mark.requirement("R93")
+def test_an_early_click_whose_response_is_lost_costs_nothing(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    before = _waiting(visitor)
+    assert visitor.post("/openrouter/save").status_code == 503
+    # The response never arrived, so the browser has the earlier cookie.
+    visitor.client.set_cookie("openrouter-unsaved", before)
+    storage.is_full = False
+    assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
+    assert visitor.key is not None
+
+
+@pytest.mark.requirement("R93")
+def test_two_simultaneous_clicks_both_succeed(
+    app: Flask, storage: FullStorage, emulator: Emulator
+) -> None:
+    """A browser shows the response to the last one."""
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    storage.is_full = False
+    arrived = threading.Barrier(2)
+    save = storage.set
+
+    def set_together(owner_id: str, ciphertext: str) -> None:
+        arrived.wait(60)
+        save(owner_id, ciphertext)
+
+    storage.set = set_together  # type: ignore[method-assign]
+    twin = Visitor(app)
+    twin.client.set_cookie("openrouter-unsaved", _waiting(visitor))
+    with ThreadPoolExecutor() as pool:
+        clicks = [pool.submit(one.post, "/openrouter/save") for one in (visitor, twin)]
+    assert [click.result().status_code for click in clicks] == [303, 303]
+
+
+@pytest.mark.requirement("R93")
+def test_the_app_is_not_asked_for_the_user_once_the_key_is_stored(emulator: Emulator) -> None:
+    """Its database may be down by then."""
+    storage = FullStorage()
+    storage.is_full = True
+    auth = OpenRouterAuth(storage=storage)
+    app = Flask("asked")
+    app.config.update(TESTING=True, SECRET_KEY="0f1e2d3c4b5a6978" * 2)
+    app.config["OPENROUTER_BASE_URL"] = emulator.url
+    auth.init_app(app)
+    stored: list[str] = []
+    save = storage.set
+
+    @auth.owner_loader
+    def user() -> str:
+        if stored:
+            raise RuntimeError("the database is down")
+        return "alice"
+
+    visitor = Visitor(app)
+    assert visitor.connect(emulator).status_code == 503
+    storage.is_full = False
+
+    def set_and_tell(owner_id: str, ciphertext: str) -> None:
+        save(owner_id, ciphertext)
+        stored.append(owner_id)
+
+    storage.set = set_and_tell  # type: ignore[method-assign]
+    assert visitor.get(emulator.approve(visitor.start())).status_code == 303
+    assert stored == ["alice"]

@@ -1,0 +1,97 @@
+"""Every error has one problem, and every problem a plain text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from flask_openrouter import errors
+from flask_openrouter.problems import PROBLEMS, problem_of, problem_of_login
+
+PROBLEMS_OF_ERRORS: list[tuple[errors.OpenRouterError, str, int]] = [
+    (errors.StateMismatchError("m", reason="malformed"), "malformed", 400),
+    (errors.StateMismatchError("m", reason="unknown"), "unknown", 400),
+    (errors.StateMismatchError("m", reason="expired"), "expired", 400),
+    (errors.StateMismatchError("m", reason="foreign"), "foreign", 400),
+    (errors.AccessDeniedError("m", reason="declined"), "declined", 400),
+    (errors.LoginError("m", reason="insecure_address"), "insecure_address", 400),
+    (errors.TransportError("m"), "unreachable", 502),
+    (errors.TransportError("m", was_sent=True), "connection_lost", 502),
+    (errors.TransportTimeoutError("m"), "timeout", 504),
+    (errors.TransportTimeoutError("m", was_sent=True), "timeout", 504),
+    (errors.InvalidAnswerError("m"), "unexpected_answer", 502),
+    (errors.KeyStorageError("m"), "storage_unavailable", 503),
+    (errors.CodeRefusedError(403), "code_refused", 400),
+    (errors.CodeRefusedError(400), "code_refused", 400),
+    (errors.KeyRejectedError(), "key_rejected", 401),
+    (errors.OutOfCreditError(402), "out_of_credit", 402),
+    (errors.RateLimitError(429), "busy", 502),
+    (errors.ConflictError(409), "busy", 502),
+    (errors.NotConnectedError("m"), "key_required", 401),
+    (errors.ServerError(500), "provider_failed", 502),
+    (errors.MethodNotAllowedError(405), "provider_failed", 502),
+    (errors.NotFoundError(404), "provider_failed", 502),
+    (errors.APIError(418), "provider_failed", 502),
+    (errors.ProviderError(401), "provider_failed", 502),
+    (errors.ProviderError(402), "provider_failed", 502),
+]
+
+
+def test_every_error_has_its_problem() -> None:
+    for error, code, status in PROBLEMS_OF_ERRORS:
+        problem = problem_of(error)
+        assert (problem.code, problem.status) == (code, status), repr(error)
+
+
+def test_an_error_of_a_login_is_never_about_a_key() -> None:
+    """A login has no key yet."""
+    problems: list[tuple[errors.OpenRouterError, str]] = [
+        (errors.KeyRejectedError(), "provider_failed"),
+        (errors.OutOfCreditError(402), "provider_failed"),
+        (errors.RateLimitError(429), "busy"),
+        (errors.CodeRefusedError(403), "code_refused"),
+    ]
+    for error, code in problems:
+        assert problem_of_login(error).code == code, repr(error)
+
+
+def test_an_error_of_the_operator_is_not_shown_to_visitors() -> None:
+    for error in (errors.ConfigurationError("wrong"), errors.OpenRouterError("new")):
+        with pytest.raises(type(error)) as raised:
+            problem_of(error)
+        assert raised.value is error
+
+
+def test_every_problem_has_a_plain_text() -> None:
+    for code, problem in PROBLEMS.items():
+        assert problem.code == code
+        assert 400 <= problem.status < 600, code
+        assert problem.status != 500, code
+        assert not problem.title.endswith("."), code
+        assert len(problem.title) <= 50, code
+        for text in (problem.message, *problem.hints):
+            assert text.endswith("."), code
+            assert text[0].isupper(), code
+            # A text that is joined from two lines without a blank between them.
+            assert not re.search(r"[a-z][.,:;][A-Za-z]|  ", text), code
+        technical = r"(?i)exception|traceback|invalid|illegal|oops|flask|token"
+        assert not re.search(technical, problem.message), code
+
+
+def test_problems_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PROBLEMS["new"] = PROBLEMS["expired"]  # type: ignore[index]
+
+
+def test_the_problems_that_may_leave_a_key_at_openrouter() -> None:
+    told = {code for code, problem in PROBLEMS.items() if problem.key_may_exist}
+    assert told == {"unexpected_answer", "connection_lost", "timeout", "not_saved"}
+
+
+def test_the_causes_of_a_lost_login_are_in_the_order_of_likelihood() -> None:
+    hints = PROBLEMS["unknown"].hints
+    for hint, words in zip(
+        hints, ("ten minutes", "cookie", "127.0.0.1", "SameSite=Strict", "SECRET_KEY"), strict=True
+    ):
+        assert words in hint

@@ -16,7 +16,7 @@ from .connection import Connection
 from .errors import ConfigurationError
 from .login.callback import SECURE_ON_HTTP
 from .login.owner import check_app_user
-from .services import AppFunctions, Services
+from .services import SYSTEM_CLOCK, AppFunctions, Services
 from .storage import KeyStorage
 from .storage.cookie import BROWSER, CookieStorage
 from .views import create_blueprint
@@ -36,8 +36,7 @@ class OpenRouterAuth:
     :class:`~flask_openrouter.storage.KeyStorage`); by default the storage that
     ``OPENROUTER_STORAGE_URI`` names, or else an encrypted cookie. ``encrypt``: False passes records
     to ``storage`` unencrypted, which is right only for a secrets manager. ``url_prefix``: where the
-    routes live. ``clock``: returns Unix time in seconds, for tests;
-    by default ``time.time``.
+    routes live. ``clock``: returns Unix time in seconds, for tests.
 
     Raises :class:`ConfigurationError` for a wrong argument or setting.
     """
@@ -49,7 +48,7 @@ class OpenRouterAuth:
         storage: KeyStorage | None = None,
         encrypt: bool = True,
         url_prefix: str = "/openrouter",
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = SYSTEM_CLOCK,
     ) -> None:
         if storage is not None:
             _check_storage(storage)

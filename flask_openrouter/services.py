@@ -30,7 +30,7 @@ from .storage.vault import KeyVault
 from .web import ExtensionCookie
 
 #: Looks ``time.time`` up at each call, so that it can be replaced in the tests of an app.
-_SYSTEM_CLOCK: Final[Callable[[], float]] = partial(methodcaller("time"), time)
+SYSTEM_CLOCK: Final[Callable[[], float]] = partial(methodcaller("time"), time)
 
 
 @dataclass
@@ -73,13 +73,12 @@ class Services:
         *,
         encrypt: bool,
         url_prefix: str,
-        clock: Callable[[], float] | None,
+        clock: Callable[[], float],
     ) -> Services:
         """Make and connect what this app needs. Without ``storage``, the settings name it.
 
         Raises :class:`ConfigurationError` for a storage URI that cannot be used.
         """
-        clock = clock or _SYSTEM_CLOCK
         # The requests are not enough: behind a proxy that ends TLS they look like http.
         is_secure = (settings.callback_url or "").startswith("https:")
         suffix = _cookie_suffix(app)

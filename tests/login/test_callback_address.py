@@ -188,6 +188,19 @@ def test_an_absolute_request_line_changes_nothing(make_app: MakeApp) -> None:
 
 
 @pytest.mark.requirement("R72")
+def test_a_second_host_is_not_warned_of_again(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(SESSION_COOKIE_SECURE=True)
+    for base_url in ("https://a.example", "https://b.example", "https://a.example"):
+        assert Visitor(app, base_url).get("/openrouter/login").status_code == 303
+    assert len(caplog.records) == 1
+    for port in (5000, 5001, 5000):
+        assert Visitor(app, f"http://localhost:{port}").get("/openrouter/login").status_code == 303
+    assert len(caplog.records) == 2
+    assert "SESSION_COOKIE_SECURE" in caplog.text
+
+
 def test_an_app_that_accepts_any_host_is_warned_once(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from chat_visitor import served
 from gallery import create_gallery
+from live_app import live
 from tab import Site, Tab
 
 from flask_openrouter.emulator import run_in_thread
@@ -23,7 +23,7 @@ HEIGHTS = {"sm": 32, "md": 40, "lg": 48, "xl": 56}
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """The gallery instead of the example app."""
-    with run_in_thread() as emulator, served(create_gallery(emulator.url)) as url:
+    with run_in_thread() as emulator, live(create_gallery(emulator.url)) as url:
         yield Site(url, emulator.url)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_visitor import said
+from chat_visitor import answered
 from tab import Site, Tab
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
@@ -319,7 +319,7 @@ def test_free_models_are_marked_and_can_be_filtered(tab: Tab) -> None:
 def test_money_adds_up(tab: Tab, site: Site) -> None:
     tab.connect()
     for number in (1, 2):
-        site.control("POST", "faults", **said(f"**{number}**", cost=0.25, tokens=1000))
+        site.control("POST", "faults", **answered(f"**{number}**", cost=0.25, tokens=1000))
         tab.send("how much?")
         tab.wait_for_answer(number)
     expect(tab.page.locator(".note").last).to_have_text("$0.25 · 1,000 tokens")

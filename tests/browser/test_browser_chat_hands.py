@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chat_visitor import CHAT, said
+from chat_visitor import CHAT, answered
 from tab import Site, Tab
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
@@ -92,7 +92,7 @@ def test_an_answer_can_be_read_while_it_grows_and_the_end_is_one_click_away(tab:
     page.set_viewport_size({"width": 1120, "height": 620})
     button = page.get_by_role("button", name="Go to the end")
     expect(button).to_be_hidden()
-    tab.site.control("POST", "faults", **said("line\n\n" * 60))
+    tab.site.control("POST", "faults", **answered("line\n\n" * 60))
     tab.send("long")
     tab.wait_for_answer()
     expect(button).to_be_hidden()
@@ -177,7 +177,7 @@ def test_on_a_touch_screen_enter_begins_a_new_line(touch_tab: Tab) -> None:
 def test_on_a_phone_the_title_and_the_whole_price_are_in_sight(touch_tab: Tab) -> None:
     touch_tab.connect()
     table = "| Library | Notes |\n|---|---|\n| Flask | A framework for people who like it small |\n"
-    touch_tab.site.control("POST", "faults", **said(table, cost=0.0123, tokens=41_234))
+    touch_tab.site.control("POST", "faults", **answered(table, cost=0.0123, tokens=41_234))
     touch_tab.page.set_viewport_size({"width": 320, "height": 640})
     prompt(touch_tab).fill("A question whose title needs a little more than the width of a phone")
     touch_tab.page.get_by_role("button", name="Send").tap()
@@ -194,7 +194,7 @@ def test_arabic_and_hebrew_run_from_the_right_and_code_from_the_left(tab: Tab) -
     tab.connect()
     page = tab.page
     answer = "שלום\n\n- אחד\n\n> שתיים\n\n```python\nx = 1\n```\n"
-    tab.site.control("POST", "faults", **said(answer))
+    tab.site.control("POST", "faults", **answered(answer))
     prompt(tab).fill("שאלה")
     assert prompt(tab).evaluate(DIRECTION) == "rtl"
     page.keyboard.press("Enter")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_visitor import CHAT, example_at, said, served
+from chat_visitor import CHAT, answered, example_at
+from live_app import live
 from tab import Site, Tab
 
 from example_app import models
@@ -53,7 +54,7 @@ def site(database: Path) -> Iterator[Site]:
     """The app in this process, so that its database is at hand."""
     with (
         run_in_thread(EmulatorConfig(word_delay=0.02)) as emulator,
-        served(example_at(emulator.url, database)) as url,
+        live(example_at(emulator.url, database)) as url,
     ):
         yield Site(url, emulator.url)
 
@@ -86,7 +87,7 @@ def assert_fits(page: Any) -> None:
 
 
 def ask(tab: Tab, count: int = 1) -> None:
-    tab.site.control("POST", "faults", **said(ANSWER, cost=0.0031, tokens=412))
+    tab.site.control("POST", "faults", **answered(ANSWER, cost=0.0031, tokens=412))
     tab.send(QUESTION)
     tab.wait_for_answer(count)
 
@@ -216,7 +217,7 @@ def test_pictures_for_the_documentation(
         take("-welcome")
     tab.connect()
     for text in ("A name for a tabby cat", "Which soups are better on the second day?"):
-        tab.site.control("POST", "faults", **said("Yes."))
+        tab.site.control("POST", "faults", **answered("Yes."))
         page.goto(tab.site.app_url)
         page.locator("#model:enabled").wait_for()
         tab.send(text)

@@ -98,7 +98,7 @@ def test_a_dead_key_leads_through_login_back_to_the_same_chat(tab: Tab, site: Si
 @pytest.mark.parametrize(
     ("fault", "words", "step"),
     [
-        ({"status": 401}, "no longer accepts your key", "Connect OpenRouter again"),
+        ({"status": 401}, "not answering", "Try again"),
         ({"status": 402}, "no credit left", "Try again"),
         ({"status": 502}, "not answering", "Try again"),
         ({"reset": True}, "broke before the answer was complete", "Try again"),

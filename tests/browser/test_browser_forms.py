@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from chat_visitor import served
 from gallery import create_gallery
+from live_app import live
 from tab import Site, Tab
 
 from flask_openrouter.emulator import run_in_thread
@@ -35,7 +35,7 @@ def storage() -> FullStorage:
 def site(storage: FullStorage) -> Iterator[Site]:
     with (
         run_in_thread() as emulator,
-        served(create_gallery(emulator.url, storage=storage)) as url,
+        live(create_gallery(emulator.url, storage=storage)) as url,
     ):
         yield Site(url, emulator.url)
 

@@ -187,10 +187,9 @@ def test_app_and_emulator_share_localhost(tmp_path: Path) -> None:
     """Ports do not separate cookies. The shared cookie jar must not break the app's session."""
     with (
         run_in_thread(host="localhost") as emulator,
-        live(example_at(emulator.url, tmp_path)) as origin,
+        live(example_at(emulator.url, tmp_path), "localhost") as origin,
         requests.Session() as browser,
     ):
-        origin = origin.replace("127.0.0.1", "localhost")
         consent = browser.get(f"{origin}/openrouter/login?next=/")
         assert consent.url.startswith(f"{emulator.url}/auth?")
         session_before = browser.cookies["session"]

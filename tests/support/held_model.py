@@ -88,10 +88,10 @@ def _words_in(chunk: bytes) -> str:
 
 
 @contextmanager
-def held_model() -> Iterator[HeldModel]:
+def held_model(host: str = "127.0.0.1") -> Iterator[HeldModel]:
     """Serve the model on loopback. Its emulator's ``url`` is the origin."""
     model = HeldModel()
-    with live(model) as model.emulator.url:
+    with live(model, host) as model.emulator.url:
         try:
             yield model
         finally:

@@ -30,19 +30,25 @@ class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def connection_dropped(
+        self, error: BaseException, environ: dict[str, Any] | None = None
+    ) -> None:
+        # An app that breaks off before its response leaves the connection open otherwise.
+        self.close_connection = True
+
     def log(self, type: str, message: str, *args: object) -> None:
         pass
 
 
 @contextmanager
-def live(app: Any) -> Iterator[str]:
+def live(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve a WSGI app on loopback; yield its origin, such as ``http://127.0.0.1:54321``."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
+    server = make_server(host, 0, app, threaded=True, request_handler=_Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -74,10 +74,10 @@ def test_an_answer_arrives_in_pieces_with_its_cost(
 def test_a_conversation_is_stored_and_sent_along(connected: ChatVisitor) -> None:
     conversation = connected.converse("first", "second")
     assert [m["role"] for m in asked_of(connected.emulator)] == ["user", "assistant", "user"]
-    kept = connected.exported(conversation)
-    assert [m["role"] for m in kept] == ["user", "assistant"] * 2
-    assert kept[3]["state"] == "done"
-    assert kept[3]["cost"] > 0
+    stored = connected.exported(conversation)
+    assert [m["role"] for m in stored] == ["user", "assistant"] * 2
+    assert stored[3]["state"] == "done"
+    assert stored[3]["cost"] > 0
     page = connected.get(f"/c/{conversation}").text
     assert page.count('<article class="message user" data-id="') == 3, (
         "two questions and the empty template"
@@ -115,8 +115,8 @@ def test_an_edited_question_replaces_all_later_messages(connected: ChatVisitor) 
     connected.ask("third", conversation=conversation)
     edited = connected.ask("else", conversation=conversation, replace=begin_of(second)["question"])
     assert end_of(edited)["state"] == "done"
-    kept = [m["text"] for m in connected.exported(conversation) if m["role"] == "user"]
-    assert kept == ["first", "else"]
+    stored = [m["text"] for m in connected.exported(conversation) if m["role"] == "user"]
+    assert stored == ["first", "else"]
 
 
 def test_a_refused_question_changes_nothing(connected: ChatVisitor) -> None:

@@ -83,7 +83,7 @@ def test_the_demo_runs_on_its_own_emulator_and_deletes_its_files(tmp_path: Path)
     assert "canary" not in output, "the access log must not hold authorization codes"
 
 
-def test_with_a_fixed_key_conversations_are_kept(
+def test_a_fixed_key_and_a_database_file_outlive_the_demo(
     openrouter_emulator: Emulator, tmp_path: Path
 ) -> None:
     file = tmp_path / "kept.db"
@@ -133,7 +133,7 @@ def test_an_invalid_port_is_refused() -> None:
 
 
 @pytest.mark.requirement("R109")
-def test_nothing_in_the_source_opens_the_app_up() -> None:
+def test_the_source_contains_no_public_address_debug_mode_or_fixed_key() -> None:
     source = "".join(path.read_text() for path in (ROOT / "example_app").glob("*.py"))
     assert "0.0.0.0" not in source
     assert not re.search(r"debug\s*=\s*True", source)

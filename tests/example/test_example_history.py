@@ -155,7 +155,7 @@ def test_a_conversation_is_named_after_its_first_question() -> None:
 
 
 @pytest.fixture
-def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
+def open_history(app: Flask) -> Iterator[Callable[[str], history.History]]:
     """Return a function that opens the history of an owner on its own connection."""
     connections = []
 
@@ -169,9 +169,9 @@ def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
 
 
 def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
-    kept: Callable[[str], history.History],
+    open_history: Callable[[str], history.History],
 ) -> None:
-    mine, theirs = kept("me"), kept("them")
+    mine, theirs = open_history("me"), open_history("them")
     other = theirs.create("theirs")
     first = mine.create("first")
     for number in range(history.MAX_CONVERSATIONS):
@@ -183,9 +183,9 @@ def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
 
 
 def test_conversations_that_are_long_unused_are_deleted(
-    kept: Callable[[str], history.History],
+    open_history: Callable[[str], history.History],
 ) -> None:
-    mine = kept("me")
+    mine = open_history("me")
     old, new = mine.create("old"), mine.create("new")
     mine.db.execute(
         "UPDATE conversation SET updated_at = ? WHERE id = ?", (time.time() - 91 * 86_400, old)
@@ -208,8 +208,8 @@ def test_an_answer_whose_worker_died_does_not_block_the_conversation(
     assert connected.ask(conversation=conversation).status_code == 200
 
 
-def test_a_transaction_is_all_or_nothing(kept: Callable[[str], history.History]) -> None:
-    mine = kept("me")
+def test_a_transaction_is_all_or_nothing(open_history: Callable[[str], history.History]) -> None:
+    mine = open_history("me")
 
     def fail() -> None:
         with transaction(mine.db):

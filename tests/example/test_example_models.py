@@ -24,7 +24,7 @@ def choose(visitor: ChatVisitor, model: object) -> TestResponse:
     )
 
 
-def test_invalidare_listed_by_name_with_price_and_context(connected: ChatVisitor) -> None:
+def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor) -> None:
     response = connected.fetch("/models").get_json()
     found = {model["id"]: model for model in response["models"]}
     names = [model["name"] for model in response["models"]]
@@ -58,7 +58,7 @@ def test_prices_are_per_million_tokens() -> None:
         assert (shown.get("price"), shown.get("context")) == (price, context), changes
 
 
-def test_image_invalidare_left_out_and_the_router_comes_first(
+def test_image_models_are_left_out_and_the_router_comes_first(
     connected: ChatVisitor,
 ) -> None:
     painter = entry(id="a/painter", architecture={"output_modalities": ["image"]})

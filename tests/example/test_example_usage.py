@@ -52,7 +52,7 @@ def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> 
         connected.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.execute("UPDATE spending SET spent_at = spent_at - 30 * 86400")
-        days = spending.by_day(db, "nobody", date(2026, 3, 1), 30)
+        days = spending.by_day(db, "another owner", date(2026, 3, 1), 30)
     assert rects(connected.get("/usage").text) == []
     assert days[0].date == date(2026, 3, 1) - timedelta(days=29)
     assert days[-1].name == "1 March"

@@ -1,4 +1,4 @@
-"""A check of a page with axe-core, which finds what people could not see, hear or reach."""
+"""An accessibility check of a page with axe-core."""
 
 from __future__ import annotations
 

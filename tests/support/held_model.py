@@ -14,12 +14,13 @@ import json
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from chat_visitor import CHAT
-from live_app import live
+from live_app import PATIENCE, live
 
 from flask_openrouter.emulator import Emulator, create_emulator_app
 
@@ -66,9 +67,13 @@ class HeldModel:
             chunks.close()
 
     def _wait(self, text: str, connection: socket.socket) -> bool:
-        """Wait until the answer may go on after ``text``. Return False if the client has left."""
+        """Wait until the answer may go on after ``text``. Return False if it has to end here."""
+        deadline = time.monotonic() + PATIENCE
         with self._condition:
             while self._hold_after is not None and self._hold_after in text:
+                if time.monotonic() > deadline:
+                    # A test that waits for more of this answer fails, instead of hanging.
+                    return False
                 self._condition.wait(0.02)
                 readable, _, _ = select.select([connection], [], [], 0)
                 if readable and connection.recv(1, socket.MSG_PEEK) == b"":

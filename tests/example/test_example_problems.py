@@ -32,7 +32,7 @@ RAW = {"error": {"message": "RAW upstream words <b>", "code": 1}}
 
 @pytest.mark.requirement("R109")
 def test_refusals_are_explained_in_plain_words(connected: ChatVisitor) -> None:
-    for status, headers, ours, error, words in (
+    for status, headers, code, error, words in (
         (400, {}, 502, "model_gone", "Choose another"),
         (402, {}, 402, "out_of_credit", "no credit left"),
         (403, {}, 502, "not_allowed", "does not allow"),
@@ -49,7 +49,7 @@ def test_refusals_are_explained_in_plain_words(connected: ChatVisitor) -> None:
         fault = {"status": status, "headers": headers, "body": RAW, "path": CHAT}
         with connected.emulator.faults(times=None, **fault):
             response = connected.ask()
-        assert response.status_code == ours, fault
+        assert response.status_code == code, fault
         assert response.get_json()["error"] == error, fault
         assert words in response.get_json()["message"], fault
         assert "RAW" not in response.text, fault
@@ -149,9 +149,9 @@ def test_a_broken_answer_keeps_its_text(connected: ChatVisitor) -> None:
         assert end["problem"]["error"] == error, fault
         assert end["state"] == "broken", fault
         assert "Broken off" in end["note"], fault
-        kept = connected.exported(begin_of(response)["conversation"])
-        assert kept[1]["state"] == "broken", fault
-        assert kept[1]["text"].split()[0] in html_of(response), fault
+        stored = connected.exported(begin_of(response)["conversation"])
+        assert stored[1]["state"] == "broken", fault
+        assert stored[1]["text"].split()[0] in html_of(response), fault
 
 
 def test_an_invalid_stream_is_a_problem(connected: ChatVisitor) -> None:

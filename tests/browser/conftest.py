@@ -1,21 +1,21 @@
-"""Chromium, and the example app with an emulator as processes."""
+"""Chromium, and the example app with a model whose answers a test can hold."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_visitor import example_at
 from components import require
-from tab import Site, Tab
+from held_model import HeldModel, held_model
+from live_app import PATIENCE, live
+from tab import PATIENCE_MS, Site, Tab
+
+from example_app import chat
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_OPTIONS = [
@@ -31,49 +31,27 @@ DESKTOP = {"width": 1120, "height": 930}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    logs = tmp_path_factory.mktemp("logs")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("FLASK_")}
-    with ExitStack() as stack:
-
-        def start(module: str, *options: str) -> str:
-            with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-                port = listener.getsockname()[1]
-            log = stack.enter_context((logs / module).open("wb"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, "--port", str(port), *options],
-                cwd=ROOT,
-                env=environ,
-                stdout=log,
-                stderr=log,
-            )
-            stack.callback(process.wait, 10)
-            stack.callback(process.terminate)
-            _wait_for(port, process, logs / module)
-            return f"http://localhost:{port}"
-
+    folder = tmp_path_factory.mktemp("chat")
+    with (
+        pytest.MonkeyPatch.context() as patch,
         # Both on "localhost", where they share the browser's cookies.
-        emulator_url = start("flask_openrouter.emulator", "--word-delay", "0.03")
-        yield Site(start("example_app", "--emulator-url", emulator_url), emulator_url)
+        held_model("localhost") as model,
+        live(example_at(model.emulator.url, folder), "localhost") as app_url,
+    ):
+        # A question after "Stop" waits as long as this machine takes to notice the stop.
+        patch.setattr(chat, "PATIENCE", PATIENCE)
+        yield Site(app_url, model.emulator, model, folder / "chat.db")
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"{process.args} did not start: {log.read_text()}")
-
-
+# One browser for each module. Playwright's event loop runs until it is closed, and while it runs,
+# no other test of this process can use asyncio.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         require("chromium", "not on PATH (apt install chromium)")
+    sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
@@ -82,19 +60,21 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_tab(browser: Any, site: Site) -> Iterator[Callable[..., Tab]]:
-    """Open tabs of new visitors. Whatever they complain of fails the test."""
-    site.control("POST", "reset")
+    """Open tabs of new visitors. Errors, warnings and foreign requests in them fail the test."""
+    site.emulator.reset()
     tabs = []
 
     def open_one(**options: object) -> Tab:
-        context = browser.new_context(viewport=DESKTOP, **options)
-        context.set_default_timeout(10_000)
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        context.set_default_timeout(PATIENCE_MS)
         tab = Tab(context.new_page(), site)
         tab.watch()
         tabs.append(tab)
         return tab
 
     yield open_one
+    if site.model:
+        site.model.release()
     for tab in tabs:
         tab.page.context.close()
         assert tab.unexpected() == []
@@ -106,12 +86,21 @@ def tab(open_tab: Callable[..., Tab]) -> Tab:
 
 
 @pytest.fixture
+def model(site: Site) -> HeldModel:
+    """The model of the example app."""
+    assert site.model is not None
+    return site.model
+
+
+@pytest.fixture
 def screenshot(tmp_path: Path) -> Callable[..., None]:
     wanted = os.environ.get("UPDATE_SCREENSHOTS") == "1"
     folder = ROOT / "docs" / "images" if wanted else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
 
     def take(tab: Tab, name: str, selector: str | None = None) -> None:
+        tab.page.mouse.move(0, 0)
+        tab.wait_for_animations()
         subject = tab.page if selector is None else tab.page.locator(selector)
         subject.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
 

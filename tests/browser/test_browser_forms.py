@@ -1,29 +1,18 @@
-"""Our own forms in a real browser, which decides itself what it says about their origin."""
+"""The extension's own forms in a real browser, which sets their Origin and Referer itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from chat_visitor import served
+from full_storage import FullStorage
 from gallery import create_gallery
+from live_app import live
 from tab import Site, Tab
 
 from flask_openrouter.emulator import run_in_thread
-from flask_openrouter.storage.memory import MemoryStorage
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
-
-
-class FullStorage(MemoryStorage):
-    """Takes nothing while ``is_full``."""
-
-    is_full = False
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        if self.is_full:
-            raise OSError("disk full")
-        super().set(owner_id, ciphertext)
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +24,12 @@ def storage() -> FullStorage:
 def site(storage: FullStorage) -> Iterator[Site]:
     with (
         run_in_thread() as emulator,
-        served(create_gallery(emulator.url, storage=storage)) as url,
+        live(create_gallery(emulator.url, storage=storage)) as url,
     ):
-        yield Site(url, emulator.url)
+        yield Site(url, emulator)
 
 
-def test_a_code_is_pasted(tab: Tab, site: Site) -> None:
+def test_a_visitor_connects_with_a_pasted_code(tab: Tab, site: Site) -> None:
     page = tab.page
     page.goto(f"{site.app_url}/openrouter/code?next=/usage")
     with page.expect_popup() as opened:
@@ -53,7 +42,9 @@ def test_a_code_is_pasted(tab: Tab, site: Site) -> None:
     sync_api.expect(page.get_by_role("button", name="Disconnect")).to_be_visible()
 
 
-def test_a_key_is_saved_again(tab: Tab, site: Site, storage: FullStorage) -> None:
+def test_a_key_that_could_not_be_stored_is_saved_again(
+    tab: Tab, site: Site, storage: FullStorage
+) -> None:
     tab.expected.append("status of 503 .*/openrouter/callback")
     page = tab.page
     page.goto(f"{site.app_url}/openrouter/login?next=/usage")

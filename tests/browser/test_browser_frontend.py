@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from chat_visitor import served
 from doc_blocks import ROOT, blocks
 from flask import Flask, Response, render_template_string
 from gallery import create_gallery
+from live_app import live
 from tab import Site, Tab
 
 from flask_openrouter import requires_openrouter_key
@@ -63,11 +63,11 @@ def add_front_end(app: Flask) -> Flask:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with run_in_thread() as emulator, served(add_front_end(create_gallery(emulator.url))) as url:
-        yield Site(url, emulator.url)
+    with run_in_thread() as emulator, live(add_front_end(create_gallery(emulator.url))) as url:
+        yield Site(url, emulator)
 
 
-def test_a_script_learns_where_to_connect_and_comes_back(tab: Tab, site: Site) -> None:
+def test_a_script_without_a_key_redirects_to_the_login_and_returns(tab: Tab, site: Site) -> None:
     tab.expected.append("status of 401")
     page = tab.page
     page.goto(f"{site.app_url}/front/ask")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chat_visitor import ORIGIN, ChatVisitor
+from chat_visitor import ORIGIN, ChatVisitor, example_at
 from flask import Flask
+from held_model import HeldModel, held_model
 from werkzeug.test import TestResponse
 
 from example_app import create_app
@@ -37,3 +38,18 @@ def other(app: Flask, openrouter_emulator: Emulator) -> ChatVisitor:
     with openrouter_emulator.configured(openrouter_user_id="user_other"):
         stranger.connect()
     return stranger
+
+
+@pytest.fixture
+def held() -> Iterator[HeldModel]:
+    """Another OpenRouter, whose answers the test holds and releases."""
+    with held_model() as model:
+        yield model
+
+
+@pytest.fixture
+def held_visitor(held: HeldModel, tmp_path: Path) -> ChatVisitor:
+    """A connected visitor of an app that uses the model ``held``."""
+    visitor = ChatVisitor(example_at(held.emulator.url, tmp_path), held.emulator)
+    visitor.connect()
+    return visitor

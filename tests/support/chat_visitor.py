@@ -1,17 +1,14 @@
-"""A browser at the example app, and the app on a real socket."""
+"""A visitor of the example app, and helpers to read its streamed answers."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from visitor import Visitor
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from example_app import create_app
@@ -21,29 +18,30 @@ from flask_openrouter.testing import api_key_of
 ORIGIN = "http://localhost:3000"
 CHAT = "/api/v1/chat/completions"
 MODEL = "openai/gpt-4o-mini"
-#: What a browser says about a request that our own page's script makes.
+#: The headers that a browser adds to requests of the app's own script.
 OUR_SCRIPT = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
 
 
 class ChatVisitor(Visitor):
-    """A visitor who chats. ``emulator`` is the OpenRouter that the app is set up with."""
+    """A visitor who chats. ``emulator`` is the one that the app is configured with."""
 
     def __init__(self, app: Flask, emulator: Emulator) -> None:
         super().__init__(app, ORIGIN)
         self.emulator = emulator
 
     def connect(self, *_: object) -> TestResponse:
-        """Go through a whole login."""
+        """Complete a login."""
         return super().connect(self.emulator, "/")
 
     def fetch(self, path: str) -> TestResponse:
-        """Get something as the page's script does."""
+        """Send a GET request as the page's script does."""
         return self.client.get(path, base_url=ORIGIN, headers=OUR_SCRIPT)
 
     def ask(self, text: str | None = "hello", **kwargs: Any) -> TestResponse:
-        """Ask as the page's script does; what of ``kwargs`` is no argument of a request is asked.
+        """Ask as the page's script does. Without ``text``, repeat the last question.
 
-        Such as ``conversation`` and ``replace``. Without ``text`` the last question is asked again.
+        ``model``, ``conversation`` and ``replace`` go into the question. All other ``kwargs`` are
+        arguments of the test client.
         """
         body = {"model": MODEL, **({} if text is None else {"text": text})}
         for name in ("model", "conversation", "replace"):
@@ -53,7 +51,7 @@ class ChatVisitor(Visitor):
         return self.client.post("/ask", base_url=ORIGIN, **kwargs)
 
     def converse(self, *questions: str) -> str:
-        """Ask all of these in one new conversation; return its id."""
+        """Ask these questions in one new conversation and return its id."""
         conversation = None
         for question in questions:
             conversation = begin_of(self.ask(question, conversation=conversation))["conversation"]
@@ -61,10 +59,10 @@ class ChatVisitor(Visitor):
         return str(conversation)
 
     def exported(self, conversation: str) -> list[dict[str, Any]]:
-        """The messages as the server has them."""
-        answer = self.get(f"/c/{conversation}/export.json")
-        assert answer.status_code == 200
-        messages: list[dict[str, Any]] = answer.get_json()["messages"]
+        """Return the messages that the server has stored."""
+        response = self.get(f"/c/{conversation}/export.json")
+        assert response.status_code == 200
+        messages: list[dict[str, Any]] = response.get_json()["messages"]
         return messages
 
     @property
@@ -74,35 +72,40 @@ class ChatVisitor(Visitor):
 
     @property
     def completions(self) -> int:
-        """How many completions OpenRouter was asked for."""
+        """The number of completions that the app has requested."""
         return self.emulator.count("POST", CHAT)
 
 
-def parts_of(answer: TestResponse) -> list[dict[str, Any]]:
-    """The lines of a streamed answer, heartbeats left out."""
-    return [json.loads(line) for line in answer.get_data(as_text=True).splitlines() if line]
+def parts_of(response: TestResponse) -> list[dict[str, Any]]:
+    """Return the lines of a streamed answer, without heartbeats."""
+    return [json.loads(line) for line in response.get_data(as_text=True).splitlines() if line]
 
 
-def begin_of(answer: TestResponse) -> dict[str, Any]:
-    """The addresses of what is written."""
-    begin: dict[str, Any] = parts_of(answer)[0]["begin"]
+def lines_of(response: TestResponse) -> Iterator[dict[str, Any]]:
+    """Yield the lines as they arrive, without heartbeats. The request had ``buffered=False``."""
+    return (json.loads(line) for line in response.response if str(line).strip())
+
+
+def begin_of(response: TestResponse) -> dict[str, Any]:
+    """Return the first line: the ids and the address of the conversation."""
+    begin: dict[str, Any] = parts_of(response)[0]["begin"]
     return begin
 
 
-def end_of(answer: TestResponse) -> dict[str, Any]:
-    """How it ended."""
-    end: dict[str, Any] = parts_of(answer)[-1]["end"]
+def end_of(response: TestResponse) -> dict[str, Any]:
+    """Return the last line: the state, the price and the problem."""
+    end: dict[str, Any] = parts_of(response)[-1]["end"]
     return end
 
 
-def html_of(answer: TestResponse) -> str:
-    """What the page shows of the answer in the end."""
-    parts = parts_of(answer)
+def html_of(response: TestResponse) -> str:
+    """Return the complete HTML of the answer."""
+    parts = parts_of(response)
     return "".join(part.get("html", "") for part in parts) + parts[-1].get("end", {})["html"]
 
 
 def sse(*events: object) -> dict[str, Any]:
-    """A fault of the emulator that is a whole stream of these events, such as a long answer."""
+    """Return a fault that answers with a stream of these events."""
     lines = [
         f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n" for event in events
     ]
@@ -110,8 +113,8 @@ def sse(*events: object) -> dict[str, Any]:
     return {"status": 200, "headers": headers, "body": "".join(lines), "path": CHAT}
 
 
-def said(text: str, cost: float = 0.0012, tokens: int = 345) -> dict[str, Any]:
-    """A fault that answers with this text."""
+def answered(text: str, cost: float = 0.0012, tokens: int = 345) -> dict[str, Any]:
+    """Return a fault that answers with this text, price (USD) and number of tokens."""
     return sse(
         {"choices": [{"delta": {"content": text}}]},
         {"choices": [], "usage": {"total_tokens": tokens, "cost": cost}},
@@ -119,22 +122,8 @@ def said(text: str, cost: float = 0.0012, tokens: int = 345) -> dict[str, Any]:
     )
 
 
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve a WSGI app on a free port of this machine and yield its origin."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def example_at(base_url: str, folder: Path, **config: object) -> Flask:
-    """The example app, set up for the emulator at ``base_url``, its database in ``folder``."""
+    """Build the example app for the emulator at ``base_url``, with its database in ``folder``."""
     return create_app(
         {
             "SECRET_KEY": "for tests only, thirty-two characters",

@@ -1,4 +1,4 @@
-"""An app that shows every piece for pages, under the strictest Content-Security-Policy."""
+"""An app that shows every button and the usage, under the strictest Content-Security-Policy."""
 
 from __future__ import annotations
 

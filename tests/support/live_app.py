@@ -1,4 +1,4 @@
-"""The app on a real port with a thread for each request, and browsers that speak to it by socket.
+"""An app on a real port with a thread for each request, and browsers that use it over sockets.
 
 ::
 
@@ -22,27 +22,33 @@ from visitor import NAVIGATE, with_query
 from werkzeug.http import parse_cookie
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-#: Seconds that an answer may take before the test counts as stuck.
-PATIENCE = 20.0
+#: Seconds that a response may take before the test fails as stuck.
+PATIENCE = 60.0
 
 
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def connection_dropped(
+        self, error: BaseException, environ: dict[str, Any] | None = None
+    ) -> None:
+        # An app that breaks off before its response leaves the connection open otherwise.
+        self.close_connection = True
+
     def log(self, type: str, message: str, *args: object) -> None:
         pass
 
 
 @contextmanager
-def live(app: Any) -> Iterator[str]:
+def live(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve a WSGI app on loopback; yield its origin, such as ``http://127.0.0.1:54321``."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Handler)
+    server = make_server(host, 0, app, threaded=True, request_handler=_Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://{host}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -50,7 +56,7 @@ def live(app: Any) -> Iterator[str]:
 
 
 def raw_request(url: str, request: bytes) -> bytes:
-    """Send these bytes to the server at ``url``; return all it sends until it hangs up."""
+    """Send these bytes to the server at ``url``; return everything until it disconnects."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), PATIENCE) as connection:
         connection.sendall(request)
@@ -59,7 +65,7 @@ def raw_request(url: str, request: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class LiveAnswer:
-    """What came back: ``set_cookies`` are those of this answer, not yet in any jar."""
+    """A response. ``set_cookies`` are its own cookies, not yet in any jar."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -75,7 +81,7 @@ class LiveAnswer:
 
 
 class Browser:
-    """One browser: a cookie jar for one site. ``jar`` maps names to values; copy it at will."""
+    """One browser: a cookie jar for one site. ``jar`` maps names to values and may be copied."""
 
     def __init__(self, url: str, jar: Mapping[str, str] | None = None) -> None:
         self.url = url
@@ -84,7 +90,7 @@ class Browser:
     def send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: str = ""
     ) -> LiveAnswer:
-        """Make a request with the jar as it is now, and leave the jar alone."""
+        """Send a request with the jar as it is now, without changing the jar."""
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
         cookies = {"Cookie": "; ".join(map("=".join, self.jar.items()))} if self.jar else {}
@@ -96,14 +102,14 @@ class Browser:
                 body=body or None,
                 headers={**NAVIGATE, **cookies, **form, **(headers or {})},
             )
-            answer = connection.getresponse()
-            return LiveAnswer(answer.status, answer.headers, answer.read().decode())
+            response = connection.getresponse()
+            return LiveAnswer(response.status, response.headers, response.read().decode())
         finally:
             connection.close()
 
-    def apply(self, answer: LiveAnswer) -> None:
-        """Take over the cookies of an answer."""
-        for line in answer.set_cookies:
+    def apply(self, response: LiveAnswer) -> None:
+        """Store the cookies of a response in the jar."""
+        for line in response.set_cookies:
             name, _, rest = line.partition("=")
             if "Max-Age=0" in line or "1970" in line:
                 self.jar.pop(name, None)
@@ -113,22 +119,22 @@ class Browser:
 
     def get(self, url: str, **headers: str) -> LiveAnswer:
         """Visit an address."""
-        answer = self.send("GET", url, headers=headers)
-        self.apply(answer)
-        return answer
+        response = self.send("GET", url, headers=headers)
+        self.apply(response)
+        return response
 
     def post(self, url: str, **form: str) -> LiveAnswer:
-        """Send a form of this site."""
+        """Submit a form of this site."""
         headers = {"Sec-Fetch-Site": "same-origin"}
-        answer = self.send("POST", url, headers=headers, body=urlencode(form))
-        self.apply(answer)
-        return answer
+        response = self.send("POST", url, headers=headers, body=urlencode(form))
+        self.apply(response)
+        return response
 
     def start(self, next_url: str = "/") -> str:
         """Begin a login and return the address at OpenRouter."""
-        answer = self.get("/openrouter/login?" + urlencode({"next": next_url}))
-        assert answer.status == 303, answer.text
-        return answer.location
+        response = self.get("/openrouter/login?" + urlencode({"next": next_url}))
+        assert response.status == 303, response.text
+        return response.location
 
     def callback_url(self, code: str) -> str:
         """Begin a login and return its callback with this code."""
@@ -137,6 +143,6 @@ class Browser:
 
     @property
     def key(self) -> str | None:
-        """The fingerprint of the key that the guarded view is given, or None."""
-        answer = self.get("/guarded")
-        return answer.text if answer.status == 200 else None
+        """The fingerprint of the key that the guarded view gets, or None."""
+        response = self.get("/guarded")
+        return response.text if response.status == 200 else None

@@ -1,4 +1,4 @@
-"""A page of an app under test that shows whatever a test wants."""
+"""A page of an app under test that shows the template of a test."""
 
 from __future__ import annotations
 

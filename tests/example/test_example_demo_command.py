@@ -14,14 +14,12 @@ from pathlib import Path
 
 import pytest
 import requests
+from live_app import PATIENCE
+from servers import free_port
+
+from flask_openrouter.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def command(*arguments: str, **environment: str) -> tuple[list[str], dict[str, str]]:
@@ -44,11 +42,11 @@ def demo(log: Path, *arguments: str, **environment: str) -> Iterator[str]:
             yield _address(process, log)
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         if found := re.search(r"Open (http://\S+)", log.read_text()):
             return found[1]
@@ -56,54 +54,54 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(log.read_text())
 
 
-def test_the_demo_runs_on_its_own_emulator(tmp_path: Path) -> None:
+def login_page(address: str) -> str:
+    """Start a login and return the address to which the app redirects."""
+    url = f"{address}/openrouter/login"
+    response = requests.get(url, allow_redirects=False, timeout=PATIENCE)
+    return response.headers["Location"]
+
+
+def test_the_demo_runs_on_its_own_emulator_and_deletes_its_files(tmp_path: Path) -> None:
     log = tmp_path / "log"
     port = free_port()
-    with demo(log, PORT=str(port)) as address:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    with demo(log, PORT=str(port), TMPDIR=str(folder)) as address:
         assert address == f"http://localhost:{port}"
-        assert "Connect OpenRouter" in requests.get(address, timeout=5).text
-        assert requests.get(f"http://127.0.0.1:{port}", timeout=5).status_code == 200
-        login = requests.get(f"{address}/openrouter/login", allow_redirects=False, timeout=5)
-        assert re.match(r"http://127\.0\.0\.1:\d+/auth\?", login.headers["Location"])
-        requests.get(f"{address}/openrouter/callback?state=s&code=canary", timeout=5)
+        assert list(folder.rglob("chat.db"))
+        assert "Connect OpenRouter" in requests.get(address, timeout=PATIENCE).text
+        assert requests.get(f"http://127.0.0.1:{port}", timeout=PATIENCE).status_code == 200
+        assert re.match(r"http://127\.0\.0\.1:\d+/auth\?", login_page(address))
+        requests.get(f"{address}/openrouter/callback?state=s&code=canary", timeout=PATIENCE)
+        # DNS rebinding: the app refuses another site's name for 127.0.0.1.
+        headers = {"Host": "evil.example"}
+        assert requests.get(address, headers=headers, timeout=PATIENCE).status_code == 400
+    assert list(folder.iterdir()) == []
     output = log.read_text()
     assert "SECRET_KEY: a random one" in output
     assert "/openrouter/callback" in output
     assert "canary" not in output, "the access log must not hold authorization codes"
 
 
-def test_the_demo_deletes_its_files(tmp_path: Path) -> None:
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    with demo(tmp_path / "log", PORT=str(free_port()), TMPDIR=str(folder)):
-        assert list(folder.rglob("chat.db"))
-    assert list(folder.iterdir()) == []
-
-
-def test_with_a_fixed_key_conversations_are_kept(tmp_path: Path) -> None:
+def test_a_fixed_key_and_a_database_file_outlive_the_demo(
+    openrouter_emulator: Emulator, tmp_path: Path
+) -> None:
     file = tmp_path / "kept.db"
     settings = {
         "FLASK_SECRET_KEY": "a fixed key, used in this test only",
         "TMPDIR": str(tmp_path),
+        "FLASK_CHAT_DATABASE": str(file),
     }
-    settings["FLASK_CHAT_DATABASE"] = str(file)
-    with demo(tmp_path / "log", PORT=str(free_port()), **settings):
-        pass
+    options = ("--port", str(free_port()), "--emulator-url", openrouter_emulator.url)
+    with demo(tmp_path / "log", *options, **settings) as address:
+        assert login_page(address).startswith(f"{openrouter_emulator.url}/auth?")
     assert file.exists()
-
-
-def test_a_foreign_host_name_is_refused(tmp_path: Path) -> None:
-    """DNS rebinding: the app refuses another site's name for 127.0.0.1."""
-    with demo(tmp_path / "log", "--port", str(free_port())) as address:
-        response = requests.get(address, headers={"Host": "evil.example"}, timeout=5)
-        assert response.status_code == 400
 
 
 def test_live_uses_openrouter(tmp_path: Path) -> None:
     with demo(tmp_path / "log", LIVE="1", PORT=str(free_port())) as address:
-        login = requests.get(f"{address}/openrouter/login", allow_redirects=False, timeout=5)
-        assert login.headers["Location"].startswith("https://openrouter.ai/auth?")
-        assert "emulated" not in requests.get(address, timeout=5).text
+        assert login_page(address).startswith("https://openrouter.ai/auth?")
+        assert "emulated" not in requests.get(address, timeout=PATIENCE).text
 
 
 @pytest.mark.parametrize(
@@ -123,16 +121,19 @@ def test_a_port_in_use_is_reported_in_one_line(host: str, family: socket.Address
     assert done.stderr == f"Port {port} is in use. Choose another: make demo PORT={port + 1}\n"
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "http"])
-def test_an_invalid_port_is_refused(port: str) -> None:
-    words, environ = command(PORT=port)
-    done = subprocess.run(words, cwd=ROOT, env=environ, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "port" in done.stderr.lower().splitlines()[-1]
+def test_an_invalid_port_is_refused() -> None:
+    processes = {}
+    for port in ("0", "65536", "-1", "http"):
+        words, environ = command(PORT=port)
+        processes[port] = subprocess.Popen(words, cwd=ROOT, env=environ, stderr=subprocess.PIPE)
+    for port, process in processes.items():
+        output = process.communicate(timeout=PATIENCE)[1].decode()
+        assert process.returncode == 2, port
+        assert "port" in output.lower().splitlines()[-1], port
 
 
 @pytest.mark.requirement("R109")
-def test_nothing_in_the_source_opens_the_app_up() -> None:
+def test_the_source_contains_no_public_address_debug_mode_or_fixed_key() -> None:
     source = "".join(path.read_text() for path in (ROOT / "example_app").glob("*.py"))
     assert "0.0.0.0" not in source
     assert not re.search(r"debug\s*=\s*True", source)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chat_visitor import ChatVisitor, begin_of, said
+from chat_visitor import ChatVisitor, answered, begin_of
 from flask import Flask
 
 from example_app import history
@@ -89,7 +89,7 @@ def test_renaming_changes_the_title_everywhere(connected: ChatVisitor) -> None:
 
 
 def test_deleting_keeps_the_spending_only(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("a canary", cost=0.5)):
+    with connected.emulator.faults(**answered("a canary", cost=0.5)):
         conversation = connected.converse("another canary")
     assert connected.post(f"/c/{conversation}/delete").location == "/"
     assert connected.get(f"/c/{conversation}").status_code == 404
@@ -114,7 +114,7 @@ def test_an_answer_in_progress_survives_the_deletion_of_its_conversation(
 
 
 def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("**Yes**, I can.", cost=0.0012, tokens=345)):
+    with connected.emulator.faults(**answered("**Yes**, I can.", cost=0.0012, tokens=345)):
         conversation = connected.converse("Can you?\r\nSet-Cookie: x")
     markdown = connected.get(f"/c/{conversation}/export.md")
     assert markdown.mimetype == "text/markdown"
@@ -136,29 +136,26 @@ def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor)
 
 
 def test_the_source_of_one_message_can_be_copied(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("**Yes**")):
+    with connected.emulator.faults(**answered("**Yes**")):
         begin = begin_of(connected.ask())
     response = connected.fetch(f"{begin['url']}/messages/{begin['answer']}.md")
     assert response.text == "**Yes**"
     assert connected.fetch(f"{begin['url']}/messages/999.md").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("text", "title"),
-    [
+def test_a_conversation_is_named_after_its_first_question() -> None:
+    for text, title in (
         ("Hello", "Hello"),
         ("# A  **bold**\nidea `x`", "A bold idea x"),
         ("***", "Untitled"),
         ("word " * 30, "word " * 10 + "word…"),
         ("x" * 100, "x" * 59 + "…"),
-    ],
-)
-def test_a_conversation_is_named_after_its_first_question(text: str, title: str) -> None:
-    assert title_of(text) == title
+    ):
+        assert title_of(text) == title
 
 
 @pytest.fixture
-def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
+def open_history(app: Flask) -> Iterator[Callable[[str], history.History]]:
     """Return a function that opens the history of an owner on its own connection."""
     connections = []
 
@@ -172,9 +169,9 @@ def kept(app: Flask) -> Iterator[Callable[[str], history.History]]:
 
 
 def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
-    kept: Callable[[str], history.History],
+    open_history: Callable[[str], history.History],
 ) -> None:
-    mine, theirs = kept("me"), kept("them")
+    mine, theirs = open_history("me"), open_history("them")
     other = theirs.create("theirs")
     first = mine.create("first")
     for number in range(history.MAX_CONVERSATIONS):
@@ -186,9 +183,9 @@ def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
 
 
 def test_conversations_that_are_long_unused_are_deleted(
-    kept: Callable[[str], history.History],
+    open_history: Callable[[str], history.History],
 ) -> None:
-    mine = kept("me")
+    mine = open_history("me")
     old, new = mine.create("old"), mine.create("new")
     mine.db.execute(
         "UPDATE conversation SET updated_at = ? WHERE id = ?", (time.time() - 91 * 86_400, old)
@@ -211,8 +208,8 @@ def test_an_answer_whose_worker_died_does_not_block_the_conversation(
     assert connected.ask(conversation=conversation).status_code == 200
 
 
-def test_a_transaction_is_all_or_nothing(kept: Callable[[str], history.History]) -> None:
-    mine = kept("me")
+def test_a_transaction_is_all_or_nothing(open_history: Callable[[str], history.History]) -> None:
+    mine = open_history("me")
 
     def fail() -> None:
         with transaction(mine.db):

@@ -6,14 +6,16 @@ import pytest
 from chat_visitor import (
     ORIGIN,
     ChatVisitor,
+    answered,
     begin_of,
     end_of,
     html_of,
-    parts_of,
-    said,
+    lines_of,
     sse,
 )
+from held_model import HeldModel
 
+from example_app import answer
 from example_app.database import opened
 from example_app.history import MAX_MESSAGES
 from example_app.question import MAX_PROMPT, MAX_TOTAL
@@ -32,31 +34,50 @@ def asked_of(emulator: Emulator) -> list[dict[str, str]]:
     return messages
 
 
-def test_an_answer_arrives_in_pieces_with_its_cost(connected: ChatVisitor) -> None:
-    with connected.emulator.configured(word_delay=0.01):
-        response = connected.ask("What is PKCE?")
-        parts = parts_of(response)
-    assert response.mimetype == "application/x-ndjson"
-    assert response.headers["Cache-Control"] == "no-store"
-    assert response.headers["X-Accel-Buffering"] == "no"
-    assert sum("tail" in part for part in parts) > 5
-    assert "What is PKCE?" in html_of(response)
-    end = end_of(response)
+def test_an_answer_arrives_in_pieces_with_its_cost(
+    held: HeldModel, held_visitor: ChatVisitor
+) -> None:
+    """The model sends its next words only after the page has received the ones before."""
+    held.hold(after="Good")
+    response = held_visitor.ask("What is PKCE?", buffered=False)
+    lines = lines_of(response)
+    assert "begin" in next(lines)
+    tail = ""
+    for words, rest in (
+        ("Good", " question."),
+        ("Good question.", " You"),
+        ("Good question. You", " asked:"),
+        ("Good question. You asked:", " “What"),
+        ("Good question. You asked: “What", " is"),
+    ):
+        while words not in tail:
+            tail = next(lines)["tail"]
+        assert rest not in tail
+        held.hold(after=words + rest)
+    held.release()
+    *parts, last = lines
+    html = "".join(part["html"] for part in parts) + last["end"]["html"]
+    assert "What is PKCE?" in html
+    end = last["end"]
     assert end["state"] == "done"
     assert end["problem"] is None
     assert end["note"].startswith("$0.0")
     assert end["note"].endswith("tokens")
     assert end["totals"] == end["note"]
-    assert connected.completions == 1
+    assert held_visitor.completions == 1
+    assert response.mimetype == "application/x-ndjson"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    response.close()
 
 
 def test_a_conversation_is_stored_and_sent_along(connected: ChatVisitor) -> None:
     conversation = connected.converse("first", "second")
     assert [m["role"] for m in asked_of(connected.emulator)] == ["user", "assistant", "user"]
-    kept = connected.exported(conversation)
-    assert [m["role"] for m in kept] == ["user", "assistant"] * 2
-    assert kept[3]["state"] == "done"
-    assert kept[3]["cost"] > 0
+    stored = connected.exported(conversation)
+    assert [m["role"] for m in stored] == ["user", "assistant"] * 2
+    assert stored[3]["state"] == "done"
+    assert stored[3]["cost"] > 0
     page = connected.get(f"/c/{conversation}").text
     assert page.count('<article class="message user" data-id="') == 3, (
         "two questions and the empty template"
@@ -67,7 +88,7 @@ def test_the_total_covers_the_whole_conversation(connected: ChatVisitor) -> None
     totals = []
     conversation = None
     for _ in range(2):
-        with connected.emulator.faults(**said("hi", cost=0.25, tokens=1000)):
+        with connected.emulator.faults(**answered("hi", cost=0.25, tokens=1000)):
             response = connected.ask(conversation=conversation)
         conversation = begin_of(response)["conversation"]
         totals.append(end_of(response)["totals"])
@@ -76,7 +97,7 @@ def test_the_total_covers_the_whole_conversation(connected: ChatVisitor) -> None
 
 
 def test_a_free_answer_is_marked_as_free(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("hi", cost=0, tokens=7)):
+    with connected.emulator.faults(**answered("hi", cost=0, tokens=7)):
         assert end_of(connected.ask())["note"] == "free · 7 tokens"
 
 
@@ -94,8 +115,8 @@ def test_an_edited_question_replaces_all_later_messages(connected: ChatVisitor) 
     connected.ask("third", conversation=conversation)
     edited = connected.ask("else", conversation=conversation, replace=begin_of(second)["question"])
     assert end_of(edited)["state"] == "done"
-    kept = [m["text"] for m in connected.exported(conversation) if m["role"] == "user"]
-    assert kept == ["first", "else"]
+    stored = [m["text"] for m in connected.exported(conversation) if m["role"] == "user"]
+    assert stored == ["first", "else"]
 
 
 def test_a_refused_question_changes_nothing(connected: ChatVisitor) -> None:
@@ -108,7 +129,7 @@ def test_a_refused_question_changes_nothing(connected: ChatVisitor) -> None:
 
 
 def test_only_the_newest_messages_of_a_long_conversation_are_sent(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("x" * (MAX_TOTAL - 1_000))):
+    with connected.emulator.faults(**answered("x" * (MAX_TOTAL - 1_000))):
         conversation = connected.converse("first")
     connected.ask("y" * 2_000, conversation=conversation)
     assert [m["content"] for m in asked_of(connected.emulator)] == ["y" * 2_000]
@@ -127,12 +148,29 @@ def test_a_conversation_has_a_maximum_length(connected: ChatVisitor) -> None:
     assert "too long" in response.get_json()["message"]
 
 
+def test_a_conversation_without_a_question_cannot_be_repeated(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        db.execute("DELETE FROM message")
+    refused = connected.ask(None, conversation=conversation)
+    assert refused.status_code == 400
+    assert "no question to ask again" in refused.get_json()["message"]
+
+
 def test_an_answer_cut_at_its_limit_is_marked(connected: ChatVisitor) -> None:
     choice = {"delta": {"content": "half a"}, "finish_reason": "length"}
     with connected.emulator.faults(**sse({"choices": [choice]}, "[DONE]")):
         end = end_of(connected.ask())
     assert end["state"] == "cut"
     assert end["note"] == "Cut at the length limit"
+
+
+def test_an_answer_beyond_the_maximum_length_is_cut(
+    connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer, "MAX_ANSWER", 20)
+    end = end_of(connected.ask("a question of some length"))
+    assert end["state"] == "cut"
 
 
 def test_without_a_key_no_request_is_sent(visitor: ChatVisitor) -> None:
@@ -144,41 +182,34 @@ def test_without_a_key_no_request_is_sent(visitor: ChatVisitor) -> None:
 
 
 @pytest.mark.requirement("R108")
-@pytest.mark.parametrize(
-    "headers",
-    [
+def test_a_foreign_page_can_neither_spend_nor_delete(connected: ChatVisitor) -> None:
+    conversation = connected.converse("hello")
+    changes = (f"/c/{conversation}/delete", "/account/delete", "/account/disconnect")
+    for headers in (
         {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
         {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:4000"},
         {"Sec-Fetch-Site": "none"},
         {"Origin": "https://evil.example"},
         {"Origin": "http://localhost:4000"},
         {"Origin": "null"},
-    ],
-)
-def test_a_foreign_page_cannot_spend(connected: ChatVisitor, headers: dict[str, str]) -> None:
-    assert connected.ask(headers=headers).status_code == 403
-    conversation = connected.converse("hello")
-    for path in (f"/c/{conversation}/delete", "/account/delete", "/account/disconnect"):
-        response = connected.client.post(path, base_url=ORIGIN, headers=headers)
-        assert response.status_code == 403
+    ):
+        assert connected.ask(headers=headers).status_code == 403, headers
+        for path in changes:
+            response = connected.client.post(path, base_url=ORIGIN, headers=headers)
+            assert response.status_code == 403, (path, headers)
     assert connected.completions == 1
     assert len(connected.exported(conversation)) == 2
 
 
 @pytest.mark.requirement("R108")
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_only_json_can_spend(connected: ChatVisitor, content_type: str) -> None:
+def test_only_posted_json_can_spend(connected: ChatVisitor) -> None:
     """A form on another site can send these three types. JSON needs a preflight, which fails."""
     body = '{"model": "openai/gpt-4o", "text": "hi"}'
-    response = connected.ask(json=None, data=body, content_type=content_type)
-    assert response.status_code == 415
-    assert connected.completions == 0
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
+        response = connected.ask(json=None, data=body, content_type=content_type)
+        assert response.status_code == 415, content_type
     preflight = connected.client.options("/ask", base_url=ORIGIN)
     assert "Access-Control-Allow-Origin" not in preflight.headers
-
-
-@pytest.mark.requirement("R108")
-def test_get_spends_nothing(connected: ChatVisitor) -> None:
     assert connected.get("/ask?text=x").status_code == 405
     assert connected.completions == 0
 
@@ -197,9 +228,8 @@ def test_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None:
 
 
 @pytest.mark.requirement("R109")
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
+def test_an_invalid_question_spends_nothing(connected: ChatVisitor) -> None:
+    for changes, words in (
         ({"text": ""}, "Write a message"),
         ({"text": "  \n"}, "Write a message"),
         ({"text": ["hi"]}, "Write a message"),
@@ -214,29 +244,18 @@ def test_hostile_text_of_a_model_stays_text(connected: ChatVisitor) -> None:
         ({"text": "hi", "model": None}, "Choose a model"),
         ({"text": "hi", "model": "no spaces please"}, "Choose a model"),
         ({"text": "hi", "model": "m" * 300}, "Choose a model"),
-    ],
-)
-def test_what_is_no_conversation_spends_nothing(
-    connected: ChatVisitor, body: dict[str, object], words: str
-) -> None:
-    response = connected.ask(json={"model": "m", **body})
-    assert response.status_code == 400
-    assert words in response.get_json()["message"]
+    ):
+        response = connected.ask(json={"model": "m", **changes})
+        assert response.status_code == 400, changes
+        assert words in response.get_json()["message"], changes
+    for body in ("[]", "nonsense", "", '"hi"'):
+        response = connected.ask(json=None, data=body, content_type="application/json")
+        assert response.status_code == 400, body
+        assert "could not be read" in response.get_json()["message"], body
+    response = connected.ask(json=None, data=b"x" * 200_000, content_type="application/json")
+    assert response.status_code == 413, "refused before it is read"
     assert connected.completions == 0
-
-
-@pytest.mark.parametrize("body", ["[]", "nonsense", "", '"hi"'])
-def test_json_of_another_type_is_refused(connected: ChatVisitor, body: str) -> None:
-    response = connected.ask(json=None, data=body, content_type="application/json")
-    assert response.status_code == 400
-    assert "could not be read" in response.get_json()["message"]
 
 
 def test_the_longest_prompt_is_accepted(connected: ChatVisitor) -> None:
     assert connected.ask("x" * MAX_PROMPT).status_code == 200
-
-
-def test_a_huge_body_is_refused_before_it_is_read(connected: ChatVisitor) -> None:
-    response = connected.ask(json=None, data=b"x" * 200_000, content_type="application/json")
-    assert response.status_code == 413
-    assert connected.completions == 0

@@ -7,7 +7,7 @@ import time
 from datetime import date, timedelta
 
 import pytest
-from chat_visitor import ChatVisitor, said
+from chat_visitor import ChatVisitor, answered
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,9 +29,9 @@ def test_an_empty_month_is_explained(connected: ChatVisitor) -> None:
 
 def test_spending_is_in_the_chart_and_the_table(connected: ChatVisitor, other: ChatVisitor) -> None:
     for cost in (0.25, 0.5):
-        with connected.emulator.faults(**said("hi", cost=cost, tokens=1000)):
+        with connected.emulator.faults(**answered("hi", cost=cost, tokens=1000)):
             connected.ask()
-    with other.emulator.faults(**said("hi", cost=3)):
+    with other.emulator.faults(**answered("hi", cost=3)):
         other.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.execute("UPDATE spending SET spent_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
@@ -48,11 +48,11 @@ def test_spending_is_in_the_chart_and_the_table(connected: ChatVisitor, other: C
 
 
 def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> None:
-    with connected.emulator.faults(**said("hi", cost=0.25)):
+    with connected.emulator.faults(**answered("hi", cost=0.25)):
         connected.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.execute("UPDATE spending SET spent_at = spent_at - 30 * 86400")
-        days = spending.by_day(db, "nobody", date(2026, 3, 1), 30)
+        days = spending.by_day(db, "another owner", date(2026, 3, 1), 30)
     assert rects(connected.get("/usage").text) == []
     assert days[0].date == date(2026, 3, 1) - timedelta(days=29)
     assert days[-1].name == "1 March"
@@ -69,29 +69,22 @@ def test_bars_fit_the_chart(values: list[float]) -> None:
         assert (bar.height > 0) == (value > 0)
 
 
-@pytest.mark.parametrize(
-    ("largest", "top"), [(0, 1), (0.75, 1), (1, 1), (1.1, 2), (0.0003, 0.0005), (42, 50), (99, 100)]
-)
-def test_the_scale_ends_at_a_round_number(largest: float, top: float) -> None:
-    assert chart.draw([(largest, "")]).top == pytest.approx(top)
+def test_the_scale_ends_at_a_round_number() -> None:
+    tops = {0: 1, 0.75: 1, 1: 1, 1.1: 2, 0.0003: 0.0005, 42: 50, 99: 100}
+    for largest, top in tops.items():
+        assert chart.draw([(largest, "")]).top == pytest.approx(top), largest
 
 
-@pytest.mark.parametrize(
-    ("amount", "words"),
-    [
-        (0, "$0"),
-        (1234.5, "$1,234.50"),
-        (0.1, "$0.10"),
-        (0.01, "$0.01"),
-        (0.009, "$0.009"),
-        (0.0012345, "$0.0012"),
-        (0.00001234, "$0.000012"),
-    ],
-)
-def test_small_amounts_keep_two_digits(amount: float, words: str) -> None:
-    assert money.dollars(amount) == words
-
-
-def test_one_token_is_singular() -> None:
+def test_small_amounts_keep_two_digits_and_one_token_is_singular() -> None:
+    for amount, words in {
+        0: "$0",
+        1234.5: "$1,234.50",
+        0.1: "$0.10",
+        0.01: "$0.01",
+        0.009: "$0.009",
+        0.0012345: "$0.0012",
+        0.00001234: "$0.000012",
+    }.items():
+        assert money.dollars(amount) == words
     assert money.summary(1, 0.5) == "$0.50 · 1 token"
     assert money.summary(None, None) == ""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import requests
-from chat_visitor import ORIGIN, ChatVisitor, begin_of, example_at, served
+from chat_visitor import ORIGIN, ChatVisitor, begin_of, example_at
 from flask import Flask
+from live_app import live
 
 from example_app import create_app
+from example_app.database import opened
 from flask_openrouter.emulator import Emulator, run_in_thread
 from flask_openrouter.errors import ConfigurationError
 
@@ -91,26 +92,27 @@ def test_the_disconnected_page_links_to_openrouter_only(visitor: ChatVisitor) ->
     assert "/settings/keys" in page
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "words"),
-    [("/nowhere", 404, "Nothing here"), ("/ask", 405, "Back to the chat")],
-)
-def test_errors_are_pages_with_a_way_back(
-    connected: ChatVisitor, path: str, status: int, words: str
-) -> None:
-    page = connected.get(path)
-    assert page.status_code == status
-    assert words in page.text
-    assert connected.fetch(path).get_json()["message"]
+def test_error_pages_link_back_to_the_chat(connected: ChatVisitor) -> None:
+    for path, status, words in (
+        ("/nowhere", 404, "Nothing here"),
+        ("/ask", 405, "Back to the chat"),
+    ):
+        page = connected.get(path)
+        assert page.status_code == status
+        assert words in page.text
+        assert connected.fetch(path).get_json()["message"]
 
 
-def test_a_database_failure_is_reported(connected: ChatVisitor, app: Flask) -> None:
-    with sqlite3.connect(app.config["CHAT_DATABASE"]) as db:
+def test_a_database_failure_is_explained(connected: ChatVisitor, app: Flask) -> None:
+    with opened(app.config["CHAT_DATABASE"]) as db:
         db.execute("DROP TABLE message")
-    db.close()
-    response = connected.ask()
+        response = connected.ask()
+        db.execute("DROP TABLE conversation")
     assert response.status_code == 503
     assert response.get_json()["error"] == "not_saved"
+    page = connected.get("/")
+    assert page.status_code == 503
+    assert "Not at the moment" in page.text
 
 
 def test_the_health_of_the_server_can_be_checked(visitor: ChatVisitor) -> None:
@@ -135,7 +137,7 @@ def test_pages_obey_their_own_policy(connected: ChatVisitor, app: Flask) -> None
             assert not [name for name in attributes if name.startswith("on") or name == "style"]
             assert str(attributes.get("src") or "/").startswith("/")
             href = str(attributes.get("href") or "/")
-            assert href.startswith("/") or tag == "a", "only a click leads away"
+            assert href.startswith("/") or tag == "a", "pages load nothing from elsewhere"
 
 
 def test_the_extension_keeps_its_stricter_policy(visitor: ChatVisitor) -> None:
@@ -185,10 +187,9 @@ def test_app_and_emulator_share_localhost(tmp_path: Path) -> None:
     """Ports do not separate cookies. The shared cookie jar must not break the app's session."""
     with (
         run_in_thread(host="localhost") as emulator,
-        served(example_at(emulator.url, tmp_path)) as origin,
+        live(example_at(emulator.url, tmp_path), "localhost") as origin,
         requests.Session() as browser,
     ):
-        origin = origin.replace("127.0.0.1", "localhost")
         consent = browser.get(f"{origin}/openrouter/login?next=/")
         assert consent.url.startswith(f"{emulator.url}/auth?")
         session_before = browser.cookies["session"]
@@ -201,7 +202,9 @@ def test_app_and_emulator_share_localhost(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("R109")
-def test_without_a_secret_key_it_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_secret_key_the_app_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("FLASK_SECRET_KEY", raising=False)
     with pytest.raises(ConfigurationError, match="SECRET_KEY"):
         create_app({"CHAT_DATABASE": str(tmp_path / "chat.db")})
@@ -217,3 +220,8 @@ def test_settings_come_from_the_environment(
     assert app.config["OPENROUTER_KEY_LABEL"] == "mine"
     assert not app.debug
     assert (tmp_path / "new" / "chat.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_browsers_may_cache_style_sheets(visitor: ChatVisitor) -> None:
+    with visitor.get("/static/base.css") as answered:
+        assert answered.headers.get("Cache-Control") != "no-store"

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import requests
+from live_app import PATIENCE
 from servers import free_port
 
 from example_app.database import opened
-from flask_openrouter.emulator import Emulator, run_in_thread
+from flask_openrouter.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -43,14 +43,14 @@ def gunicorn(emulator: Emulator, folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def _wait_for(process: subprocess.Popen[bytes], origin: str, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if requests.get(f"{origin}/health", timeout=2).ok:
+            if requests.get(f"{origin}/health", timeout=PATIENCE).ok:
                 return
         except requests.RequestException:
             time.sleep(0.05)
@@ -62,16 +62,11 @@ def connect(browser: requests.Session, origin: str, emulator: Emulator) -> None:
     browser.get(emulator.approve(login.headers["Location"]))
 
 
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with run_in_thread() as running:
-        yield running
-
-
 def test_simultaneous_visitors_find_their_own_conversations(
-    emulator: Emulator, tmp_path: Path
+    openrouter_emulator: Emulator, tmp_path: Path
 ) -> None:
     visitors, questions = 8, 4
+    emulator = openrouter_emulator
     wrong: list[str] = []
 
     def chat(number: int) -> None:
@@ -82,13 +77,15 @@ def test_simultaneous_visitors_find_their_own_conversations(
                 body = {"model": "openai/gpt-4o-mini", "text": f"visitor {number}, {question}"}
                 if conversation:
                     body["conversation"] = conversation
-                response = browser.post(f"{origin}/ask", json=body, headers=OUR_PAGE, timeout=20)
+                response = browser.post(
+                    f"{origin}/ask", json=body, headers=OUR_PAGE, timeout=PATIENCE
+                )
                 found = re.search(r'"conversation":"([\w-]+)"', response.text)
                 if found is None or '"state":"done"' not in response.text:
                     wrong.append(response.text)
                     return
                 conversation = found[1]
-            page = browser.get(f"{origin}/c/{conversation}", timeout=20).text
+            page = browser.get(f"{origin}/c/{conversation}", timeout=PATIENCE).text
             asked = re.findall(r'<div class="text" dir="auto">(visitor \d+, \d+)</div>', page)
             if asked != [f"visitor {number}, {question}" for question in range(questions)]:
                 wrong.append(page)

@@ -1,4 +1,4 @@
-"""``flask openrouter …``: none of the commands ever prints a key."""
+"""The commands of ``flask openrouter``. None of them prints a stored key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import pytest
 
 from flask_openrouter.storage.memory import MemoryStorage
 
+pytest_plugins = "sites"
+
 
 def run(app: Any, *arguments: str) -> Any:
     return app.test_cli_runner().invoke(args=["openrouter", *arguments])
 
 
-def test_generate_key_prints_what_the_setting_takes(make_app: Any) -> None:
+def test_generate_key_prints_a_value_that_the_setting_takes(make_app: Any) -> None:
     app = make_app()
     keys = {run(app, "generate-key").output for _ in range(3)}
     assert len(keys) == 3
@@ -29,7 +31,7 @@ def test_generate_key_prints_what_the_setting_takes(make_app: Any) -> None:
         make_app(OPENROUTER_ENCRYPTION_KEY=key.strip())
 
 
-def test_pkce_prints_a_pair_that_belongs_together(app: Any) -> None:
+def test_pkce_prints_a_matching_pair(app: Any) -> None:
     result = run(app, "pkce")
     found = dict(line.split() for line in result.output.splitlines())
     digest = hashlib.sha256(found["code_verifier"].encode()).digest()
@@ -37,7 +39,7 @@ def test_pkce_prints_a_pair_that_belongs_together(app: Any) -> None:
     assert run(app, "pkce").output != result.output
 
 
-def test_forget_deletes_one_owner_s_key(make_site: Any) -> None:
+def test_forget_deletes_the_key_of_one_owner(make_site: Any) -> None:
     storage = MemoryStorage()
     site = make_site({"storage": storage})
     site.auth.owner_loader(lambda: "alice")
@@ -54,20 +56,21 @@ def test_forget_deletes_one_owner_s_key(make_site: Any) -> None:
     assert site.visitor.key is None
 
 
-def test_forget_says_that_it_cannot_reach_into_browsers(app: Any) -> None:
-    """It must not claim to have forgotten a key that lives in a cookie."""
+def test_forget_cannot_delete_keys_in_browsers(app: Any) -> None:
+    """It must not claim to have deleted a key that is in a cookie."""
     result = run(app, "forget", "alice")
     assert result.exit_code == 1
     assert "Forgotten" not in result.output
     assert "browser" in result.output
 
 
-@pytest.mark.parametrize("owner_id", ["", "x" * 256])
-def test_forget_refuses_an_owner_that_no_key_can_have(owner_id: str, make_site: Any) -> None:
-    result = run(make_site({"storage": MemoryStorage()}).app, "forget", owner_id)
-    assert result.exit_code == 1
-    assert "Forgotten" not in result.output
-    assert "Traceback" not in result.output
+def test_forget_refuses_an_owner_that_no_key_can_have(make_site: Any) -> None:
+    app = make_site({"storage": MemoryStorage()}).app
+    for owner_id in ("", "x" * 256):
+        result = run(app, "forget", owner_id)
+        assert result.exit_code == 1, owner_id
+        assert "Forgotten" not in result.output, owner_id
+        assert "Traceback" not in result.output, owner_id
 
 
 def test_forget_reports_a_storage_that_fails(make_site: Any) -> None:
@@ -117,7 +120,7 @@ def test_the_emulator_is_refused_in_production(make_app: Any) -> None:
 def test_the_emulator_runs_in_development(
     settings: dict[str, bool], debug: str, make_app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gets as far as its port, which is taken."""
+    """The command fails at its port only, which is taken."""
     monkeypatch.setenv("FLASK_DEBUG", debug)
     app = make_app(**{"TESTING": False, "OPENROUTER_BASE_URL": "https://openrouter.ai", **settings})
     with socket.create_server(("127.0.0.1", 0)) as taken:

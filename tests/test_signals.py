@@ -1,4 +1,4 @@
-"""Signals: what they carry, who sends them, and that nobody who listens can do harm."""
+"""Signals: their payload and sender. A receiver that fails does no harm."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from attack import parameter
 from flask import Flask
+from key_issuer import running_key_issuer
+from leaks import leaks_in
+from visitor import Visitor
 
-from flask_openrouter import signals
+from flask_openrouter import current_openrouter, requires_openrouter_key, signals
 from flask_openrouter.storage.memory import MemoryStorage
 
+pytest_plugins = "sites"
+
+CODE = "auth_code_Zm9vYmFyX2NhbmFyeV8xMjM0NTY3ODk"
 NAMES = ("key_connected", "key_disconnected", "login_failed")
 
 
 @pytest.fixture
 def heard() -> Iterator[list[tuple[str, object, dict[str, Any]]]]:
-    """What was sent: name, sender, payload."""
+    """The name, sender and payload of each signal."""
     found: list[tuple[str, object, dict[str, Any]]] = []
 
     def hear(name: str) -> Any:
@@ -31,7 +38,7 @@ def heard() -> Iterator[list[tuple[str, object, dict[str, Any]]]]:
         yield found
 
 
-def test_a_login_and_a_disconnect_are_told_with_the_real_app_as_sender(
+def test_a_login_and_a_disconnect_send_signals_from_the_app_itself(
     site: Any, heard: list[Any]
 ) -> None:
     site.connect()
@@ -54,7 +61,7 @@ def test_a_login_and_a_disconnect_are_told_with_the_real_app_as_sender(
     )
 
 
-def test_the_account_that_was_connected_before_is_told(site: Any, heard: list[Any]) -> None:
+def test_the_signal_of_a_login_names_the_account_before(site: Any, heard: list[Any]) -> None:
     site.connect()
     site.emulator.configure(openrouter_user_id="user_other")
     site.connect()
@@ -63,9 +70,7 @@ def test_the_account_that_was_connected_before_is_told(site: Any, heard: list[An
     assert heard[1][2]["owner_id"] != heard[0][2]["owner_id"]
 
 
-def test_a_rejected_key_is_told_once(site: Any, heard: list[Any]) -> None:
-    from flask_openrouter import current_openrouter, requires_openrouter_key
-
+def test_a_rejected_key_sends_one_signal(site: Any, heard: list[Any]) -> None:
     @site.app.get("/view")
     @requires_openrouter_key
     def view() -> str:
@@ -79,7 +84,7 @@ def test_a_rejected_key_is_told_once(site: Any, heard: list[Any]) -> None:
     ]
 
 
-def test_a_disconnect_of_nobody_is_not_told(site: Any, heard: list[Any]) -> None:
+def test_a_disconnect_without_a_key_sends_no_signal(site: Any, heard: list[Any]) -> None:
     site.visitor.post("/openrouter/disconnect")
     site.connect()
     site.visitor.post("/openrouter/disconnect")
@@ -87,7 +92,7 @@ def test_a_disconnect_of_nobody_is_not_told(site: Any, heard: list[Any]) -> None
     assert [name for name, _, _ in heard] == ["key_connected", "key_disconnected"]
 
 
-def test_a_failed_login_is_told_with_its_reason_and_no_foreign_words(
+def test_a_failed_login_sends_its_reason_and_no_text_from_outside(
     make_site: Any, heard: list[Any]
 ) -> None:
     site = make_site({"storage": MemoryStorage()})
@@ -120,7 +125,7 @@ def test_a_receiver_that_fails_is_logged_and_breaks_nothing(
         assert site.visitor.key is not None
         assert site.visitor.post("/openrouter/disconnect").status_code == 303
     assert site.visitor.key is None
-    assert [told for told, _, _ in heard] == ["login_failed", "key_connected", "key_disconnected"]
+    assert [sent for sent, _, _ in heard] == ["login_failed", "key_connected", "key_disconnected"]
     records = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(records) == 2
     for record in records:
@@ -153,7 +158,7 @@ def test_a_receiver_may_listen_to_one_app_only(make_site: Any, heard: list[Any])
     assert [sender for _, sender, _ in heard] == [other.app, one.app]
 
 
-def test_a_key_is_there_when_its_signal_comes_and_gone_when_the_other_does(make_site: Any) -> None:
+def test_the_key_is_stored_before_its_signal_and_deleted_before_the_other(make_site: Any) -> None:
     storage = MemoryStorage()
     site = make_site({"storage": storage})
     counts = []
@@ -165,3 +170,22 @@ def test_a_key_is_there_when_its_signal_comes_and_gone_when_the_other_does(make_
         site.connect()
         site.visitor.post("/openrouter/disconnect")
     assert counts == [1, 0]
+
+
+@pytest.mark.requirement("R66")
+def test_signals_carry_no_secret(make_app: Any, heard: list[Any]) -> None:
+    with running_key_issuer() as key_issuer:
+        visitor = Visitor(make_app(OPENROUTER_BASE_URL=key_issuer.url))
+        callback_url = visitor.callback_url(visitor.start(), code=CODE)
+        visitor.get(callback_url)
+        visitor.get(f"{callback_url}&code=again")
+        visitor.post("/openrouter/disconnect")
+        assert {name for name, _, _ in heard} == set(NAMES)
+        assert key_issuer._provider is not None
+        canaries = {
+            "key": key_issuer.keys[CODE],
+            "code": CODE,
+            "state": parameter(callback_url, "state"),
+            "code_verifier": key_issuer._provider.exchanges[0].json["code_verifier"],
+        }
+    assert leaks_in(repr(heard), canaries) == []

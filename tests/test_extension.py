@@ -238,3 +238,12 @@ def test_callbacks_are_returned_so_that_they_can_be_called_and_stacked(emulator:
     assert answer() == "connect"
     assert load.__name__ == "load"
     assert connected_key(app, emulator)
+
+
+def test_an_unknown_key_option_is_an_error_of_the_login(emulator: Emulator) -> None:
+    app = new_app(emulator)
+    OpenRouterAuth(app).key_options(lambda: {"limit": 1, "colour": "red"})
+    with pytest.raises(
+        ValueError, match=r"^key_options returns limit and key_label, nothing else\.$"
+    ):
+        Visitor(app).get("/openrouter/login")

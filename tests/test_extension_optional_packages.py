@@ -1,4 +1,4 @@
-"""An app without the optional packages: it starts, and an error names the package to install."""
+"""An app without a package: it starts without the optional ones, and each error names its own."""
 
 from __future__ import annotations
 
@@ -108,3 +108,11 @@ def test_without_the_optional_packages_everything_else_works() -> None:
     program = START.replace('app.config["OPENROUTER_STORAGE_URI"] = URI\n', "")
     done = run_without(("sqlalchemy", "redis", "openai", "openrouter"), program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.requirement("R83")
+def test_without_cryptography_no_app_starts() -> None:
+    program = START.replace('app.config["OPENROUTER_STORAGE_URI"] = URI\n', "") + "print('started')"
+    done = run_without(("cryptography",), program)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install cryptography" in done.stderr.splitlines()[-1]

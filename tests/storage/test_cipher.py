@@ -1,10 +1,14 @@
-"""The ciphertext: opens with its key and its context, in its one spelling, and not otherwise."""
+"""The ciphertext: it decrypts only with its key and its context, and has one spelling.
+
+(OWASP ASVS 5.0, 11.2 and 11.3; NIST SP 800-38D.)
+"""
 
 from __future__ import annotations
 
 import base64
 import itertools
 import runpy
+import subprocess
 import sys
 
 import pytest
@@ -35,21 +39,21 @@ def test_what_was_encrypted_is_decrypted(plaintext: bytes, context: bytes, key: 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_another_context_does_not_open_it(one: bytes, other: bytes) -> None:
+def test_another_context_does_not_decrypt_it(one: bytes, other: bytes) -> None:
     opened = CIPHER.decrypt(CIPHER.encrypt(b"plaintext", one), other)
     assert opened == (b"plaintext" if one == other else None)
 
 
 @settings(deadline=None)
 @given(st.binary(min_size=16, max_size=64))
-def test_another_key_does_not_open_it(key: bytes) -> None:
+def test_another_key_does_not_decrypt_it(key: bytes) -> None:
     assert (KeyCipher([key]).decrypt(CIPHERTEXT, b"context") is None) is (key != MATERIAL)
 
 
 @settings(deadline=None)
 @given(st.data())
 def test_no_change_goes_unnoticed(data: st.DataObject) -> None:
-    """Base64 allows many spellings of the same bytes: ours is one of them only."""
+    """Base64 has many spellings of the same bytes. Only one of them decrypts."""
     start = data.draw(st.integers(0, len(CIPHERTEXT)))
     end = data.draw(st.integers(start, min(len(CIPHERTEXT), start + 4)))
     piece = data.draw(st.text(st.sampled_from("AB-_+/=\n .é\0\ud800"), max_size=4))
@@ -58,12 +62,13 @@ def test_no_change_goes_unnoticed(data: st.DataObject) -> None:
     assert (opened is None) is (changed != CIPHERTEXT)
 
 
-@pytest.mark.parametrize("length", range(60))
-def test_the_last_letter_has_one_spelling(length: int) -> None:
-    ciphertext = CIPHER.encrypt(b"x" * length, b"")
-    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=":
-        changed = ciphertext[:-1] + letter
-        assert (CIPHER.decrypt(changed, b"") is None) is (changed != ciphertext)
+def test_the_last_letter_has_one_spelling() -> None:
+    for length in range(60):
+        ciphertext = CIPHER.encrypt(b"x" * length, b"")
+        for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=":
+            changed = ciphertext[:-1] + letter
+            is_refused = CIPHER.decrypt(changed, b"") is None
+            assert is_refused is (changed != ciphertext), (length, letter)
 
 
 @settings(deadline=None)
@@ -72,19 +77,19 @@ def test_the_last_letter_has_one_spelling(length: int) -> None:
 @example("AQ")
 @example("AQ" + "A" * 37)
 @example("=" * 40)
-def test_any_other_text_is_nothing(text: str) -> None:
+def test_any_other_text_does_not_decrypt(text: str) -> None:
     assert CIPHER.decrypt(text, b"context") is None
     assert not CIPHER.is_current(text, b"context")
 
 
-@pytest.mark.parametrize("length", range(60))
-def test_text_of_any_length_in_our_letters_is_nothing(length: int) -> None:
-    """Shorter than a nonce, than a tag, than both: none of it reaches the cipher's own checks."""
-    assert CIPHER.decrypt("AQ" + "A" * length, b"context") is None
+def test_base64_text_of_any_length_does_not_decrypt() -> None:
+    """Text that is shorter than a nonce and a tag must not reach the cipher's own checks."""
+    decrypted = {length: CIPHER.decrypt("AQ" + "A" * length, b"context") for length in range(60)}
+    assert decrypted == dict.fromkeys(range(60))
 
 
 def test_no_ciphertext_loses_its_last_letter() -> None:
-    """It is not padded, so nothing is to be taken for padding."""
+    """It is not padded, so no letter may be stripped as padding."""
     written = [CIPHER.encrypt(b"x", b"") for _ in range(1_500)]
     assert len({ciphertext[-1] for ciphertext in written}) == 64
     assert all(CIPHER.decrypt(ciphertext, b"") == b"x" for ciphertext in written)
@@ -126,12 +131,46 @@ def test_contexts_differ_when_any_part_does() -> None:
     assert len(set(parts)) == len(parts)
 
 
-def test_text_that_cannot_be_encoded_has_a_context_as_well() -> None:
+def test_an_owner_id_that_cannot_be_encoded_has_a_context() -> None:
     assert bound_to("api_key", "https://openrouter.ai", "\ud800").startswith(b"api_key\0https")
 
 
 @pytest.mark.requirement("R83")
-def test_without_cryptography_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cryptography_the_error_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.exceptions", None)
-    with pytest.raises(ImportError, match="pip install cryptography"):
+    with pytest.raises(ImportError) as raised:
         runpy.run_path(sys.modules[KeyCipher.__module__].__file__ or "")
+    assert str(raised.value) == (
+        "Flask-OpenRouter encrypts keys with the cryptography package and never does without it:"
+        " pip install cryptography"
+    )
+
+
+@pytest.mark.requirement("R87")
+def test_ten_thousand_encryptions_are_all_different() -> None:
+    sealed = {CIPHER.encrypt(b"x" * 80, b"context") for _ in range(10_000)}
+    assert len(sealed) == 10_000
+    nonces = {base64.urlsafe_b64decode(text + "==")[1:13] for text in sealed}
+    assert len(nonces) == 10_000
+
+
+@pytest.mark.requirement("R87", "F46")
+def test_workers_forked_from_one_process_share_no_nonces() -> None:
+    program = (
+        "import os, random\n"
+        "from flask_openrouter.storage.cipher import KeyCipher\n"
+        "cipher = KeyCipher([b'0123456789abcdef'])\n"
+        "cipher.encrypt(b'x', b'')\n"
+        "for _ in range(4):\n"
+        "    if os.fork() == 0:\n"
+        "        random.seed(0)\n"
+        "        text = ''.join(cipher.encrypt(b'x', b'')[:18] + '\\n' for _ in range(500))\n"
+        "        os.write(1, text.encode())\n"
+        "        os._exit(0)\n"
+        "for _ in range(4):\n"
+        "    os.wait()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split()
+    assert len(lines) == len(set(lines)) == 2_000

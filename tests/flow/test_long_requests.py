@@ -1,4 +1,4 @@
-"""Over-long requests at real web servers: who refuses them, and that none becomes an exchange."""
+"""Over-long requests to real web servers: they are refused, and none becomes an exchange."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from live_app import Browser, live, raw_request
 
 from flask_openrouter.emulator import Emulator
 
-#: What each server answers, by the length of the query and by that of one header, in bytes. What
-#: the server lets through, the extension refuses with 400: its own limit is 8 KiB.
+#: The status of each server, by the length of the query and by that of one header, in bytes. The
+#: extension refuses with 400 what the server accepts: its own limit is 8 KiB.
 ANSWERS = {
     "werkzeug": {"query": {5_000: 400, 9_000: 400, 70_000: 414}, "header": {70_000: 431}},
     "gunicorn": {"query": {3_000: 400, 5_000: 414, 70_000: 414}, "header": {9_000: 431}},
@@ -48,7 +48,7 @@ def _status(url: str, path: str, cookie: str, **headers: str) -> int:
 def test_a_live_server_never_turns_an_over_long_request_into_an_exchange(
     kind: str, app: Flask, emulator: Emulator
 ) -> None:
-    """All of them come from the right browser, with the right state and a code that is good."""
+    """All of them come from the right browser, with the right state and a valid code."""
     with _serving(kind, app, emulator) as url:
         browser = Browser(url)
         callback_url = emulator.approve(browser.start("/there"))

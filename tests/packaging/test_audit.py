@@ -1,4 +1,4 @@
-"""The audit of the locked dependencies: what fails it, and what only skips it."""
+"""The audit of the locked dependencies: when it fails, and when it is skipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from project_files import ROOT
 from servers import free_port
 
-#: Stands for pip-audit: it ends as the real one does, and asks nobody.
+#: Stands for pip-audit: it ends as the real one does, without a request.
 PROGRAM = """#!/bin/sh
 while [ $# -gt 1 ]; do [ "$1" = --output ] && report=$2; shift; done
 echo 'WARNING: something' >&2
@@ -89,6 +89,6 @@ def test_an_audit_that_breaks_for_another_reason_fails(tmp_path: Path, database:
     assert "Traceback: no answer" in said
 
 
-def test_a_vulnerability_that_was_found_counts_even_if_the_database_is_gone(tmp_path: Path) -> None:
+def test_a_vulnerability_fails_the_audit_even_if_the_database_is_gone(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1/query"
     assert _audit(tmp_path, url, "found")[0] == 1

@@ -1,4 +1,4 @@
-"""Whatever goes wrong with a new login, the key that was there stays (OWASP ASVS 5.0, 2.3.3)."""
+"""A new login that fails in any way keeps the old key (OWASP ASVS 5.0, 2.3.3)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _fails_to_connect_again(visitor: Visitor, status: int) -> None:
 def test_a_failed_exchange_keeps_the_old_key(make_app: Any, fault: str) -> None:
     act, status = FAULTS[fault]
     with MisbehavingProvider([issue_key(OLD_KEY), act]) as provider:
-        # Short only where it must run out: busy machines are slow.
+        # Short only if it must run out: busy machines are slow.
         timeout = 0.6 if status == 504 else 10
         visitor = Visitor(
             make_app(OPENROUTER_BASE_URL=provider.url, OPENROUTER_REQUEST_TIMEOUT=timeout)
@@ -119,7 +119,7 @@ def test_a_refused_callback_keeps_the_old_key(
 
 
 def _keep_for_alice(app: Any) -> Visitor:
-    """An app that has the old key already, whatever its provider is like."""
+    """Return a visitor of an app that has the old key already."""
     services = app.extensions["openrouter"]
     services.app_functions.owner_loader = lambda: "alice"
     services.vault.save("alice", KeyRecord(OLD_KEY, None, int(services.clock())))

@@ -1,4 +1,4 @@
-"""Every requirement of docs/security.md has a test or a reason, and every test has its place."""
+"""Every requirement of docs/security.md has a test or a reason."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import pytest
 from project_files import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -60,7 +61,7 @@ def test_every_requirement_is_there_once_and_in_order() -> None:
     assert [row.id for row in ROWS] == [f"R{number}" for number in NUMBERS]
 
 
-def test_every_requirement_says_what_holds() -> None:
+def test_every_requirement_states_a_property() -> None:
     assert [row.id for row in ROWS if len(row.property) < 20] == []
     assert [text for text, times in Counter(r.property for r in ROWS).items() if times > 1] == []
 
@@ -81,8 +82,20 @@ def test_a_requirement_is_named_by_a_marker_and_not_by_the_name_of_its_test() ->
         assert names.findall(path.read_text(encoding="utf-8")) == [], path
 
 
+@pytest.mark.requirement("R110")
+def test_the_caps_of_a_key_are_documented() -> None:
+    for page, name in (
+        ("README.md", "OPENROUTER_KEY_LIMIT"),
+        ("docs/security.md", "OPENROUTER_KEY_LIMIT"),
+        ("docs/client.md", "usage_limit_type"),
+        ("docs/client.md", "expires_at"),
+        ("docs/security.md", "expires_at"),
+    ):
+        assert name in (ROOT / page).read_text(encoding="utf-8"), (page, name)
+
+
 def test_a_gap_would_be_noticed() -> None:
-    """The readers of the tables and of the markers see them as they are."""
+    """The readers of the tables and of the markers find each of them."""
     page = "| R1 | It holds | |\n| R2 | So does it | Because. |\n"
     assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
     source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from visitor import Visitor, fingerprint
+from visitor import fingerprint
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.connection import Connection
@@ -97,31 +97,3 @@ def test_a_detached_connection_outlives_its_request(site: Any) -> None:
     site.emulator.revoke(api_key)
     with pytest.raises(KeyRejectedError):
         kept[0].key_info()
-
-
-def test_a_key_belongs_to_the_user_of_flask_login(make_site: Any) -> None:
-    from flask_login import LoginManager, UserMixin, login_user, logout_user
-
-    class User(UserMixin):
-        def __init__(self, id: str) -> None:
-            self.id = id
-
-    site = make_site(OPENROUTER_STORAGE_URI="memory://")
-    app, visitor = site.app, site.visitor
-    manager = LoginManager(app)
-    manager.user_loader(User)
-    app.add_url_rule("/in/<name>", "in", lambda name: str(login_user(User(name))))
-    app.add_url_rule("/out", "out", lambda: str(logout_user()))
-    visitor.get("/in/alice")
-    site.connect()
-    key = visitor.key
-    assert key is not None
-    visitor.get("/out")
-    assert visitor.key is None
-    visitor.get("/in/bob")
-    assert visitor.key is None
-    other = Visitor(app)
-    other.get("/in/alice")
-    assert other.key == key
-    with app.app_context():
-        assert fingerprint(site.auth.for_owner("alice").api_key) == key

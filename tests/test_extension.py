@@ -181,21 +181,13 @@ def test_encryption_can_be_off_only_with_a_storage_of_the_app(emulator: Emulator
     assert message_of(lambda: OpenRouterAuth(encrypt=False)) == (
         "encrypt=False needs a storage of your own that keeps secrets safe: pass storage=…"
     )
-    storage = MemoryStorage()
-    app = new_app(emulator)
-    OpenRouterAuth(app, storage=storage, encrypt=False)
-    api_key = connected_key(app, emulator)
-    (owner_id,) = storage.owner_ids()
-    assert api_key in str(storage.get(owner_id))
-
-
-def test_by_default_a_storage_sees_no_key(emulator: Emulator) -> None:
-    storage = MemoryStorage()
-    app = new_app(emulator)
-    OpenRouterAuth(app, storage=storage)
-    api_key = connected_key(app, emulator)
-    (owner_id,) = storage.owner_ids()
-    assert api_key not in str(storage.get(owner_id))
+    for encrypt in (False, True):
+        storage = MemoryStorage()
+        app = new_app(emulator)
+        OpenRouterAuth(app, storage=storage, encrypt=encrypt)
+        api_key = connected_key(app, emulator)
+        (owner_id,) = storage.owner_ids()
+        assert (api_key in str(storage.get(owner_id))) is not encrypt
 
 
 def test_an_injected_storage_wins_over_the_setting(emulator: Emulator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import openai
@@ -67,13 +67,34 @@ TROUBLE = {
 }
 
 
+#: Each client meets each trouble. The other calls by the same clients meet these.
+OTHER_CALLS = sorted(CALLERS.keys() - {"openai", "sdk"})
+USUAL_TROUBLE = ("402", "500", "reset")
+CASES = [
+    *(pytest.param(name, TROUBLE.keys(), id=name) for name in ("openai", "sdk")),
+    *(pytest.param(name, USUAL_TROUBLE, id=name) for name in OTHER_CALLS),
+    *(
+        pytest.param(
+            name,
+            TROUBLE.keys() - {*USUAL_TROUBLE},
+            id=f"{name}, rare trouble",
+            marks=pytest.mark.every_variant,
+        )
+        for name in OTHER_CALLS
+    ),
+]
+
+
 @pytest.mark.requirement("R62", "R64", "R65")
-@every_caller
+@pytest.mark.parametrize(("caller", "trouble"), CASES)
 def test_no_error_of_a_client_shows_the_key(
-    make_app: Any, ask: Ask, caplog: pytest.LogCaptureFixture
+    make_app: Any, caller: str, trouble: Collection[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    ask = CALLERS[caller]
     for name, act in TROUBLE.items():
+        if name not in trouble:
+            continue
         with (
             connected(make_app, act) as (connection, _),
             pytest.raises(Exception) as caught,  # noqa: PT011

@@ -79,11 +79,11 @@ def _visit_everything(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("R19")
-@pytest.mark.parametrize(("stored_apps", "name"), GARBAGE_COOKIES, indirect=["stored_apps"])
+@pytest.mark.parametrize(("all_stored_apps", "name"), GARBAGE_COOKIES, indirect=["all_stored_apps"])
 def test_a_garbage_cookie_counts_as_no_cookie(
-    stored_apps: Any, emulator: Emulator, name: str
+    all_stored_apps: Any, emulator: Emulator, name: str
 ) -> None:
-    app = stored_apps()
+    app = all_stored_apps()
     for value in GARBAGE:
         visitor = Visitor(app)
         plant_cookie(visitor, name, value)

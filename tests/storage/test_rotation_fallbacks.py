@@ -48,25 +48,25 @@ ROTATIONS = {
 
 @pytest.mark.requirement("R89", "R92", "F28")
 def test_a_rotation_disconnects_no_visitor_until_the_old_key_is_removed(
-    stored_apps: Any, emulator: Emulator
+    all_stored_apps: Any, emulator: Emulator
 ) -> None:
     for name, (before, during, after) in ROTATIONS.items():
-        visitor = Visitor(stored_apps(**before))
+        visitor = Visitor(all_stored_apps(**before))
         visitor.connect(emulator)
         key = visitor.key
         callback = emulator.approve(visitor.start("/own"))
 
-        rotated = browser_with(stored_apps(**during), save_jar(visitor))
+        rotated = browser_with(all_stored_apps(**during), save_jar(visitor))
         assert rotated.key == key is not None, name
         jar = save_jar(rotated)
         assert rotated.get(callback).location == "/own", "a login that has begun can be finished"
 
-        untouched = browser_with(stored_apps(**after), jar)
+        untouched = browser_with(all_stored_apps(**after), jar)
         assert untouched.get("/guarded").status_code == 303, name
         assert untouched.connect(emulator).status_code == 303, name
 
         # The login has stored a key anew, under the new secret only.
-        written = browser_with(stored_apps(**after), save_jar(rotated))
+        written = browser_with(all_stored_apps(**after), save_jar(rotated))
         assert written.key == rotated.key not in (None, key), name
 
 
@@ -112,9 +112,11 @@ def test_the_secret_key_does_not_decrypt_what_the_encryption_key_encrypted(
 
 
 @pytest.mark.requirement("R91", "F29")
-def test_a_worker_with_another_key_deletes_nothing(stored_apps: Any, emulator: Emulator) -> None:
+def test_a_worker_with_another_key_deletes_nothing(
+    all_stored_apps: Any, emulator: Emulator
+) -> None:
     """The workers serve and refuse the visitor in turns. The key is not lost."""
-    workers = [stored_apps(SECRET_KEY=secret) for secret in (OLD, NEW)]
+    workers = [all_stored_apps(SECRET_KEY=secret) for secret in (OLD, NEW)]
     for worker in workers:
         worker.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     visitor = Visitor(workers[0])

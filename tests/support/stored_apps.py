@@ -16,8 +16,6 @@ from servers import PostgreSQLServer, RedisServer, running_postgresql, running_r
 
 from flask_openrouter.storage.memory import MemoryStorage
 
-KINDS = ("cookie", "memory", "sqlite", "postgresql", "redis")
-
 
 @pytest.fixture(scope="session")
 def redis_of_stored_apps() -> Iterator[RedisServer]:
@@ -53,10 +51,28 @@ def _close(app: Flask) -> None:
         app.extensions["openrouter"].vault.storage.close()
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(
+    params=[
+        "cookie",
+        "memory",
+        *(
+            pytest.param(kind, marks=pytest.mark.every_variant)
+            for kind in ("sqlite", "postgresql", "redis")
+        ),
+    ]
+)
 def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
-    """Apps of each kind of storage, one kind after the other."""
-    kind = request.param
+    """Apps with keys in cookies, and with keys at the server, where one storage is like another."""
+    yield from _apps(request.param, request, make_app, tmp_path)
+
+
+@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
+def all_stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
+    """Apps with each kind of storage, for what a storage might do in its own way."""
+    yield from _apps(request.param, request, make_app, tmp_path)
+
+
+def _apps(kind: str, request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
     settings: dict[str, Any] = {}
     if kind == "memory":
         settings["storage"] = MemoryStorage()

@@ -122,8 +122,8 @@ def test_no_request_can_name_the_provider(make_app: MakeApp) -> None:
     for query in queries:
         for extra in headers:
             for path in ("/openrouter/login", "/openrouter/code"):
-                answer = app.test_client().get(path + query, headers={**NAVIGATE, **extra})
-                shown = answer.location if path.endswith("login") else answer.text
+                response = app.test_client().get(path + query, headers={**NAVIGATE, **extra})
+                shown = response.location if path.endswith("login") else response.text
                 assert "https://openrouter.ai/auth?" in shown
                 assert "evil" not in shown
 
@@ -137,8 +137,8 @@ from flask_openrouter import OpenRouterAuth, OpenRouterClient
 app = Flask("tested")
 app.config["SECRET_KEY"] = "0123456789abcdef" * 2
 OpenRouterAuth(app)
-answer = app.test_client().get("/openrouter/login", base_url="https://app.example")
-print(answer.location.partition("?")[0], OpenRouterClient().base_url)
+response = app.test_client().get("/openrouter/login", base_url="https://app.example")
+print(response.location.partition("?")[0], OpenRouterClient().base_url)
 """
     names = ("OPENROUTER_BASE_URL", "OPENROUTER_URL", "OPENROUTER_API_BASE", "OPENAI_BASE_URL")
     names += ("FLASK_OPENROUTER_BASE_URL", "OPENROUTER_HOST", "BASE_URL", "OPENROUTER_SERVER_URL")

@@ -31,12 +31,12 @@ def ran() -> Ran:
 
 def check(site: Any, ran: Ran, path: str = "/view", text: str = "view sk-or-v1-") -> None:
     """Check that the view does not run without a key, and runs with one."""
-    answer = site.visitor.get(path)
-    assert (answer.status_code, len(ran)) == (303, 0)
-    assert answer.location == f"/openrouter/login?next={path}"
+    response = site.visitor.get(path)
+    assert (response.status_code, len(ran)) == (303, 0)
+    assert response.location == f"/openrouter/login?next={path}"
     site.connect()
-    answer = site.visitor.get(path)
-    assert (answer.text, len(ran)) == (text, 1)
+    response = site.visitor.get(path)
+    assert (response.text, len(ran)) == (text, 1)
 
 
 def test_a_bare_decorator(site: Any, ran: Ran) -> None:
@@ -173,11 +173,11 @@ def test_options_passes_without_a_key(site: Any, ran: Ran) -> None:
     pages.get("/page")(lambda: ran())
     site.auth.protect(pages)
     site.app.register_blueprint(pages)
-    answers = [site.app.test_client().options(path) for path in ("/guarded", "/page")]
-    for answer in answers:
-        assert answer.status_code == 200
-        assert "GET" in answer.headers["Allow"]
-        assert "Cookie" not in answer.headers.get("Vary", "")
+    responses = [site.app.test_client().options(path) for path in ("/guarded", "/page")]
+    for response in responses:
+        assert response.status_code == 200
+        assert "GET" in response.headers["Allow"]
+        assert "Cookie" not in response.headers.get("Vary", "")
     assert ran == []
 
 

@@ -107,9 +107,9 @@ def test_a_view_may_report_a_dead_key_by_raising_the_error(site: Any) -> None:
         raise KeyRejectedError
 
     site.connect()
-    answer = site.visitor.post("/ask")
-    assert (answer.status_code, answer.json["error"]) == (401, "key_rejected")
-    assert answer.json["login_url"] == "/openrouter/login?next=/page"
+    response = site.visitor.post("/ask")
+    assert (response.status_code, response.json["error"]) == (401, "key_rejected")
+    assert response.json["login_url"] == "/openrouter/login?next=/page"
     assert site.visitor.key is None
 
 
@@ -160,9 +160,9 @@ def test_a_key_that_vanishes_during_the_view_gives_the_response_that_the_view_as
         return current_openrouter.api_key
 
     site.connect()
-    answer = site.visitor.get("/view", headers=NAVIGATE)
-    assert answer.status_code == 401
-    assert answer.json == {
+    response = site.visitor.get("/view", headers=NAVIGATE)
+    assert response.status_code == 401
+    assert response.json == {
         "error": "key_required",
         "message": "Connect OpenRouter first",
         "login_url": "/openrouter/login?next=/chat",
@@ -225,8 +225,8 @@ def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
     site.app.add_url_rule("/open-view", "open", view)
     site.app.add_url_rule("/guarded-view", "guarded-view", requires_openrouter_key(lambda: view()))
     site.connect()
-    answer = site.visitor.get(path)
-    assert answer.status_code == 503
-    assert "storage_unavailable" in answer.text
+    response = site.visitor.get(path)
+    assert response.status_code == 503
+    assert "storage_unavailable" in response.text
     storage.is_dead = False
     assert site.visitor.key is not None

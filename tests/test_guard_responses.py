@@ -79,16 +79,16 @@ def test_a_view_may_name_the_page_to_return_to(site: Any) -> None:
         raise AssertionError("ran")
 
     for method in ("GET", "POST"):
-        answer = ask(site.app, "/view", method, Referer="http://localhost/elsewhere")
-        assert answer.location == "/openrouter/login?next=/chat?a%3Db"
+        response = ask(site.app, "/view", method, Referer="http://localhost/elsewhere")
+        assert response.location == "/openrouter/login?next=/chat?a%3Db"
 
 
 def test_the_guard_takes_the_view_and_its_options_in_one_call(site: Any) -> None:
     view = requires_openrouter_key(lambda: "ran", on_missing="json", next="/chat")
     site.app.add_url_rule("/view", "view", view)
-    answer = ask(site.app, "/view", **NAVIGATE)
-    assert answer.status_code == 401
-    assert answer.json["login_url"] == "/openrouter/login?next=/chat"
+    response = ask(site.app, "/view", **NAVIGATE)
+    assert response.status_code == 401
+    assert response.json["login_url"] == "/openrouter/login?next=/chat"
 
 
 def test_a_view_may_name_a_function_that_makes_the_response(site: Any) -> None:
@@ -102,15 +102,15 @@ def test_a_view_may_name_a_function_that_makes_the_response(site: Any) -> None:
     site.app.add_url_rule("/later", "later", requires_openrouter_key(on_missing=later)(view))
     site.auth.unauthorized_handler(lambda: "not asked")
     for name in ("now", "later"):
-        answer = ask(site.app, f"/{name}")
-        assert (answer.status_code, answer.text) == (402, name)
-        assert answer.headers["Cache-Control"] == "no-store"
-        assert "Cookie" in answer.headers["Vary"]
+        response = ask(site.app, f"/{name}")
+        assert (response.status_code, response.text) == (402, name)
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "Cookie" in response.headers["Vary"]
 
 
 def test_the_app_may_make_the_response_for_all_views(site: Any) -> None:
     @site.auth.unauthorized_handler
-    async def answer() -> Any:
+    async def response() -> Any:
         return jsonify(please="connect", path=request.path), 418
 
     view = requires_openrouter_key(on_missing="redirect")(lambda: "ran")

@@ -29,7 +29,7 @@ class Run:
     def __init__(self, app: Flask, provider: MisbehavingProvider) -> None:
         self.visitor = Visitor(app)
         self.canaries = {"key": KEY, "code": CODE}
-        self.answers: list[Any] = []
+        self.responses: list[Any] = []
         self._provider = provider
 
     def login(self) -> Any:
@@ -39,7 +39,7 @@ class Run:
         self.canaries[f"state {number}"] = parameter(callback_url, "state")
         landed = self.visitor.get(callback_url)
         # The authorization URL carries the state and the code_challenge, as it must.
-        self.answers += [landed, self.visitor.get("/guarded")]
+        self.responses += [landed, self.visitor.get("/guarded")]
         for exchange in self._provider.exchanges:
             if exchange.body.startswith(b"{"):
                 verifier = exchange.json["code_verifier"]
@@ -47,8 +47,8 @@ class Run:
         return landed
 
     def post(self, path: str) -> Any:
-        self.answers.append(self.visitor.post(path))
-        return self.answers[-1]
+        self.responses.append(self.visitor.post(path))
+        return self.responses[-1]
 
 
 ACTS: dict[str, Act] = {
@@ -111,7 +111,7 @@ def test_no_secret_is_logged_printed_or_sent_to_the_browser(
         run = Run(app, provider)
         run.login()
         run.post("/openrouter/save")
-        run.answers.append(run.visitor.get("/openrouter/status"))
+        run.responses.append(run.visitor.get("/openrouter/status"))
         run.post("/openrouter/disconnect")
         run.login()
     assert [name for name in run.canaries if name.startswith("code_verifier")]
@@ -121,7 +121,7 @@ def test_no_secret_is_logged_printed_or_sent_to_the_browser(
         if record.exc_info:
             written.append("".join(traceback.format_exception(record.exc_info[1])))
     assert leaks_in(written, run.canaries) == []
-    for response in run.answers:
+    for response in run.responses:
         assert leaks_in(without_session(response_bytes(response)), run.canaries) == []
 
 

@@ -148,13 +148,13 @@ def test_every_change_is_noticed(stored_apps: Any, emulator: Emulator) -> None:
         for letter in {chr(ord(genuine[place]) ^ 1), "A", "_"} - {genuine[place]}:
             changed.append(genuine[:place] + letter + genuine[place + 1 :])
     changed += [genuine + tail for tail in ("A", "=", "==", "\n", " ", ".", "AAAA")]
-    answers = set()
+    responses = set()
     for ciphertext in changed:
         kept.ciphertext = ciphertext
         page = visitor.get("/guarded")
-        answers.add((page.status_code, page.location, page.data))
-    assert len(answers) == 1, "one answer for all"
-    assert answers.pop()[0] == 303
+        responses.add((page.status_code, page.location, page.data))
+    assert len(responses) == 1, "all changes have one response"
+    assert responses.pop()[0] == 303
     kept.ciphertext = genuine
     assert kept.key is not None
 

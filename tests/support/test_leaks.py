@@ -44,15 +44,15 @@ def test_a_secret_is_found_inside_a_session_cookie(filler: str) -> None:
         session["kept"] = [SECRET, filler]
         return "home"
 
-    answer = app.test_client().get("/")
-    cookie = answer.headers["Set-Cookie"].split(";")[0].partition("=")[2]
+    response = app.test_client().get("/")
+    cookie = response.headers["Set-Cookie"].split(";")[0].partition("=")[2]
     assert cookie.startswith(".") is bool(filler), "long sessions are compressed"
     assert SECRET in session_text(cookie)
-    assert leaks_in(response_bytes(answer), CANARIES) != []
-    assert leaks_in(without_session(response_bytes(answer)), CANARIES) == []
+    assert leaks_in(response_bytes(response), CANARIES) != []
+    assert leaks_in(without_session(response_bytes(response)), CANARIES) == []
 
 
-def test_nothing_is_found_where_nothing_is() -> None:
+def test_no_secret_is_found_in_other_text() -> None:
     innocent = [
         "",
         b"",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -213,20 +214,34 @@ WRONG_ORDERS: list[Callable[[Flask, Callable[[], str]], None]] = [
 
 @pytest.mark.parametrize("decorate", WRONG_ORDERS)
 def test_a_guard_above_the_route_is_an_error_and_never_an_open_view(
-    decorate: Any, site: Any, ran: Ran
+    decorate: Any, site: Any, ran: Ran, caplog: pytest.LogCaptureFixture
 ) -> None:
     def view() -> str:
         return ran()
 
     decorate(site.app, view)
+    message = (
+        "The view 'view' is not guarded: requires_openrouter_key stands above the route"
+        " decorator. Put it below, next to the function."
+    )
     for _ in range(2):
         with pytest.raises(RuntimeError) as raised:
             site.visitor.get("/view")
-        assert str(raised.value) == (
-            "The view 'view' is not guarded: requires_openrouter_key stands above the route"
-            " decorator. Put it below, next to the function."
-        )
+        assert str(raised.value) == message
         site.connect()
+    assert ran == []
+    logged = [each for each in caplog.record_tuples if each[1] == logging.ERROR]
+    assert logged == [("flask_openrouter", logging.ERROR, message)]
+
+
+def test_a_guard_above_the_route_is_found_after_requests_to_other_apps(
+    make_site: Any, ran: Ran
+) -> None:
+    site, other = make_site(), make_site()
+    requires_openrouter_key(site.app.get("/view")(lambda: ran()))
+    assert other.visitor.get("/guarded").status_code == 303
+    with pytest.raises(RuntimeError, match="is not guarded"):
+        site.visitor.get("/view")
     assert ran == []
 
 

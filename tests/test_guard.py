@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, request, request_started
 from flask.views import MethodView, View
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
@@ -243,6 +243,8 @@ def test_a_guard_above_the_route_is_found_after_requests_to_other_apps(
     with pytest.raises(RuntimeError, match="is not guarded"):
         site.visitor.get("/view")
     assert ran == []
+    # One look is enough: it costs no further request anything.
+    assert [*request_started.receivers_for(site.app)] == []
 
 
 def test_a_guard_above_a_route_of_a_blueprint_is_an_error_as_well(site: Any, ran: Ran) -> None:

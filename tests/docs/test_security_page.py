@@ -1,0 +1,102 @@
+"""Every requirement of docs/security.md has a test or a reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from project_files import ROOT
+
+PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+#: The numbers of the requirements; 37 to 39 were never given.
+NUMBERS = [*range(1, 37), *range(40, 113)]
+#: Faults of docs/faults.md, which a test may name beside its requirements.
+FAULTS = {f"F{number}" for number in range(1, 51)}
+#: The shortest reason that can be one.
+REASON = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """One requirement: what holds, and a remark."""
+
+    id: str
+    property: str
+    remark: str
+
+
+def rows_of(page: str) -> list[Row]:
+    """Return the requirements in the tables of a page, in order."""
+    rows = []
+    for line in re.findall(r"^\| R\d+ \|.*$", page, re.M):
+        id, text, remark = (cell.strip() for cell in line.strip("|").split("|"))
+        rows.append(Row(id, text, remark))
+    return rows
+
+
+def marked_in(source: str) -> Iterator[tuple[str, str]]:
+    """Yield (test, id) for each id in a ``requirement`` marker of a source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for decorator in node.decorator_list:
+                if ast.unparse(decorator).startswith("pytest.mark.requirement("):
+                    assert isinstance(decorator, ast.Call)
+                    for id in decorator.args:
+                        yield node.name, ast.literal_eval(id)
+
+
+ROWS = rows_of(PAGE)
+MARKED = [
+    mark
+    for path in sorted((ROOT / "tests").rglob("*.py"))
+    for mark in marked_in(path.read_text(encoding="utf-8"))
+]
+
+
+def test_every_requirement_is_there_once_and_in_order() -> None:
+    assert [row.id for row in ROWS] == [f"R{number}" for number in NUMBERS]
+
+
+def test_every_requirement_states_a_property() -> None:
+    assert [row.id for row in ROWS if len(row.property) < 20] == []
+    assert [text for text, times in Counter(r.property for r in ROWS).items() if times > 1] == []
+
+
+def test_every_requirement_has_a_test_or_a_reason() -> None:
+    proven = {id for _, id in MARKED}
+    assert [row.id for row in ROWS if row.id not in proven and len(row.remark) < REASON] == []
+
+
+def test_every_marker_names_a_requirement_or_a_fault() -> None:
+    known = {row.id for row in ROWS} | FAULTS
+    assert [mark for mark in MARKED if mark[1] not in known] == []
+
+
+def test_a_requirement_is_named_by_a_marker_and_not_by_the_name_of_its_test() -> None:
+    names = re.compile(r"def (test_[rfd]\d+_\w*)")
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert names.findall(path.read_text(encoding="utf-8")) == [], path
+
+
+@pytest.mark.requirement("R110")
+def test_the_caps_of_a_key_are_documented() -> None:
+    for page, name in (
+        ("README.md", "OPENROUTER_KEY_LIMIT"),
+        ("docs/security.md", "OPENROUTER_KEY_LIMIT"),
+        ("docs/client.md", "usage_limit_type"),
+        ("docs/client.md", "expires_at"),
+        ("docs/security.md", "expires_at"),
+    ):
+        assert name in (ROOT / page).read_text(encoding="utf-8"), (page, name)
+
+
+def test_a_gap_would_be_noticed() -> None:
+    """The readers of the tables and of the markers find each of them."""
+    page = "| R1 | It holds | |\n| R2 | So does it | Because. |\n"
+    assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
+    source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
+    assert [*marked_in(source)] == [("test_it", "R1"), ("test_it", "F2")]

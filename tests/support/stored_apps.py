@@ -1,0 +1,89 @@
+"""A pytest plugin: apps with each kind of storage.
+
+A test module loads it with ``pytest_plugins = "stored_apps"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
+
+from flask_openrouter.storage.memory import MemoryStorage
+
+
+@pytest.fixture(scope="session")
+def redis_of_stored_apps() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_of_stored_apps() -> Iterator[PostgreSQLServer]:
+    with running_postgresql() as server:
+        yield server
+
+
+class StoredApps:
+    """Makes apps that share one storage of this ``kind``, and closes them."""
+
+    def __init__(self, kind: str, make_app: Any, settings: dict[str, Any], closing: ExitStack):
+        self.kind = kind
+        self._make_app = make_app
+        self._settings = settings
+        self._closing = closing
+
+    def __call__(self, extension: dict[str, Any] | None = None, **config: Any) -> Flask:
+        settings = dict(self._settings)
+        storage = {"storage": settings.pop("storage")} if "storage" in settings else {}
+        app: Flask = self._make_app({**storage, **(extension or {})}, **settings, **config)
+        self._closing.callback(_close, app)
+        return app
+
+
+def _close(app: Flask) -> None:
+    with suppress(AttributeError):
+        app.extensions["openrouter"].vault.storage.close()
+
+
+@pytest.fixture(
+    params=[
+        "cookie",
+        "memory",
+        *(
+            pytest.param(kind, marks=pytest.mark.every_variant)
+            for kind in ("sqlite", "postgresql", "redis")
+        ),
+    ]
+)
+def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
+    """Apps with keys in cookies, and with keys at the server, where one storage is like another."""
+    yield from _apps(request.param, request, make_app, tmp_path)
+
+
+@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
+def all_stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
+    """Apps with each kind of storage, for what a storage might do in its own way."""
+    yield from _apps(request.param, request, make_app, tmp_path)
+
+
+def _apps(kind: str, request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
+    settings: dict[str, Any] = {}
+    if kind == "memory":
+        settings["storage"] = MemoryStorage()
+    elif kind == "sqlite":
+        settings["OPENROUTER_STORAGE_URI"] = f"sqlite:///{tmp_path}/keys.db"
+    elif kind == "postgresql":
+        database = request.getfixturevalue("postgresql_of_stored_apps").create_database()
+        settings["OPENROUTER_STORAGE_URI"] = database
+    elif kind == "redis":
+        server: RedisServer = request.getfixturevalue("redis_of_stored_apps")
+        server.execute("FLUSHALL")
+        settings["OPENROUTER_STORAGE_URI"] = server.url
+    with ExitStack() as closing:
+        yield StoredApps(kind, make_app, settings, closing)

@@ -1,0 +1,232 @@
+"""Missing and dead keys: the visitor's own asks to connect, another is an error of the view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Blueprint, request
+from visitor import NAVIGATE, Visitor
+
+from flask_openrouter import OpenRouterClient, current_openrouter, requires_openrouter_key
+from flask_openrouter.errors import KeyRejectedError, NotConnectedError
+from flask_openrouter.storage.memory import MemoryStorage
+
+pytest_plugins = "sites"
+
+
+@pytest.fixture
+def team_site(make_site: Any) -> Any:
+    """A site whose users share a key of their team; the header ``X-User`` names the user."""
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: request.headers.get("X-User"))
+    site.app.add_url_rule("/team", "team", lambda: str(site.auth.for_owner("team").key_info()))
+    guarded = Blueprint("guarded", "guarded")
+    site.auth.protect(guarded)
+    guarded.add_url_rule("/guarded-team", "team", lambda: site.auth.for_owner("team").masked_key)
+    site.app.register_blueprint(guarded)
+    return site
+
+
+def connect(site: Any, user: str) -> None:
+    visitor = Visitor(site.app)
+    url = site.emulator.approve(visitor.get("/openrouter/login", **{"X-User": user}).location)
+    assert visitor.get(url, **{"X-User": user}).status_code == 303
+
+
+def test_a_connected_visitor_is_not_sent_to_connect_for_the_key_of_another(team_site: Any) -> None:
+    """It would not help, and each round would make another key."""
+    connect(team_site, "alice")
+    with pytest.raises(NotConnectedError):
+        team_site.visitor.get("/guarded-team", **{"X-User": "alice"})
+
+
+def test_the_dead_key_of_another_owner_does_not_ask_to_connect(team_site: Any) -> None:
+    connect(team_site, "team")
+    with (
+        team_site.emulator.faults(status=401, path="/api/v1/key"),
+        pytest.raises(KeyRejectedError),
+    ):
+        team_site.visitor.get("/team")
+
+
+@pytest.mark.parametrize("is_guarded", [False, True])
+def test_the_dead_key_of_the_app_is_an_error_of_the_view(is_guarded: bool, site: Any) -> None:
+    """The visitor's key stays, and the visitor is not sent to connect."""
+    dead = site.emulator.issue_key()
+    site.emulator.revoke(dead)
+
+    def view() -> str:
+        return str(OpenRouterClient(site.emulator.url).get_key_info(dead))
+
+    site.app.add_url_rule("/v", "v", requires_openrouter_key(view) if is_guarded else view)
+    if not is_guarded:
+        with pytest.raises(KeyRejectedError):
+            site.visitor.get("/v")
+    site.connect()
+    with pytest.raises(KeyRejectedError):
+        site.visitor.get("/v")
+    assert site.visitor.key is not None
+
+
+@pytest.mark.parametrize("use", ["session", "key_info"])
+def test_the_dead_key_of_the_visitor_asks_to_connect(use: str, site: Any) -> None:
+    uses = {
+        "session": lambda: current_openrouter.session.get("key").text,
+        "key_info": lambda: str(current_openrouter.key_info()),
+    }
+    site.app.add_url_rule("/open", "open", uses[use])
+    site.connect()
+    site.emulator.revoke(site.issued_key())
+    assert site.visitor.get("/open").status_code == 303
+    assert site.visitor.key is None
+
+
+def test_a_key_that_openrouter_rejects_sends_the_visitor_to_connect_again(site: Any) -> None:
+    @site.app.get("/chat")
+    @requires_openrouter_key
+    def chat() -> str:
+        return str(current_openrouter.session.get("key").json()["data"]["label"])
+
+    site.connect()
+    api_key = site.issued_key()
+    assert site.visitor.get("/chat").status_code == 200
+    site.emulator.revoke(api_key)
+    headers = {"Sec-Fetch-Mode": "cors", "Referer": "http://localhost/chat"}
+    script = site.visitor.get("/chat", **headers)
+    assert script.status_code == 401
+    assert script.json["error"] == "key_rejected"
+    assert site.visitor.key is None
+    assert site.visitor.get("/chat").location == "/openrouter/login?next=/chat"
+
+
+def test_a_view_may_report_a_dead_key_by_raising_the_error(site: Any) -> None:
+    @site.app.post("/ask")
+    @requires_openrouter_key(on_missing="json", next="/page")
+    def asking() -> str:
+        raise KeyRejectedError
+
+    site.connect()
+    response = site.visitor.post("/ask")
+    assert (response.status_code, response.json["error"]) == (401, "key_rejected")
+    assert response.json["login_url"] == "/openrouter/login?next=/page"
+    assert site.visitor.key is None
+
+
+def test_the_errors_of_an_open_view_ask_to_connect(site: Any) -> None:
+    def not_connected() -> str:
+        raise NotConnectedError("no key")
+
+    def rejected() -> str:
+        raise KeyRejectedError
+
+    site.app.add_url_rule("/open", "open", lambda: current_openrouter.api_key)
+    site.app.add_url_rule("/raise", "raise", not_connected)
+    site.app.add_url_rule("/reject", "reject", rejected)
+    for path in ("/open", "/raise", "/reject"):
+        asked = site.visitor.get(path)
+        assert (asked.status_code, asked.location) == (303, f"/openrouter/login?next={path}")
+        scripted = site.app.test_client().get(path, headers={**NAVIGATE, "Sec-Fetch-Mode": "cors"})
+        assert scripted.status_code == 401
+    site.connect()
+    assert site.visitor.get("/reject").status_code == 303
+    assert site.visitor.key is None
+
+
+def test_a_view_may_disconnect_before_it_raises_the_error_again(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+
+    @site.app.get("/view")
+    def view() -> str:
+        try:
+            return current_openrouter.session.get("key").text
+        except KeyRejectedError:
+            current_openrouter.disconnect()
+            raise
+
+    site.connect()
+    site.emulator.revoke(site.issued_key())
+    assert site.visitor.get("/view").status_code == 303
+
+
+def test_a_key_that_vanishes_during_the_view_gives_the_response_that_the_view_asked_for(
+    site: Any,
+) -> None:
+    @site.app.get("/view")
+    @requires_openrouter_key(on_missing="json", next="/chat")
+    def view() -> str:
+        current_openrouter.disconnect()
+        return current_openrouter.api_key
+
+    site.connect()
+    response = site.visitor.get("/view", headers=NAVIGATE)
+    assert response.status_code == 401
+    assert response.json == {
+        "error": "key_required",
+        "message": "Connect OpenRouter first",
+        "login_url": "/openrouter/login?next=/chat",
+    }
+
+
+@pytest.mark.parametrize("has_own_handler", [False, True])
+def test_a_protected_blueprint_asks_to_connect_despite_its_own_error_handler(
+    has_own_handler: bool, site: Any
+) -> None:
+    pages = Blueprint("pages", "pages")
+    site.auth.protect(pages)
+    if has_own_handler:
+        pages.register_error_handler(Exception, lambda error: ("broken", 500))
+    pages.add_url_rule("/page", "page", lambda: str(current_openrouter.key_info()))
+
+    @pages.get("/left")
+    def left() -> str:
+        current_openrouter.disconnect()
+        return current_openrouter.api_key
+
+    site.app.register_blueprint(pages)
+    site.connect()
+    assert site.visitor.get("/page").status_code == 200
+    site.emulator.revoke(site.issued_key())
+    asked = site.visitor.get("/page")
+    assert (asked.status_code, asked.location) == (303, "/openrouter/login?next=/page")
+    assert site.visitor.key is None
+    site.connect()
+    assert site.visitor.get("/left").status_code == 303
+
+
+class DyingStorage(MemoryStorage):
+    """Fails once ``is_dead`` is set."""
+
+    is_dead = False
+
+    def get(self, owner_id: str) -> str | None:
+        if self.is_dead:
+            raise OSError("gone")
+        return super().get(owner_id)
+
+
+@pytest.mark.parametrize("path", ["/guarded-view", "/open-view", "/protected-view"])
+def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
+    path: str, make_site: Any
+) -> None:
+    storage = DyingStorage()
+    site = make_site({"storage": storage})
+
+    def view() -> str:
+        assert current_openrouter
+        storage.is_dead = True
+        raise KeyRejectedError
+
+    pages = Blueprint("pages", "pages")
+    site.auth.protect(pages)
+    pages.add_url_rule("/protected-view", "protected", view)
+    site.app.register_blueprint(pages)
+    site.app.add_url_rule("/open-view", "open", view)
+    site.app.add_url_rule("/guarded-view", "guarded-view", requires_openrouter_key(lambda: view()))
+    site.connect()
+    response = site.visitor.get(path)
+    assert response.status_code == 503
+    assert "storage_unavailable" in response.text
+    storage.is_dead = False
+    assert site.visitor.key is not None

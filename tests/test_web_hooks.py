@@ -1,0 +1,194 @@
+"""Cookies and cache headers beside the app's own response hooks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import pytest
+from flask import Flask, Response, request
+from visitor import Visitor
+
+from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import KeyStorageError
+
+Hook = Callable[[Response], Response]
+
+
+def visitor_of_site_with_hook(emulator: Emulator, hook: Hook, *, is_first: bool = False) -> Visitor:
+    """Return a visitor of an app whose hook was registered after the extension, or before it."""
+    app = Flask("site")
+    app.config.update(SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url, DEBUG=True)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    if is_first:
+        app.after_request(hook)
+    OpenRouterAuth(app)
+    if not is_first:
+        app.after_request(hook)
+    app.add_url_rule("/guarded", "guarded", requires_openrouter_key(lambda: "guarded"))
+    app.add_url_rule("/", "home", lambda: "home")
+    return Visitor(app)
+
+
+def test_a_hook_may_look_at_the_connection_and_disconnect(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        response.headers["X-Connected"] = str(bool(current_openrouter))
+        if request.path == "/leave":
+            current_openrouter.disconnect()
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    response = visitor.get("/")
+    assert response.headers["X-Connected"] == "True"
+    assert "Cookie" in response.vary
+    assert response.headers["Cache-Control"] == "private"
+    assert len(visitor.get("/leave").headers.getlist("Set-Cookie")) == 1
+    assert visitor.get("/").headers["X-Connected"] == "False"
+
+
+def test_a_hook_that_was_registered_before_the_extension_may_disconnect(
+    emulator: Emulator,
+) -> None:
+    """Flask runs such hooks last."""
+
+    def hook(response: Response) -> Response:
+        if request.path == "/leave":
+            current_openrouter.disconnect()
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=True)
+    visitor.connect(emulator)
+    visitor.get("/leave")
+    assert visitor.key is None
+
+
+def test_a_cookie_that_is_written_twice_is_sent_once(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        if request.path == "/openrouter/callback":
+            current_openrouter.disconnect()
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    names = [
+        line.partition("=")[0] for line in visitor.connect(emulator).headers.getlist("Set-Cookie")
+    ]
+    assert sorted(names) == ["openrouter", "openrouter-done", "session"]
+    assert visitor.key is None
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hook_that_fails_loses_no_key_and_no_disconnect(
+    is_first: bool, emulator: Emulator
+) -> None:
+    """Flask calls the hooks again for the page that reports the error."""
+
+    def hook(response: Response) -> Response:
+        if request.path.startswith("/openrouter/") and request.path != "/openrouter/login":
+            raise OSError("the log is full")
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=is_first)
+    assert visitor.connect(emulator).status_code == 500
+    assert visitor.key is not None
+    assert visitor.post("/openrouter/disconnect").status_code == 500
+    assert visitor.key is None
+
+
+def test_a_hook_that_replaces_the_response_loses_no_cookie(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        return Response(response.get_data(), response.status, {"Location": response.location or ""})
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.get(emulator.approve(visitor.start()))
+    assert visitor.key is not None
+    assert visitor.get("/guarded").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hook_that_makes_all_pages_public_does_not_open_a_guarded_one(
+    is_first: bool, emulator: Emulator
+) -> None:
+    def hook(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "public, max-age=60")
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=is_first)
+    visitor.connect(emulator)
+    assert visitor.get("/guarded").headers["Cache-Control"] == "no-store"
+    assert visitor.get("/").headers["Cache-Control"] == "public, max-age=60"
+
+
+def test_a_header_that_a_hook_sets_is_completed(emulator: Emulator) -> None:
+    expected = {
+        ("Cache-Control", "max-age=60"): "max-age=60, private",
+        ("Cache-Control", "no-cache"): "no-cache, private",
+        ("Cache-Control", "public"): "public",
+        ("Vary", "Accept"): "Accept, Cookie",
+    }
+
+    def hook(response: Response) -> Response:
+        response.headers.update(request.args)
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    found = {
+        (name, value): visitor.get(f"/guarded?{name}={value}").headers[name]
+        for name, value in expected
+    }
+    assert found == expected
+
+
+def test_a_hook_that_replaces_all_cookies_does_not_bring_a_key_back(emulator: Emulator) -> None:
+    def hook(response: Response) -> Response:
+        if request.path == "/openrouter/disconnect":
+            response.headers["Set-Cookie"] = "theme=dark"
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook)
+    visitor.connect(emulator)
+    assert visitor.key is not None
+    visitor.post("/openrouter/disconnect")
+    assert visitor.key is None
+
+
+class TestAServerThatUsesTheWsgiAppFromBeforeInitApp:
+    """Such as Connexion: it calls ``app.wsgi_app`` as it was before ``init_app``."""
+
+    @pytest.fixture
+    def visitor(self, emulator: Emulator) -> Visitor:
+        app = Flask("kept")
+        app.config.update(SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url)
+        app.config["DEBUG"] = True
+        kept_wsgi_app = app.wsgi_app
+        OpenRouterAuth(app)
+
+        @app.after_request
+        def leave_late(response: Response) -> Response:
+            if request.path == "/late":
+                current_openrouter.disconnect()
+            return response
+
+        app.add_url_rule("/guarded", "guarded", requires_openrouter_key(lambda: "guarded"))
+        app.add_url_rule("/late", "late", requires_openrouter_key(lambda: "late"))
+        app.wsgi_app = kept_wsgi_app  # type: ignore[method-assign]
+        return Visitor(app)
+
+    def test_it_connects_and_disconnects(self, visitor: Visitor, emulator: Emulator) -> None:
+        visitor.connect(emulator)
+        response = visitor.get("/guarded")
+        assert (response.text, response.headers["Cache-Control"]) == ("guarded", "no-store")
+        assert "Cookie" in response.vary
+        visitor.post("/openrouter/disconnect")
+        assert visitor.key is None
+
+    def test_a_cookie_that_would_be_lost_is_an_error(
+        self, visitor: Visitor, emulator: Emulator
+    ) -> None:
+        visitor.connect(emulator)
+        with pytest.raises(KeyStorageError) as error:
+            visitor.client.get("/late")
+        assert "before the answer" in str(error.value.__cause__)
+        assert visitor.key is not None

@@ -11,7 +11,6 @@ from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.errors import KeyStorageError
 
 Hook = Callable[[Response], Response]
 
@@ -152,43 +151,3 @@ def test_a_hook_that_replaces_all_cookies_does_not_bring_a_key_back(emulator: Em
     assert visitor.key is not None
     visitor.post("/openrouter/disconnect")
     assert visitor.key is None
-
-
-class TestAServerThatUsesTheWsgiAppFromBeforeInitApp:
-    """Such as Connexion: it calls ``app.wsgi_app`` as it was before ``init_app``."""
-
-    @pytest.fixture
-    def visitor(self, emulator: Emulator) -> Visitor:
-        app = Flask("kept")
-        app.config.update(SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url)
-        app.config["DEBUG"] = True
-        kept_wsgi_app = app.wsgi_app
-        OpenRouterAuth(app)
-
-        @app.after_request
-        def leave_late(response: Response) -> Response:
-            if request.path == "/late":
-                current_openrouter.disconnect()
-            return response
-
-        app.add_url_rule("/guarded", "guarded", requires_openrouter_key(lambda: "guarded"))
-        app.add_url_rule("/late", "late", requires_openrouter_key(lambda: "late"))
-        app.wsgi_app = kept_wsgi_app  # type: ignore[method-assign]
-        return Visitor(app)
-
-    def test_it_connects_and_disconnects(self, visitor: Visitor, emulator: Emulator) -> None:
-        visitor.connect(emulator)
-        response = visitor.get("/guarded")
-        assert (response.text, response.headers["Cache-Control"]) == ("guarded", "no-store")
-        assert "Cookie" in response.vary
-        visitor.post("/openrouter/disconnect")
-        assert visitor.key is None
-
-    def test_a_cookie_that_would_be_lost_is_an_error(
-        self, visitor: Visitor, emulator: Emulator
-    ) -> None:
-        visitor.connect(emulator)
-        with pytest.raises(KeyStorageError) as error:
-            visitor.client.get("/late")
-        assert "before the answer" in str(error.value.__cause__)
-        assert visitor.key is not None

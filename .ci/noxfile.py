@@ -18,7 +18,13 @@ PYTHONS = nox.project.python_versions(PROJECT)
 LOCK = ROOT / ".ci" / "requirements.txt"
 #: The browser, the example app and the package itself are tested once, by ``make test`` and
 #: ``make wheel``: they do not depend on the version.
-TESTS = [f"tests/{name}" for name in ("core", "flow", "client", "storage", "emulator")]
+FOLDERS = ("login", "pages", "secrets", "flow", "client", "storage", "emulator")
+MODULES = ("cli", "config", "connection", "extension", "guard", "services", "signals", "web")
+TESTS = [f"tests/{name}" for name in FOLDERS] + [
+    str(path.relative_to(ROOT))
+    for name in MODULES
+    for path in sorted((ROOT / "tests").glob(f"test_{name}*.py"))
+]
 #: Tests among them that need Node, or a package outside of the group "test-core".
 NOT_CORE = [
     f"--ignore=tests/emulator/test_{name}.py"

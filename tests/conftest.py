@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from visitor import Visitor, fingerprint
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 
-pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin"]
+pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin", "server_fixtures"]
 
 MakeApp = Callable[..., Flask]
 
@@ -36,6 +37,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ID",
         help="run only the tests that prove this row of docs/security.md, such as R14",
     )
+    parser.addoption(
+        "--every-variant",
+        action="store_true",
+        default=os.environ.get("OPENROUTER_TEST_EVERY_VARIANT") == "1",
+        help="every fault over every storage, and more of what is slow, as in .ci/run",
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes for ``-n auto``. Tests wait often: two help one processor."""
+    return max(2, len(os.sched_getaffinity(0)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,6 +71,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(scope="session")
+def every_variant(pytestconfig: pytest.Config) -> bool:
+    """Whether to run all that is slow: see ``--every-variant``."""
+    return bool(pytestconfig.getoption("every_variant"))
 
 
 @pytest.fixture(scope="session", autouse=True)

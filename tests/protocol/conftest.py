@@ -9,9 +9,9 @@ from typescript_sdk import TypeScriptSDK, running_typescript_sdk
 
 
 @pytest.fixture(scope="session")
-def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
+def typescript() -> Iterator[TypeScriptSDK]:
     """One Node process with the real ``@openrouter/sdk``; npm fetches it once."""
-    with running_typescript_sdk(pytestconfig.cache.mkdir("node")) as sdk:
+    with running_typescript_sdk() as sdk:
         yield sdk
 
 

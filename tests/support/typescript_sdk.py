@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -15,8 +16,11 @@ from typing import Any
 
 from callers import ATTRIBUTION, Outcome
 from components import require
+from project_files import ROOT
 
 _SOURCE = Path(__file__).parents[1] / "protocol" / "typescript"
+#: Where npm installs the packages, for this run and later ones.
+_INSTALLED = ROOT / "build" / "openrouter-sdk"
 _INSTALL_SECONDS = 300
 #: Older versions lack the global ``crypto``, which the SDK needs.
 OLDEST_NODE = 20
@@ -60,7 +64,7 @@ class TypeScriptSDK:
 
 
 @contextmanager
-def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
+def running_typescript_sdk() -> Iterator[TypeScriptSDK]:
     """Run the SDK. If it is not available, skip the test (in CI: fail)."""
     node = shutil.which("node")
     if node is None:
@@ -68,7 +72,7 @@ def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
         require("node", f"the SDK needs Node {OLDEST_NODE} or newer, and this is {version.strip()}")
-    modules = install_typescript_sdk(cache)
+    modules = install_typescript_sdk()
     with tempfile.TemporaryDirectory() as folder:
         script = shutil.copy(_SOURCE / "check.mjs", folder)
         # Node looks for packages beside the script.
@@ -83,14 +87,16 @@ def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
             yield TypeScriptSDK(process)
 
 
-def install_typescript_sdk(cache: Path) -> Path:
+def install_typescript_sdk() -> Path:
     """Return the folder of packages. Let npm install them if they are missing or outdated."""
-    installed = cache / "openrouter-sdk"
-    if not (installed / "package.json").exists() or (
-        _read(installed / "package.json") != _read(_SOURCE / "package.json")
-    ):
-        _install(installed)
-    return installed / "node_modules"
+    _INSTALLED.parent.mkdir(exist_ok=True)
+    with _INSTALLED.with_suffix(".lock").open("w") as lock:
+        # Tests that run in parallel wait for the one that installs.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        package = _INSTALLED / "package.json"
+        if not package.exists() or _read(package) != _read(_SOURCE / "package.json"):
+            _install(_INSTALLED)
+    return _INSTALLED / "node_modules"
 
 
 def _install(target: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from attack import load_jar, save_jar
-from faults.bench import Bench, Scene
-from faults.row import SERVER_SIDE, Row, fault
+from faults.fault_rows import SERVER_SIDE, Row, fault
+from faults.fault_site import FaultSite, Scene
 from live_app import Browser, live
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
@@ -23,11 +22,11 @@ WAITS = "the key waits in the browser; *Save again* stores it, without another e
 
 def _save_again(scene: Scene) -> TestResponse:
     """Press the button of the page; the key of the fault's login is stored now."""
-    exchanges = scene.bench.upstream.exchanges
+    exchanges = scene.site.upstream.exchanges
     answer = scene.visitor.post("/openrouter/save?next=/first")
     assert (answer.status_code, answer.location) == (303, "/first")
     assert scene.visitor.key not in (None, scene.old_key)
-    assert scene.bench.upstream.exchanges == exchanges
+    assert scene.site.upstream.exchanges == exchanges
     return answer
 
 
@@ -38,10 +37,10 @@ def _save_again(scene: Scene) -> TestResponse:
     storages=SERVER_SIDE,
     remark="the code is not sent; the same visit works when the storage is back",
 )
-def _down_before(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _down_before(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     jar = save_jar(scene.visitor)
-    with bench.store.down():
+    with site.store.down():
         page = scene.go()
     assert save_jar(scene.visitor) == jar
     row = scene.row(page)
@@ -79,9 +78,9 @@ def _forget_what_was_given_up(scene: Scene) -> None:
     storages=SERVER_SIDE,
     remark="one line for the second try, one for the key",
 )
-def _fails_once(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    with bench.store.switch.failing("set", times=1):
+def _fails_once(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    with site.store.switch.failing("set", times=1):
         page = scene.go()
     return scene.row(page)
 
@@ -89,9 +88,9 @@ def _fails_once(bench: Bench, _: None) -> Row:
 @fault(
     "F34", "storage fails at every save", NOT_SAVED, exchanges=1, storages=SERVER_SIDE, remark=WAITS
 )
-def _fails_always(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    with bench.store.switch.failing("set"):
+def _fails_always(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    with site.store.switch.failing("set"):
         page = scene.go()
     return parked(scene, page)
 
@@ -103,16 +102,14 @@ def _fails_always(bench: Bench, _: None) -> Row:
     storages=("postgresql", "redis"),
     remark="5 s at most, which the run shortens",
 )
-def _slow(bench: Bench, _: None) -> Row:
-    if bench.store.kind == "redis":
-        scene = bench.scene(
-            bench.app(OPENROUTER_STORAGE_URI=f"{bench.store.uri}?socket_timeout=0.3")
-        )
-        freeze, thaw = bench.store.server.freeze, bench.store.server.thaw
+def _slow(site: FaultSite, _: None) -> Row:
+    if site.store.kind == "redis":
+        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?socket_timeout=0.3"))
+        freeze, thaw = site.store.server.freeze, site.store.server.thaw
     else:
         query = "options=-c%20statement_timeout%3D300"
-        scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=f"{bench.store.uri}?{query}"))
-        engine = create_engine(str(bench.store.uri))
+        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?{query}"))
+        engine = create_engine(str(site.store.uri))
         connection = engine.connect()
 
         def freeze() -> None:
@@ -122,11 +119,10 @@ def _slow(bench: Bench, _: None) -> Row:
             connection.close()
             engine.dispose()
 
-    started = time.monotonic()
     freeze()
+    # Without a time limit this would never return.
     page = scene.go()
     thaw()
-    assert time.monotonic() - started < 3
     return scene.row(page)
 
 
@@ -139,8 +135,8 @@ def _slow(bench: Bench, _: None) -> Row:
     storages=SERVER_SIDE,
     remark="others are served meanwhile",
 )
-def _hangs(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _hangs(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     released, entered = threading.Event(), threading.Event()
     slow: list[int] = []
 
@@ -149,20 +145,20 @@ def _hangs(bench: Bench, _: None) -> Row:
             entered.set()
             assert released.wait(20)
 
-    bench.store.switch.before = hang
+    site.store.switch.before = hang
 
     def come_back() -> TestResponse:
         slow.append(threading.get_ident())
         return scene.visitor.get(scene.first)
 
-    other = bench.visitor(scene.app)
-    events = bench.events()
+    other = site.visitor(scene.app)
+    events = site.events()
     with ThreadPoolExecutor(1) as pool, scene.watching():
         page = pool.submit(come_back)
         try:
             assert entered.wait(20)
             assert other.get(other.begin("/other")).location == "/other"
-            assert bench.events() == events + 1
+            assert site.events() == events + 1
         finally:
             released.set()
         page.result()
@@ -177,12 +173,12 @@ def _hangs(bench: Bench, _: None) -> Row:
     storages=SERVER_SIDE,
     remark="the view does not run",
 )
-def _guard(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    requests = len(bench.upstream.requests)
-    with bench.store.down():
+def _guard(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    requests = len(site.upstream.requests)
+    with site.store.down():
         page = scene.go("/use")
-    assert len(bench.upstream.requests) == requests
+    assert len(site.upstream.requests) == requests
     return scene.row(page)
 
 
@@ -204,19 +200,18 @@ ROWS: dict[str, Callable[[str, str], str]] = {
     "303 to `/openrouter/login?next=/use`",
     key="gone",
     variants=ROWS,
-    is_crossed=True,
     remark="not used, and not deleted",
 )
-def _corrupt(bench: Bench, change: Callable[[str, str], str]) -> Row:
-    scene = bench.scene()
-    other = bench.visitor(scene.app)
+def _corrupt(site: FaultSite, change: Callable[[str, str], str]) -> Row:
+    scene = site.scene()
+    other = site.visitor(scene.app)
     other.get(other.begin("/other"))
-    if bench.store.kind == "cookie":
+    if site.store.kind == "cookie":
         tag, _, ciphertext = save_jar(scene.visitor)["openrouter"].partition(".")
         theirs = save_jar(other)["openrouter"].partition(".")[2]
         scene.visitor.client.set_cookie("openrouter", f"{tag}.{change(ciphertext, theirs)}")
         return scene.row(scene.go("/use"))
-    storage = bench.store.switch.inner
+    storage = site.store.switch.inner
     ours, theirs = _owner_id(scene, scene.visitor), _owner_id(scene, other)
     bad = change(storage.get(ours) or "", storage.get(theirs) or "")
     storage.set(ours, bad)
@@ -236,11 +231,10 @@ def _owner_id(scene: Scene, visitor: object) -> str:
     "503 Still connected",
     storages=SERVER_SIDE,
     variants={"the delete": "delete", "everything": "down"},
-    is_crossed=True,
 )
-def _delete_fails(bench: Bench, what: str) -> Row:
-    scene = bench.scene()
-    failing = bench.store.down() if what == "down" else bench.store.switch.failing("delete")
+def _delete_fails(site: FaultSite, what: str) -> Row:
+    scene = site.scene()
+    failing = site.store.down() if what == "down" else site.store.switch.failing("delete")
     with failing:
         page = scene.watch(lambda: scene.visitor.post("/openrouter/disconnect"))
     row = scene.row(page)
@@ -260,11 +254,11 @@ def _delete_fails(bench: Bench, what: str) -> Row:
     remark="one row, and one of the two keys;"
     " a line for each, and more where one read the key of the other and saved again",
 )
-def _race(bench: Bench, _: None) -> Row:
-    bench.user = "ada"
-    scene = bench.scene()
+def _race(site: FaultSite, _: None) -> Row:
+    site.user = "ada"
+    scene = site.scene()
     # A row that two threads insert at once: neither finds one.
-    bench.store.switch.delete("ada")
+    site.store.switch.delete("ada")
     barrier = threading.Barrier(2)
     arrived: set[int] = set()
 
@@ -273,16 +267,16 @@ def _race(bench: Bench, _: None) -> Row:
             arrived.add(threading.get_ident())
             barrier.wait(10)
 
-    bench.store.switch.before = meet
-    others = [bench.visitor(scene.app) for _ in range(2)]
+    site.store.switch.before = meet
+    others = [site.visitor(scene.app) for _ in range(2)]
     addresses = [other.begin("/first") for other in others]
     with live(scene.app) as url, ThreadPoolExecutor(2) as pool, scene.watching():
         browsers = [Browser(url, save_jar(other)) for other in others]
         visits = [pool.submit(b.get, a) for b, a in zip(browsers, addresses, strict=True)]
         answers = [visit.result() for visit in visits]
-    bench.store.switch.before = lambda operation: None
-    bench.saw_live(*answers)
+    site.store.switch.before = lambda operation: None
+    site.saw_live(*answers)
     assert [(a.status, a.location) for a in answers] == [(303, "/first")] * 2
-    assert list(bench.store.switch.inner.owner_ids()) == ["ada"]  # type: ignore[attr-defined]
+    assert list(site.store.switch.inner.owner_ids()) == ["ada"]  # type: ignore[attr-defined]
     scene.counts = (scene.counts[0], None)
     return scene.row("303 to `/first`, twice")

@@ -81,8 +81,8 @@ def open_site(make_app: Callable[..., Flask]) -> Callable[..., Site]:
 
 
 @pytest.fixture
-def site(open_site: Callable[..., Site], uri: str) -> Iterator[Site]:
-    site = open_site(OPENROUTER_STORAGE_URI=uri)
+def site(open_site: Callable[..., Site], storage_uri: str) -> Iterator[Site]:
+    site = open_site(OPENROUTER_STORAGE_URI=storage_uri)
     yield site
     site.app.extensions["openrouter"].vault.storage.close()
 
@@ -175,6 +175,7 @@ def test_keys_in_cookies_cannot_be_used_off_request_and_the_error_says_why(
     assert "OPENROUTER_STORAGE_URI" in str(error)
 
 
-@pytest.mark.parametrize("owner_id", [None, True, "", "x" * 256, "a\0", "\ud800", 1.5, b"ada"])
-def test_an_id_that_no_key_can_have_is_refused(sqlite_site: Site, owner_id: Any) -> None:
-    assert isinstance(sqlite_site.delay(owner_id), KeyStorageError)
+def test_an_id_that_no_key_can_have_is_refused(sqlite_site: Site) -> None:
+    owner_ids: list[Any] = [None, True, "", "x" * 256, "a\0", "\ud800", 1.5, b"ada"]
+    for owner_id in owner_ids:
+        assert isinstance(sqlite_site.delay(owner_id), KeyStorageError), owner_id

@@ -16,12 +16,12 @@ from flask_openrouter.emulator import Emulator
 
 
 @pytest.fixture
-def settings(emulator: Emulator, uri: str) -> dict[str, str]:
+def settings(emulator: Emulator, storage_uri: str) -> dict[str, str]:
     return {
         "SECRET_KEY": f"key {secrets.token_hex()}",
         "OPENROUTER_BASE_URL": emulator.url,
         "OPENROUTER_EMULATOR": "true",
-        "OPENROUTER_STORAGE_URI": uri,
+        "OPENROUTER_STORAGE_URI": storage_uri,
     }
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from attack import parameter
-from faults.row import Row
-from faults.stores import Store
-from faults.upstream import Upstream
+from faults.fault_rows import Row
+from faults.faulty_storage import Store
+from faults.faulty_upstream import Upstream
 from flask import Flask, got_request_exception
 from leaks import leaks_in, response_bytes, session_text, without_protocol, without_session
 from live_app import LiveAnswer
@@ -31,7 +31,7 @@ from flask_openrouter.problems import PROBLEMS
 SIGNALS = (signals.key_connected, signals.key_disconnected, signals.login_failed)
 
 
-class Bench:
+class FaultSite:
     """What one run of a fault has."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Bench:
         self._caplog = caplog
 
     def app(self, extension: dict[str, Any] | None = None, **config: Any) -> Flask:
-        """Make an app with this bench's storage and upstream; ``/use`` spends the key."""
+        """Make an app with this site's storage and upstream; ``/use`` spends the key."""
         settings = {"OPENROUTER_BASE_URL": self.upstream.url, **config}
         storage = self.store.open(settings) if extension is None else extension
         app = self._make_app(storage, **settings)
@@ -182,27 +182,27 @@ def error_report(error: BaseException) -> list[str]:
 
 
 class Person(Visitor):
-    """A browser of which the bench keeps everything that it receives."""
+    """A browser of which the site keeps everything that it receives."""
 
-    def __init__(self, bench: Bench, app: Flask, base_url: str) -> None:
+    def __init__(self, site: FaultSite, app: Flask, base_url: str) -> None:
         super().__init__(app, base_url)
-        self.bench = bench
+        self.site = site
 
     def get(self, url: str, **headers: str) -> TestResponse:
         answer = super().get(url, **headers)
-        self.bench.saw_answer(response_bytes(answer))
+        self.site.saw_answer(response_bytes(answer))
         return answer
 
     def post(self, path: str, **kwargs: object) -> TestResponse:
         answer = super().post(path, **kwargs)
-        self.bench.saw_answer(response_bytes(answer))
+        self.site.saw_answer(response_bytes(answer))
         return answer
 
     def begin(self, next_url: str | None = None) -> str:
         """Begin a login; return its callback address with a new code, as if it was approved."""
-        callback_url = self.callback_url(self.start(next_url), code=self.bench.new_code())
+        callback_url = self.callback_url(self.start(next_url), code=self.site.new_code())
         state = parameter(callback_url, "state")
-        self.bench.canaries[f"waiting state {state[:4]}"] = state
+        self.site.canaries[f"waiting state {state[:4]}"] = state
         self.note_verifiers()
         return callback_url
 
@@ -211,8 +211,8 @@ class Person(Visitor):
         cookie = self.client.get_cookie("session")
         session = json.loads(session_text(cookie.value)) if cookie else {}
         for entry in session.get("_openrouter", []):
-            self.bench.canaries[f"waiting state {entry[:4]}"] = entry[:22]
-            self.bench.canaries[f"waiting verifier {entry[:4]}"] = entry[22:65]
+            self.site.canaries[f"waiting state {entry[:4]}"] = entry[:22]
+            self.site.canaries[f"waiting verifier {entry[:4]}"] = entry[22:65]
 
 
 class Scene:
@@ -220,20 +220,20 @@ class Scene:
 
     def __init__(
         self,
-        bench: Bench,
+        site: FaultSite,
         app: Flask,
         *,
         base_url: str = "http://localhost",
         between: int = 0,
     ) -> None:
-        self.bench = bench
+        self.site = site
         self.app = app
-        self.visitor = bench.visitor(app, base_url)
+        self.visitor = site.visitor(app, base_url)
         assert self.visitor.get(self.visitor.begin("/before")).location.endswith("/before")
         self.old_key = self.visitor.key
         assert self.old_key is not None
         self.first = self.visitor.begin("/first")
-        bench.clock.now += between
+        site.clock.now += between
         self.second = self.visitor.begin("/second")
         #: Exchanges, and lines in the log, of what was watched last.
         self.counts: tuple[int, int | None] = (0, 0)
@@ -246,9 +246,9 @@ class Scene:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Count what this block causes."""
-        exchanges, events = self.bench.upstream.exchanges, self.bench.events()
+        exchanges, events = self.site.upstream.exchanges, self.site.events()
         yield
-        self.counts = (self.bench.upstream.exchanges - exchanges, self.bench.events() - events)
+        self.counts = (self.site.upstream.exchanges - exchanges, self.site.events() - events)
 
     def go(self, url: str | None = None, **headers: str) -> TestResponse:
         """Come back from OpenRouter in the first tab, or go elsewhere, and count what it causes."""

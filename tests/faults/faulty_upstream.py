@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from key_issuer import KeyIssuer
 from misbehaving import Act, Connection, MisbehavingProvider, ReceivedRequest, answer
-from servers import free_port
+from ports import free_port
 
 
 class Upstream(KeyIssuer):

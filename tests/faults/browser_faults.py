@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from attack import load_jar, save_jar, set_cookies
-from faults.bench import Bench, Scene
-from faults.row import SERVER_SIDE, Row, fault
-from faults.stores import wait_until
+from faults.fault_rows import SERVER_SIDE, Row, fault
+from faults.fault_site import FaultSite, Scene
 from flask import Flask, session
 from live_app import Browser, LiveAnswer, live
+from polling import wait_until
 
 HOUR = 3600
 
@@ -25,23 +25,23 @@ HOUR = 3600
     variants={"error=access_denied": "&error=access_denied", "no code": ""},
     remark="nothing of the address is shown",
 )
-def _declines(bench: Bench, query: str) -> Row:
-    scene = bench.scene()
+def _declines(site: FaultSite, query: str) -> Row:
+    scene = site.scene()
     address = scene.first.partition("&code=")[0]
     return scene.row(scene.go(address + query))
 
 
 @fault("F2", "back after 11 minutes", "400 This login took too long")
-def _late(bench: Bench, _: None) -> Row:
-    scene = bench.scene(between=5 * 60)
-    bench.clock.now += 6 * 60
+def _late(site: FaultSite, _: None) -> Row:
+    scene = site.scene(between=5 * 60)
+    site.clock.now += 6 * 60
     return scene.row(scene.go())
 
 
 @fault("F22", "cookies off", "400 This login is not known here", remark="the page names cookies")
-def _no_cookies(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    without = bench.visitor(scene.app)
+def _no_cookies(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    without = site.visitor(scene.app)
     without.client = scene.app.test_client(use_cookies=False)
     page = scene.watch(lambda: without.get(scene.first))
     assert "cookies are off" in page.text
@@ -55,10 +55,10 @@ def _no_cookies(bench: Bench, _: None) -> Row:
     "400 This login is not known here",
     remark="named at start-up and on the page; a reload completes the login",
 )
-def _strict(bench: Bench, _: None) -> Row:
-    app = bench.app(SESSION_COOKIE_SAMESITE="Strict")
-    assert "SESSION_COOKIE_SAMESITE" in bench.log()
-    scene = bench.scene(app)
+def _strict(site: FaultSite, _: None) -> Row:
+    app = site.app(SESSION_COOKIE_SAMESITE="Strict")
+    assert "SESSION_COOKIE_SAMESITE" in site.log()
+    scene = site.scene(app)
     jar = save_jar(scene.visitor)
     load_jar(scene.visitor, {name: jar[name] for name in jar if name != "session"})
     page = scene.go()
@@ -73,14 +73,14 @@ def _strict(bench: Bench, _: None) -> Row:
     "400 This login is not known here",
     remark="named in the log when the login begins, and on the page",
 )
-def _secure(bench: Bench, _: None) -> Row:
-    scene = bench.scene(bench.app(SESSION_COOKIE_SECURE=True), base_url="https://localhost")
+def _secure(site: FaultSite, _: None) -> Row:
+    scene = site.scene(site.app(SESSION_COOKIE_SECURE=True), base_url="https://localhost")
     # A browser sends Secure cookies over https only.
-    plain = bench.visitor(scene.app)
+    plain = site.visitor(scene.app)
     plain.client = scene.app.test_client(use_cookies=False)
     page = scene.watch(lambda: plain.get(scene.first.replace("https://", "http://")))
     plain.get("/openrouter/login")
-    assert "SESSION_COOKIE_SECURE" in bench.log()
+    assert "SESSION_COOKIE_SECURE" in site.log()
     assert "Secure" in page.text
     return scene.row(page)
 
@@ -91,8 +91,8 @@ def _secure(bench: Bench, _: None) -> Row:
     "400 This login is not known here",
     remark="the app's own 4 kB pushed it out",
 )
-def _too_big(bench: Bench, _: None) -> Row:
-    app = bench.app()
+def _too_big(site: FaultSite, _: None) -> Row:
+    app = site.app()
     is_greedy = []
 
     @app.after_request
@@ -101,7 +101,7 @@ def _too_big(bench: Bench, _: None) -> Row:
             session["basket"] = secrets.token_hex(4000)
         return response
 
-    scene = bench.scene(app)
+    scene = site.scene(app)
     jar = save_jar(scene.visitor)
     is_greedy.append(True)
     with warnings.catch_warnings():
@@ -109,7 +109,7 @@ def _too_big(bench: Bench, _: None) -> Row:
         answer = scene.visitor.get("/openrouter/login?next=/first")
     value, _attributes = set_cookies(answer)["session"]
     assert len("session" + value) > 4093
-    callback_url = scene.visitor.callback_url(answer.location, code=bench.new_code())
+    callback_url = scene.visitor.callback_url(answer.location, code=site.new_code())
     # The browser drops what is too big and keeps what it had.
     load_jar(scene.visitor, jar)
     is_greedy.clear()
@@ -123,8 +123,8 @@ def _too_big(bench: Bench, _: None) -> Row:
     other_tab="lost",
     remark="the other app has replaced the session; a new login works",
 )
-def _neighbour(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _neighbour(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     neighbour = Flask("neighbour")
     neighbour.secret_key = secrets.token_hex()
 
@@ -149,8 +149,8 @@ def _neighbour(bench: Bench, _: None) -> Row:
     events=0,
     remark="lands where the login led; the code is not sent again",
 )
-def _reload(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _reload(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     assert scene.visitor.get(scene.first).status_code == 303
     scene.old_key = scene.visitor.key
     return scene.row(scene.go())
@@ -159,13 +159,13 @@ def _reload(bench: Bench, _: None) -> Row:
 @fault(
     "F42", "another user of the app signs in meanwhile", "400 This login belongs to somebody else"
 )
-def _other_user(bench: Bench, _: None) -> Row:
-    bench.user = "ada"
-    scene = bench.scene()
-    bench.user = "bob"
+def _other_user(site: FaultSite, _: None) -> Row:
+    site.user = "ada"
+    scene = site.scene()
+    site.user = "bob"
     page = scene.go()
     assert scene.visitor.key is None
-    bench.user = "ada"
+    site.user = "ada"
     return scene.row(page)
 
 
@@ -175,9 +175,9 @@ def _other_user(bench: Bench, _: None) -> Row:
     "400 This login took too long",
     variants={"back 1 h": -HOUR, "forward 1 d": 24 * HOUR},
 )
-def _clock(bench: Bench, seconds: int) -> Row:
-    scene = bench.scene()
-    bench.clock.now += seconds
+def _clock(site: FaultSite, seconds: int) -> Row:
+    scene = site.scene()
+    site.clock.now += seconds
     page = scene.go()
     scene.second = scene.visitor.begin("/second")
     return scene.row(page)
@@ -190,8 +190,8 @@ def _clock(bench: Bench, seconds: int) -> Row:
     events=0,
     remark="then the visitor's own visit completes the login",
 )
-def _prefetch(bench: Bench, _: None) -> Row:
-    return _unasked(bench.scene(), {"Sec-Purpose": "prefetch;prerender"})
+def _prefetch(site: FaultSite, _: None) -> Row:
+    return _unasked(site.scene(), {"Sec-Purpose": "prefetch;prerender"})
 
 
 @fault(
@@ -200,13 +200,13 @@ def _prefetch(bench: Bench, _: None) -> Row:
     "403 Open this address in a tab",
     remark="as above",
 )
-def _image(bench: Bench, _: None) -> Row:
-    return _unasked(bench.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
+def _image(site: FaultSite, _: None) -> Row:
+    return _unasked(site.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
 
 
 @fault("F48", "a link checker sends HEAD first", "204", events=0, remark="as above")
-def _head(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _head(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     parts = urlsplit(scene.first)
     path = parts._replace(scheme="", netloc="").geturl()
     page = scene.watch(lambda: scene.visitor.client.head(path))
@@ -236,7 +236,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     """Let the visitor have the cookies of these answers, in this order."""
     for answer in answers:
         browser.apply(answer)
-    scene.bench.saw_live(*answers)
+    scene.site.saw_live(*answers)
     load_jar(scene.visitor, browser.jar)
     scene.visitor.note_verifiers()
 
@@ -249,15 +249,15 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     key="replaced",
     remark="the login whose cookie came last completes; the waiting tab too",
 )
-def _double_click(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _double_click(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     with live(scene.app) as url, ThreadPoolExecutor(2) as pool:
         browser = _browser(scene, url)
         login = url + "/openrouter/login?next=/first"
         answers = list(pool.map(lambda _: browser.send("GET", login), range(2)))
         _take_back(scene, browser, *answers)
     assert answers[0].location != answers[1].location
-    callback_url = scene.visitor.callback_url(answers[-1].location, code=bench.new_code())
+    callback_url = scene.visitor.callback_url(answers[-1].location, code=site.new_code())
     return scene.row(scene.go(callback_url.replace(url, "http://localhost")))
 
 
@@ -270,12 +270,12 @@ def _double_click(bench: Bench, _: None) -> Row:
     events=2,
     remark="one line for the key, one for the twin; in either order of arrival",
 )
-def _twins(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _twins(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     with live(scene.app) as url, ThreadPoolExecutor(2) as pool, scene.watching():
         browser = _browser(scene, url)
         jar = dict(browser.jar)
-        with bench.upstream.held() as gate:
+        with site.upstream.held() as gate:
             winner = pool.submit(browser.send, "GET", scene.first)
             gate.wait_for_exchange()
             loser = browser.send("GET", scene.first)
@@ -297,9 +297,9 @@ def _twins(bench: Bench, _: None) -> Row:
     storages=("cookie",),
     remark="what they see on coming back; a new login makes good for the key that got lost",
 )
-def _leaves(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    _leave(bench, scene)
+def _leaves(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    _leave(site, scene)
     return scene.row(scene.go())
 
 
@@ -311,8 +311,8 @@ def _leaves(bench: Bench, _: None) -> Row:
     key="gone",
     remark="their browser never got its new id, and the old one is void: a new login",
 )
-def _leaves_for_good(bench: Bench, _: None) -> Row:
-    return _leaves(bench, _)
+def _leaves_for_good(site: FaultSite, _: None) -> Row:
+    return _leaves(site, _)
 
 
 @fault(
@@ -323,17 +323,17 @@ def _leaves_for_good(bench: Bench, _: None) -> Row:
     key="replaced",
     remark="the new key was stored all the same",
 )
-def _user_leaves(bench: Bench, _: None) -> Row:
-    bench.user = "ada"
-    return _leaves(bench, _)
+def _user_leaves(site: FaultSite, _: None) -> Row:
+    site.user = "ada"
+    return _leaves(site, _)
 
 
-def _leave(bench: Bench, scene: Scene) -> None:
+def _leave(site: FaultSite, scene: Scene) -> None:
     """Hang up while OpenRouter is thinking; return when the worker is free again."""
-    events = bench.events()
+    events = site.events()
     with live(scene.app) as url:
         parts = urlsplit(url)
-        with bench.upstream.held() as gate:
+        with site.upstream.held() as gate:
             browser = _browser(scene, url)
             cookies = "; ".join(map("=".join, browser.jar.items()))
             path = urlsplit(scene.first)._replace(scheme="", netloc="").geturl()
@@ -341,5 +341,5 @@ def _leave(bench: Bench, scene: Scene) -> None:
                 head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\r\n"
                 connection.sendall(head.encode())
                 gate.wait_for_exchange()
-        wait_until(lambda: bench.events() > events)
+        wait_until(lambda: site.events() > events)
         assert Browser(url).get("/openrouter/status").status == 200

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +53,7 @@ class Switched:
 
 
 class Store:
-    """Where the keys of one run live. ``kind``: see ``faults.row.STORAGES``."""
+    """Where the keys of one run live. ``kind``: see ``fault_rows.STORAGES``."""
 
     def __init__(self, kind: str, uri: str | None, server: Any, folder: Path) -> None:
         self.kind = kind
@@ -137,25 +134,3 @@ def dump_postgresql(server: PostgreSQLServer, database: str) -> str:
         "SELECT quote_ident(relname) FROM pg_stat_user_tables", database=database
     )
     return repr([server.execute(f"SELECT * FROM {name}", database=database) for (name,) in tables])  # noqa: S608
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path | None]:
-    """Mount a file system of 256 KiB; None where only root may, and this is not root."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        yield None
-        return
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for something that another thread is about to do."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

@@ -31,14 +31,12 @@ STORAGES = {
 
 
 @pytest.mark.requirement("R96")
-@pytest.mark.parametrize("owner_id", REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
-def test_owner_ids_that_cannot_be_kept_exactly_are_refused(
-    storage: KeyStorage, owner_id: str
-) -> None:
-    for use in (storage.get, storage.delete, lambda owner: storage.set(owner, "ciphertext")):
-        with pytest.raises(ValueError, match="An owner id"):
-            use(owner_id)
+def test_owner_ids_that_cannot_be_kept_exactly_are_refused(storage: KeyStorage) -> None:
+    for name, owner_id in REFUSED.items():
+        for use in (storage.get, storage.delete, lambda owner: storage.set(owner, "ciphertext")):
+            with pytest.raises(ValueError, match="An owner id"):
+                pytest.fail(f"accepted: {name}: {use(owner_id)}")
 
 
 @pytest.mark.requirement("R96")

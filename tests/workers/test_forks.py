@@ -1,4 +1,4 @@
-"""Several workers over one store: what one does, the others see, also after a fork."""
+"""Processes that share one storage, also when they are forks of one that has used it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
-import pytest
-from servers import PostgreSQLServer, RedisServer
+from servers import PostgreSQLServer
 from sqlalchemy import text
 from storage_worker import output_of, run_worker, start_worker
 from uwsgi_workers import uwsgi, visit
@@ -17,30 +15,16 @@ from uwsgi_workers import uwsgi, visit
 from flask_openrouter.storage.engine import OwnEngine
 from flask_openrouter.storage.uri import storage_from_uri
 
-BACK_ENDS = ["sqlite", "postgresql", "redis"]
 
-
-@pytest.fixture
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URI of an empty store of the kind that the test is parametrised with."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/keys.db"
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgresql_url"))
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return server.url
-
-
-@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
-def test_connected_on_one_worker_is_connected_and_disconnected_on_all(uri: str) -> None:
-    storage = storage_from_uri(uri, max_age=60)
+def test_connected_on_one_worker_is_connected_and_disconnected_on_all(storage_uri: str) -> None:
+    storage = storage_from_uri(storage_uri, max_age=60)
     storage.set("from here", "ciphertext")
     output = run_worker(
         "print(storage.get('from here'), storage.get('from nobody'))\n"
         "storage.delete('from here')\n"
         "storage.set('from there', 'other')\n"
         "storage.close()\n",
-        uri,
+        storage_uri,
     )
     assert output == "ciphertext None\n"
     assert storage.get("from here") is None
@@ -48,18 +32,17 @@ def test_connected_on_one_worker_is_connected_and_disconnected_on_all(uri: str) 
     storage.close()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
-def test_workers_that_start_together_all_store(uri: str) -> None:
+def test_workers_that_start_together_all_store(storage_uri: str) -> None:
     """All of them find no table, and all of them create it."""
     code = (
         "sys.stdin.readline()\n"
         "[storage.set(f'{sys.argv[2]} {number}', 'ciphertext') for number in range(20)]\n"
         "storage.close()\n"
     )
-    workers = [start_worker(code, uri, str(number)) for number in range(4)]
+    workers = [start_worker(code, storage_uri, str(number)) for number in range(4)]
     for worker in workers:
         output_of(worker)
-    storage = storage_from_uri(uri, max_age=60)
+    storage = storage_from_uri(storage_uri, max_age=60)
     assert storage.count_owners() == 80  # type: ignore[attr-defined]
     storage.close()  # type: ignore[attr-defined]
 
@@ -80,10 +63,9 @@ storage.close()
 """
 
 
-@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
-def test_fork_after_the_first_use_shares_no_connection(uri: str) -> None:
+def test_fork_after_the_first_use_shares_no_connection(storage_uri: str) -> None:
     """As gunicorn with --preload does. The child ends as usual, with everything closed."""
-    assert run_worker(FORK, uri) == ""
+    assert run_worker(FORK, storage_uri) == ""
 
 
 FORK_IN_C = """
@@ -118,17 +100,15 @@ storage.close()
 """
 
 
-@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
-def test_fork_of_which_python_knows_nothing_shares_no_connection(uri: str) -> None:
+def test_fork_of_which_python_knows_nothing_shares_no_connection(storage_uri: str) -> None:
     """As uWSGI does without lazy-apps."""
-    assert run_worker(FORK_IN_C, uri) == ""
+    assert run_worker(FORK_IN_C, storage_uri) == ""
 
 
-@pytest.mark.parametrize("uri", BACK_ENDS, indirect=True)
-def test_uwsgi_workers_give_every_visitor_their_own_row(uri: str) -> None:
+def test_uwsgi_workers_give_every_visitor_their_own_row(storage_uri: str) -> None:
     """The app has used its storage when uWSGI forks it, which runs no hook of Python's."""
     owners = [f"owner {number}" for number in range(150)]
-    with uwsgi(3, uri) as port, ThreadPoolExecutor(12) as pool:
+    with uwsgi(3, storage_uri) as port, ThreadPoolExecutor(12) as pool:
         stored = list(pool.map(partial(visit, port, method="POST"), owners))
         seen = list(pool.map(partial(visit, port), owners * 2))
     assert [found for found, _ in stored + seen] == [f"ciphertext of {o}" for o in owners * 3]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from attack import browser_with, parameter, save_jar
-from faults.bench import Bench, Scene
-from faults.row import Row, fault
+from faults.fault_rows import Row, fault
+from faults.fault_site import FaultSite, Scene
 from flask import Flask
 from gunicorn_workers import gunicorn
 from live_app import Browser
@@ -31,10 +31,10 @@ def _move(scene: Scene, app: Flask) -> None:
     other_tab="lost",
     remark="nothing is deleted: with the old key everything is there again",
 )
-def _key_changed(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _key_changed(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     jar = save_jar(scene.visitor)
-    _move(scene, bench.app())
+    _move(scene, site.app())
     row = scene.row(scene.go())
     scene.visitor.client = browser_with(scene.app, jar).client
     assert scene.visitor.key == scene.old_key
@@ -49,10 +49,10 @@ def _key_changed(bench: Bench, _: None) -> Row:
     exchanges=1,
     key="replaced",
 )
-def _key_rotated(bench: Bench, _: None) -> Row:
+def _key_rotated(site: FaultSite, _: None) -> Row:
     old = secrets.token_hex()
-    scene = bench.scene(bench.app(SECRET_KEY=old))
-    _move(scene, bench.app(SECRET_KEY_FALLBACKS=[old]))
+    scene = site.scene(site.app(SECRET_KEY=old))
+    _move(scene, site.app(SECRET_KEY_FALLBACKS=[old]))
     assert scene.visitor.key == scene.old_key
     return scene.row(scene.go())
 
@@ -63,9 +63,9 @@ def _key_rotated(bench: Bench, _: None) -> Row:
     "400 This login is not known here",
     remark="the page says it to the operator; the other worker deletes nothing",
 )
-def _workers_disagree(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    other = browser_with(bench.app(), save_jar(scene.visitor))
+def _workers_disagree(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    other = browser_with(site.app(), save_jar(scene.visitor))
     page = scene.watch(lambda: other.get(scene.first))
     assert "same SECRET_KEY" in page.text
     assert [other.key for _ in range(3)] == [None] * 3
@@ -82,48 +82,48 @@ def _workers_disagree(bench: Bench, _: None) -> Row:
     storages=("cookie", "sqlite", "postgresql", "redis"),
     remark="two workers, four visitors; no nonce twice; the log is in other processes",
 )
-def _fork(bench: Bench, _: None) -> Row:
-    log = bench.folder / "gunicorn.log"
+def _fork(site: FaultSite, _: None) -> Row:
+    log = site.folder / "gunicorn.log"
     options = f"--preload --threads 4 --capture-output --log-level debug --error-logfile {log}"
-    bench.monkeypatch.setenv("GUNICORN_CMD_ARGS", options)
+    site.monkeypatch.setenv("GUNICORN_CMD_ARGS", options)
     settings = {
         "SECRET_KEY": f"key {secrets.token_hex()}",
-        "OPENROUTER_BASE_URL": bench.upstream.url,
+        "OPENROUTER_BASE_URL": site.upstream.url,
         "OPENROUTER_EMULATOR": "true",
-        **({"OPENROUTER_STORAGE_URI": bench.store.uri} if bench.store.uri else {}),
+        **({"OPENROUTER_STORAGE_URI": site.store.uri} if site.store.uri else {}),
     }
     rows = set()
     with gunicorn(2, **settings) as url:
         browsers = [Browser(url) for _ in range(4)]
         for browser in browsers:
-            rows.add(_connect_again(bench, browser))
+            rows.add(_connect_again(site, browser))
     (row,) = rows
     ciphertexts = {browser.jar["openrouter"].partition(".")[2][:16] for browser in browsers}
     assert len(ciphertexts) == 4
     text = log.read_text()
     assert "Booting worker" in text
     assert "shown with reference" not in text
-    bench.saw("gunicorn", text)
+    site.saw("gunicorn", text)
     return row
 
 
-def _connect_again(bench: Bench, browser: Browser) -> Row:
+def _connect_again(site: FaultSite, browser: Browser) -> Row:
     """Connect, and with two more logins open in tabs, finish the first of them."""
 
     def begin() -> str:
-        callback_url = browser.callback_url(bench.new_code())
-        bench.canaries[f"state {len(bench.canaries)}"] = parameter(callback_url, "state")
+        callback_url = browser.callback_url(site.new_code())
+        site.canaries[f"state {len(site.canaries)}"] = parameter(callback_url, "state")
         return callback_url
 
     browser.get(begin())
     before = browser.key
     first, second = begin(), begin()
-    exchanges = bench.upstream.exchanges
+    exchanges = site.upstream.exchanges
     page = browser.get(first)
-    exchanges = bench.upstream.exchanges - exchanges
+    exchanges = site.upstream.exchanges - exchanges
     key = browser.key
     last = browser.get(second)
-    bench.saw_live(page, last)
+    site.saw_live(page, last)
     return Row(
         f"{page.status} to `{page.location}`",
         exchanges,
@@ -139,9 +139,9 @@ def _connect_again(bench: Bench, browser: Browser) -> Row:
     "400 This address cannot be used to connect",
     remark="the page names ProxyFix",
 )
-def _no_proxy_fix(bench: Bench, _: None) -> Row:
-    app = bench.app(TRUSTED_HOSTS=["app.example"])
-    scene = bench.scene(app, base_url="https://app.example")
+def _no_proxy_fix(site: FaultSite, _: None) -> Row:
+    app = site.app(TRUSTED_HOSTS=["app.example"])
+    scene = site.scene(app, base_url="https://app.example")
     scene.visitor.base_url = "http://app.example"
     page = scene.go("/openrouter/login?next=/first")
     assert "ProxyFix" in page.text
@@ -156,8 +156,8 @@ def _no_proxy_fix(bench: Bench, _: None) -> Row:
     exchanges=1,
     key="replaced",
 )
-def _prefix(bench: Bench, _: None) -> Row:
-    app = bench.app(TRUSTED_HOSTS=["app.example"])
+def _prefix(site: FaultSite, _: None) -> Row:
+    app = site.app(TRUSTED_HOSTS=["app.example"])
     fixed = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)
 
     def proxy(environ: dict[str, Any], start_response: Any) -> Any:
@@ -169,7 +169,7 @@ def _prefix(bench: Bench, _: None) -> Row:
         return fixed(environ, start_response)
 
     app.wsgi_app = proxy  # type: ignore[method-assign]
-    scene = bench.scene(app, base_url="https://app.example")
+    scene = site.scene(app, base_url="https://app.example")
     assert scene.first.startswith("https://app.example/sub/openrouter/callback?")
     return scene.row(scene.go())
 
@@ -181,12 +181,12 @@ def _prefix(bench: Bench, _: None) -> Row:
     events=0,
     remark="nor does openrouter.ai ever get, or the app open, a key of the emulator",
 )
-def _emulator_in_production(bench: Bench, _: None) -> Row:
+def _emulator_in_production(site: FaultSite, _: None) -> Row:
     secret = secrets.token_hex()
-    scene = bench.scene(bench.app(SECRET_KEY=secret))
+    scene = site.scene(site.app(SECRET_KEY=secret))
     with scene.watching(), pytest.raises(ConfigurationError, match="OPENROUTER_BASE_URL") as error:
-        bench.app(SECRET_KEY=secret, TESTING=False)
-    bench.saw("error reports", repr(error.value))
-    production = bench.app(SECRET_KEY=secret, OPENROUTER_BASE_URL="https://openrouter.ai")
+        site.app(SECRET_KEY=secret, TESTING=False)
+    site.saw("error reports", repr(error.value))
+    production = site.app(SECRET_KEY=secret, OPENROUTER_BASE_URL="https://openrouter.ai")
     assert browser_with(production, save_jar(scene.visitor)).key is None
     return scene.row("the app does not start")

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from certificates import CertificateAuthority
-from faults.bench import Bench, describe
-from faults.row import Row, fault
+from faults.fault_rows import Row, fault
+from faults.fault_site import FaultSite, describe
 from misbehaving import (
     Act,
     MisbehavingProvider,
@@ -41,9 +41,9 @@ def error(status: int, message: str = "", **headers: str) -> Act:
     return answer(status, {"error": {"code": status, "message": message}}, names)
 
 
-def _come_back(bench: Bench, fault: AbstractContextManager[Any], **config: Any) -> Row:
+def _come_back(site: FaultSite, fault: AbstractContextManager[Any], **config: Any) -> Row:
     """Finish a login while the fault lasts."""
-    scene = bench.scene(bench.app(**config))
+    scene = site.scene(site.app(**config))
     with fault:
         page = scene.go()
     return scene.row(page)
@@ -52,8 +52,8 @@ def _come_back(bench: Bench, fault: AbstractContextManager[Any], **config: Any) 
 def _answering(*fault_options: str, variants: dict[str, Act], **options: Any) -> None:
     """Register a fault that is an answer to the exchange."""
 
-    def run(bench: Bench, act: Act) -> Row:
-        return _come_back(bench, bench.upstream.acting(act), **config)
+    def run(site: FaultSite, act: Act) -> Row:
+        return _come_back(site, site.upstream.acting(act), **config)
 
     config = options.pop("config", {})
     fault(*fault_options, exchanges=1, variants=variants, **options)(run)
@@ -87,11 +87,11 @@ _answering(
 
 
 @fault("F9", "name not found", "502 OpenRouter cannot be reached")
-def _name_not_found(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    bench.upstream.stop()
-    bench.upstream.start()
-    with bench.monkeypatch.context() as patch:
+def _name_not_found(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    site.upstream.stop()
+    site.upstream.start()
+    with site.monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", _find_nobody)
         page = scene.go()
     assert "resolver-text" not in page.text
@@ -103,8 +103,8 @@ def _find_nobody(*arguments: object, **options: object) -> None:
 
 
 @fault("F10", "connection refused", "502 OpenRouter cannot be reached")
-def _refused(bench: Bench, _: None) -> Row:
-    return _come_back(bench, bench.upstream.stopped())
+def _refused(site: FaultSite, _: None) -> Row:
+    return _come_back(site, site.upstream.stopped())
 
 
 @fault(
@@ -113,9 +113,9 @@ def _refused(bench: Bench, _: None) -> Row:
     "502 OpenRouter cannot be reached",
     remark="within 5 s; the run shortens them",
 )
-def _packets_vanish(bench: Bench, _: None) -> Row:
-    bench.monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.3)
-    return _come_back(bench, bench.upstream.swallowing_packets())
+def _packets_vanish(site: FaultSite, _: None) -> Row:
+    site.monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.3)
+    return _come_back(site, site.upstream.swallowing_packets())
 
 
 def _old_tls(authority: CertificateAuthority) -> ssl.SSLContext:
@@ -142,17 +142,17 @@ CERTIFICATES: dict[str, Any] = {
     variants=CERTIFICATES,
     remark="nothing is sent, and the log says that it is the certificate",
 )
-def _certificate(bench: Bench, make: Any) -> Row:
-    bad = make(bench.upstream.authority)
-    row = _come_back(bench, bench.upstream.presenting(bad))
-    assert "certificate" in bench.log()
+def _certificate(site: FaultSite, make: Any) -> Row:
+    bad = make(site.upstream.authority)
+    row = _come_back(site, site.upstream.presenting(bad))
+    assert "certificate" in site.log()
     return row
 
 
 @fault("F12", "TLS 1.0", "502 OpenRouter cannot be reached", upstream="https")
-def _outdated_tls(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    with bench.upstream.presenting(_old_tls(bench.upstream.authority)):
+def _outdated_tls(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    with site.upstream.presenting(_old_tls(site.upstream.authority)):
         page = scene.go()
     return scene.row(page)
 
@@ -197,10 +197,10 @@ _answering(
     variants={str(status): status for status in (301, 302, 303, 307, 308)},
     remark="not followed",
 )
-def _redirect(bench: Bench, status: int) -> Row:
+def _redirect(site: FaultSite, status: int) -> Row:
     with MisbehavingProvider(answer(200, {"key": KEY})) as elsewhere:
         act = redirect_to(f"{elsewhere.url}/api/v1/auth/keys", status)
-        row = _come_back(bench, bench.upstream.acting(act))
+        row = _come_back(site, site.upstream.acting(act))
         assert elsewhere.connections == 0
     return row
 
@@ -243,13 +243,13 @@ BODIES = _bodies()
     exchanges=1,
     remark="nothing of it is stored, logged or shown",
 )
-def _bad_body(bench: Bench, _: None) -> Row:
-    bench.canaries["key of the bad answers"] = KEY
-    scene = bench.scene()
+def _bad_body(site: FaultSite, _: None) -> Row:
+    site.canaries["key of the bad answers"] = KEY
+    scene = site.scene()
     pages = {}
     for name, act in BODIES.items():
         address = scene.visitor.begin("/first")
-        with bench.upstream.acting(act):
+        with site.upstream.acting(act):
             pages[name] = describe(scene.go(address))
         assert scene.counts == (1, 1), name
     (page,) = set(pages.values())
@@ -269,7 +269,7 @@ _answering(
     upstream="proxy",
     remark="no way around the proxy is tried",
 )
-def _proxy_down(bench: Bench, _: None) -> Row:
+def _proxy_down(site: FaultSite, _: None) -> Row:
     looked_up: list[object] = []
     find = socket.getaddrinfo
 
@@ -277,8 +277,8 @@ def _proxy_down(bench: Bench, _: None) -> Row:
         looked_up.append(host)
         return find(host, *arguments, **options)
 
-    bench.monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    row = _come_back(bench, bench.upstream.without_proxy())
+    site.monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    row = _come_back(site, site.upstream.without_proxy())
     assert looked_up
     assert set(looked_up) <= {"127.0.0.1", b"127.0.0.1"}, looked_up
     return row
@@ -292,13 +292,13 @@ def _proxy_down(bench: Bench, _: None) -> Row:
     key="replaced",
     remark="ignored",
 )
-def _netrc(bench: Bench, _: None) -> Row:
-    netrc = bench.folder / "netrc"
+def _netrc(site: FaultSite, _: None) -> Row:
+    netrc = site.folder / "netrc"
     netrc.write_text("machine localhost login somebody password something\n")
-    bench.monkeypatch.setenv("NETRC", str(netrc))
-    scene = bench.scene()
+    site.monkeypatch.setenv("NETRC", str(netrc))
+    scene = site.scene()
     row = scene.row(scene.go())
-    assert not [r for r in bench.upstream.requests if "authorization" in r.headers]
+    assert not [r for r in site.upstream.requests if "authorization" in r.headers]
     return row
 
 
@@ -309,13 +309,13 @@ def _netrc(bench: Bench, _: None) -> Row:
     key="gone",
     remark="402, 403, 429 and 5xx leave the key alone",
 )
-def _key_dead(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
+def _key_dead(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
     for status in (400, 403, 404, 408, 429, 500, 503):
-        with bench.upstream.acting(error(status)):
+        with site.upstream.acting(error(status)):
             assert scene.go("/use").text == str(status)
         assert scene.visitor.key == scene.old_key
-    with bench.upstream.acting(error(401, "User not found")):
+    with site.upstream.acting(error(401, "User not found")):
         page = scene.go("/use")
     return scene.row(page)
 
@@ -327,14 +327,14 @@ def _key_dead(bench: Bench, _: None) -> Row:
     variants={"402": error(402), "key's limit": error(403, "Key limit exceeded")},
     remark="links to the credits at OpenRouter",
 )
-def _no_credit(bench: Bench, act: Act) -> Row:
-    scene = bench.scene()
-    with bench.upstream.acting(act):
+def _no_credit(site: FaultSite, act: Act) -> Row:
+    scene = site.scene()
+    with site.upstream.acting(act):
         page = scene.go("/use")
     assert "/settings/credits" in page.text
     return scene.row(page)
 
 
 @fault("F50", "emulator stopped in mid-login", "502 OpenRouter cannot be reached")
-def _emulator_stopped(bench: Bench, _: None) -> Row:
-    return _come_back(bench, bench.upstream.stopped())
+def _emulator_stopped(site: FaultSite, _: None) -> Row:
+    return _come_back(site, site.upstream.stopped())

@@ -1,23 +1,21 @@
-"""Storage that is down, full, locked or read-only: an error at once, nothing lost, then as before.
+"""Databases that are down, full, locked or read-only: an error, and nothing is lost.
 
-The errors are the drivers' own. What counts: they come (nothing is swallowed, no wrong answer),
-what was stored is still there, and the same storage object works again when the fault is over.
+The errors are the drivers' own. What was stored is still there, and the same storage object works
+again when the fault is over.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import redis
-from components import require
-from servers import PostgreSQLServer, RedisServer, running_redis
+from polling import wait_until
+from servers import PostgreSQLServer, RedisServer
+from small_disk import small_disk
 from sqlalchemy.exc import DBAPIError, OperationalError
 from wire import counting_proxy
 
@@ -35,35 +33,15 @@ def sqlite_storage(tmp_path: Path) -> Iterator[SQLAlchemyStorage]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.getuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        require("small file system", "only root may mount one")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def full_soon(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of 256 KiB."""
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 @pytest.fixture
 def postgresql_storage(postgresql_url: str) -> Iterator[SQLAlchemyStorage]:
     storage = SQLAlchemyStorage(postgresql_url)
-    storage.set("old", "ciphertext")
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis server for this test alone, which keeps its data over a crash."""
-    with running_redis(appendonly="yes", appendfsync="always") as server:
-        yield server
-
-
-@pytest.fixture
-def redis_storage(own_redis: RedisServer) -> Iterator[RedisStorage]:
-    storage = RedisStorage(own_redis.url)
     storage.set("old", "ciphertext")
     yield storage
     storage.close()
@@ -97,12 +75,12 @@ def test_sqlite_locked_by_another_program(
     assert_works(sqlite_storage)
 
 
-def test_sqlite_on_a_full_disk_keeps_what_it_has(small_disk: Path) -> None:
+def test_sqlite_on_a_full_disk_keeps_what_it_has(full_soon: Path) -> None:
     """No half row: an entry is as it was before, or whole."""
-    url = f"sqlite:///{small_disk}/keys.db"
+    url = f"sqlite:///{full_soon}/keys.db"
     storage = SQLAlchemyStorage(url)
     storage.set("old", "ciphertext")
-    filler = small_disk / "filler"
+    filler = full_soon / "filler"
     with pytest.raises(OSError, match="No space left"):
         filler.write_bytes(b"x" * 256 * 1024)
     stored: list[str] = []
@@ -129,13 +107,11 @@ def test_postgresql_killed_and_started_again(
     postgresql: PostgreSQLServer, postgresql_storage: SQLAlchemyStorage
 ) -> None:
     postgresql.kill()
-    started = time.monotonic()
     for use in (postgresql_storage.get, postgresql_storage.delete):
         with pytest.raises(OperationalError):
             use("old")
     with pytest.raises(OperationalError):
         postgresql_storage.set("old", "other")
-    assert time.monotonic() - started < 2
     postgresql.start()
     assert_works(postgresql_storage)
 
@@ -197,10 +173,8 @@ def test_postgresql_at_its_connection_limit(
     assert "limited@" not in str(failure.value)
     first.close()
     # The server counts a connection for a moment after it was closed.
-    deadline = time.monotonic() + 5
-    while postgresql.execute("SELECT 1 FROM pg_stat_activity WHERE usename LIKE 'limited%'"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    connections = f"SELECT 1 FROM pg_stat_activity WHERE usename = '{role}'"  # noqa: S608
+    wait_until(lambda: not postgresql.execute(connections))
     assert_works(second)
     second.close()
 
@@ -212,76 +186,11 @@ def test_postgresql_error_shows_no_password(postgresql: PostgreSQLServer) -> Non
     assert "CANARY" not in str(failure.value)
 
 
-@pytest.mark.requirement("R97")
-def test_redis_out_of_memory(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
-    own_redis.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
-    own_redis.execute("CONFIG", "SET", "maxmemory", "1")
-    for owner_id in ("old", "new"):
-        with pytest.raises(redis.exceptions.OutOfMemoryError):
-            redis_storage.set(owner_id, "x")
-    assert redis_storage.get("old") == "ciphertext"
-    assert redis_storage.get("new") is None
-    redis_storage.delete("new")
-    own_redis.execute("CONFIG", "SET", "maxmemory", "0")
-    assert_works(redis_storage)
-
-
-@pytest.mark.requirement("R97")
-def test_redis_that_became_a_replica(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
-    own_redis.execute("REPLICAOF", "127.0.0.1", "1")
-    with pytest.raises(redis.exceptions.ReadOnlyError):
-        redis_storage.set("old", "other")
-    with pytest.raises(redis.exceptions.ReadOnlyError):
-        redis_storage.delete("old")
-    assert redis_storage.get("old") == "ciphertext"
-    own_redis.execute("REPLICAOF", "NO", "ONE")
-    assert_works(redis_storage)
-
-
-@pytest.mark.requirement("R97")
-def test_redis_key_of_another_kind(own_redis: RedisServer, redis_storage: RedisStorage) -> None:
-    """Somebody else's list under our name fails the read, and gives way to a new entry."""
-    for replace in (lambda: redis_storage.set("new", "x"), lambda: redis_storage.delete("new")):
-        own_redis.execute("DEL", "openrouter:key:new")
-        own_redis.execute("LPUSH", "openrouter:key:new", "x")
-        with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-            redis_storage.get("new")
-        replace()
-        assert_works(redis_storage)
-
-
-@pytest.mark.requirement("R97")
-def test_redis_killed_and_started_again(
-    own_redis: RedisServer, redis_storage: RedisStorage
-) -> None:
-    own_redis.kill()
-    started = time.monotonic()
-    for use in (redis_storage.get, redis_storage.delete):
-        with pytest.raises(redis.ConnectionError):
-            use("old")
-    with pytest.raises(redis.ConnectionError):
-        redis_storage.set("old", "other")
-    assert time.monotonic() - started < 2
-    own_redis.start()
-    assert_works(redis_storage)
-
-
-def test_redis_restart_between_two_visitors_is_not_noticed(
-    own_redis: RedisServer, redis_storage: RedisStorage
-) -> None:
-    for end in (own_redis.kill, own_redis.stop):
-        end()
-        own_redis.start()
-        assert redis_storage.get("old") == "ciphertext"
-        own_redis.execute("CLIENT", "KILL", "TYPE", "normal")
-        assert_works(redis_storage)
-
-
 def test_connection_cut_in_mid_statement_is_opened_once_more(
-    postgresql: PostgreSQLServer, postgresql_url: str, own_redis: RedisServer
+    postgresql: PostgreSQLServer, postgresql_url: str, redis_server: RedisServer
 ) -> None:
     """Not for ever: a server that cuts every connection is down."""
-    with counting_proxy(postgresql.port) as database, counting_proxy(own_redis.port) as cache:
+    with counting_proxy(postgresql.port) as database, counting_proxy(redis_server.port) as cache:
         by_proxy = postgresql_url.replace(str(postgresql.port), str(database.port))
         sql_storage = SQLAlchemyStorage(by_proxy)
         redis_storage = RedisStorage(f"redis://127.0.0.1:{cache.port}")

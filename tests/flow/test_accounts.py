@@ -14,35 +14,27 @@ from visitor import Visitor
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.memory import MemoryStorage
 
-STORAGES = ["cookie", "memory", "sqlite", "postgresql", "redis"]
-
 
 class User(UserMixin):  # type: ignore[misc]
     def __init__(self, user_id: str) -> None:
         self.id = user_id
 
 
-@pytest.fixture(params=STORAGES)
-def storage_name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def app(
     make_app: Callable[..., Flask],
     request: pytest.FixtureRequest,
-    storage_name: str,
+    storage_kind: str,
     tmp_path: Path,
 ) -> Iterator[Flask]:
     config: dict[str, Any] = {}
-    if storage_name == "memory":
+    if storage_kind == "memory":
         config["OPENROUTER_STORAGE_URI"] = "memory://"
-    elif storage_name == "sqlite":
+    elif storage_kind == "sqlite":
         config["OPENROUTER_STORAGE_URI"] = f"sqlite:///{tmp_path}/keys.db"
-    elif storage_name == "postgresql":
-        server = request.getfixturevalue("postgresql")
-        config["OPENROUTER_STORAGE_URI"] = server.create_database()
-    elif storage_name == "redis":
+    elif storage_kind == "postgresql":
+        config["OPENROUTER_STORAGE_URI"] = request.getfixturevalue("postgresql_url")
+    elif storage_kind == "redis":
         config["OPENROUTER_STORAGE_URI"] = request.getfixturevalue("redis_server").url
     app = make_app(**config)
     manager = LoginManager(app)
@@ -71,7 +63,7 @@ def exchanges(emulator: Emulator) -> int:
 
 @pytest.mark.requirement("R21")
 def test_a_switch_of_accounts_never_crosses_keys(
-    visitor: Visitor, emulator: Emulator, storage_name: str
+    visitor: Visitor, emulator: Emulator, storage_kind: str
 ) -> None:
     visitor.post("/sign-in/A")
     visitor.connect(emulator)
@@ -90,7 +82,7 @@ def test_a_switch_of_accounts_never_crosses_keys(
     assert visitor.key is None
     visitor.post("/sign-in/A")
     # One browser has one cookie: there, connecting as B took the place of A's key.
-    assert visitor.key == (None if storage_name == "cookie" else of_a)
+    assert visitor.key == (None if storage_kind == "cookie" else of_a)
     visitor.post("/sign-out")
     visitor.post("/sign-in/B")
     assert visitor.key == of_b

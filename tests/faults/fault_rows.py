@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """One line of the table. ``run(bench, variant)`` injects it; ``remark`` explains the line."""
+    """One line of the table. ``run(site, variant)`` injects it; ``remark`` explains the line."""
 
     number: str
     name: str
@@ -51,20 +51,12 @@ class Fault:
     storages: tuple[str, ...] = STORAGES
     variants: Mapping[str, Any] = field(default_factory=lambda: {"": None})
     remark: str = ""
-    #: Whether every storage meets every variant; else the first does, and the others the first one.
-    is_crossed: bool = False
     #: How OpenRouter is reached: "http", "https", or "proxy".
     upstream: str = "http"
 
-    def runs(self) -> Iterator[tuple[str, str]]:
-        """Yield every variant with the storages that meet it."""
-        for number, variant in enumerate(self.variants):
-            for storage in self.storages if self.is_crossed or not number else self.storages[:1]:
-                yield variant, storage
-
-    def cells(self, row: Row) -> tuple[str, ...]:
+    def cells(self) -> tuple[str, ...]:
         """Return the line of the table."""
-        name = self.name
+        name, row = self.name, self.expected
         if len(self.variants) > 1:
             name += f" ({', '.join(self.variants)})"
         if self.storages != STORAGES:
@@ -83,6 +75,23 @@ class Fault:
 
 
 FAULTS: list[Fault] = []
+
+
+def one_run_of_each_variant() -> Iterator[tuple[Fault, str, str]]:
+    """Yield each variant of each fault with one storage, which is the next one each time."""
+    number = 0
+    for fault in FAULTS:
+        for variant in fault.variants:
+            yield fault, variant, fault.storages[number % len(fault.storages)]
+            number += 1
+
+
+def every_run() -> Iterator[tuple[Fault, str, str]]:
+    """Yield each variant of each fault with each of its storages."""
+    for fault in FAULTS:
+        for variant in fault.variants:
+            for storage in fault.storages:
+                yield fault, variant, storage
 
 
 def fault(number: str, name: str, page: str, **options: Any) -> Callable[..., Callable[..., Row]]:

@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+from polling import wait_until
 from servers import RedisServer
 from wire import counting_proxy
 
@@ -58,8 +59,7 @@ def test_entry_expires_and_only_set_starts_its_time_anew(
     storage.set("owner", "ciphertext")
     assert int(str(redis_server.execute("TTL", key))) > 100
     redis_server.execute("PEXPIRE", key, "1")
-    time.sleep(0.01)
-    assert storage.get("owner") is None
+    wait_until(lambda: storage.get("owner") is None)
 
 
 @pytest.mark.requirement("R97")
@@ -69,16 +69,17 @@ def test_entry_without_an_expiry_is_impossible() -> None:
 
 
 @pytest.mark.requirement("R97")
-@pytest.mark.parametrize("owner_id", ["a:b", "*", "\r\nFLUSHALL\r\n", "x y", "x\nSET a b", "%2A"])
 def test_owner_ids_are_neither_patterns_nor_commands(
-    redis_server: RedisServer, storage: RedisStorage, owner_id: str
+    redis_server: RedisServer, storage: RedisStorage
 ) -> None:
     redis_server.execute("SET", "of:the:app", "precious")
     storage.set("neighbour", "ciphertext")
     redis_server.execute("CONFIG", "RESETSTAT")
-    storage.set(owner_id, "mine")
-    assert storage.get(owner_id) == "mine"
-    storage.delete(owner_id)
+    for owner_id in ("a:b", "*", "\r\nFLUSHALL\r\n", "x y", "x\nSET a b", "%2A"):
+        storage.set(owner_id, "mine")
+        assert storage.get(owner_id) == "mine", owner_id
+        storage.delete(owner_id)
+        assert storage.get(owner_id) is None, owner_id
     commands = commands_run(redis_server)
     assert {"set", "get", "del"} <= commands
     assert not commands & {"keys", "scan", "flushall"}
@@ -158,7 +159,8 @@ def test_what_the_url_sets_wins_and_waits_are_bounded(redis_server: RedisServer)
         started = time.monotonic()
         with pytest.raises(redis.TimeoutError):
             storage.get("owner")
-        assert time.monotonic() - started < 1
+        # time: twenty times what the URL says, and less than the default of 5 seconds.
+        assert time.monotonic() - started < 4
     finally:
         redis_server.thaw()
     assert storage.get("owner") == "ciphertext"

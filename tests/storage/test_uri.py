@@ -17,9 +17,8 @@ from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 from flask_openrouter.storage.uri import storage_from_uri
 
 
-@pytest.mark.parametrize(
-    ("uri", "kind"),
-    [
+def test_scheme_picks_the_back_end_and_nothing_connects_yet() -> None:
+    cases: list[tuple[str, type]] = [
         ("memory://", MemoryStorage),
         ("redis://user:word@127.0.0.1:1/0", RedisStorage),
         ("rediss://127.0.0.1:1", RedisStorage),
@@ -27,13 +26,12 @@ from flask_openrouter.storage.uri import storage_from_uri
         ("sqlite:///keys.db", SQLAlchemyStorage),
         ("sqlite:///file:/nowhere/keys.db?uri=true", SQLAlchemyStorage),
         ("postgresql+psycopg://user:word@127.0.0.1:1/keys", SQLAlchemyStorage),
-    ],
-)
-def test_scheme_picks_the_back_end_and_nothing_connects_yet(uri: str, kind: type) -> None:
-    storage = storage_from_uri(uri, max_age=60)
-    assert type(storage) is kind
-    assert isinstance(storage, KeyStorage)
-    assert isinstance(storage, ListableStorage)
+    ]
+    for uri, kind in cases:
+        storage = storage_from_uri(uri, max_age=60)
+        assert type(storage) is kind, uri
+        assert isinstance(storage, KeyStorage), uri
+        assert isinstance(storage, ListableStorage), uri
 
 
 def test_uris_of_real_servers_work(
@@ -82,14 +80,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("uri", WRONG)
-def test_mistake_names_the_setting_and_the_remedy_but_no_password(uri: str) -> None:
-    message = f"^OPENROUTER_STORAGE_URI: .*{WRONG[uri]}"
-    with pytest.raises(ConfigurationError, match=message) as caught:
-        storage_from_uri(uri, max_age=60)
-    assert not {"CANARY", "CAN", "ARY"} & set(str(caught.value).replace("/", " ").split())
-    assert "CANARY" not in repr(caught.value)
-    assert caught.value.__cause__ is caught.value.__context__ is None
+def test_mistake_names_the_setting_and_the_remedy_but_no_password() -> None:
+    for uri, words in WRONG.items():
+        message = f"^OPENROUTER_STORAGE_URI: .*{words}"
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            storage_from_uri(uri, max_age=60)
+        assert not {"CANARY", "CAN", "ARY"} & set(str(caught.value).replace("/", " ").split()), uri
+        assert "CANARY" not in repr(caught.value), uri
+        assert caught.value.__cause__ is caught.value.__context__ is None, uri
 
 
 def test_uri_that_is_no_text_is_refused() -> None:

@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import redis
-from components import require
-from faults.bench import Bench
-from faults.of_storage import NOT_NOW, NOT_SAVED, WAITS, parked
-from faults.row import Row, fault
-from faults.stores import Store, small_disk
+from faults.fault_rows import Row, fault
+from faults.fault_site import FaultSite
+from faults.faulty_storage import Store
+from faults.storage_faults import NOT_NOW, NOT_SAVED, WAITS, parked
 from misbehaving import Connection, MisbehavingProvider
 from servers import RedisServer
+from small_disk import small_disk
 from sqlalchemy import create_engine, text
 
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -38,9 +38,9 @@ def _locked_sqlite(store: Store) -> Iterator[None]:
     storages=("sqlite",),
     remark=f"readers see nothing of the lock, so it is found at the end: {WAITS}",
 )
-def _locked(bench: Bench, _: None) -> Row:
-    scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=f"{bench.store.uri}?timeout=0.1"))
-    with _locked_sqlite(bench.store):
+def _locked(site: FaultSite, _: None) -> Row:
+    scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?timeout=0.1"))
+    with _locked_sqlite(site.store):
         page = scene.go()
     return parked(scene, page)
 
@@ -69,9 +69,9 @@ def _replica(server: RedisServer) -> Iterator[None]:
     remark=WAITS,
     variants={"out of memory": _out_of_memory, "read-only": _replica},
 )
-def _redis_takes_nothing(bench: Bench, failing: Callable[..., object]) -> Row:
-    scene = bench.scene()
-    with failing(bench.store.server):  # type: ignore[attr-defined]
+def _redis_takes_nothing(site: FaultSite, failing: Callable[..., object]) -> Row:
+    scene = site.scene()
+    with failing(site.store.server):  # type: ignore[attr-defined]
         page = scene.go()
     return parked(scene, page)
 
@@ -83,9 +83,9 @@ def _redis_takes_nothing(bench: Bench, failing: Callable[..., object]) -> Row:
     storages=("redis",),
     remark="the code is not sent",
 )
-def _wrong_type(bench: Bench, _: None) -> Row:
-    scene = bench.scene()
-    with redis.Redis(port=bench.store.server.port) as client:
+def _wrong_type(site: FaultSite, _: None) -> Row:
+    scene = site.scene()
+    with redis.Redis(port=site.store.server.port) as client:
         (entry,) = client.keys("openrouter:key:*")
         client.rename(entry, "aside")
         client.lpush(entry, "x")
@@ -101,11 +101,11 @@ def _wrong_type(bench: Bench, _: None) -> Row:
     storages=("redis",),
     remark="the code is not sent",
 )
-def _moved(bench: Bench, _: None) -> Row:
+def _moved(site: FaultSite, _: None) -> Row:
     is_moved = threading.Event()
 
     def front(connection: Connection) -> None:
-        with socket.create_connection(("127.0.0.1", bench.store.server.port)) as behind:
+        with socket.create_connection(("127.0.0.1", site.store.server.port)) as behind:
             while request := connection.sock.recv(65536):
                 if is_moved.is_set():
                     connection.send(b"-MOVED 3999 127.0.0.1:1\r\n")
@@ -116,12 +116,12 @@ def _moved(bench: Bench, _: None) -> Row:
 
     with MisbehavingProvider(on_connect=front) as provider:
         uri = f"redis://127.0.0.1:{provider.port}/0"
-        scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=uri))
+        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=uri))
         is_moved.set()
         page = scene.go()
         is_moved.clear()
         row = scene.row(page)
-        bench.store.close()
+        site.store.close()
     return row
 
 
@@ -134,10 +134,10 @@ def _moved(bench: Bench, _: None) -> Row:
     storages=("postgresql",),
     remark="the key is not part of it",
 )
-def _rollback(bench: Bench, _: None) -> Row:
-    engine = create_engine(str(bench.store.uri))
-    bench.cleanup.callback(engine.dispose)
-    app = bench.app({"storage": SQLAlchemyStorage(engine)})
+def _rollback(site: FaultSite, _: None) -> Row:
+    engine = create_engine(str(site.store.uri))
+    site.cleanup.callback(engine.dispose)
+    app = site.app({"storage": SQLAlchemyStorage(engine)})
     open_transactions = []
 
     @app.before_request
@@ -153,22 +153,20 @@ def _rollback(bench: Bench, _: None) -> Row:
         connection.rollback()
         connection.close()
 
-    scene = bench.scene(app)
+    scene = site.scene(app)
     return scene.row(scene.go())
 
 
 @fault(
     "F41", "disk full", NOT_SAVED, exchanges=1, storages=("sqlite",), remark=f"no half row; {WAITS}"
 )
-def _disk_full(bench: Bench, _: None) -> Row:
-    with small_disk(bench.folder / "disk") as disk:
-        if disk is None:
-            require("small file system", "only root may mount one")
-        scene = bench.scene(bench.app(OPENROUTER_STORAGE_URI=f"sqlite:///{disk}/keys.db"))
+def _disk_full(site: FaultSite, _: None) -> Row:
+    with small_disk(site.folder / "disk") as disk:
+        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"sqlite:///{disk}/keys.db"))
         filler = disk / "filler"
         _fill(filler)
         # Only what is new needs room: rows of others take what the file still has.
-        storage = bench.store.switch.inner
+        storage = site.store.switch.inner
         try:
             for number in range(1000):
                 storage.set(f"user {number}", "x" * 4000)
@@ -177,8 +175,8 @@ def _disk_full(bench: Bench, _: None) -> Row:
         page = scene.go()
         filler.unlink()
         row = parked(scene, page)
-        bench.store.close()
-        bench.saw("storage", *(path.read_bytes() for path in disk.iterdir()))
+        site.store.close()
+        site.saw("storage", *(path.read_bytes() for path in disk.iterdir()))
     return row
 
 

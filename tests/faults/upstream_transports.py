@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from certificates import CertificateAuthority
-from faults.upstream import Upstream
+from faults.faulty_upstream import Upstream
 from misbehaving import MisbehavingProvider, tunnel_to
-from servers import free_port
+from ports import free_port
 
 from flask_openrouter.client.environment import CA_VARIABLES
 

@@ -64,4 +64,5 @@ def run_tests(session: nox.Session, constraints: Path) -> None:
     is_core = all(name.startswith(tuple(TESTS)) for name in session.posargs if "/" in name)
     group = "test-core" if is_core else "test"
     session.install("--quiet", *pins, "--build-constraint", str(LOCK), "-e", ".", "--group", group)
-    session.run("python", "-m", "pytest", "-q", *(session.posargs or TESTS))
+    parallel = ["-n", "auto", "--dist", "worksteal"]
+    session.run("python", "-m", "pytest", "-q", *parallel, *(session.posargs or TESTS))

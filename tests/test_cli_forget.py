@@ -1,5 +1,4 @@
-"""``flask openrouter forget OWNER``: what an operator is asked to delete is gone, or said not to
-be."""
+"""``flask openrouter forget OWNER`` deletes what is stored for one owner."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ def test_forget_says_when_there_is_nothing(make_shared_app: Callable[..., Flask]
     assert (result.exit_code, result.stdout) == (0, "Nothing is stored for this owner.\n")
 
 
-def test_forget_claims_nothing_when_the_storage_fails(make_app: Callable[..., Flask]) -> None:
+def test_forget_fails_when_the_storage_fails(make_app: Callable[..., Flask]) -> None:
     class Failing(MemoryStorage):
         def delete(self, owner_id: str) -> None:
             raise OSError("disk on fire")

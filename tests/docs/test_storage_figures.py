@@ -1,4 +1,4 @@
-"""The figures of docs/storage.md: bytes per key, and calls of the storage per request."""
+"""The figures of docs/storage.md: bytes per key, and storage calls per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of visitors, browsers, and what stands between."""
+"""Faults of visitors, browsers, and proxies between them and the app."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     """Let the visitor have the cookies of these answers, in this order."""
     for answer in answers:
         browser.apply(answer)
-    scene.site.saw_live(*answers)
+    scene.site.record_live(*answers)
     load_jar(scene.visitor, browser.jar)
     scene.visitor.note_verifiers()
 

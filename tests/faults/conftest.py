@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from faults.fault_site import FaultSite
 from faults.faulty_storage import Store
-from faults.upstream_transports import reach
+from faults.upstream_transports import make_upstream
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def open_site(
         with ExitStack() as stack:
             store = make_store(kind)
             stack.callback(store.close)
-            upstream = reach(upstream_kind, tmp_path, monkeypatch)
+            upstream = make_upstream(upstream_kind, tmp_path, monkeypatch)
             stack.callback(upstream.stop)
             upstream.start()
             site = FaultSite(store, upstream, make_app, clock, monkeypatch, caplog, tmp_path)

@@ -176,7 +176,7 @@ def _disk_full(site: FaultSite, _: None) -> Row:
         filler.unlink()
         row = parked(scene, page)
         site.store.close()
-        site.saw("storage", *(path.read_bytes() for path in disk.iterdir()))
+        site.record("storage", *(path.read_bytes() for path in disk.iterdir()))
     return row
 
 

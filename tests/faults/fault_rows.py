@@ -1,4 +1,4 @@
-"""The table of faults: what is expected of each, and how a page of documentation shows it."""
+"""The table of faults: how each must end, and its row on the page of the documentation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one fault. Compared with what was expected, field by field.
+    """The end of one fault.
 
-    ``page``: status, and the title of the page or where it redirects. ``exchanges``: codes sent
-    while the fault lasted. ``key``: ``kept``, ``replaced`` by that of this login, or ``gone``.
+    ``page``: status, and the title of the page or the target of the redirect. ``exchanges``: codes
+    sent while the fault lasted. ``key``: ``kept``, ``replaced`` by that of this login, or ``gone``.
     ``other_tab``: whether a login that waited in another tab ``completes``. ``secrets``: how many
-    were found where none belongs. ``events``: lines in the log, or None where nobody can count.
+    were found outside their place. ``events``: lines in the log, or None if they cannot be counted.
     """
 
     page: str
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """One line of the table. ``run(site, variant)`` injects it; ``remark`` explains the line."""
+    """A fault. ``run(site, variant)`` injects it; ``remark`` explains its row."""
 
     number: str
     name: str
@@ -55,7 +55,7 @@ class Fault:
     upstream: str = "http"
 
     def cells(self) -> tuple[str, ...]:
-        """Return the line of the table."""
+        """Return the row of the page."""
         name, row = self.name, self.expected
         if len(self.variants) > 1:
             name += f" ({', '.join(self.variants)})"
@@ -78,7 +78,7 @@ FAULTS: list[Fault] = []
 
 
 def one_run_of_each_variant() -> Iterator[tuple[Fault, str, str]]:
-    """Yield each variant of each fault with one storage, which is the next one each time."""
+    """Yield each variant of each fault with one of its storages, each time another one."""
     number = 0
     for fault in FAULTS:
         for variant in fault.variants:

@@ -1,6 +1,6 @@
-"""Where faults are injected: an app over one kind of storage, its visitors, and all that they saw.
+"""The place where faults are injected: an app over one kind of storage, and its visitors.
 
-Everything that could carry a secret out is kept, to be searched at the end.
+It records every text that could carry a secret out of the app, and searches them at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SIGNALS = (signals.key_connected, signals.key_disconnected, signals.login_failed
 
 
 class FaultSite:
-    """What one run of a fault has."""
+    """The app, the storage and the OpenRouter of one run of a fault."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class FaultSite:
         self.monkeypatch = monkeypatch
         self.folder = folder
         self.cleanup = ExitStack()
-        #: Who is signed in to the app, if anybody.
+        #: The user who is signed in to the app, if there is one.
         self.user: str | None = None
         self.canaries: dict[str, str] = {}
-        #: Texts in which no canary may be, by where they come from.
-        self.seen: dict[str, list[str | bytes]] = {}
+        #: Texts that must hold no canary, by their source.
+        self.recorded: dict[str, list[str | bytes]] = {}
         self._make_app = make_app
         self._caplog = caplog
 
@@ -93,35 +93,35 @@ class FaultSite:
         self.canaries[f"code {len(self.canaries)}"] = code
         return code
 
-    def saw(self, place: str, *texts: str | bytes) -> None:
-        self.seen.setdefault(place, []).extend(texts)
+    def record(self, place: str, *texts: str | bytes) -> None:
+        self.recorded.setdefault(place, []).extend(texts)
 
-    def saw_answer(self, data: bytes) -> None:
-        """Keep an answer to a browser; what the protocol itself puts into it does not count."""
-        self.saw("answers", without_session(without_protocol(data, self.upstream.url)))
-        # In its own browser's session a login's state and verifier belong; code and key never do.
-        self.saw("sessions", without_protocol(data, self.upstream.url))
+    def record_response(self, data: bytes) -> None:
+        """Record a response to a browser, without what the protocol itself puts into it."""
+        self.record("answers", without_session(without_protocol(data, self.upstream.url)))
+        # A login's state and verifier belong in its browser's session; code and key never do.
+        self.record("sessions", without_protocol(data, self.upstream.url))
 
-    def saw_live(self, *answers: LiveAnswer) -> None:
-        """Keep answers of a live server."""
+    def record_live(self, *answers: LiveAnswer) -> None:
+        """Record responses of a live server."""
         for answer in answers:
             head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-            self.saw_answer(f"\r\n{head}\r\n{answer.text}".encode())
+            self.record_response(f"\r\n{head}\r\n{answer.text}".encode())
 
     def log(self) -> str:
-        """Everything of ours in the log."""
+        """Return what the extension has logged."""
         records = [r for r in self._caplog.records if r.name == "flask_openrouter"]
         return "\n".join(record.getMessage() for record in records)
 
     def events(self) -> int:
-        """How many lines of ours are in the log by now, without those for debugging."""
+        """Count the lines that the extension has logged so far, without those for debugging."""
         return sum(
             record.name == "flask_openrouter" and record.levelno > logging.DEBUG
             for record in self._caplog.records
         )
 
     def secrets_found(self) -> list[str]:
-        """Search everything; return where a secret was found."""
+        """Search all that was recorded; return the places of secrets."""
         for code, key in self.upstream.keys.items():
             self.canaries[f"key of {code[-4:]}"] = key
         for number, request in enumerate(self.upstream.requests):
@@ -131,10 +131,10 @@ class FaultSite:
             texts = [record.getMessage(), repr(record.args), repr(vars(record))]
             if record.exc_info and record.exc_info[1]:
                 texts += error_report(record.exc_info[1])
-            self.saw("log", *texts)
-        self.saw("storage", *self.store.everything())
+            self.record("log", *texts)
+        self.record("storage", *self.store.everything())
         found = []
-        for place, texts in self.seen.items():
+        for place, texts in self.recorded.items():
             canaries = self.canaries
             if place == "sessions":
                 canaries = {n: c for n, c in canaries.items() if n.startswith(("key", "code"))}
@@ -146,7 +146,7 @@ class FaultSite:
 
     def _hear(self, signal: Any, app: Flask) -> None:
         def receiver(sender: Flask, **payload: object) -> None:
-            self.saw("signals", repr(sender), repr(payload), json.dumps(payload, default=repr))
+            self.record("signals", repr(sender), repr(payload), json.dumps(payload, default=repr))
 
         signal.connect(receiver, app)
         self.cleanup.callback(signal.disconnect, receiver, app)
@@ -155,13 +155,13 @@ class FaultSite:
         handle = app.handle_user_exception
 
         def report(error: Exception) -> Any:
-            self.saw("error reports", *error_report(error))
+            self.record("error reports", *error_report(error))
             return handle(error)
 
         app.handle_user_exception = report  # type: ignore[method-assign]
 
         def unhandled(sender: Flask, exception: Exception) -> None:
-            self.saw("error reports", *error_report(exception))
+            self.record("error reports", *error_report(exception))
 
         got_request_exception.connect(unhandled, app)
         self.cleanup.callback(got_request_exception.disconnect, unhandled, app)
@@ -182,7 +182,7 @@ def error_report(error: BaseException) -> list[str]:
 
 
 class Person(Visitor):
-    """A browser of which the site keeps everything that it receives."""
+    """A browser whose responses are recorded."""
 
     def __init__(self, site: FaultSite, app: Flask, base_url: str) -> None:
         super().__init__(app, base_url)
@@ -190,16 +190,16 @@ class Person(Visitor):
 
     def get(self, url: str, **headers: str) -> TestResponse:
         answer = super().get(url, **headers)
-        self.site.saw_answer(response_bytes(answer))
+        self.site.record_response(response_bytes(answer))
         return answer
 
     def post(self, path: str, **kwargs: object) -> TestResponse:
         answer = super().post(path, **kwargs)
-        self.site.saw_answer(response_bytes(answer))
+        self.site.record_response(response_bytes(answer))
         return answer
 
     def begin(self, next_url: str | None = None) -> str:
-        """Begin a login; return its callback address with a new code, as if it was approved."""
+        """Begin a login; return its callback address with a new code, as after an approval."""
         callback_url = self.callback_url(self.start(next_url), code=self.site.new_code())
         state = parameter(callback_url, "state")
         self.site.canaries[f"waiting state {state[:4]}"] = state
@@ -239,7 +239,7 @@ class Scene:
         self.counts: tuple[int, int | None] = (0, 0)
 
     def watch(self, action: Callable[[], TestResponse]) -> TestResponse:
-        """Do this, and count what it causes."""
+        """Run ``action`` and count what it causes."""
         with self.watching():
             return action()
 
@@ -251,11 +251,11 @@ class Scene:
         self.counts = (self.site.upstream.exchanges - exchanges, self.site.events() - events)
 
     def go(self, url: str | None = None, **headers: str) -> TestResponse:
-        """Come back from OpenRouter in the first tab, or go elsewhere, and count what it causes."""
+        """Come back from OpenRouter in the first tab, or visit ``url``. Count what it causes."""
         return self.watch(lambda: self.visitor.get(url or self.first, **headers))
 
     def row(self, page: TestResponse | str) -> Row:
-        """Look at what is left when the fault is over, and return the line of the table."""
+        """Return the row of the table: what is left when the fault is over."""
         key = self.visitor.key
         state = "gone" if key is None else "kept" if key == self.old_key else "replaced"
         last = self.visitor.get(self.second)

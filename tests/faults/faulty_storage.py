@@ -1,4 +1,4 @@
-"""The storages of the fault runs: real ones, each behind a switch that lets it fail."""
+"""Real storages, each behind a switch that lets it fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flask_openrouter.storage.uri import storage_from_uri
 
 
 class Switched:
-    """Any storage; ``failures`` says how often each of its operations is still to fail."""
+    """A storage whose operations fail on demand: ``failures`` counts the failures to come."""
 
     def __init__(self, inner: KeyStorage) -> None:
         self.inner = inner
@@ -39,7 +39,7 @@ class Switched:
         self.before(operation)
         if self.failures[operation]:
             self.failures[operation] -= 1
-            # As drivers do that quote the statement and its parameters.
+            # Some drivers quote the statement and its parameters.
             raise OSError(f"{operation} failed", *arguments)
 
     @contextmanager
@@ -53,7 +53,7 @@ class Switched:
 
 
 class Store:
-    """Where the keys of one run live. ``kind``: see ``fault_rows.STORAGES``."""
+    """The storage of one run. ``kind``: see ``fault_rows.STORAGES``."""
 
     def __init__(self, kind: str, uri: str | None, server: Any, folder: Path) -> None:
         self.kind = kind
@@ -65,7 +65,7 @@ class Store:
 
     @property
     def switch(self) -> Switched:
-        """The storage of the app that was made last."""
+        """The storage of the newest app."""
         return self._opened[-1]
 
     def open(self, settings: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Store:
         if self.uri is None:
             return {}
         if self.kind == "memory":
-            # Restarted apps find what they had.
+            # Apps that restart find their keys again.
             self._memory = self._memory or storage_from_uri(self.uri, max_age=1000)
             inner = self._memory
         else:
@@ -88,7 +88,7 @@ class Store:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Take the real thing away in this block, and bring it back with what it had."""
+        """Take the storage away in this block, and bring it back with its data."""
         if isinstance(self.server, RedisServer | PostgreSQLServer):
             self.server.kill()
             yield
@@ -105,7 +105,7 @@ class Store:
                 yield
 
     def everything(self) -> list[str | bytes]:
-        """Return all bytes that the storage holds, past the code under test."""
+        """Return all bytes that the storage holds, without the code under test."""
         if self.kind == "memory" and self._memory is not None:
             return [repr(vars(self._memory))]
         if self.kind == "sqlite":

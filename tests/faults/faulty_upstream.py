@@ -1,4 +1,4 @@
-"""OpenRouter as far as a login needs it, at one address throughout, with any fault on demand."""
+"""The part of OpenRouter that a login needs, at one address, with any fault on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ports import free_port
 
 
 class Upstream(KeyIssuer):
-    """Turns each code into one key, once; what ``acting`` sets answers instead.
+    """Exchanges each code for one key, once, unless ``acting`` says otherwise.
 
     ``url``: the base URL for an app. ``codes`` and ``verifiers`` are those that arrived.
     """
@@ -30,7 +30,7 @@ class Upstream(KeyIssuer):
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """All that arrived, over every stop and start."""
+        """All requests, before and after every restart."""
         return [request for provider in self._providers for request in provider.requests]
 
     @property
@@ -43,12 +43,12 @@ class Upstream(KeyIssuer):
         self._providers.append(self._running.enter_context(provider))
 
     def stop(self) -> None:
-        """Close the port and hang up on everybody."""
+        """Close the port and all connections."""
         self._running.close()
 
     @contextmanager
     def acting(self, act: Act) -> Iterator[None]:
-        """Answer every request in this block so."""
+        """Answer every request in this block like this."""
         self._act = act
         try:
             yield
@@ -57,7 +57,7 @@ class Upstream(KeyIssuer):
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Be down in this block: connections are refused."""
+        """Refuse connections in this block."""
         self.stop()
         try:
             yield

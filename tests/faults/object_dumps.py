@@ -1,4 +1,4 @@
-"""Every way in which an object is written down by accident, and all that hangs on it."""
+"""The texts that an object becomes by accident: in logs, caches, and error reports."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _NOT_FOLLOWED = (
 
 
 def dumps_of(thing: object) -> list[str | bytes]:
-    """Return what ``repr``, ``str``, formatting, ``vars``, JSON, pickle and copies make of it.
+    """Return the results of ``repr``, ``str``, formatting, ``vars``, JSON, pickle and copies.
 
-    What refuses to be pickled or copied is as good as what has nothing to hide.
+    Objects with secrets may refuse to be pickled or copied.
     """
     texts: list[str | bytes] = [
         repr(thing), str(thing), f"{thing}", f"{thing!a}", f"{thing!s:>200}", repr([thing]),
@@ -48,7 +48,7 @@ def dumps_of(thing: object) -> list[str | bytes]:
 
 
 def texts_within(root: object) -> Iterator[str | bytes]:
-    """Yield every text that is reachable from an object, through whatever it holds."""
+    """Yield every text that is reachable from an object."""
     seen = {id(root)}
     waiting = deque([root])
     while waiting:

@@ -1,4 +1,4 @@
-"""Faults of operators: keys, workers, proxies, and what was left in the settings."""
+"""Mistakes of operators: encryption keys, workers, proxies, and leftover settings."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _fork(site: FaultSite, _: None) -> Row:
     text = log.read_text()
     assert "Booting worker" in text
     assert "shown with reference" not in text
-    site.saw("gunicorn", text)
+    site.record("gunicorn", text)
     return row
 
 
@@ -123,7 +123,7 @@ def _connect_again(site: FaultSite, browser: Browser) -> Row:
     exchanges = site.upstream.exchanges - exchanges
     key = browser.key
     last = browser.get(second)
-    site.saw_live(page, last)
+    site.record_live(page, last)
     return Row(
         f"{page.status} to `{page.location}`",
         exchanges,
@@ -186,7 +186,7 @@ def _emulator_in_production(site: FaultSite, _: None) -> Row:
     scene = site.scene(site.app(SECRET_KEY=secret))
     with scene.watching(), pytest.raises(ConfigurationError, match="OPENROUTER_BASE_URL") as error:
         site.app(SECRET_KEY=secret, TESTING=False)
-    site.saw("error reports", repr(error.value))
+    site.record("error reports", repr(error.value))
     production = site.app(SECRET_KEY=secret, OPENROUTER_BASE_URL="https://openrouter.ai")
     assert browser_with(production, save_jar(scene.visitor)).key is None
     return scene.row("the app does not start")

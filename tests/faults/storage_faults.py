@@ -1,4 +1,4 @@
-"""Faults of the storage: down, slow, full, read-only, locked, or full of somebody else's data."""
+"""Faults of any storage: it is down, fails, hangs, or holds data that does not decrypt."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def _race(site: FaultSite, _: None) -> Row:
         visits = [pool.submit(b.get, a) for b, a in zip(browsers, addresses, strict=True)]
         answers = [visit.result() for visit in visits]
     site.store.switch.before = lambda operation: None
-    site.saw_live(*answers)
+    site.record_live(*answers)
     assert [(a.status, a.location) for a in answers] == [(303, "/first")] * 2
     assert list(site.store.switch.inner.owner_ids()) == ["ada"]  # type: ignore[attr-defined]
     scene.counts = (scene.counts[0], None)

@@ -1,4 +1,4 @@
-"""A whole visit with a random key, code, code_verifier and state, none of which stays anywhere."""
+"""Whole visits with a random key, code, code_verifier and state: none of them is left anywhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CANARIES = {"key": KEY, "code": CODE, "code_verifier": VERIFIER, "state": STATE}
 
 
 def _look_around(site: FaultSite, app: Flask) -> None:
-    """Add a view that writes down everything of ours that a view can reach."""
+    """Add a view that dumps each object of the extension that a view can reach."""
     services = app.extensions["openrouter"]
 
     @app.get("/look")
@@ -49,7 +49,7 @@ def _look_around(site: FaultSite, app: Flask) -> None:
             services.vault.storage, app.extensions, app.config, app.session_interface,
         ]  # fmt: skip
         for thing in things:
-            site.saw(f"dumps of {type(thing).__name__}", *dumps_of(thing))
+            site.record(f"dumps of {type(thing).__name__}", *dumps_of(thing))
         return "looked"
 
 
@@ -104,30 +104,30 @@ def test_a_whole_visit_leaves_no_secret_behind(
         assert stayer.get(stayer.begin()).status_code == 303
         _visit(site, app, leaver)
         assert stayer.key is not None
-        site.saw("services", *texts_within(app.extensions["openrouter"]))
-        site.saw("warnings", *(repr(vars(warning)) for warning in warned))
-        site.saw("terminal", *capfd.readouterr())
+        site.record("services", *texts_within(app.extensions["openrouter"]))
+        site.record("warnings", *(repr(vars(warning)) for warning in warned))
+        site.record("terminal", *capfd.readouterr())
         if isinstance(site.store.server, PostgreSQLServer):
-            site.saw("pg_dump", site.store.server.dump(str(site.store.uri).rpartition("/")[2]))
+            site.record("pg_dump", site.store.server.dump(str(site.store.uri).rpartition("/")[2]))
         assert site.secrets_found() == []
-        _assert_that_it_was_looked_for(site, caplog)
+        _assert_that_the_search_works(site, caplog)
 
 
-def _assert_that_it_was_looked_for(site: FaultSite, caplog: pytest.LogCaptureFixture) -> None:
-    """There were secrets, and there was something to search."""
+def _assert_that_the_search_works(site: FaultSite, caplog: pytest.LogCaptureFixture) -> None:
+    """Check that there were secrets, and texts to search."""
     for kind in ("code", "key of", "waiting state", "waiting verifier", "exchanged verifier"):
         assert any(name.startswith(kind) for name in site.canaries), kind
     loggers = {record.name for record in caplog.records if record.levelno == logging.DEBUG}
     assert {"flask_openrouter", "urllib3.connectionpool"} <= loggers
     if site.store.kind in ("sqlite", "postgresql"):
         assert "sqlalchemy.engine.Engine" in {record.name for record in caplog.records}
-    assert len(site.seen["signals"]) > 6
-    assert len(b"".join(map(_bytes, site.seen["storage"]))) > 100 or site.store.kind == "cookie"
-    # The walk got as far as the kept connections of the client.
-    assert {site.upstream.url, "localhost"} <= set(site.seen["services"])
-    # The other way round: what was put where it does not belong is found.
+    assert len(site.recorded["signals"]) > 6
+    assert len(b"".join(map(_bytes, site.recorded["storage"]))) > 100 or site.store.kind == "cookie"
+    # The walk reached the open connections of the client.
+    assert {site.upstream.url, "localhost"} <= set(site.recorded["services"])
+    # A secret that is planted in one of these places is found.
     for place in ("answers", "log", "storage", "error reports"):
-        site.seen = {place: [f"before {site.canaries[next(iter(site.canaries))]} after"]}
+        site.recorded = {place: [f"before {site.canaries[next(iter(site.canaries))]} after"]}
         assert any(found.startswith(place) for found in site.secrets_found())
 
 
@@ -139,7 +139,7 @@ def _bytes(text: str | bytes) -> bytes:
 def test_a_connection_without_a_request_shows_nothing(
     open_site: Callable[..., Any], kind: str
 ) -> None:
-    """As a task queue has it; and the errors that its storage gives it."""
+    """A task queue has such a connection. The errors of its storage show nothing either."""
     with open_site(kind) as site:
         site.user = "ada"
         app = site.app()
@@ -148,7 +148,7 @@ def test_a_connection_without_a_request_shows_nothing(
         with app.app_context():
             connection = Connection(app, "ada")
             assert connection
-            site.saw("dumps", *dumps_of(connection), *dumps_of(connection.session))
+            site.record("dumps", *dumps_of(connection), *dumps_of(connection.session))
             record = KeyRecord(connection.api_key, None, 1)
             for operation, call in {
                 "get": lambda: Connection(app, "ada").api_key,
@@ -158,7 +158,7 @@ def test_a_connection_without_a_request_shows_nothing(
                 with site.store.switch.failing(operation), pytest.raises(KeyStorageError) as error:
                     call()
                 ours = [t for t in error_report(error.value) if "test_canaries" not in t]
-                site.saw("error reports", *ours, *dumps_of(error.value))
+                site.record("error reports", *ours, *dumps_of(error.value))
         assert site.secrets_found() == []
 
 
@@ -174,7 +174,7 @@ THINGS = [
 
 @pytest.mark.requirement("R64")
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
-def test_what_holds_a_secret_is_not_written_down_by_accident(thing: object) -> None:
+def test_an_object_with_a_secret_does_not_show_it_when_dumped(thing: object) -> None:
     """Caches and task queues pickle what they are given."""
     assert leaks_in(dumps_of(thing), CANARIES) == []
 

@@ -53,7 +53,7 @@ def test_a_fault_ends_as_the_page_says(
 ) -> None:
     with open_site(kind, fault.upstream) as site:
         row = fault.run(site, fault.variants[variant])
-        site.saw("terminal", *capfd.readouterr())
+        site.record("terminal", *capfd.readouterr())
         found = site.secrets_found()
     assert replace(row, secrets=len(found)) == fault.expected, found
 

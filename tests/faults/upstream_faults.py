@@ -1,4 +1,4 @@
-"""Faults of OpenRouter, and of the way to it."""
+"""Faults of OpenRouter, and of the network between it and the app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which an app reaches OpenRouter in the fault runs."""
+"""Upstreams that an app reaches by https, or through a proxy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ports import free_port
 
 from flask_openrouter.client.environment import CA_VARIABLES
 
-#: A name that nobody has (RFC 6761 §6.4): only the proxy finds it.
+#: A name that does not exist (RFC 6761 §6.4). Only the proxy connects it.
 HOST = "gateway.invalid"
 
 
@@ -60,8 +60,8 @@ class ProxiedUpstream(Upstream):
         self._proxy = None
 
 
-def reach(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
-    """Return an upstream that is reached so, and set what the app's environment needs for it."""
+def make_upstream(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    """Return an upstream for "http", "https" or "proxy", and set the environment of the app."""
     if kind == "http":
         return Upstream()
     authority = CertificateAuthority(folder)

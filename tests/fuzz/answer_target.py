@@ -162,6 +162,7 @@ def _wire_of(data: bytes) -> Wire:
 def _in_time() -> Iterator[None]:
     begun = time.thread_time()
     yield
+    # CPU time of this thread: it does not depend on the load of the machine.
     taken = time.thread_time() - begun
     assert taken < MOST_SECONDS, taken
 

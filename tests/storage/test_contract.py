@@ -1,4 +1,4 @@
-"""Every back end keeps every promise of the protocol, against real servers."""
+"""Every storage passes the contract of storages, on real servers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestSQLiteEngineOfTheApp(ClosingContract):
 
 
 class TestDatabaseWithoutUpsert(ClosingContract):
-    """A dialect that we do not know: UPDATE and then INSERT must do as well."""
+    """An unknown dialect. UPDATE, then INSERT must do."""
 
     @pytest.fixture(autouse=True)
     def _engine(self, postgresql_url: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The contract is worth what it refuses: each broken storage must fail the test made for it."""
+"""The contract finds mistakes: each broken storage fails the test that is meant for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flask_openrouter.testing import KeyStorageContract
 
 
 class OneSlot(MemoryStorage):
-    """One row for everybody."""
+    """One row for all owners."""
 
     def get(self, owner_id: str) -> str | None:
         return super().get("everybody")
@@ -37,7 +37,7 @@ class StrictDelete(MemoryStorage):
 
 
 class LazyDelete(MemoryStorage):
-    """Disconnected in words only."""
+    """A delete that does nothing."""
 
     def delete(self, owner_id: str) -> None:
         pass

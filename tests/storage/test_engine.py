@@ -1,4 +1,4 @@
-"""The engine made from a URL, and which engines of the app are refused."""
+"""The engine that is made from a URL, and engines of the app that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What RedisStorage does on the server, beyond the contract."""
+"""RedisStorage beyond the contract: commands, expiry, prefixes, listings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flask openrouter rotate``: older encryption keys can be removed, and no visitor notices."""
+"""``flask openrouter rotate``: it re-encrypts all keys, and no visitor notices."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def storage() -> MemoryStorage:
 
 @pytest.fixture
 def app(make_app: Callable[..., Flask], storage: MemoryStorage) -> Flask:
-    """An app whose key was replaced, with a storage that is still all in the older one."""
+    """An app with a new encryption key, and a storage that was encrypted with the old one."""
     before = make_app({"storage": storage}, **BEFORE)
     for number in range(7):
         vault(before).save(f"owner {number}", RECORD)

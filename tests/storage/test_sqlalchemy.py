@@ -1,4 +1,4 @@
-"""What SQLAlchemyStorage does in the database, beyond the contract."""
+"""SQLAlchemyStorage beyond the contract: statements, transactions, tables, listings."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SHARED_STORAGES = STORAGES[2:]
 
 @pytest.fixture(scope="session")
 def _running_postgresql() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
+    with running_postgresql(in_memory=True) as server:
         yield server
 
 

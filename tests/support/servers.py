@@ -29,9 +29,9 @@ from components import require
 from polling import wait_until
 from ports import free_port
 
-#: File systems in memory make new databases five times as fast.
+#: A file system in memory, where the tests' many new databases cost less.
 MEMORY = Path("/dev/shm")
-#: Bytes that the data folder of PostgreSQL may need.
+#: The bytes that it must have left: a database takes about 8 MB.
 DATA_BYTES = 4 * 1024**3
 
 
@@ -46,12 +46,12 @@ class Server:
 
     @property
     def log(self) -> str:
-        """Everything that the server has written to its log."""
+        """The text of the server's log."""
         return (self.folder / "server.log").read_text(errors="replace")
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process exists."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
@@ -74,7 +74,7 @@ class Server:
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """End :meth:`freeze`."""
         for pid in self._pids():
             os.kill(pid, signal.SIGCONT)
 
@@ -87,7 +87,7 @@ class Server:
         raise NotImplementedError
 
     def run(self, *command: str) -> None:
-        """Run a program of the server's to its end, as the server's account."""
+        """Run another program to its end, with the account of the server."""
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(command, stdout=log, stderr=log, check=True, **self._identity())
 
@@ -306,12 +306,15 @@ class RedisServer(Server):
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgreSQLServer]:
-    """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one."""
+def running_postgresql(*, in_memory: bool = False) -> Iterator[PostgreSQLServer]:
+    """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one.
+
+    ``in_memory``: keep the data in memory if there is enough.
+    """
     programs = _find_postgresql()
     # As root it refuses to run, and the folder must be one that its account can reach.
     account = None if os.getuid() else "postgres"
-    with _folder(account) as folder:
+    with _folder(account, in_memory=in_memory) as folder:
         server = PostgreSQLServer(folder, programs, account=account)
         server.initialize()
         try:
@@ -373,9 +376,9 @@ def _find_postgresql() -> Path:
 
 
 @contextmanager
-def _folder(account: str | None) -> Iterator[Path]:
-    is_roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > DATA_BYTES
-    folder = Path(tempfile.mkdtemp(prefix="openrouter-", dir=MEMORY if is_roomy else None))
+def _folder(account: str | None, *, in_memory: bool = False) -> Iterator[Path]:
+    fits = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > DATA_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="openrouter-", dir=MEMORY if fits else None))
     if account is not None:
         shutil.chown(folder, account)
     try:

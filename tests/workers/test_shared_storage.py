@@ -1,4 +1,4 @@
-"""Workers and processes over one store: what one does, the others see."""
+"""gunicorn workers that share one storage: each sees what the others do."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_two_gunicorn_workers_share_what_is_connected(
             assert (gone.status, gone.headers["X-Worker"]) == (303, first.worker)
             third = Hold(url)
 
-        # With the cookies of before, as another tab that was slow would send them.
+        # A slow tab still sends the cookies from before.
         with closing(third):
             seen = browser.get("/openrouter/status")
             assert seen.headers["X-Worker"] == connected_on
@@ -61,7 +61,7 @@ def test_two_gunicorn_workers_share_what_is_connected(
 def test_two_processes_share_what_is_connected(
     settings: dict[str, str], emulator: Emulator
 ) -> None:
-    """Two machines behind a balancer: each has the login begun, or the key made, by the other."""
+    """Behind a load balancer, one machine begins the login and another finishes it."""
     with gunicorn(1, **settings) as one, gunicorn(1, **settings) as other:
         browser = Browser(one)
         callback = emulator.approve(browser.start("/guarded"))
@@ -76,7 +76,7 @@ def test_two_processes_share_what_is_connected(
 
 
 @pytest.mark.requirement("R91")
-def test_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing(
+def test_a_worker_with_another_secret_key_cannot_decrypt_and_deletes_nothing(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     ours, theirs = Visitor(make_shared_app()), Visitor(make_shared_app())
@@ -92,7 +92,7 @@ def test_a_worker_with_another_key_sees_nobody_connected_and_deletes_nothing(
 
 
 @pytest.mark.requirement("F37")
-def test_a_row_of_somebody_else_is_nobodys(
+def test_a_ciphertext_in_the_row_of_another_owner_is_refused_and_kept(
     make_shared_app: Callable[..., Flask], emulator: Emulator
 ) -> None:
     app = make_shared_app()

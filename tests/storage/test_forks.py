@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import weakref
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from servers import PostgreSQLServer
 from sqlalchemy import text
 from storage_worker import output_of, run_worker, start_worker
-from uwsgi_workers import uwsgi, visit
 
 from flask_openrouter.storage.engine import OwnEngine
 from flask_openrouter.storage.uri import storage_from_uri
@@ -33,7 +30,7 @@ def test_connected_on_one_worker_is_connected_and_disconnected_on_all(storage_ur
 
 
 def test_workers_that_start_together_all_store(storage_uri: str) -> None:
-    """All of them find no table, and all of them create it."""
+    """Each of them finds no table, and creates it."""
     code = (
         "sys.stdin.readline()\n"
         "[storage.set(f'{sys.argv[2]} {number}', 'ciphertext') for number in range(20)]\n"
@@ -64,7 +61,7 @@ storage.close()
 
 
 def test_fork_after_the_first_use_shares_no_connection(storage_uri: str) -> None:
-    """As gunicorn with --preload does. The child ends as usual, with everything closed."""
+    """gunicorn forks so with --preload. The child closes everything when it ends."""
     assert run_worker(FORK, storage_uri) == ""
 
 
@@ -100,19 +97,9 @@ storage.close()
 """
 
 
-def test_fork_of_which_python_knows_nothing_shares_no_connection(storage_uri: str) -> None:
-    """As uWSGI does without lazy-apps."""
+def test_fork_by_the_c_library_shares_no_connection(storage_uri: str) -> None:
+    """uWSGI forks so without lazy-apps: Python runs no hook."""
     assert run_worker(FORK_IN_C, storage_uri) == ""
-
-
-def test_uwsgi_workers_give_every_visitor_their_own_row(storage_uri: str) -> None:
-    """The app has used its storage when uWSGI forks it, which runs no hook of Python's."""
-    owners = [f"owner {number}" for number in range(150)]
-    with uwsgi(3, storage_uri) as port, ThreadPoolExecutor(12) as pool:
-        stored = list(pool.map(partial(visit, port, method="POST"), owners))
-        seen = list(pool.map(partial(visit, port), owners * 2))
-    assert [found for found, _ in stored + seen] == [f"ciphertext of {o}" for o in owners * 3]
-    assert len({worker for _, worker in stored + seen}) > 1
 
 
 def test_child_takes_new_connections_and_leaves_the_old_ones_open(

@@ -53,14 +53,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = set(config.getoption("requirement"))
-    if wanted:
-        chosen = [
-            item
-            for item in items
-            if any(wanted & {*mark.args} for mark in item.iter_markers("requirement"))
-        ]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+    is_full = config.getoption("every_variant")
+
+    def is_chosen(item: pytest.Item) -> bool:
+        proven = {id for mark in item.iter_markers("requirement") for id in mark.args}
+        is_extra = item.get_closest_marker("every_variant") is not None
+        return (is_full or not is_extra) and (not wanted or bool(wanted & proven))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
+    items[:] = filter(is_chosen, items)
 
 
 class Clock:

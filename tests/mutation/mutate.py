@@ -48,7 +48,7 @@ TESTS = {
     "login/owner": ["core", "security/test_c_accounts.py", "integrations/test_flask_login.py"],
     "guard": ["core", "security/test_c_caching.py", "flow/test_finished.py"],
     "client/transport": ["client/test_transport_*", "client/test_s*", "client/test_exchange.py"],
-    "storage/vault": ["core", "security/test_k_*", "storage/test_rotation.py"],
+    "storage/vault": ["core", "security/test_k_*", "sharing/test_rotation.py"],
     "storage/cipher": ["core/test_[cev]*", "security/test_k_*"],
 }
 

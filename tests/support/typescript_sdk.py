@@ -19,11 +19,11 @@ from components import require
 from project_files import ROOT
 
 _SOURCE = Path(__file__).parents[1] / "protocol" / "typescript"
-#: Where npm installs the packages, for this run and later ones.
-_INSTALLED = ROOT / "build" / "openrouter-sdk"
 _INSTALL_SECONDS = 300
 #: Older versions lack the global ``crypto``, which the SDK needs.
 OLDEST_NODE = 20
+#: Where npm installs the packages, for this run and later ones.
+CACHE = ROOT / "build" / "node"
 _ATTRIBUTION = {
     "httpReferer": ATTRIBUTION["HTTP-Referer"],
     "appTitle": ATTRIBUTION["X-OpenRouter-Title"],
@@ -64,7 +64,7 @@ class TypeScriptSDK:
 
 
 @contextmanager
-def running_typescript_sdk() -> Iterator[TypeScriptSDK]:
+def running_typescript_sdk(cache: Path = CACHE) -> Iterator[TypeScriptSDK]:
     """Run the SDK. If it is not available, skip the test (in CI: fail)."""
     node = shutil.which("node")
     if node is None:
@@ -72,7 +72,7 @@ def running_typescript_sdk() -> Iterator[TypeScriptSDK]:
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
         require("node", f"the SDK needs Node {OLDEST_NODE} or newer, and this is {version.strip()}")
-    modules = install_typescript_sdk()
+    modules = install_typescript_sdk(cache)
     with tempfile.TemporaryDirectory() as folder:
         script = shutil.copy(_SOURCE / "check.mjs", folder)
         # Node looks for packages beside the script.
@@ -87,16 +87,17 @@ def running_typescript_sdk() -> Iterator[TypeScriptSDK]:
             yield TypeScriptSDK(process)
 
 
-def install_typescript_sdk() -> Path:
+def install_typescript_sdk(cache: Path) -> Path:
     """Return the folder of packages. Let npm install them if they are missing or outdated."""
-    _INSTALLED.parent.mkdir(exist_ok=True)
-    with _INSTALLED.with_suffix(".lock").open("w") as lock:
+    cache.mkdir(parents=True, exist_ok=True)
+    installed = cache / "openrouter-sdk"
+    with (cache / "installing").open("w") as lock:
         # Tests that run in parallel wait for the one that installs.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        package = _INSTALLED / "package.json"
+        package = installed / "package.json"
         if not package.exists() or _read(package) != _read(_SOURCE / "package.json"):
-            _install(_INSTALLED)
-    return _INSTALLED / "node_modules"
+            _install(installed)
+    return installed / "node_modules"
 
 
 def _install(target: Path) -> None:

@@ -21,10 +21,10 @@ pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin", "server_fixtures
 
 MakeApp = Callable[..., Flask]
 
-# A shell's job in the background ignores Ctrl+C, and so would all that the tests start and stop.
+# A background job of a shell ignores Ctrl+C. Without this, so would the processes of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes says more about the machine than about the code.
+# The time of one example depends on the machine.
 settings.register_profile("without a deadline", deadline=None)
 settings.load_profile("without a deadline")
 
@@ -82,7 +82,7 @@ def every_variant(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_leaves_this_machine() -> Iterator[None]:
-    """Refuse every connection to elsewhere, and fail the session if one was tried."""
+    """Refuse every connection to other machines, and fail the session if one was tried."""
     network_guard.install()
     yield
     assert network_guard.attempts == []
@@ -95,7 +95,7 @@ def running_emulator(openrouter_emulator_server: Emulator) -> Emulator:
 
 @pytest.fixture
 def emulator(openrouter_emulator: Emulator) -> Emulator:
-    """A local OpenRouter without any memory of other tests."""
+    """A local OpenRouter that knows nothing of other tests."""
     return openrouter_emulator
 
 

@@ -1,4 +1,4 @@
-"""gunicorn with the app of this module, as many workers as wanted, and a way to pick the worker."""
+"""gunicorn with the app of this module, any number of workers, and a way to choose the worker."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def gunicorn(workers: int, **settings: str) -> Iterator[str]:
 
 
 class Hold:
-    """Keeps one synchronous worker busy until it is closed, so that another serves the rest."""
+    """A request that keeps one synchronous worker busy until it is closed."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
@@ -92,7 +92,7 @@ class Hold:
         self.worker = self._answer.headers["X-Worker"]
 
     def close(self) -> None:
-        """Let the worker go."""
+        """Release the worker."""
         self._answer.close()
         self._connection.close()
 

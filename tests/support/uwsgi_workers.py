@@ -43,7 +43,7 @@ def uwsgi(workers: int, uri: str) -> Iterator[int]:
 
 
 def visit(port: int, owner_id: str, method: str = "GET") -> tuple[str, str]:
-    """Return what the app has for this owner, and the process id of the worker that said so."""
+    """Return what the app has for this owner, and the process id of the worker."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, f"/{quote(owner_id)}")
@@ -63,7 +63,7 @@ def _find_uwsgi() -> str:
         text=True,
         check=False,
     )
-    # It has a Python of its own, which must be able to import our packages.
+    # It has its own Python, which must be able to import the packages of this one.
     version = "{}.{}.".format(*sys.version_info)
     if not answer.stdout.strip().startswith(version):
         require("uwsgi", f"no plugin for Python {version}* ({answer.stdout.strip() or 'none'})")
@@ -71,7 +71,7 @@ def _find_uwsgi() -> str:
 
 
 def _paths() -> list[str]:
-    # Without our own standard library.
+    # Without the standard library of this Python.
     own = (sys.base_prefix, sys.base_exec_prefix)
     return [path for path in sys.path if path and not path.startswith(own)]
 

@@ -23,7 +23,7 @@ HOUR = 3600
     "the visitor declines",
     "400 You declined",
     variants={"error=access_denied": "&error=access_denied", "no code": ""},
-    remark="nothing of the address is shown",
+    remark="no part of the address is shown",
 )
 def _declines(site: FaultSite, query: str) -> Row:
     scene = site.scene()
@@ -38,7 +38,7 @@ def _late(site: FaultSite, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault("F22", "cookies off", "400 This login is not known here", remark="the page names cookies")
+@fault("F22", "cookies are off", "400 This login is not known here", remark="the page says so")
 def _no_cookies(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     without = site.visitor(scene.app)
@@ -89,7 +89,7 @@ def _secure(site: FaultSite, _: None) -> Row:
     "F25",
     "session cookie too big for the browser",
     "400 This login is not known here",
-    remark="the app's own 4 kB pushed it out",
+    remark="the app itself stores 4 kB in it",
 )
 def _too_big(site: FaultSite, _: None) -> Row:
     app = site.app()
@@ -143,11 +143,11 @@ def _neighbour(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F30",
-    "reload of, or way back to, the callback",
+    "the callback is loaded again",
     "303 to `/first`",
     key="kept",
     events=0,
-    remark="lands where the login led; the code is not sent again",
+    remark="redirects to the target of the login; the code is not sent again",
 )
 def _reload(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -247,7 +247,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the login whose cookie came last completes; the waiting tab too",
+    remark="the login whose cookie came last completes, and that of the other tab",
 )
 def _double_click(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -268,7 +268,7 @@ def _double_click(site: FaultSite, _: None) -> Row:
     exchanges=1,
     key="replaced",
     events=2,
-    remark="one line for the key, one for the twin; in either order of arrival",
+    remark="one line for the key, one for the second request; in either order",
 )
 def _twins(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -295,7 +295,7 @@ def _twins(site: FaultSite, _: None) -> Row:
     "the visitor leaves during the exchange",
     "400 This login is not known here",
     storages=("cookie",),
-    remark="what they see on coming back; a new login makes good for the key that got lost",
+    remark="the page when they come back; a new login replaces the lost key",
 )
 def _leaves(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -309,7 +309,7 @@ def _leaves(site: FaultSite, _: None) -> Row:
     "400 This login is not known here",
     storages=SERVER_SIDE,
     key="gone",
-    remark="their browser never got its new id, and the old one is void: a new login",
+    remark="the browser never got its new id, and the old one is void: a new login is needed",
 )
 def _leaves_for_good(site: FaultSite, _: None) -> Row:
     return _leaves(site, _)
@@ -321,7 +321,7 @@ def _leaves_for_good(site: FaultSite, _: None) -> Row:
     "400 This login is not known here",
     storages=SERVER_SIDE,
     key="replaced",
-    remark="the new key was stored all the same",
+    remark="the new key was stored nevertheless",
 )
 def _user_leaves(site: FaultSite, _: None) -> Row:
     site.user = "ada"

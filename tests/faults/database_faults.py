@@ -36,7 +36,7 @@ def _locked_sqlite(store: Store) -> Iterator[None]:
     NOT_SAVED,
     exchanges=1,
     storages=("sqlite",),
-    remark=f"readers see nothing of the lock, so it is found at the end: {WAITS}",
+    remark=f"readers do not notice the lock, so only the save fails: {WAITS}",
 )
 def _locked(site: FaultSite, _: None) -> Row:
     scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?timeout=0.1"))
@@ -132,7 +132,7 @@ def _moved(site: FaultSite, _: None) -> Row:
     exchanges=1,
     key="replaced",
     storages=("postgresql",),
-    remark="the key is not part of it",
+    remark="the key is not part of the transaction",
 )
 def _rollback(site: FaultSite, _: None) -> Row:
     engine = create_engine(str(site.store.uri))
@@ -158,7 +158,12 @@ def _rollback(site: FaultSite, _: None) -> Row:
 
 
 @fault(
-    "F41", "disk full", NOT_SAVED, exchanges=1, storages=("sqlite",), remark=f"no half row; {WAITS}"
+    "F41",
+    "disk full",
+    NOT_SAVED,
+    exchanges=1,
+    storages=("sqlite",),
+    remark=f"no row is half written; {WAITS}",
 )
 def _disk_full(site: FaultSite, _: None) -> Row:
     with small_disk(site.folder / "disk") as disk:

@@ -25,11 +25,11 @@ def _move(scene: Scene, app: Flask) -> None:
 
 @fault(
     "F27",
-    "SECRET_KEY changed in mid-login",
+    "SECRET_KEY changed during a login",
     "400 This login is not known here",
     key="gone",
     other_tab="lost",
-    remark="nothing is deleted: with the old key everything is there again",
+    remark="nothing is deleted: with the old SECRET_KEY everything works again",
 )
 def _key_changed(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -61,7 +61,7 @@ def _key_rotated(site: FaultSite, _: None) -> Row:
     "F29",
     "workers with different keys",
     "400 This login is not known here",
-    remark="the page says it to the operator; the other worker deletes nothing",
+    remark="the page tells the operator; the other worker deletes nothing",
 )
 def _workers_disagree(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -80,7 +80,7 @@ def _workers_disagree(site: FaultSite, _: None) -> Row:
     key="replaced",
     events=None,
     storages=("cookie", "sqlite", "postgresql", "redis"),
-    remark="two workers, four visitors; no nonce twice; the log is in other processes",
+    remark="two workers, four visitors; no nonce is used twice; other processes have the log",
 )
 def _fork(site: FaultSite, _: None) -> Row:
     log = site.folder / "gunicorn.log"
@@ -179,7 +179,7 @@ def _prefix(site: FaultSite, _: None) -> Row:
     "emulator still configured in production",
     "the app does not start",
     events=0,
-    remark="nor does openrouter.ai ever get, or the app open, a key of the emulator",
+    remark="a key of the emulator is neither decrypted nor sent to openrouter.ai",
 )
 def _emulator_in_production(site: FaultSite, _: None) -> Row:
     secret = secrets.token_hex()

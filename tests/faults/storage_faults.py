@@ -35,7 +35,7 @@ def _save_again(scene: Scene) -> TestResponse:
     "storage down when the visitor comes back",
     NOT_NOW,
     storages=SERVER_SIDE,
-    remark="the code is not sent; the same visit works when the storage is back",
+    remark="the code is not sent; the same address works when the storage is back",
 )
 def _down_before(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -100,7 +100,7 @@ def _fails_always(site: FaultSite, _: None) -> Row:
     "storage does not answer",
     NOT_NOW,
     storages=("postgresql", "redis"),
-    remark="5 s at most, which the run shortens",
+    remark="at most 5 s (shortened for the test)",
 )
 def _slow(site: FaultSite, _: None) -> Row:
     if site.store.kind == "redis":
@@ -133,7 +133,7 @@ def _slow(site: FaultSite, _: None) -> Row:
     exchanges=1,
     key="replaced",
     storages=SERVER_SIDE,
-    remark="others are served meanwhile",
+    remark="other visitors are served meanwhile",
 )
 def _hangs(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -196,11 +196,11 @@ ROWS: dict[str, Callable[[str, str], str]] = {
 
 @fault(
     "F37",
-    "what is stored does not open",
+    "the stored ciphertext does not decrypt",
     "303 to `/openrouter/login?next=/use`",
     key="gone",
     variants=ROWS,
-    remark="not used, and not deleted",
+    remark="it is neither used nor deleted",
 )
 def _corrupt(site: FaultSite, change: Callable[[str, str], str]) -> Row:
     scene = site.scene()
@@ -251,8 +251,8 @@ def _delete_fails(site: FaultSite, what: str) -> Row:
     key="replaced",
     events=None,
     storages=SERVER_SIDE,
-    remark="one row, and one of the two keys;"
-    " a line for each, and more where one read the key of the other and saved again",
+    remark="one row, with one of the two keys;"
+    " a line for each key, and more if one request read the other's key and saved again",
 )
 def _race(site: FaultSite, _: None) -> Row:
     site.user = "ada"

@@ -70,7 +70,7 @@ _answering(
 _answering(
     "F5", "code_challenge_method refused", "400 OpenRouter refused this login",
     variants={"400": error(400, "Invalid code_challenge_method")},
-    remark="the log has OpenRouter's own words; never a second try without PKCE",
+    remark="the log has OpenRouter's own words; PKCE is never left out",
 )  # fmt: skip
 _answering(
     "F6", "method not allowed", "502 OpenRouter has trouble", variants={"405": error(405)}
@@ -78,7 +78,7 @@ _answering(
 _answering(
     "F7", "OpenRouter asks to wait", "502 OpenRouter is busy",
     variants={"409": error(409), "429": error(429, Retry_After="60")},
-    remark="nobody waits in the worker",
+    remark="the worker does not wait",
 )  # fmt: skip
 _answering(
     "F8", "OpenRouter fails", "502 OpenRouter has trouble",
@@ -111,7 +111,7 @@ def _refused(site: FaultSite, _: None) -> Row:
     "F11",
     "packets vanish",
     "502 OpenRouter cannot be reached",
-    remark="within 5 s; the run shortens them",
+    remark="within 5 s (shortened for the test)",
 )
 def _packets_vanish(site: FaultSite, _: None) -> Row:
     site.monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.3)
@@ -136,11 +136,11 @@ CERTIFICATES: dict[str, Any] = {
 
 @fault(
     "F12",
-    "certificate not to be trusted",
+    "certificate that is not trusted",
     "502 OpenRouter cannot be reached",
     upstream="https",
     variants=CERTIFICATES,
-    remark="nothing is sent, and the log says that it is the certificate",
+    remark="nothing is sent, and the log names the certificate",
 )
 def _certificate(site: FaultSite, make: Any) -> Row:
     bad = make(site.upstream.authority)
@@ -158,7 +158,7 @@ def _outdated_tls(site: FaultSite, _: None) -> Row:
 
 
 _answering(
-    "F13", "reset before the answer", "502 The connection to OpenRouter was lost",
+    "F13", "reset before the response", "502 The connection to OpenRouter was lost",
     variants={"reset": reset(), "closed": raw(b"")},
     remark="a key may exist: the page links to the visitor's keys",
 )  # fmt: skip
@@ -175,7 +175,7 @@ _answering(
         "1xx for ever": flood_of_informational_answers(),
     },
     config={"OPENROUTER_REQUEST_TIMEOUT": 0.6},
-    remark="as F13; within 15 s by the wall clock, which the run shortens",
+    remark="as F13; within 15 s by the wall clock (shortened for the test)",
 )  # fmt: skip
 _answering(
     "F16", "endless or exploding body", "502 Unexpected answer from OpenRouter",
@@ -185,7 +185,7 @@ _answering(
         "bomb in a bomb": answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip"}),
         "1 TB announced": raw(http_answer(200, b"{", length=10**12)),
     },
-    remark="64 KiB are read at most",
+    remark="at most 64 KiB are read",
 )  # fmt: skip
 
 
@@ -238,10 +238,10 @@ BODIES = _bodies()
 
 @fault(
     "F18",
-    f"an answer without a usable key, in any of {len(BODIES)} ways",
+    f"a response without a usable key, in any of {len(BODIES)} ways",
     "502 Unexpected answer from OpenRouter",
     exchanges=1,
-    remark="nothing of it is stored, logged or shown",
+    remark="no part of it is stored, logged or shown",
 )
 def _bad_body(site: FaultSite, _: None) -> Row:
     site.canaries["key of the bad answers"] = KEY
@@ -267,7 +267,7 @@ _answering(
     "proxy down",
     "502 OpenRouter cannot be reached",
     upstream="proxy",
-    remark="no way around the proxy is tried",
+    remark="the app does not bypass the proxy",
 )
 def _proxy_down(site: FaultSite, _: None) -> Row:
     looked_up: list[object] = []
@@ -335,6 +335,6 @@ def _no_credit(site: FaultSite, act: Act) -> Row:
     return scene.row(page)
 
 
-@fault("F50", "emulator stopped in mid-login", "502 OpenRouter cannot be reached")
+@fault("F50", "emulator stopped during a login", "502 OpenRouter cannot be reached")
 def _emulator_stopped(site: FaultSite, _: None) -> Row:
     return _come_back(site, site.upstream.stopped())

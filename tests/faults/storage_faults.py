@@ -104,10 +104,10 @@ def _fails_always(site: FaultSite, _: None) -> Row:
 )
 def _slow(site: FaultSite, _: None) -> Row:
     if site.store.kind == "redis":
-        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?socket_timeout=0.3"))
+        scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?socket_timeout=1"))
         freeze, thaw = site.store.server.freeze, site.store.server.thaw
     else:
-        query = "options=-c%20statement_timeout%3D300"
+        query = "options=-c%20statement_timeout%3D1000"
         scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?{query}"))
         engine = create_engine(str(site.store.uri))
         connection = engine.connect()

@@ -8,6 +8,7 @@ import socket
 import ssl
 import warnings
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from certificates import CertificateAuthority
@@ -41,11 +42,18 @@ def error(status: int, message: str = "", **headers: str) -> Act:
     return answer(status, {"error": {"code": status, "message": message}}, names)
 
 
-def _come_back(site: FaultSite, fault: AbstractContextManager[Any], **config: Any) -> Row:
-    """Finish a login while the fault lasts."""
-    scene = site.scene(site.app(**config))
+def _come_back(
+    site: FaultSite, fault: AbstractContextManager[Any], timeout: float | None = None
+) -> Row:
+    """Finish a login while the fault lasts, with a request timeout for this time only."""
+    scene = site.scene()
+    services = scene.app.extensions["openrouter"]
+    if timeout is not None:
+        hasty = site.app(OPENROUTER_REQUEST_TIMEOUT=timeout).extensions["openrouter"].client
+        scene.app.extensions["openrouter"] = replace(services, client=hasty)
     with fault:
         page = scene.go()
+    scene.app.extensions["openrouter"] = services
     return scene.row(page)
 
 
@@ -53,9 +61,9 @@ def _answering(*fault_options: str, variants: dict[str, Act], **options: Any) ->
     """Register a fault that is an answer to the exchange."""
 
     def run(site: FaultSite, act: Act) -> Row:
-        return _come_back(site, site.upstream.acting(act), **config)
+        return _come_back(site, site.upstream.acting(act), timeout)
 
-    config = options.pop("config", {})
+    timeout = options.pop("timeout", None)
     fault(*fault_options, exchanges=1, variants=variants, **options)(run)
 
 
@@ -114,8 +122,11 @@ def _refused(site: FaultSite, _: None) -> Row:
     remark="within 5 s (shortened for the test)",
 )
 def _packets_vanish(site: FaultSite, _: None) -> Row:
-    site.monkeypatch.setattr(deadline, "CONNECT_SECONDS", 0.3)
-    return _come_back(site, site.upstream.swallowing_packets())
+    scene = site.scene()
+    with site.upstream.swallowing_packets(), site.monkeypatch.context() as patch:
+        patch.setattr(deadline, "CONNECT_SECONDS", 0.3)
+        page = scene.go()
+    return scene.row(page)
 
 
 def _old_tls(authority: CertificateAuthority) -> ssl.SSLContext:
@@ -174,7 +185,7 @@ _answering(
         "body": drip(b"{" * 100, 0.1, after=HEAD),
         "1xx for ever": flood_of_informational_answers(),
     },
-    config={"OPENROUTER_REQUEST_TIMEOUT": 0.6},
+    timeout=0.6,
     remark="as F13; within 15 s by the wall clock (shortened for the test)",
 )  # fmt: skip
 _answering(

@@ -56,6 +56,7 @@ class TestSQLiteInMemory(ClosingContract):
         """Each storage has a database of its own."""
 
 
+@pytest.mark.every_variant
 class TestSQLiteEngineOfTheApp(ClosingContract):
     @pytest.fixture(autouse=True)
     def _engine(self, tmp_path: Path) -> Iterator[None]:
@@ -89,6 +90,7 @@ class TestPostgreSQLBehindPgBouncer(ClosingContract):
         self.create = lambda: SQLAlchemyStorage(pgbouncer.through(postgresql_url))
 
 
+@pytest.mark.every_variant
 class TestPostgreSQLEngineOfTheApp(ClosingContract):
     @pytest.fixture(autouse=True)
     def _engine(self, postgresql_url: str) -> Iterator[None]:

@@ -52,13 +52,13 @@ def postgresql_url(postgresql: PostgreSQLServer) -> str:
     return postgresql.create_database()
 
 
-@pytest.fixture(params=["session", "transaction"])
+@pytest.fixture(params=[pytest.param("session", marks=pytest.mark.every_variant), "transaction"])
 def pgbouncer(
     postgresql: PostgreSQLServer, request: pytest.FixtureRequest
 ) -> Iterator[PgBouncerServer]:
-    """PgBouncer in front of the PostgreSQL server, in each of its modes that apps use.
+    """PgBouncer in front of the PostgreSQL server, in each mode that apps use.
 
-    In transaction mode two connections to the server serve all clients, so they are mixed at once.
+    In transaction mode, which is the harder one, two connections to the server serve all clients.
     """
     size = 2 if request.param == "transaction" else 20
     with running_pgbouncer(postgresql, pool_mode=request.param, size=size) as server:

@@ -1,7 +1,8 @@
 # make demo            the example app on http://localhost:3000, against the bundled emulator
 # make demo LIVE=1     ... against https://openrouter.ai
 # make demo PORT=4000  ... on another port
-# make test            every test, with coverage
+# make test            every test, with coverage, in as many processes as there are processors;
+#                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
 # make browser         only the tests in headless Chromium (apt install chromium)
 # make lint            ruff, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
@@ -36,7 +37,7 @@ demo: .venv/.demo
 	@PORT='$(PORT)' LIVE='$(LIVE)' $(BIN)/python -m example_app
 
 test: .venv/.ready
-	$(BIN)/python -m pytest --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
+	$(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
 
 browser: .venv/.ready
 	$(BIN)/python -m pytest tests/browser

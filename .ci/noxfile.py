@@ -76,4 +76,5 @@ def run_tests(session: nox.Session, constraints: Path) -> None:
     group = "test-core" if is_core else "test"
     session.install("--quiet", *pins, "--build-constraint", str(LOCK), "-e", ".", "--group", group)
     ignored = NOT_CORE if is_core else []
-    session.run("python", "-m", "pytest", "-q", *ignored, *(session.posargs or TESTS))
+    parallel = ["-n", "auto", "--dist", "worksteal"]
+    session.run("python", "-m", "pytest", "-q", *parallel, *ignored, *(session.posargs or TESTS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -16,14 +17,14 @@ from visitor import Visitor, fingerprint
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 
-pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin"]
+pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin", "server_fixtures"]
 
 MakeApp = Callable[..., Flask]
 
-# A shell's job in the background ignores Ctrl+C, and so would all that the tests start and stop.
+# A background job of a shell ignores Ctrl+C. Without this, so would the processes of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long one example takes says more about the machine than about the code.
+# The time of one example depends on the machine.
 settings.register_profile("without a deadline", deadline=None)
 settings.load_profile("without a deadline")
 
@@ -36,18 +37,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="ID",
         help="run only the tests that prove this row of docs/security.md, such as R14",
     )
+    parser.addoption(
+        "--every-variant",
+        action="store_true",
+        default=os.environ.get("OPENROUTER_TEST_EVERY_VARIANT") == "1",
+        help="every fault over every storage, and more of what is slow, as in .ci/run",
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes for ``-n auto``. Tests wait often: two help one processor."""
+    return max(2, len(os.sched_getaffinity(0)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = set(config.getoption("requirement"))
-    if wanted:
-        chosen = [
-            item
-            for item in items
-            if any(wanted & {*mark.args} for mark in item.iter_markers("requirement"))
-        ]
-        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-        items[:] = chosen
+    is_full = config.getoption("every_variant")
+
+    def is_chosen(item: pytest.Item) -> bool:
+        proven = {id for mark in item.iter_markers("requirement") for id in mark.args}
+        is_extra = item.get_closest_marker("every_variant") is not None
+        return (is_full or not is_extra) and (not wanted or bool(wanted & proven))
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
+    items[:] = filter(is_chosen, items)
 
 
 class Clock:
@@ -60,9 +74,15 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(scope="session")
+def every_variant(pytestconfig: pytest.Config) -> bool:
+    """Whether to run all that is slow: see ``--every-variant``."""
+    return bool(pytestconfig.getoption("every_variant"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_leaves_this_machine() -> Iterator[None]:
-    """Refuse every connection to elsewhere, and fail the session if one was tried."""
+    """Refuse every connection to other machines, and fail the session if one was tried."""
     network_guard.install()
     yield
     assert network_guard.attempts == []
@@ -75,7 +95,7 @@ def running_emulator(openrouter_emulator_server: Emulator) -> Emulator:
 
 @pytest.fixture
 def emulator(openrouter_emulator: Emulator) -> Emulator:
-    """A local OpenRouter without any memory of other tests."""
+    """A local OpenRouter that knows nothing of other tests."""
     return openrouter_emulator
 
 

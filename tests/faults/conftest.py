@@ -1,4 +1,4 @@
-"""Everything that a fault needs: real storages, an OpenRouter that fails, and a bench."""
+"""What a fault needs: a real storage, an OpenRouter that can fail, and an app between them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.bench import Bench
-from faults.reach import reach
-from faults.stores import Store
-from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
-
-
-@pytest.fixture(scope="session")
-def _postgresql() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def _redis() -> Iterator[RedisServer]:
-    # What it acknowledged, it still has after a crash.
-    with running_redis(appendonly="yes", appendfsync="always") as server:
-        yield server
+from faults.fault_site import FaultSite
+from faults.faulty_storage import Store
+from faults.upstream_transports import make_upstream
 
 
 @pytest.fixture
@@ -41,13 +27,10 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
         elif kind == "sqlite":
             uri = f"sqlite:///{folder}/keys.db"
         elif kind == "postgresql":
-            server = request.getfixturevalue("_postgresql")
-            server.start()
+            server = request.getfixturevalue("postgresql")
             uri = server.create_database()
         elif kind == "redis":
-            server = request.getfixturevalue("_redis")
-            server.start()
-            server.execute("FLUSHALL")
+            server = request.getfixturevalue("redis_server")
             uri = server.url
         return Store(kind, uri, server, folder)
 
@@ -55,7 +38,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str]
 
 
 @pytest.fixture
-def open_bench(
+def open_site(
     make_store: Callable[[str], Store],
     make_app: Any,
     clock: Any,
@@ -63,21 +46,21 @@ def open_bench(
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> Callable[..., Any]:
-    """Open a bench over one kind of storage, with one way to OpenRouter."""
+    """Open a site over one kind of storage, with one way to OpenRouter."""
 
     @contextmanager
-    def open_one(kind: str, upstream_kind: str = "http") -> Iterator[Bench]:
+    def open_one(kind: str, upstream_kind: str = "http") -> Iterator[FaultSite]:
         for name in ("", "sqlalchemy"):
             # SQLAlchemy says nothing of statements and rows unless it is asked itself.
             caplog.set_level(logging.DEBUG, name)
         with ExitStack() as stack:
             store = make_store(kind)
             stack.callback(store.close)
-            upstream = reach(upstream_kind, tmp_path, monkeypatch)
+            upstream = make_upstream(upstream_kind, tmp_path, monkeypatch)
             stack.callback(upstream.stop)
             upstream.start()
-            bench = Bench(store, upstream, make_app, clock, monkeypatch, caplog, tmp_path)
-            stack.callback(bench.cleanup.close)
-            yield bench
+            site = FaultSite(store, upstream, make_app, clock, monkeypatch, caplog, tmp_path)
+            stack.callback(site.cleanup.close)
+            yield site
 
     return open_one

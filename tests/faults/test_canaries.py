@@ -1,4 +1,4 @@
-"""A whole visit with a random key, code, code_verifier and state, none of which stays anywhere."""
+"""Whole visits with a random key, code, code_verifier and state: none of them is left anywhere."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from faults.bench import Bench, Person, error_report
-from faults.dumps import dumps_of, texts_within
-from faults.row import SERVER_SIDE, STORAGES
+from faults.fault_rows import SERVER_SIDE, STORAGES
+from faults.fault_site import FaultSite, Person, error_report
+from faults.object_dumps import dumps_of, texts_within
 from flask import Flask, session
 from leaks import leaks_in
 from servers import PostgreSQLServer
@@ -33,8 +33,8 @@ STATE = secrets.token_urlsafe(32)
 CANARIES = {"key": KEY, "code": CODE, "code_verifier": VERIFIER, "state": STATE}
 
 
-def _look_around(bench: Bench, app: Flask) -> None:
-    """Add a view that writes down everything of ours that a view can reach."""
+def _look_around(site: FaultSite, app: Flask) -> None:
+    """Add a view that dumps each object of the extension that a view can reach."""
     services = app.extensions["openrouter"]
 
     @app.get("/look")
@@ -49,39 +49,39 @@ def _look_around(bench: Bench, app: Flask) -> None:
             services.vault.storage, app.extensions, app.config, app.session_interface,
         ]  # fmt: skip
         for thing in things:
-            bench.saw(f"dumps of {type(thing).__name__}", *dumps_of(thing))
+            site.record(f"dumps of {type(thing).__name__}", *dumps_of(thing))
         return "looked"
 
 
-def _paste(bench: Bench, visitor: Person) -> None:
+def _paste(site: FaultSite, visitor: Person) -> None:
     """Go through a login without a callback."""
     form = visitor.get("/openrouter/code?next=/pasted").text
     visitor.note_verifiers()
     (state,) = re.findall(r'name="state" value="([^"]+)"', form)
-    data = {"code": bench.new_code(), "state": state, "next": "/pasted"}
+    data = {"code": site.new_code(), "state": state, "next": "/pasted"}
     assert visitor.post("/openrouter/code", data=data).status_code == 303
 
 
-def _save_again(bench: Bench, visitor: Person) -> None:
+def _save_again(site: FaultSite, visitor: Person) -> None:
     """Lose a key to the storage, twice, and save it in the end."""
-    with bench.store.switch.failing("set"):
+    with site.store.switch.failing("set"):
         assert visitor.get(visitor.begin("/saved")).status_code == 503
         assert visitor.post("/openrouter/save").status_code == 503
     assert visitor.post("/openrouter/save?next=/saved").location == "/saved"
     assert visitor.post("/openrouter/save").status_code == 400
 
 
-def _visit(bench: Bench, app: Flask, visitor: Person) -> None:
+def _visit(site: FaultSite, app: Flask, visitor: Person) -> None:
     callback = visitor.begin("/use")
     assert visitor.get(callback).location == "/use"
     assert visitor.get("/use").text == "200"
     assert visitor.get("/key-info").status_code == 200
     assert visitor.get("/openrouter/status").json["connected"]
     assert visitor.get(callback).location == "/use"
-    assert bench.visitor(app).get(callback).status_code == 400
-    _paste(bench, visitor)
-    if bench.store.kind in SERVER_SIDE:
-        _save_again(bench, visitor)
+    assert site.visitor(app).get(callback).status_code == 400
+    _paste(site, visitor)
+    if site.store.kind in SERVER_SIDE:
+        _save_again(site, visitor)
     waiting = visitor.begin("/look")
     assert visitor.get(f"/look?{waiting.partition('?')[2]}").text == "looked"
     assert visitor.post("/openrouter/disconnect").status_code == 303
@@ -91,44 +91,44 @@ def _visit(bench: Bench, app: Flask, visitor: Person) -> None:
 
 @pytest.mark.parametrize("kind", STORAGES)
 def test_a_whole_visit_leaves_no_secret_behind(
-    open_bench: Callable[..., Any],
+    open_site: Callable[..., Any],
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     kind: str,
 ) -> None:
-    with open_bench(kind) as bench, warnings.catch_warnings(record=True) as warned:
+    with open_site(kind) as site, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        app = bench.app()
-        _look_around(bench, app)
-        stayer, leaver = bench.visitor(app), bench.visitor(app)
+        app = site.app()
+        _look_around(site, app)
+        stayer, leaver = site.visitor(app), site.visitor(app)
         assert stayer.get(stayer.begin()).status_code == 303
-        _visit(bench, app, leaver)
+        _visit(site, app, leaver)
         assert stayer.key is not None
-        bench.saw("services", *texts_within(app.extensions["openrouter"]))
-        bench.saw("warnings", *(repr(vars(warning)) for warning in warned))
-        bench.saw("terminal", *capfd.readouterr())
-        if isinstance(bench.store.server, PostgreSQLServer):
-            bench.saw("pg_dump", bench.store.server.dump(str(bench.store.uri).rpartition("/")[2]))
-        assert bench.secrets_found() == []
-        _assert_that_it_was_looked_for(bench, caplog)
+        site.record("services", *texts_within(app.extensions["openrouter"]))
+        site.record("warnings", *(repr(vars(warning)) for warning in warned))
+        site.record("terminal", *capfd.readouterr())
+        if isinstance(site.store.server, PostgreSQLServer):
+            site.record("pg_dump", site.store.server.dump(str(site.store.uri).rpartition("/")[2]))
+        assert site.secrets_found() == []
+        _assert_that_the_search_works(site, caplog)
 
 
-def _assert_that_it_was_looked_for(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """There were secrets, and there was something to search."""
+def _assert_that_the_search_works(site: FaultSite, caplog: pytest.LogCaptureFixture) -> None:
+    """Check that there were secrets, and texts to search."""
     for kind in ("code", "key of", "waiting state", "waiting verifier", "exchanged verifier"):
-        assert any(name.startswith(kind) for name in bench.canaries), kind
+        assert any(name.startswith(kind) for name in site.canaries), kind
     loggers = {record.name for record in caplog.records if record.levelno == logging.DEBUG}
     assert {"flask_openrouter", "urllib3.connectionpool"} <= loggers
-    if bench.store.kind in ("sqlite", "postgresql"):
+    if site.store.kind in ("sqlite", "postgresql"):
         assert "sqlalchemy.engine.Engine" in {record.name for record in caplog.records}
-    assert len(bench.seen["signals"]) > 6
-    assert len(b"".join(map(_bytes, bench.seen["storage"]))) > 100 or bench.store.kind == "cookie"
-    # The walk got as far as the kept connections of the client.
-    assert {bench.upstream.url, "localhost"} <= set(bench.seen["services"])
-    # The other way round: what was put where it does not belong is found.
+    assert len(site.recorded["signals"]) > 6
+    assert len(b"".join(map(_bytes, site.recorded["storage"]))) > 100 or site.store.kind == "cookie"
+    # The walk reached the open connections of the client.
+    assert {site.upstream.url, "localhost"} <= set(site.recorded["services"])
+    # A secret that is planted in one of these places is found.
     for place in ("answers", "log", "storage", "error reports"):
-        bench.seen = {place: [f"before {bench.canaries[next(iter(bench.canaries))]} after"]}
-        assert any(found.startswith(place) for found in bench.secrets_found())
+        site.recorded = {place: [f"before {site.canaries[next(iter(site.canaries))]} after"]}
+        assert any(found.startswith(place) for found in site.secrets_found())
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -137,29 +137,29 @@ def _bytes(text: str | bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", SERVER_SIDE)
 def test_a_connection_without_a_request_shows_nothing(
-    open_bench: Callable[..., Any], kind: str
+    open_site: Callable[..., Any], kind: str
 ) -> None:
-    """As a task queue has it; and the errors that its storage gives it."""
-    with open_bench(kind) as bench:
-        bench.user = "ada"
-        app = bench.app()
-        visitor = bench.visitor(app)
+    """A task queue has such a connection. The errors of its storage show nothing either."""
+    with open_site(kind) as site:
+        site.user = "ada"
+        app = site.app()
+        visitor = site.visitor(app)
         visitor.get(visitor.begin())
         with app.app_context():
             connection = Connection(app, "ada")
             assert connection
-            bench.saw("dumps", *dumps_of(connection), *dumps_of(connection.session))
+            site.record("dumps", *dumps_of(connection), *dumps_of(connection.session))
             record = KeyRecord(connection.api_key, None, 1)
             for operation, call in {
                 "get": lambda: Connection(app, "ada").api_key,
                 "set": lambda: app.extensions["openrouter"].vault.save("ada", record),
                 "delete": connection.disconnect,
             }.items():
-                with bench.store.switch.failing(operation), pytest.raises(KeyStorageError) as error:
+                with site.store.switch.failing(operation), pytest.raises(KeyStorageError) as error:
                     call()
                 ours = [t for t in error_report(error.value) if "test_canaries" not in t]
-                bench.saw("error reports", *ours, *dumps_of(error.value))
-        assert bench.secrets_found() == []
+                site.record("error reports", *ours, *dumps_of(error.value))
+        assert site.secrets_found() == []
 
 
 THINGS = [
@@ -174,7 +174,7 @@ THINGS = [
 
 @pytest.mark.requirement("R64")
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: type(thing).__name__)
-def test_what_holds_a_secret_is_not_written_down_by_accident(thing: object) -> None:
+def test_an_object_with_a_secret_does_not_show_it_when_dumped(thing: object) -> None:
     """Caches and task queues pickle what they are given."""
     assert leaks_in(dumps_of(thing), CANARIES) == []
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuzz.of_answer import AnswerTarget
-from fuzz.of_callback import CallbackTarget
+from fuzz.answer_target import AnswerTarget
+from fuzz.callback_target import CallbackTarget
 
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "answer": AnswerTarget,

@@ -8,8 +8,8 @@ from typing import NoReturn
 import pytest
 from flask import request
 from flask.typing import ResponseReturnValue
-from fuzz.of_answer import CODE, AnswerTarget, Wire
-from fuzz.of_callback import CallbackTarget
+from fuzz.answer_target import CODE, AnswerTarget, Wire
+from fuzz.callback_target import CallbackTarget
 from fuzz.targets import TARGETS
 
 from flask_openrouter.errors import BadRequestError

@@ -151,8 +151,8 @@ class Bench:
         started = time.monotonic()
         try:
             status = fork(job, self._log, seconds=120)
+            # time: a time limit may have failed by chance, but not twice.
             if status == 1 and time.monotonic() - started > 1:
-                # A time limit may have failed by chance, but not twice.
                 status = fork(job, self._log, seconds=120)
         finally:
             self._file.write_text(self._source)

@@ -1,4 +1,4 @@
-"""What a test needs besides Python: skip without it, but never silently in CI."""
+"""Programs that a test needs: without them it is skipped, and fails in CI."""
 
 from __future__ import annotations
 

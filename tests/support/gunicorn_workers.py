@@ -1,4 +1,4 @@
-"""gunicorn with the app of this module, as many workers as wanted, and a way to pick the worker."""
+"""gunicorn with the app of this module, any number of workers, and a way to choose the worker."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, Response
-from servers import free_port
+from polling import PATIENCE, wait_until
+from ports import free_port
 from visitor import fingerprint
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
-
-START_SECONDS = 20.0
 
 
 def create_app() -> Flask:
@@ -38,7 +37,7 @@ def create_app() -> Flask:
         def breathe() -> Iterator[str]:
             while True:
                 yield "."
-                time.sleep(0.02)
+                time.sleep(0.02)  # time: holds the worker, and notices when the visitor leaves
 
         return Response(breathe())
 
@@ -58,13 +57,8 @@ def gunicorn(workers: int, **settings: str) -> Iterator[str]:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"),
-                *(
-                    "--workers",
-                    str(workers),
-                    "--graceful-timeout",
-                    "1",
-                    "gunicorn_workers:create_app()",
-                ),
+                *("--workers", str(workers), "--graceful-timeout", "1"),
+                "gunicorn_workers:create_app()",
             ],
             cwd=Path(__file__).parent,
             env={
@@ -84,35 +78,33 @@ def gunicorn(workers: int, **settings: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(START_SECONDS)
+            process.wait(PATIENCE)
 
 
 class Hold:
-    """Keeps one synchronous worker busy until it is closed, so that another serves the rest."""
+    """A request that keeps one synchronous worker busy until it is closed."""
 
     def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=START_SECONDS)
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
         self._connection.request("GET", "/hold")
         self._answer = self._connection.getresponse()
         #: The worker's process id.
         self.worker = self._answer.headers["X-Worker"]
 
     def close(self) -> None:
-        """Let the worker go."""
+        """Release the worker."""
         self._answer.close()
         self._connection.close()
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
-            try:
-                connection.request("GET", "/openrouter/status")
-                connection.getresponse().read()
-                return
-            finally:
-                connection.close()
-        time.sleep(0.05)
-    raise TimeoutError(f"gunicorn did not start:\n{log.read_text()[-2000:]}")
+    def is_up() -> bool:
+        assert process.poll() is None, f"gunicorn did not start:\n{log.read_text()[-2000:]}"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        with closing(connection), suppress(OSError):
+            connection.request("GET", "/openrouter/status")
+            connection.getresponse().read()
+            return True
+        return False
+
+    wait_until(is_up, failure=lambda: log.read_text()[-2000:])

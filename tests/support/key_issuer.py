@@ -1,4 +1,4 @@
-"""A provider that turns each code into one key, once, as OpenRouter does, and can be held up."""
+"""A provider that exchanges each code for one key, once, as OpenRouter does. It can be held."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 20.0
 
 
 class Gate:
-    """Holds exchanges: ``arrived`` is set by the first, and all go on when ``opened`` is set."""
+    """Holds exchanges: the first sets ``arrived``, and all wait for ``opened``."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -36,7 +36,7 @@ class KeyIssuer:
 
     @property
     def exchanges(self) -> int:
-        """How many exchanges arrived."""
+        """The number of exchanges that arrived."""
         assert self._provider is not None
         return len(self._provider.exchanges)
 
@@ -46,7 +46,7 @@ class KeyIssuer:
 
     @contextmanager
     def held(self) -> Iterator[Gate]:
-        """Hold up every exchange in this block; opened at the end at the latest."""
+        """Hold every exchange in this block, at most until its end."""
         self.gate = gate = Gate()
         try:
             yield gate
@@ -72,7 +72,7 @@ class KeyIssuer:
 
 @contextmanager
 def running_key_issuer() -> Iterator[KeyIssuer]:
-    """Serve a key_issuer on a free loopback port."""
+    """Serve a key issuer on a free loopback port."""
     key_issuer = KeyIssuer()
     with MisbehavingProvider(key_issuer) as provider:
         key_issuer._provider, key_issuer.url = provider, provider.url

@@ -1,7 +1,7 @@
-"""No test speaks to anybody but this machine: every other connection and look-up is refused.
+"""A guard that refuses every connection and look-up that would leave this machine.
 
-In place of the functions of ``socket``, until the process ends. Not an audit hook, which no library
-could go around: where one is written in Python, CPython 3.11 refuses to start two threads at once
+It replaces functions of ``socket`` until the process ends. An audit hook would also stop libraries
+that bypass them. But with a hook written in Python, CPython 3.11 cannot start two threads at once
 while coverage is measured ("Cannot install a trace function while ...").
 """
 
@@ -12,11 +12,11 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-#: What was tried, and refused.
+#: The hosts that were refused.
 attempts: list[str] = []
 
-#: Documentation addresses (RFC 5737): nobody is there, which is what some tests want.
-_NOBODY: Final = ipaddress.ip_network("192.0.2.0/24")
+#: Documentation addresses (RFC 5737). No machine has them, and some tests need such an address.
+_UNUSED: Final = ipaddress.ip_network("192.0.2.0/24")
 _installed: list[bool] = []
 
 
@@ -32,7 +32,7 @@ def install() -> None:
 
 
 def is_local(host: object) -> bool:
-    """Whether a host, as given to ``socket``, is this machine, or nobody."""
+    """Whether a host, as given to ``socket``, is this machine or an unused address."""
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
     if host is None or host in ("", "localhost"):
@@ -41,7 +41,7 @@ def is_local(host: object) -> bool:
         address = ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
         return False
-    return address.is_loopback or address.is_unspecified or address in _NOBODY
+    return address.is_loopback or address.is_unspecified or address in _UNUSED
 
 
 def _guarded_connect(connect: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ def _guarded_look_up(look_up: Callable[..., Any]) -> Callable[..., Any]:
 
 def _check(host: object, error: OSError) -> None:
     if not is_local(host):
-        # A name that nobody can have (RFC 6761) is looked up on purpose.
+        # Names that cannot exist (RFC 6761) are looked up on purpose.
         if not str(host).endswith(".invalid"):
             attempts.append(str(host))
         raise error

@@ -18,7 +18,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,8 +26,13 @@ from typing import Any
 import psycopg
 import redis
 from components import require
+from polling import wait_until
+from ports import free_port
 
-START_SECONDS = 30.0
+#: A file system in memory, where the tests' many new databases cost less.
+MEMORY = Path("/dev/shm")
+#: The bytes that it must have left: a database takes about 8 MB.
+DATA_BYTES = 4 * 1024**3
 
 
 class Server:
@@ -42,22 +46,19 @@ class Server:
 
     @property
     def log(self) -> str:
-        """Everything that the server has written to its log."""
+        """The text of the server's log."""
         return (self.folder / "server.log").read_text(errors="replace")
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process exists."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start it unless it runs, and wait until it answers."""
         if self.is_running:
             return
-        deadline = time.monotonic() + START_SECONDS
-        while not self._start_once(deadline):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{type(self).__name__} did not start:\n{self.log[-2000:]}")
+        wait_until(self._start_once, failure=self._tail_of_log)
 
     def stop(self) -> None:
         """Stop it in an orderly way, cutting off its clients."""
@@ -73,7 +74,7 @@ class Server:
             os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """End :meth:`freeze`."""
         for pid in self._pids():
             os.kill(pid, signal.SIGCONT)
 
@@ -86,23 +87,24 @@ class Server:
         raise NotImplementedError
 
     def run(self, *command: str) -> None:
-        """Run a program of the server's to its end, as the server's account."""
+        """Run another program to its end, with the account of the server."""
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(command, stdout=log, stderr=log, check=True, **self._identity())
 
-    def _start_once(self, deadline: float) -> bool:
+    def _start_once(self) -> bool:
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, **self._identity()
             )
-        while self.is_running and time.monotonic() < deadline:
-            if self.is_ready():
-                return True
-            time.sleep(0.02)
-        # Right after a crash, leftovers may still hold the port or the data folder: try again.
-        self.kill()
-        time.sleep(0.05)
-        return False
+        wait_until(lambda: not self.is_running or self.is_ready(), failure=self._tail_of_log)
+        if not self.is_running:
+            # Right after a crash, leftovers may still hold the port or the data folder: try again.
+            self._process = None
+            return False
+        return True
+
+    def _tail_of_log(self) -> str:
+        return f"{type(self).__name__} did not start:\n{self.log[-2000:]}"
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
@@ -304,12 +306,15 @@ class RedisServer(Server):
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgreSQLServer]:
-    """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one."""
+def running_postgresql(*, in_memory: bool = False) -> Iterator[PostgreSQLServer]:
+    """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one.
+
+    ``in_memory``: keep the data in memory if there is enough.
+    """
     programs = _find_postgresql()
     # As root it refuses to run, and the folder must be one that its account can reach.
     account = None if os.getuid() else "postgres"
-    with _folder(account) as folder:
+    with _folder(account, in_memory=in_memory) as folder:
         server = PostgreSQLServer(folder, programs, account=account)
         server.initialize()
         try:
@@ -358,14 +363,6 @@ def running_redis(**options: str) -> Iterator[RedisServer]:
             server.kill()
 
 
-def free_port() -> int:
-    """Return a TCP port that was free on loopback a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _find_postgresql() -> Path:
     folders = [Path(found) for found in sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1]]
     config = shutil.which("pg_config")
@@ -379,8 +376,9 @@ def _find_postgresql() -> Path:
 
 
 @contextmanager
-def _folder(account: str | None) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="openrouter-"))
+def _folder(account: str | None, *, in_memory: bool = False) -> Iterator[Path]:
+    fits = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > DATA_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="openrouter-", dir=MEMORY if fits else None))
     if account is not None:
         shutil.chown(folder, account)
     try:

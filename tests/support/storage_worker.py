@@ -1,4 +1,4 @@
-"""Processes that use a storage, each in a Python of its own."""
+"""Processes that use a storage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start_worker(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def output_of(worker: subprocess.Popen[str], *, seconds: float = 60) -> str:
-    """Return the output of a worker that must end well within this time. Kills it otherwise."""
+    """Return the output of a worker that must exit with 0 within this time. Kill it otherwise."""
     try:
         output, _ = worker.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -42,5 +42,5 @@ def output_of(worker: subprocess.Popen[str], *, seconds: float = 60) -> str:
 
 
 def run_worker(code: str, *arguments: str) -> str:
-    """Run such a Python to its end, which must be a good one, and return its output."""
+    """Start a worker, wait for its end, and return its output."""
     return output_of(start_worker(code, *arguments))

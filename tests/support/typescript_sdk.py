@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -15,11 +16,14 @@ from typing import Any
 
 from callers import ATTRIBUTION, Outcome
 from components import require
+from project_files import ROOT
 
 _SOURCE = Path(__file__).parents[1] / "emulator" / "typescript"
 _INSTALL_SECONDS = 300
 #: Older versions lack the global ``crypto``, which the SDK needs.
 OLDEST_NODE = 20
+#: Where npm installs the packages, for this run and later ones.
+CACHE = ROOT / "build" / "node"
 _ATTRIBUTION = {
     "httpReferer": ATTRIBUTION["HTTP-Referer"],
     "appTitle": ATTRIBUTION["X-OpenRouter-Title"],
@@ -60,7 +64,7 @@ class TypeScriptSDK:
 
 
 @contextmanager
-def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
+def running_typescript_sdk(cache: Path = CACHE) -> Iterator[TypeScriptSDK]:
     """Run the SDK. If it is not available, skip the test (in CI: fail)."""
     node = shutil.which("node")
     if node is None:
@@ -85,11 +89,14 @@ def running_typescript_sdk(cache: Path) -> Iterator[TypeScriptSDK]:
 
 def install_typescript_sdk(cache: Path) -> Path:
     """Return the folder of packages. Let npm install them if they are missing or outdated."""
+    cache.mkdir(parents=True, exist_ok=True)
     installed = cache / "openrouter-sdk"
-    if not (installed / "package.json").exists() or (
-        _read(installed / "package.json") != _read(_SOURCE / "package.json")
-    ):
-        _install(installed)
+    with (cache / "installing").open("w") as lock:
+        # Tests that run in parallel wait for the one that installs.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        package = installed / "package.json"
+        if not package.exists() or _read(package) != _read(_SOURCE / "package.json"):
+            _install(installed)
     return installed / "node_modules"
 
 

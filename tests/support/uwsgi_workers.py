@@ -8,16 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from components import require
-from servers import free_port
-
-START_SECONDS = 20.0
+from polling import PATIENCE, wait_until
+from ports import free_port
 
 
 @contextmanager
@@ -41,12 +39,12 @@ def uwsgi(workers: int, uri: str) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(START_SECONDS)
+            process.wait(PATIENCE)
 
 
 def visit(port: int, owner_id: str, method: str = "GET") -> tuple[str, str]:
-    """Return what the app has for this owner, and the process id of the worker that said so."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
+    """Return what the app has for this owner, and the process id of the worker."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         connection.request(method, f"/{quote(owner_id)}")
         response = connection.getresponse()
@@ -65,7 +63,7 @@ def _find_uwsgi() -> str:
         text=True,
         check=False,
     )
-    # It has a Python of its own, which must be able to import our packages.
+    # It has its own Python, which must be able to import the packages of this one.
     version = "{}.{}.".format(*sys.version_info)
     if not answer.stdout.strip().startswith(version):
         require("uwsgi", f"no plugin for Python {version}* ({answer.stdout.strip() or 'none'})")
@@ -73,16 +71,17 @@ def _find_uwsgi() -> str:
 
 
 def _paths() -> list[str]:
-    # Without our own standard library.
+    # Without the standard library of this Python.
     own = (sys.base_prefix, sys.base_exec_prefix)
     return [path for path in sys.path if path and not path.startswith(own)]
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    def is_up() -> bool:
+        assert process.poll() is None, f"uWSGI did not start:\n{log.read_text()[-2000:]}"
         with suppress(OSError):
             visit(port, "owner")
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"uWSGI did not start:\n{log.read_text()[-2000:]}")
+            return True
+        return False
+
+    wait_until(is_up, failure=lambda: log.read_text()[-2000:])

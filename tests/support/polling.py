@@ -1,0 +1,29 @@
+"""Waiting for a condition, for as long as a slow machine may need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: Seconds, ten times as many as the slowest condition normally takes.
+PATIENCE = 60.0
+
+
+def wait_until(
+    condition: Callable[[], T],
+    seconds: float = PATIENCE,
+    failure: Callable[[], str] = lambda: "it did not happen",
+) -> T:
+    """Call ``condition`` until its result is true, and return this result.
+
+    Raises AssertionError with the text of ``failure`` after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"within {seconds} s: {failure()}")
+        time.sleep(0.01)
+    return result

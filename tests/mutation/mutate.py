@@ -48,7 +48,7 @@ TESTS = {
     "login/owner": ["login/test_owner*", "test_connection*", "integrations/test_flask_login.py"],
     "guard": ["test_guard*", "test_web*", "login/test_finished.py"],
     "client/transport": ["client/test_transport*", "client/test_s[!d]*", "client/test_exchange*"],
-    "storage/vault": ["storage/test_vault*", "storage/test_rotation*", "sharing/test_rotation*"],
+    "storage/vault": ["storage/test_vault*", "storage/test_rotation*"],
     "storage/cipher": ["storage/test_cipher*", "storage/test_vault*"],
 }
 

@@ -16,8 +16,6 @@ CLOCKS = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 REASON = re.compile(r"#.*\btime: \S+")
 #: Seconds. A longer sleep keeps a process alive, and nothing is checked after it.
 SHORT = 1.0
-#: Folders that do not keep these rules yet.
-NOT_YET = ("browser", "client", "docs", "doctor", "emulator", "example", "pieces", "security")
 
 
 def hasty_lines(source: str) -> list[str]:
@@ -68,11 +66,10 @@ def _name_of(function: ast.expr) -> str:
 
 def test_no_verdict_depends_on_speed() -> None:
     """Wait for an event with ``polling.wait_until``, or give a reason: ``# time: …``."""
-    waived = tuple(f"tests/{name}/" for name in NOT_YET)
     hasty = {
         path: hasty_lines((ROOT / path).read_text(encoding="utf-8"))
         for path in (str(path.relative_to(ROOT)) for path in project_files("tests"))
-        if path.endswith(".py") and path != POLLING and not path.startswith(waived)
+        if path.endswith(".py") and path != POLLING
     }
     assert {path: lines for path, lines in hasty.items() if lines} == {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from doc_blocks import blocks
+from polling import wait_until
 from servers import free_port
 
 from flask_openrouter.emulator import Emulator
@@ -50,11 +50,12 @@ def running(code: str, folder: Path) -> Iterator[str]:
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while f"http://127.0.0.1:{port}" not in log.read_text(errors="replace"):
-        assert process.poll() is None, log.read_text(errors="replace")
-        assert time.monotonic() < deadline, log.read_text(errors="replace")
-        time.sleep(0.05)
+    def text() -> str:
+        return log.read_text(errors="replace")
+
+    address = f"http://127.0.0.1:{port}"
+    wait_until(lambda: address in text() or process.poll() is not None, START_SECONDS, text)
+    assert process.poll() is None, text()
 
 
 def follow(browser: requests.Session, url: str) -> requests.Response:

@@ -7,8 +7,8 @@ import re
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ import requests
 from components import require
 from doc_blocks import ROOT, Block, blocks, runs
 from flask import Flask, request, session, url_for
+from polling import PATIENCE, wait_until
 from servers import free_port
 from visitor import NAVIGATE, Visitor
 
@@ -334,13 +335,15 @@ def test_gunicorn_takes_the_command_and_logs_no_code(tmp_path: Path) -> None:
 
 
 def _answer(server: subprocess.Popen[bytes], port: int, path: str) -> int:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=5).status_code
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise AssertionError("gunicorn did not answer")
+    def status() -> int | None:
+        assert server.poll() is None, "gunicorn ended"
+        with suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE).status_code
+        return None
+
+    found = wait_until(status, failure=lambda: "gunicorn did not answer")
+    assert found is not None
+    return found
 
 
 def test_the_table_of_capacity_adds_up() -> None:

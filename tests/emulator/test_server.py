@@ -20,6 +20,7 @@ import requests
 from cases import case
 from click.testing import CliRunner
 from flask import Flask
+from polling import wait_until
 from protocol_steps import approved_code, bearer, error_of
 
 from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_app, run_in_thread
@@ -154,10 +155,10 @@ def test_stopping_does_not_wait_for_a_delayed_response() -> None:
 
         waiting = threading.Thread(target=wait_for_the_response)
         waiting.start()
-        while not emulator.requests:
-            time.sleep(0.005)
+        wait_until(lambda: emulator.requests)
         started = time.monotonic()
     assert ended.wait(30)
+    # time: less than the delay of 60 s
     assert time.monotonic() - started < 40
     waiting.join()
 
@@ -251,8 +252,7 @@ def test_the_command_stops_on_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main_thread is not None
 
     def interrupt_when_it_waits() -> None:
-        while "_wait" not in _functions_of(main_thread)[1:]:
-            time.sleep(0.01)
+        wait_until(lambda: "_wait" in _functions_of(main_thread)[1:])
         signal.pthread_kill(main_thread, signal.SIGINT)
 
     interrupt = threading.Thread(target=interrupt_when_it_waits, daemon=True)

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 from live_app import PATIENCE
+from polling import wait_until
 from servers import free_port
 
 from flask_openrouter.emulator import Emulator
@@ -46,12 +46,13 @@ def demo(log: Path, *arguments: str, **environment: str) -> Iterator[str]:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        if found := re.search(r"Open (http://\S+)", log.read_text()):
-            return found[1]
-        time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    def address() -> re.Match[str] | None:
+        assert process.poll() is None, log.read_text()
+        return re.search(r"Open (http://\S+)", log.read_text())
+
+    found = wait_until(address, failure=log.read_text)
+    assert found is not None
+    return found[1]
 
 
 def login_page(address: str) -> str:

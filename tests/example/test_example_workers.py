@@ -7,13 +7,13 @@ import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
 from live_app import PATIENCE
+from polling import wait_until
 from servers import free_port
 
 from example_app.database import opened
@@ -47,14 +47,13 @@ def gunicorn(emulator: Emulator, folder: Path) -> Iterator[str]:
 
 
 def _wait_for(process: subprocess.Popen[bytes], origin: str, log: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            if requests.get(f"{origin}/health", timeout=PATIENCE).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.05)
-    raise AssertionError(log.read_text())
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
+        with suppress(requests.RequestException):
+            return requests.get(f"{origin}/health", timeout=PATIENCE).ok
+        return False
+
+    wait_until(is_up, failure=log.read_text)
 
 
 def connect(browser: requests.Session, origin: str, emulator: Emulator) -> None:

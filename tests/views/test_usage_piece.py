@@ -149,6 +149,7 @@ def test_a_page_does_not_wait_for_a_slow_openrouter(make_app: Any, emulator: Emu
     with emulator.faults(delay=10 * PATIENCE_SECONDS, path="/api/v1/key"):
         begun = time.monotonic()
         assert visitor.get("/page").text == ""
+        # time: ten times the limit, which is how long OpenRouter would take
         assert time.monotonic() - begun < 10 * PATIENCE_SECONDS
 
 

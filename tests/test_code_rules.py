@@ -200,6 +200,12 @@ def test_no_file_has_a_vague_name() -> None:
     assert {path for path in PYTHON_FILES if path.stem.strip("_") in VAGUE_NAMES} == set()
 
 
+def test_every_folder_of_the_package_has_a_folder_of_tests() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    tested = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - tested == set()
+
+
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     names = Counter(path.name for path in PYTHON_FILES if path.name.startswith("test_"))
     assert {name for name, times in names.items() if times > 1} == set()

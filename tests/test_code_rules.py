@@ -23,11 +23,9 @@ from flask_openrouter.errors import OpenRouterError
 
 PACKAGE = ROOT / "flask_openrouter"
 MAX_LINES = 350
-#: A file of tests may be longer: its tests are read one at a time.
 MAX_TEST_LINES = 400
 
-#: The top-level folders and modules, lowest layer first. A module imports from its own layer or
-#: from a lower one.
+#: The top level, lowest layer first. A module imports from its own layer or from a lower one.
 LAYERS = (
     {"errors", "signals"},
     {"client", "web", "problems"},
@@ -41,13 +39,13 @@ LAYERS = (
     {"extension"},
     {""},
 )
-#: Tools for development and tests. They are outside of the layers.
+#: Outside of the layers: for development and tests.
 TOOLS = {"emulator", "testing", "pytest_plugin"}
 #: Packages that an app may lack.
 OPTIONAL = {"flask_login", "httpx", "openai", "openrouter", "redis", "sqlalchemy"}
 #: File names that say nothing about the contents.
 VAGUE_NAMES = {"base", "common", "core", "helper", "helpers", "lib", "misc", "util", "utils"}
-#: Words whose usual meaning differs from what this package does.
+#: Words for other things than what this package does.
 WRONG_WORDS = re.compile(
     r"redirect_uri|revoke|transaction|log_?out|(?<!_)token(?!_bytes|_hex|_urlsafe)"
 )

@@ -133,7 +133,7 @@ def test_a_view_that_calls_its_own_app_may_disconnect_afterwards(emulator: Emula
     def leave() -> str:
         environ = request.environ
         environ["PATH_INFO"] = "/guarded"
-        run_wsgi_app(app.wsgi_app, environ)
+        b"".join(app.wsgi_app(environ, lambda *_: lambda data: None))
         current_openrouter.disconnect()
         return "left"
 

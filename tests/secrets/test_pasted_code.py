@@ -52,7 +52,9 @@ def test_what_cannot_be_a_callback_is_refused_without_showing_it(app: Flask) -> 
         with pytest.raises(StateMismatchError) as raised:
             read_callback("https://openrouter.ai")
         assert leaks_in(locals_of_package(raised.value), SECRETS) == []
-    pasted = f"https://app.example/openrouter/callback?{query}"
-    with pytest.raises(StateMismatchError) as raised:
-        read_pasted(pasted, STATE, "https://openrouter.ai")
-    assert leaks_in(locals_of_package(raised.value), SECRETS) == []
+    for ending in ("", "&x=ö", "&x=" + "y" * 9_000):
+        pasted = f"https://app.example/openrouter/callback?{query}{ending}"
+        with pytest.raises(StateMismatchError) as raised:
+            read_pasted(pasted, STATE, "https://openrouter.ai")
+        assert raised.value.reason == "malformed"
+        assert leaks_in(locals_of_package(raised.value), SECRETS) == []

@@ -9,7 +9,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -196,17 +195,6 @@ def test_no_file_is_too_long() -> None:
 
 def test_no_file_has_a_vague_name() -> None:
     assert {path for path in PYTHON_FILES if path.stem.strip("_") in VAGUE_NAMES} == set()
-
-
-def test_every_folder_of_the_package_has_a_folder_of_tests() -> None:
-    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    tested = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders - tested == set()
-
-
-def test_every_file_of_tests_has_a_name_of_its_own() -> None:
-    names = Counter(path.name for path in PYTHON_FILES if path.name.startswith("test_"))
-    assert {name for name, times in names.items() if times > 1} == set()
 
 
 def test_optional_packages_are_imported_where_they_are_used() -> None:

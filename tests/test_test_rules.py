@@ -1,9 +1,10 @@
-"""Rules for the tests themselves: no verdict depends on the speed of the machine."""
+"""Rules for the tests themselves: where they are, and no verdict by the speed of the machine."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from project_files import ROOT, project_files
@@ -103,3 +104,14 @@ async def wait_too():
     await asyncio.sleep(0)
 """
     assert hasty_lines(source) == []
+
+
+def test_every_folder_of_the_package_has_a_folder_of_tests() -> None:
+    folders = {path.parent.name for path in (ROOT / "flask_openrouter").glob("*/__init__.py")}
+    tested = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders - tested == set()
+
+
+def test_every_file_has_a_name_of_its_own() -> None:
+    names = Counter(path.name for path in project_files("tests") if path.match("test_*.py"))
+    assert {name for name, times in names.items() if times > 1} == set()

@@ -1,6 +1,6 @@
 """The request that the app is serving: its state, our cookies, and the response headers.
 
-And the ways from there to the app: its services, its functions and its signal receivers.
+Also here: how to reach the app's services, its functions and the receivers of signals.
 
 Flask's ``current_app`` and ``request`` are proxies, and reading an attribute through one costs more
 than most of what a guarded request does. So the code here works with the objects themselves.
@@ -220,10 +220,11 @@ class ResponseFinisher:
 
     def _begin(self, app: Flask, **_: object) -> None:
         try:
-            if self._key not in this_request().environ:
+            hooks = app.after_request_funcs.setdefault(None, [])
+            if self._key not in this_request().environ and _finish_last not in hooks:
                 # The server calls the app as it was before init_app, as Connexion does. The first
                 # hook in the list runs last.
-                app.after_request_funcs.setdefault(None, []).insert(0, _finish_last)
+                hooks.insert(0, _finish_last)
             self._at_first_request(app)
         finally:
             # From all senders: a signal without receivers costs nothing.
@@ -254,7 +255,7 @@ class ResponseFinisher:
 def _finished(headers: list[Header], call: _WSGICall) -> list[Header]:
     # A middleware of the app may send the headers when there is no request any more.
     states = vars(this_request()).get(_STATES, {}) if has_request_context() else {}
-    for state in states.values():
+    for state in [*states.values()]:
         if state.call is not call:
             continue
         missing, cookies = state.missing_headers(headers), state.new_cookies

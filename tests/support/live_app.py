@@ -40,10 +40,31 @@ class _Handler(WSGIRequestHandler):
         pass
 
 
+class _Body:
+    """The body of a response. It is closed even if the server forgets to.
+
+    Werkzeug's server does when the browser resets the connection, which leaves a file open.
+    """
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self.close = getattr(body, "close", lambda: None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 @contextmanager
 def live(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
     """Serve a WSGI app on loopback; yield its origin, such as ``http://127.0.0.1:54321``."""
-    server = make_server(host, 0, app, threaded=True, request_handler=_Handler)
+
+    def served(environ: Any, start_response: Any) -> _Body:
+        return _Body(app(environ, start_response))
+
+    server = make_server(host, 0, served, threaded=True, request_handler=_Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

@@ -48,13 +48,16 @@ class _Body:
 
     def __init__(self, body: Any) -> None:
         self._body = body
-        self.close = getattr(body, "close", lambda: None)
+        self._closers = [body.close] if hasattr(body, "close") else []
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._body)
 
-    def __del__(self) -> None:
-        self.close()
+    def close(self) -> None:
+        while self._closers:
+            self._closers.pop()()
+
+    __del__ = close
 
 
 @contextmanager

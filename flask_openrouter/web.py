@@ -113,7 +113,7 @@ class RequestState:
 
     def __init__(self, call: _WSGICall) -> None:
         self.services: Services = get_services()
-        self.call = call
+        self.call: _WSGICall = call
         # Behind a proxy that ends TLS, the app may know about https from its settings only.
         self.is_https: bool = this_request().is_secure or bool(
             this_app().config["SESSION_COOKIE_SECURE"]

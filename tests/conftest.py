@@ -105,8 +105,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_app(emulator: Emulator, clock: Clock) -> MakeApp:
+def make_app(emulator: Emulator, clock: Clock) -> Iterator[MakeApp]:
     """Build an app with a guarded view: settings by keyword, ``extension`` for OpenRouterAuth."""
+    storages: list[Any] = []
 
     def make(extension: dict[str, Any] | None = None, **config: Any) -> Flask:
         app = Flask("tested")
@@ -119,6 +120,8 @@ def make_app(emulator: Emulator, clock: Clock) -> MakeApp:
             }
         )
         OpenRouterAuth(app, **{"clock": clock, **(extension or {})})
+        if app.config.get("OPENROUTER_STORAGE_URI"):
+            storages.append(app.extensions["openrouter"].vault.storage)
 
         @app.get("/guarded")
         @requires_openrouter_key
@@ -131,7 +134,10 @@ def make_app(emulator: Emulator, clock: Clock) -> MakeApp:
 
         return app
 
-    return make
+    yield make
+    # Since Python 3.13, a database that is left open is a warning.
+    for storage in storages:
+        getattr(storage, "close", lambda: None)()
 
 
 @pytest.fixture

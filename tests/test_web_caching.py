@@ -19,7 +19,7 @@ from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.memory import MemoryStorage
 
-pytest_plugins = ["sites", "stored_apps"]
+pytest_plugins = "sites"
 
 
 class FailingStorage(MemoryStorage):

@@ -16,8 +16,6 @@ from flask_openrouter import OpenRouterAuth
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.web import ExtensionCookie
 
-pytest_plugins = "stored_apps"
-
 app = Flask("host")
 app.config["SECRET_KEY"] = secrets.token_hex()
 OpenRouterAuth(app)

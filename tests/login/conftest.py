@@ -1,71 +1,13 @@
-"""Apps with every kind of storage."""
+"""Logins are tested with every kind of storage."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
-
-from flask_openrouter.storage.memory import MemoryStorage
 
 
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
-        yield server
-
-
-class StoredApps:
-    """Makes apps that share one storage of this ``kind``, and closes them."""
-
-    def __init__(self, kind: str, make_app: Any, settings: dict[str, Any], closing: ExitStack):
-        self.kind = kind
-        self.is_server_side = kind != "cookie"
-        #: The address of the storage, if it has one.
-        self.uri: str | None = settings.get("OPENROUTER_STORAGE_URI")
-        self._make_app = make_app
-        self._settings = settings
-        self._closing = closing
-
-    def __call__(self, extension: dict[str, Any] | None = None, **config: Any) -> Flask:
-        settings = dict(self._settings)
-        storage = {"storage": settings.pop("storage")} if "storage" in settings else {}
-        app: Flask = self._make_app({**storage, **(extension or {})}, **settings, **config)
-        self._closing.callback(_close, app)
-        return app
-
-
-def _close(app: Flask) -> None:
-    with suppress(AttributeError):
-        app.extensions["openrouter"].vault.storage.close()
-
-
-@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
-def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
+@pytest.fixture
+def stored_apps(all_stored_apps: Any) -> Any:
     """Apps of each kind of storage, one after the other."""
-    kind = request.param
-    settings: dict[str, Any] = {}
-    if kind == "memory":
-        settings["storage"] = MemoryStorage()
-    elif kind == "sqlite":
-        settings["OPENROUTER_STORAGE_URI"] = f"sqlite:///{tmp_path}/keys.db"
-    elif kind == "postgresql":
-        database = request.getfixturevalue("postgresql_server").create_database()
-        settings["OPENROUTER_STORAGE_URI"] = database
-    elif kind == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        server.execute("FLUSHALL")
-        settings["OPENROUTER_STORAGE_URI"] = server.url
-    with ExitStack() as closing:
-        yield StoredApps(kind, make_app, settings, closing)
+    return all_stored_apps

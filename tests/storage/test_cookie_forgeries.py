@@ -20,8 +20,6 @@ from visitor import NAVIGATE, Visitor
 
 from flask_openrouter.emulator import Emulator
 
-pytest_plugins = "stored_apps"
-
 STATE, VERIFIER, ISSUED_AT, BINDING = "A" * 22, "B" * 43, "6b49d200", "C" * 8
 ENTRY = STATE + VERIFIER + ISSUED_AT + BINDING
 SAMPLE = {"_openrouter": [ENTRY]}

@@ -17,9 +17,6 @@ from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
 
-pytest_plugins = "stored_apps"
-
-
 OLD, NEW = "the old secret key of this app", "the new secret key of this app"
 
 

@@ -25,8 +25,6 @@ from flask_openrouter.storage.cipher import KeyCipher, bound_to
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
 
-pytest_plugins = "stored_apps"
-
 SECRET = "the secret key of this test's apps"
 OWN_KEY = "sk-or-v1-" + "3" * 64
 

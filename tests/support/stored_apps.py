@@ -1,7 +1,4 @@
-"""A pytest plugin: apps with each kind of storage.
-
-A test module loads it with ``pytest_plugins = "stored_apps"``.
-"""
+"""A pytest plugin: apps with each kind of storage."""
 
 from __future__ import annotations
 
@@ -12,21 +9,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
 
 from flask_openrouter.storage.memory import MemoryStorage
-
-
-@pytest.fixture(scope="session")
-def redis_of_stored_apps() -> Iterator[RedisServer]:
-    with running_redis() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgresql_of_stored_apps() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
-        yield server
 
 
 class StoredApps:
@@ -34,6 +18,9 @@ class StoredApps:
 
     def __init__(self, kind: str, make_app: Any, settings: dict[str, Any], closing: ExitStack):
         self.kind = kind
+        self.is_server_side = kind != "cookie"
+        #: The address of the storage, if it has one.
+        self.uri: str | None = settings.get("OPENROUTER_STORAGE_URI")
         self._make_app = make_app
         self._settings = settings
         self._closing = closing
@@ -79,11 +66,8 @@ def _apps(kind: str, request: Any, make_app: Any, tmp_path: Path) -> Iterator[St
     elif kind == "sqlite":
         settings["OPENROUTER_STORAGE_URI"] = f"sqlite:///{tmp_path}/keys.db"
     elif kind == "postgresql":
-        database = request.getfixturevalue("postgresql_of_stored_apps").create_database()
-        settings["OPENROUTER_STORAGE_URI"] = database
+        settings["OPENROUTER_STORAGE_URI"] = request.getfixturevalue("postgresql_url")
     elif kind == "redis":
-        server: RedisServer = request.getfixturevalue("redis_of_stored_apps")
-        server.execute("FLUSHALL")
-        settings["OPENROUTER_STORAGE_URI"] = server.url
+        settings["OPENROUTER_STORAGE_URI"] = request.getfixturevalue("redis_server").url
     with ExitStack() as closing:
         yield StoredApps(kind, make_app, settings, closing)

@@ -15,9 +15,10 @@ from werkzeug.utils import cached_property
 from .client.attribution import attribution_headers
 from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
-from .errors import KeyRejectedError, NotConnectedError
-from .signals import key_disconnected
-from .storage.cookie import CookieStorage
+from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
+from .login.rejected import CONFIRM_TIMEOUT, unconfirmed
+from .signals import key_connected, key_disconnected
+from .storage.cookie import BROWSER, CookieStorage
 from .storage.record import KeyRecord
 from .web import EXTENSION_KEY, can_change_response, request_state, send_signal, this_app
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from .client.models import KeyInfo
     from .client.session import APISession
+    from .errors import OpenRouterError
     from .services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -44,12 +46,13 @@ class Connection:
     def __init__(self, app: Flask, owner_id: str | None) -> None:
         self._app = app
         self._services: Services = app.extensions[EXTENSION_KEY]
-        #: The owner of the connection, or None for a browser that never connected.
-        self.owner_id = owner_id
-        self._forgotten_hash: str | None = None
+        #: With the cookie storage it may be what the browser claims: see ``owner_id``.
+        self._owner_id = owner_id
+        self._set_aside_record: KeyRecord | None = None
+        self._rejected_hash: str | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.owner_id!r}>"
+        return f"<{type(self).__name__} of {self._owner_id!r}>"
 
     def __bool__(self) -> bool:
         return self._record is not None
@@ -61,7 +64,33 @@ class Connection:
 
     @cached_property
     def _record(self) -> KeyRecord | None:
-        return None if self.owner_id is None else self._services.vault.load(self.owner_id)
+        """The record of a key that may be used. A key that was set aside may not."""
+        if self._owner_id is None:
+            return None
+        record = self._services.vault.load(self._owner_id)
+        if record is not None and record.rejected_at is None:
+            rejected_keys = self._services.rejected_keys
+            if not rejected_keys.has_postponed:
+                return record
+            if not rejected_keys.is_postponed(hash_of_key(record.api_key)):
+                return record
+            if can_change_response():
+                record = self._services.vault.set_aside(self._owner_id, record)
+        self._set_aside_record = record
+        return None
+
+    @property
+    def owner_id(self) -> str | None:
+        """The owner of the connection, or None for a browser that has no key here.
+
+        It is always proven: by the app for its users, by our cookie for browsers.
+        """
+        if isinstance(self._services.vault.storage, CookieStorage):
+            # A browser can claim any id. Only a ciphertext that opens for it proves it.
+            is_claim = self._owner_id is not None and self._owner_id.startswith(BROWSER)
+            if is_claim and self._record is None and self._set_aside_record is None:
+                return None
+        return self._owner_id
 
     def _require_record(self) -> KeyRecord:
         if self._record is None:
@@ -110,11 +139,13 @@ class Connection:
         """A ``requests.Session`` rooted at OpenRouter's API that sends this visitor's key.
 
         ``session.post("chat/completions", json=…)``. It keeps no cookies, follows no redirects and
-        has time-outs. 401 forgets the key and raises :class:`KeyRejectedError`; 402 and a spent key
-        limit raise :class:`OutOfCreditError`; any other response is returned unchanged, and so is a
-        401 or 402 that OpenRouter relays from a model's provider.
+        has time-outs. A rejected key raises :class:`KeyRejectedError` and is set aside; 402 and a
+        spent key limit raise :class:`OutOfCreditError`. Any other response is returned, and its
+        ``raise_for_status()`` raises the error that it stands for.
         """
-        return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
+        return self._services.client.api_session(
+            self.api_key, on_unauthorized=self.judge_rejection
+        )
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -137,76 +168,163 @@ class Connection:
 
         return openrouter_client(*self._for_sdk(), options)
 
-    def _for_sdk(self) -> tuple[str, str, dict[str, str], Callable[[], None]]:
+    def _for_sdk(self) -> tuple[str, str, dict[str, str], Callable[[KeyRejectedError, float], OpenRouterError]]:
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
-        return settings.base_url, self.api_key, headers, self.forget_rejected
+        return settings.base_url, self.api_key, headers, self.judge_rejection
 
     def detach(self) -> Connection:
         """Return a copy for use after the request, in a thread or a streamed response.
 
-        The copy keeps its key. Without a request it cannot forget a key in the visitor's cookie.
+        The copy keeps its key.
         """
-        connection = Connection(self._app, self.owner_id)
+        connection = Connection(self._app, self._owner_id)
         vars(connection)["_record"] = self._record
         return connection
 
-    def key_info(self) -> KeyInfo:
+    def key_info(self, *, timeout: float | None = None) -> KeyInfo:
         """Ask OpenRouter for the key's limit and usage in USD (``GET /api/v1/key``).
 
         Raises the errors of :meth:`OpenRouterClient.get_key_info`. A key that raises
-        :class:`KeyRejectedError` is forgotten.
+        :class:`KeyRejectedError` is set aside. ``timeout``: seconds for the whole call.
         """
         try:
-            return self._services.client.get_key_info(self.api_key)
+            return self._services.client.get_key_info(self.api_key, timeout=timeout)
         except KeyRejectedError:
-            self.forget_rejected()
+            self._services.rejected_keys.note(self.key_hash, is_rejected=True)
+            self.set_aside()
             raise
 
-    def disconnect(self) -> None:
-        """Forget the key. It remains valid at OpenRouter until its owner deletes it there."""
-        self._forget("visitor")
+    def judge_rejection(self, error: KeyRejectedError, seconds: float) -> OpenRouterError:
+        """Return the error to raise for a 401, which alone is no proof that the key is dead.
+
+        ``error`` itself if OpenRouter rejects the key once more within ``seconds``, to
+        ``GET /key``; then the key is set aside. Otherwise the key stays, and the error is an
+        :class:`APIError` that is retryable.
+        """
+        if self._record is None:
+            return error  # It is set aside already.
+        try:
+            if not self._services.rejected_keys.confirm(self.api_key, self.key_hash, seconds):
+                return unconfirmed(error)
+            self.set_aside()
+        except KeyStorageError as failure:
+            return failure
+        return error
+
+    def report_rejection(self) -> bool:
+        """Do what happens at a 401, because another library got one with this key.
+
+        Return whether OpenRouter confirms it, so that the key is set aside.
+        """
+        error = KeyRejectedError()
+        judged = self.judge_rejection(error, CONFIRM_TIMEOUT)
+        if isinstance(judged, KeyStorageError):
+            raise judged
+        return judged is error
+
+    def set_aside(self) -> None:
+        """Stop using the key because OpenRouter rejects it, unless it was replaced meanwhile.
+
+        It is stored for a day, and :meth:`restore` gives it back. A key in the visitor's cookie is
+        set aside with the next request if the response has begun.
+        """
+        record = self._record
+        if self._owner_id is None or record is None:
+            return
+        vault, key_hash = self._services.vault, self.key_hash
+        set_aside: KeyRecord | None = record
+        if isinstance(vault.storage, CookieStorage) and not can_change_response():
+            self._services.rejected_keys.postpone(key_hash)
+        else:
+            set_aside = vault.set_aside(self._owner_id, record)
+        self._drop(key_hash, set_aside)
+        if set_aside is not None:
+            self._report_loss("rejected")
+
+    def restore(self) -> bool:
+        """Use a key that was set aside again if OpenRouter accepts it now.
+
+        Return whether the visitor is connected. OpenRouter is asked (``GET /key``) only if a key
+        was set aside, and for two seconds at most.
+        """
+        if self or self._owner_id is None or self._set_aside_record is None:
+            return bool(self)
+        record, services = self._set_aside_record, self._services
+        if not services.rejected_keys.is_accepted(record.api_key, hash_of_key(record.api_key)):
+            return False
+        # None if another request has restored, replaced or deleted it meanwhile.
+        restored = services.vault.give_back(self._owner_id, record)
+        self._set_aside_record = None
+        del vars(self)["_record"]
+        if restored is not None:
+            logger.info("A key is used again: OpenRouter accepts it.")
+            send_signal(
+                key_connected,
+                self._app,
+                owner_id=self._owner_id,
+                openrouter_user_id=record.openrouter_user_id,
+                previous_openrouter_user_id=record.openrouter_user_id,
+            )
+        return bool(self)
+
+    @property
+    def has_rejected_key(self) -> bool:
+        """Whether a key is set aside."""
+        return not self and self._set_aside_record is not None
+
+    @property
+    def is_replacement_rejected(self) -> bool:
+        """Whether OpenRouter rejects a key that has just replaced another rejected one.
+
+        Then another login would not help.
+        """
+        record = None if self else self._set_aside_record
+        return record is not None and self._services.rejected_keys.is_replacement(record)
 
     def is_meant_by(self, error: KeyRejectedError) -> bool:
-        """Whether the rejected key is this connection's, or was until it was forgotten.
+        """Whether the rejected key is this connection's, or was until it was set aside.
 
         An error that names no key, such as one that a view raises, means this connection's.
         """
-        return error.key_hash in (None, self._forgotten_hash, self.key_hash if self else None)
+        return error.key_hash in (None, self._rejected_hash, self.key_hash if self else None)
 
-    def forget_rejected(self) -> None:
-        """Forget the key because OpenRouter rejected it, unless it was replaced meanwhile.
+    def disconnect(self) -> None:
+        """Forget the key, one that was set aside, and one that waits to be saved.
 
-        While a response is streamed, a key in the visitor's cookie stays. It is rejected again,
-        and forgotten, at the next request that uses it.
+        The key remains valid at OpenRouter until its owner deletes it there.
         """
-        vault, record = self._services.vault, self._record
-        if isinstance(vault.storage, CookieStorage) and not can_change_response():
-            return
-        if self.owner_id is not None and record is not None and vault.load(self.owner_id) == record:
-            self._forget("rejected")
-
-    def _forget(self, reason: str) -> None:
-        if self.owner_id is None:
-            return
-        owners = self._services.owners
+        services = self._services
         key_hash = self.key_hash if self else None
-        is_current = has_request_context() and self.owner_id == owners.current(request_state())
-        self._services.vault.forget(self.owner_id)
-        self._clear(key_hash)
+        is_current = has_request_context() and (
+            self._owner_id == services.owners.current(request_state())
+        )
+        if self._owner_id is not None:
+            services.vault.forget(self._owner_id)
+        self._drop(key_hash, None)
         if is_current:
-            owners.remember(None)
-            # Another object than this one, if this came from for_owner() or detach().
-            get_connection()._clear(key_hash)
+            services.parked_keys.clear(self._owner_id)
+            services.owners.remember(None)
         if key_hash is not None:
-            logger.info("A key was forgotten (%s).", reason)
-            send_signal(key_disconnected, self._app, owner_id=self.owner_id, reason=reason)
+            self._report_loss("visitor")
 
-    def _clear(self, key_hash: str | None) -> None:
+    def _drop(self, key_hash: str | None, set_aside: KeyRecord | None) -> None:
+        self._clear(key_hash, set_aside)
+        # Another object than this one, if this came from for_owner() or detach().
+        current = get_connection() if has_request_context() else self
+        if current._owner_id == self._owner_id:
+            current._clear(key_hash, set_aside)
+
+    def _clear(self, key_hash: str | None, set_aside: KeyRecord | None) -> None:
         # The cached session goes too: it holds the key.
         vars(self).pop("session", None)
         vars(self)["_record"] = None
-        self._forgotten_hash = key_hash or self._forgotten_hash
+        self._set_aside_record = set_aside
+        self._rejected_hash = key_hash or self._rejected_hash
+
+    def _report_loss(self, reason: str) -> None:
+        logger.info("A key was forgotten (%s).", reason)
+        send_signal(key_disconnected, self._app, owner_id=self._owner_id, reason=reason)
 
 
 def get_connection(*, no_store: bool = False) -> Connection:
@@ -227,7 +345,7 @@ def get_connection(*, no_store: bool = False) -> Connection:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    if state.connection is None or state.connection.owner_id != owner_id:
+    if state.connection is None or state.connection._owner_id != owner_id:
         state.connection = Connection(this_app(), owner_id)
     return state.connection
 

@@ -12,10 +12,11 @@ from flask import Blueprint, Flask, Response, jsonify
 
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
+from .login.rejected import CONFIRM_TIMEOUT
 from .pages.responses import protect_page, see_other, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_htmx, is_script
-from .problems import PROBLEMS, Problem
+from .problems import PROBLEMS, Problem, problem_of
 from .web import call_app_function, get_services, this_app, this_request
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -115,8 +116,11 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
     """Return the response for a visitor without a key, or None when the view may run."""
     if this_request().method == "OPTIONS":
         return None
-    if get_connection(no_store=True):
+    connection = get_connection(no_store=True)
+    if connection:
         return None
+    if connection.is_replacement_rejected:
+        return show_problem(PROBLEMS["new_key_rejected"])
     return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
 
 
@@ -125,24 +129,34 @@ def reconnect_or_raise(
     on_missing: OnMissing | None = None,
     next_url: str | None = None,
 ) -> Any:
-    """Forget a key that OpenRouter rejects, and ask the visitor to connect again.
+    """Set aside a key that OpenRouter rejects, and ask the visitor to connect again.
 
-    Raises ``error`` if it concerns another key than the visitor's.
+    Raises ``error`` if the key of another owner is missing.
     """
+    problem = PROBLEMS["key_required"]
     try:
         connection = get_connection()
-        if isinstance(error, NotConnectedError):
-            problem, is_visitors = PROBLEMS["key_required"], not connection
+        if isinstance(error, KeyRejectedError):
+            problem = PROBLEMS["key_rejected"]
+            is_visitors = connection.is_meant_by(error)
+            if is_visitors and connection:
+                # Raised by the view itself, or by a client that the view made.
+                judged = connection.judge_rejection(error, CONFIRM_TIMEOUT)
+                if judged is not error:
+                    return show_problem(problem_of(judged), error=judged)
         else:
-            problem, is_visitors = PROBLEMS["key_rejected"], connection.is_meant_by(error)
-            if is_visitors:
-                connection.forget_rejected()
+            is_visitors = not connection
     except KeyStorageError:
         # Handled here, because this function is an error handler and must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
-    if not is_visitors:
-        # Another key is missing or rejected, such as the app's own. The app must handle that.
+    if not is_visitors and isinstance(error, NotConnectedError):
+        # The key of another owner is missing. The app must handle that.
         raise error
+    if not is_visitors:
+        # Another key is rejected, such as the app's own: connecting again would not help.
+        return show_problem(PROBLEMS["request_failed"], error=error)
+    if connection.is_replacement_rejected:
+        return show_problem(PROBLEMS["new_key_rejected"])
     return ask_to_connect(problem, on_missing, next_url)
 
 

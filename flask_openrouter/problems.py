@@ -11,6 +11,7 @@ from .errors import (
     APIError,
     CodeRefusedError,
     ConflictError,
+    ForbiddenError,
     InvalidAnswerError,
     KeyRejectedError,
     KeyStorageError,
@@ -18,7 +19,11 @@ from .errors import (
     NotConnectedError,
     OpenRouterError,
     OutOfCreditError,
+    PayloadTooLargeError,
+    ProviderError,
     RateLimitError,
+    RequestTimeoutError,
+    ServerError,
     TransportError,
     TransportTimeoutError,
 )
@@ -36,6 +41,14 @@ class Problem:
     hints: tuple[str, ...] = ()
     #: Whether OpenRouter may have created a key that the app did not receive.
     key_may_exist: bool = False
+    #: What helps: ``login``, ``retry``, or a change at OpenRouter: ``credit``, ``limit``,
+    #: ``settings``.
+    remedy: str = "login"
+
+    @property
+    def is_of_call(self) -> bool:
+        """Whether it concerns a call to OpenRouter, and not the connection itself."""
+        return self.remedy != "login"
 
 
 _LOST_LOGIN: Final = (
@@ -150,47 +163,174 @@ _ALL: Final = (
         "OpenRouter no longer accepts your key: it was deleted, disabled or has expired.",
     ),
     Problem(
+        "new_key_rejected", 502, "OpenRouter does not accept the new key",
+        "It rejects the key that it has just created, so connecting again would not help. Please"
+        " try again in ten minutes.",
+        ("OpenRouter has an incident.", "The key was deleted or disabled on OpenRouter's pages."),
+        remedy="retry",
+    ),
+    Problem(
+        "unconfirmed", 502, "OpenRouter is not sure about your key",
+        "It refused your key, but does not confirm that the key is dead. You are still connected."
+        " Please try again.",
+        remedy="retry",
+    ),
+    Problem(
         "out_of_credit", 402, "No credit left",
         "Your OpenRouter credit or the key's limit is used up. You are still connected.",
+        remedy="credit",
+    ),
+    Problem(
+        "key_limit", 402, "The limit of your key is used up",
+        "Raise it at OpenRouter, or wait until it is reset. You are still connected.",
+        remedy="limit",
+    ),
+    Problem(
+        "workspace_budget", 402, "The workspace's budget is used up",
+        "An admin of your OpenRouter workspace can raise it. You are still connected.",
+        remedy="settings",
+    ),
+    Problem(
+        "guardrail_budget", 402, "A budget at OpenRouter is used up",
+        "A guardrail of your OpenRouter account sets it. You are still connected.",
+        remedy="settings",
+    ),
+    Problem(
+        "max_tokens", 402, "Not enough credit for this request",
+        "A shorter answer may still be possible. Otherwise add credit at OpenRouter.",
+        remedy="credit",
+    ),
+    Problem(
+        "rate_limited", 429, "Too many requests",
+        "OpenRouter asks to wait. Please try again a little later.",
+        remedy="retry",
+    ),
+    Problem(
+        "free_daily", 429, "Today's free requests are used up",
+        "OpenRouter limits them per day, until midnight UTC. Credit at OpenRouter raises the limit.",
+        remedy="credit",
+    ),
+    Problem(
+        "refused", 403, "This request was refused",
+        "OpenRouter or the provider of the model found that it breaks their rules. Please change"
+        " it.",
+        remedy="retry",
+    ),
+    Problem(
+        "guardrail", 403, "Your OpenRouter account forbids this",
+        "A guardrail or a permission of your account does not allow this request.",
+        remedy="settings",
+    ),
+    Problem(
+        "privacy", 403, "Your privacy settings exclude this model",
+        "Change them at OpenRouter, or choose another model.",
+        remedy="settings",
+    ),
+    Problem(
+        "too_long", 400, "This is too long for the model",
+        "Please shorten it, or choose a model that reads more.",
+        remedy="retry",
+    ),
+    Problem(
+        "timed_out", 504, "The answer took too long",
+        "OpenRouter or the model did not answer in time. Please try again.",
+        remedy="retry",
+    ),
+    Problem(
+        "model_failed", 502, "The model cannot answer now",
+        "Its provider reports trouble. Please try again, or choose another model.",
+        remedy="retry",
+    ),
+    Problem(
+        "request_failed", 502, "OpenRouter did not accept this request",
+        "The cause is this site or the chosen model. Another model may help.",
+        remedy="retry",
+    ),
+    Problem(
+        "openrouter_failed", 502, "OpenRouter does not work right now",
+        "You are still connected. Please try again a little later.",
+        remedy="retry",
     ),
 )  # fmt: skip
 
 PROBLEMS: Final[Mapping[str, Problem]] = MappingProxyType({p.code: p for p in _ALL})
 
 
-def problem_of(error: OpenRouterError) -> Problem:
-    """Return the problem that visitors see for this error."""
-    return PROBLEMS[_code_of(error)]
-
-
-def problem_of_login(error: OpenRouterError) -> Problem:
-    """Return the problem that visitors see for an error that ended their login."""
-    if isinstance(error, KeyRejectedError | OutOfCreditError):
-        # A login has no key yet, so this response of OpenRouter makes no sense.
-        return PROBLEMS["provider_failed"]
-    return problem_of(error)
-
-
-def _code_of(error: OpenRouterError) -> str:
-    if isinstance(error, LoginError):
-        return error.reason
-    if isinstance(error, TransportError) and not isinstance(error, TransportTimeoutError):
-        return "connection_lost" if error.was_sent else "unreachable"
-    for kind, code in _CODES:
-        if isinstance(error, kind):
-            return code
-    raise error
-
-
-_CODES: Final = (
+_OF_LOGINS: Final = (
     (TransportTimeoutError, "timeout"),
     (KeyStorageError, "storage_unavailable"),
     (InvalidAnswerError, "unexpected_answer"),
     (CodeRefusedError, "code_refused"),
-    (KeyRejectedError, "key_rejected"),
-    (OutOfCreditError, "out_of_credit"),
     (RateLimitError, "busy"),
     (ConflictError, "busy"),
-    (NotConnectedError, "key_required"),
     (APIError, "provider_failed"),
 )
+_OF_CALLS: Final = (
+    (NotConnectedError, "key_required"),
+    (KeyStorageError, "storage_unavailable"),
+    (KeyRejectedError, "key_rejected"),
+    (OutOfCreditError, "out_of_credit"),
+    (RateLimitError, "rate_limited"),
+    (ForbiddenError, "refused"),
+    (RequestTimeoutError, "timed_out"),
+    (TransportTimeoutError, "timed_out"),
+    (PayloadTooLargeError, "too_long"),
+    (ProviderError, "model_failed"),
+    (ServerError, "openrouter_failed"),
+    (InvalidAnswerError, "openrouter_failed"),
+    (TransportError, "openrouter_failed"),
+    (APIError, "request_failed"),
+)
+#: Reasons of errors that have a problem of their own.
+_REASONS: Final = MappingProxyType(
+    {
+        "unconfirmed": "unconfirmed",
+        "key_limit": "key_limit",
+        "workspace_budget": "workspace_budget",
+        "guardrail_budget": "guardrail_budget",
+        "max_tokens": "max_tokens",
+        "free_daily": "free_daily",
+        "privacy": "privacy",
+        "guardrail": "guardrail",
+        "permission": "guardrail",
+        "context_length": "too_long",
+    }
+)
+#: Statuses for a time-out: the standard's (RFC 9110 §15.5.9, §15.6.5), and Cloudflare's.
+_TIMEOUTS: Final = (408, 504, 522, 524)
+
+
+def problem_of(error: OpenRouterError) -> Problem:
+    """Return the problem that visitors see for an error that no view has handled.
+
+    Raises ``error`` if it is the operator's, such as a wrong setting.
+    """
+    if isinstance(error, LoginError):
+        return PROBLEMS[error.reason]
+    if isinstance(error, APIError):
+        if error.reason in _REASONS:
+            return PROBLEMS[_REASONS[error.reason]]
+        if error.status in _TIMEOUTS:
+            return PROBLEMS["timed_out"]
+        if isinstance(error, ProviderError) and error.status == 429:
+            return PROBLEMS["rate_limited"]
+    return _first(_OF_CALLS, error)
+
+
+def problem_of_login(error: OpenRouterError) -> Problem:
+    """Return the problem that visitors see for an error that ended their login.
+
+    Raises ``error`` if it is the operator's, such as a wrong setting.
+    """
+    if isinstance(error, LoginError):
+        return PROBLEMS[error.reason]
+    if isinstance(error, TransportError) and not isinstance(error, TransportTimeoutError):
+        return PROBLEMS["connection_lost" if error.was_sent else "unreachable"]
+    return _first(_OF_LOGINS, error)
+
+
+def _first(codes: tuple[tuple[type[OpenRouterError], str], ...], error: OpenRouterError) -> Problem:
+    for kind, code in codes:
+        if isinstance(error, kind):
+            return PROBLEMS[code]
+    raise error

@@ -21,6 +21,7 @@ from .login.finished import FinishedLogins
 from .login.owner import Owners
 from .login.parked import ParkedKeys
 from .login.pending import PendingLogins
+from .login.rejected import RejectedKeys
 from .login.spent import SpentStates
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
@@ -60,6 +61,7 @@ class Services:
     pending_logins: PendingLogins
     finished_logins: FinishedLogins
     parked_keys: ParkedKeys
+    rejected_keys: RejectedKeys
     #: Unix time in seconds.
     clock: Callable[[], float]
 
@@ -94,16 +96,17 @@ class Services:
         owners = Owners(
             cookie, settings.secret_keys, app_functions, cookie_storage, base_url=base_url
         )
+        client = OpenRouterClient(
+            base_url,
+            timeout=settings.request_timeout,
+            app_url=settings.app_url,
+            app_title=settings.app_title,
+            app_categories=settings.app_categories,
+        )
         return cls(
             settings=settings,
             url_prefix=url_prefix,
-            client=OpenRouterClient(
-                base_url,
-                timeout=settings.request_timeout,
-                app_url=settings.app_url,
-                app_title=settings.app_title,
-                app_categories=settings.app_categories,
-            ),
+            client=client,
             vault=KeyVault(
                 storage,
                 cipher if encrypt else None,
@@ -136,6 +139,7 @@ class Services:
                 base_url=base_url,
                 clock=clock,
             ),
+            rejected_keys=RejectedKeys(client, clock=clock),
             clock=clock,
         )
 

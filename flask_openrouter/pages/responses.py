@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
@@ -12,17 +13,19 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, jsonify, make_response, render_template, url_for
 
 from ..client.base_url import credits_url, keys_url
-from ..errors import KeyStorageError, OpenRouterError
+from ..errors import APIError, KeyStorageError, OpenRouterError
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request, vary_with_cookie
-from .urls import home_url, login_url_for
-from .visit import is_navigation, is_prefetch, is_script
+from .urls import home_url, login_url_for, page_of_visitor
+from .visit import is_htmx, is_navigation, is_prefetch, is_script
 
 if TYPE_CHECKING:
     from ..doctor.finding import Finding
 
 logger: Final = logging.getLogger("flask_openrouter")
 
+#: Seconds after which a client may try again if OpenRouter does not say.
+_WAIT: Final = 30
 _PLAIN: Final = "text/plain; charset=utf-8"
 _SCRIPTS: Final = "; script-src 'self'"
 _HEADERS: Final = (
@@ -85,9 +88,10 @@ def refuse_background_load() -> Response | None:
 def show_problem(
     problem: Problem, *, next_url: str | None = None, error: OpenRouterError | None = None
 ) -> Response:
-    """Return the problem as a page that links to a new login, or as JSON for scripts.
+    """Return the problem as a page for people, JSON for scripts, or a piece of HTML for htmx.
 
-    ``next_url``: where that login leads; already checked. ``error``: the cause, for the log only.
+    ``next_url``: where a new login leads; already checked. ``error``: the cause, for the log; the
+    time to wait and the page that helps come from it as well.
     """
     reference = secrets.token_hex(4)
     cause = "" if error is None else f" {error}"
@@ -96,15 +100,18 @@ def show_problem(
     )
     base_url = get_services().settings.base_url
     login_url = login_url_for(next_url)
-    if is_script():
+    from_script = is_script()
+    if from_script and not (is_htmx() and problem.is_of_call):
         response = jsonify(
             error=problem.code, message=problem.title, login_url=login_url, reference=reference
         )
     else:
         page = partial(
             render_template,
-            "openrouter/error.html",
+            f"openrouter/{'problem' if from_script else 'error'}.html",
             problem=problem,
+            retry_url=page_of_visitor(from_script=from_script) or home_url(),
+            help_url=error.help_url if isinstance(error, APIError) else None,
             login_url=login_url,
             save_url=url_for("openrouter.save", next=next_url),
             home_url=home_url(),
@@ -120,6 +127,9 @@ def show_problem(
             request_state().hides_connection = True
             response = make_response(page())
     response.status_code = problem.status
+    if problem.status == 429:
+        seconds = error.retry_after if isinstance(error, APIError) else None
+        response.headers["Retry-After"] = str(math.ceil(seconds or _WAIT))
     return protect_page(response)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
@@ -19,6 +20,8 @@ logger: Final = logging.getLogger("flask_openrouter")
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
+#: Seconds after which a key that was set aside is deleted.
+SET_ASIDE_SECONDS: Final = 24 * 3600
 #: How often a key may change while it is re-encrypted. More means that the storage never replaces.
 _MOST_TRIES: Final = 10
 
@@ -67,7 +70,10 @@ class KeyVault:
         return self._cipher is not None
 
     def load(self, owner_id: str) -> KeyRecord | None:
-        """Return the record of this owner, or None. A record that does not open is not deleted."""
+        """Return the record of this owner, or None. A record that does not open is not deleted.
+
+        ``rejected_at`` tells a key that was set aside, which must not be used.
+        """
         stored = self._run("Reading", self.storage.get, owner_id)
         if stored is None:
             return None
@@ -76,6 +82,8 @@ class KeyVault:
             logger.warning("What is stored for this owner does not open; treated as not connected.")
         elif self._max_age is not None and self._clock() - record.connected_at > self._max_age:
             return None
+        elif record.rejected_at is not None:
+            return self._kept_aside(owner_id, stored, record, record.rejected_at)
         return record
 
     def save(self, owner_id: str, record: KeyRecord) -> None:
@@ -85,6 +93,42 @@ class KeyVault:
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
         if self.load(owner_id) != record:
             raise KeyStorageError("The storage did not give back the key that was saved.")
+
+    def set_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
+        """Set a rejected key aside, if ``record`` is still what is stored.
+
+        Return the new record, or None. No key is lost if OpenRouter was wrong: see
+        :meth:`give_back`.
+        """
+        return self._swap(owner_id, record, replace(record, rejected_at=int(self._clock())))
+
+    def give_back(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
+        """Make a key that was set aside usable again, if ``record`` is still what is stored.
+
+        Return the new record, or None.
+        """
+        return self._swap(owner_id, record, replace(record, rejected_at=None))
+
+    def _swap(self, owner_id: str, record: KeyRecord, new: KeyRecord) -> KeyRecord | None:
+        def swap() -> bool:
+            stored = self.storage.get(owner_id)
+            if stored is None or self._open(stored, owner_id) != record:
+                return False
+            return self._replace(owner_id, stored, self._seal(new, owner_id))
+
+        # In one step: with encrypt=False no frame above _run may hold what is stored.
+        return new if self._run("Saving", swap) else None
+
+    def _kept_aside(
+        self, owner_id: str, stored: str, record: KeyRecord, rejected_at: int
+    ) -> KeyRecord | None:
+        if self._clock() - rejected_at <= SET_ASIDE_SECONDS:
+            return record
+        try:
+            self._run("Deleting", self._delete, owner_id, stored)
+        except KeyStorageError:
+            logger.info("A key that was set aside could not be deleted now.")
+        return None
 
     def forget(self, owner_id: str) -> None:
         """Delete what is stored for this owner. No error if there is nothing."""
@@ -152,6 +196,10 @@ class KeyVault:
         if self._cipher is None or self._cipher.is_current(stored, self._context(owner_id)):
             return stored
         return self._seal(record, owner_id)
+
+    def _delete(self, owner_id: str, stored: str) -> None:
+        if self.storage.get(owner_id) == stored:
+            self.storage.delete(owner_id)
 
     def _replace(self, owner_id: str, stored: str, sealed: str) -> bool:
         if isinstance(self.storage, ReplacingStorage):

@@ -6,11 +6,13 @@ from flask import Blueprint, Response
 
 from .. import guard
 from ..errors import (
+    APIError,
+    InvalidAnswerError,
     KeyRejectedError,
     KeyStorageError,
     NotConnectedError,
     OpenRouterError,
-    OutOfCreditError,
+    TransportError,
 )
 from ..pages.responses import show_problem
 from ..problems import problem_of
@@ -38,7 +40,9 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.get("/disconnected")(connection.disconnected)
     blueprint.get("/status")(connection.status)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
-    blueprint.app_errorhandler(OutOfCreditError)(show_error)
+    blueprint.app_errorhandler(APIError)(show_error)
+    blueprint.app_errorhandler(TransportError)(show_error)
+    blueprint.app_errorhandler(InvalidAnswerError)(show_error)
     blueprint.app_errorhandler(KeyRejectedError)(guard.reconnect_or_raise)
     blueprint.app_errorhandler(NotConnectedError)(guard.reconnect_or_raise)
     return blueprint

@@ -52,7 +52,12 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
     except OpenRouterError as error:
         failure = error
     else:
-        record = KeyRecord(key.api_key, key.openrouter_user_id, int(services.clock()))
+        record = KeyRecord(
+            key.api_key,
+            key.openrouter_user_id,
+            int(services.clock()),
+            follows_rejected=previous.has_rejected_key,
+        )
         storage_error = store_key(services, previous, owner_id, record)
         if storage_error is not None:
             return fail_login(PROBLEMS["not_saved"], next_url, storage_error)

@@ -29,7 +29,6 @@ def disconnect() -> Response:
     if failure is not None:
         return show_problem(PROBLEMS["not_forgotten"], error=failure)
     services = get_services()
-    services.parked_keys.clear(connection.owner_id)
     target = next_of_request() or services.settings.disconnect_redirect_url
     return see_other(target or url_for("openrouter.disconnected", key=key_hash))
 

@@ -30,12 +30,15 @@ def login() -> Response:
         return refusal
     services = get_services()
     next_url = next_of_request()
+    is_popup = request.args.get("display") == "popup"
     try:
+        if (response := _resume(next_url, is_popup=is_popup)) is not None:
+            return response
         callback_url = services.callback_address.for_request()
         pending = services.pending_logins.start(
             next_url=next_url,
             is_cross_site=is_cross_site(),
-            is_popup=request.args.get("display") == "popup",
+            is_popup=is_popup,
         )
     except (LoginError, KeyStorageError) as error:
         # Handled outside of the clause: an exception of the app in there would have this as its
@@ -44,6 +47,18 @@ def login() -> Response:
     else:
         return see_other(authorization_url(services, pending, callback_url))
     return fail_login(problem_of_login(failure), next_url, failure)
+
+
+def _resume(next_url: str | None, *, is_popup: bool = False) -> Response | None:
+    """Return the response for a visitor who needs no new key, or for whom one would not help."""
+    connection = get_connection()
+    if not connection.has_rejected_key:
+        return None
+    if connection.restore():
+        return go_on(next_url, is_popup=is_popup)
+    if connection.is_replacement_rejected:
+        return show_problem(PROBLEMS["new_key_rejected"], next_url=next_url)
+    return None
 
 
 def authorization_url(services: Services, pending: PendingLogin, callback_url: str | None) -> str:
@@ -86,6 +101,8 @@ def show_code_form() -> Response:
     services = get_services()
     next_url = next_of_request()
     try:
+        if (response := _resume(next_url)) is not None:
+            return response
         pending = services.pending_logins.start(next_url=next_url, is_cross_site=is_cross_site())
     except KeyStorageError as error:
         failure = error

@@ -26,7 +26,7 @@ CONNECT: Final = "Connect OpenRouter"
 def add_template_names(app: Flask) -> None:
     """Give every template of the app ``current_openrouter`` and the functions of this module."""
     services: Services = app.extensions[EXTENSION_KEY]
-    reader = UsageReader(services.client, services.clock)
+    reader = UsageReader(services.clock)
 
     @pass_context
     def openrouter_usage(context: Context) -> Markup:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..client import OpenRouterClient
 from ..errors import KeyRejectedError, OpenRouterError
 
 if TYPE_CHECKING:
@@ -85,15 +84,14 @@ class UsageCache:
 class UsageReader:
     """Reads the usage of connections, for one app. ``clock`` returns Unix time in seconds."""
 
-    def __init__(self, client: OpenRouterClient, clock: Callable[[], float]) -> None:
-        self._client = client
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._cache = UsageCache()
 
     def read(self, connection: Connection) -> Usage | None:
         """Return the usage of this key, at most minutes old, or None when it is not known.
 
-        Raises :class:`KeyRejectedError` for a dead key, which is forgotten.
+        Raises :class:`KeyRejectedError` for a rejected key, which is set aside.
         """
         try:
             return self._read(connection) if connection else None
@@ -110,9 +108,8 @@ class UsageReader:
         if is_known:
             return usage
         try:
-            info = self._client.get_key_info(connection.api_key, timeout=PATIENCE_SECONDS)
+            info = connection.key_info(timeout=PATIENCE_SECONDS)
         except KeyRejectedError:
-            connection.forget_rejected()
             raise
         except OpenRouterError:
             self._cache.put(key_hash, now, None)

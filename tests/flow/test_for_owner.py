@@ -136,6 +136,7 @@ def test_a_key_that_dies_in_a_task_is_forgotten_and_the_visitor_asked_again(
     ada.connect(emulator)
     with (
         emulator.faults(status=401, path="/api/v1/chat/completions"),
+        emulator.faults(status=401, path="/api/v1/key"),
         key_disconnected.connected_to(lambda _, **news: heard.append(news), sqlite_site.app),
     ):
         assert isinstance(sqlite_site.delay("ada"), KeyRejectedError)

@@ -102,7 +102,7 @@ def test_a_guarded_page_that_does_not_catch_the_error_keeps_the_key(
         for status in (401, 402):
             with emulator.faults(path=upstream, times=None, **relayed(status)):
                 page = visitor.get(path)
-            assert (page.status_code, page.location) == (500, None), (path, status)
+            assert (page.status_code, page.location) == (502, None), (path, status)
             assert visitor.key == key is not None, (path, status)
     assert emulator.count("POST", EXCHANGE) == 1
     assert forgotten == []

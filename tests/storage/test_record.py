@@ -24,9 +24,11 @@ json_values = st.recursive(
 
 
 @settings(deadline=None)
-@given(api_keys, user_ids, times)
-def test_a_record_survives_both_formats(api_key: str, user_id: str | None, at: int) -> None:
-    record = KeyRecord(api_key, user_id, at)
+@given(api_keys | st.just(KEY), user_ids, times, st.none() | times, st.booleans())
+def test_a_record_survives_both_formats(
+    api_key: str, user_id: str | None, at: int, rejected_at: int | None, follows: bool
+) -> None:
+    record = KeyRecord(api_key, user_id, at, rejected_at, follows)
     assert KeyRecord.from_json(record.to_json()) == record
     assert KeyRecord.from_bytes(record.to_bytes()) == record
     datetime.fromtimestamp(record.connected_at, timezone.utc)
@@ -104,9 +106,18 @@ def test_a_record_that_was_cut_or_extended_has_no_other_key(
         assert KeyRecord.from_bytes(whole + b"x") is None
 
 
+def test_a_rejection_at_an_impossible_time_is_no_record() -> None:
+    data = KeyRecord(KEY, "user_1", 1, 1).to_bytes()
+    assert KeyRecord.from_bytes(data) is not None
+    assert KeyRecord.from_bytes(data[:6] + b"\xff" * 5 + data[11:]) is None
+    fields = {"api_key": KEY, "user_id": None, "connected_at": 1}
+    for wrong in ({"rejected_at": -1}, {"rejected_at": True}, {"follows_rejected": 1}):
+        assert KeyRecord.from_json(json.dumps({**fields, **wrong})) is None, wrong
+
+
 def test_flags_of_a_later_format_are_no_record() -> None:
     data = KeyRecord(KEY, "user_1", 1).to_bytes()
-    for flags in (4, 5, 6, 7, 128, 255):
+    for flags in (16, 17, 18, 19, 128, 255):
         assert KeyRecord.from_bytes(bytes((flags,)) + data[1:]) is None, flags
 
 

@@ -18,7 +18,7 @@ class Entry:
     code: str
     status: int
     title: str
-    #: ``kept``, ``forgotten`` or ``none``.
+    #: ``kept``, ``set aside`` or ``none``.
     key: str
     #: ``open``, ``over`` or ``none``.
     login: str

@@ -26,6 +26,7 @@ class Site:
     auth: OpenRouterAuth
     emulator: Emulator
     visitor: Visitor
+    clock: Any
     seen_keys: list[str] = field(default_factory=list)
 
     def connect(self) -> None:
@@ -42,7 +43,7 @@ MakeSite = Callable[..., Site]
 
 
 @pytest.fixture
-def make_site(emulator: Emulator) -> MakeSite:
+def make_site(emulator: Emulator, clock: Any) -> MakeSite:
     """Build a site: settings by keyword, ``extension`` for OpenRouterAuth."""
 
     def make(extension: dict[str, Any] | None = None, **config: Any) -> Site:
@@ -51,14 +52,14 @@ def make_site(emulator: Emulator) -> MakeSite:
             TESTING=True, SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url
         )
         app.config.update(config)
-        auth = OpenRouterAuth(app, **(extension or {}))
+        auth = OpenRouterAuth(app, **{"clock": clock, **(extension or {})})
 
         @app.get("/guarded")
         @requires_openrouter_key
         def guarded() -> str:
             return fingerprint(current_openrouter.api_key)
 
-        site = Site(app, auth, emulator, Visitor(app))
+        site = Site(app, auth, emulator, Visitor(app), clock)
 
         @app.get("/-key", endpoint="-key")
         def look() -> str:

@@ -23,13 +23,11 @@ from .storage.record import KeyRecord
 from .web import EXTENSION_KEY, can_change_response, request_state, send_signal, this_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from openai import OpenAI
     from openrouter import OpenRouter
 
     from .client.models import KeyInfo
-    from .client.session import APISession
+    from .client.session import APISession, OnUnauthorized
     from .errors import OpenRouterError
     from .services import Services
 
@@ -168,7 +166,7 @@ class Connection:
 
         return openrouter_client(*self._for_sdk(), options)
 
-    def _for_sdk(self) -> tuple[str, str, dict[str, str], Callable[[KeyRejectedError, float], OpenRouterError]]:
+    def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
         return settings.base_url, self.api_key, headers, self.judge_rejection

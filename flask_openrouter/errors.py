@@ -42,7 +42,7 @@ from typing import Any, ClassVar, Final, TypeVar
 Error = TypeVar("Error", bound="OpenRouterError")
 
 #: Attributes of HTTP packages' exceptions that a pickle leaves out: they hold what was sent.
-_NOT_PICKLED: Final = ("request", "response", "raw_response")
+_NOT_PICKLED: Final = ("request", "_request", "response", "raw_response")
 
 
 class OpenRouterError(Exception):
@@ -52,11 +52,15 @@ class OpenRouterError(Exception):
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        attributes = vars(self) | {name: None for name in _NOT_PICKLED if name in vars(self)}
-        return restore, (type(self), self.args, attributes)
+        return restore, (type(self), self.args, pickled_attributes(self))
 
     def __copy__(self: Error) -> Error:
         return restore(type(self), self.args, vars(self))
+
+
+def pickled_attributes(error: Exception) -> dict[str, Any]:
+    """Return the attributes that a pickle of this exception has."""
+    return vars(error) | {name: None for name in _NOT_PICKLED if name in vars(error)}
 
 
 def restore(kind: type[Error], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Error:

@@ -30,7 +30,7 @@ from .environment import Environment
 
 if TYPE_CHECKING:
     from .models import AuthCode, IssuedKey, KeyInfo
-    from .session import APISession, Timeout
+    from .session import APISession, OnUnauthorized, Timeout
     from .transport import Transport
 else:
     # Imported on first use, or by preload(): only a login needs them.
@@ -188,11 +188,14 @@ class OpenRouterClient:
         )
 
     @hides_frames
-    def get_key_info(self, api_key: str, *, timeout: float | None = None) -> KeyInfo:
+    def get_key_info(
+        self, api_key: str, *, timeout: float | None = None, retries: int | None = None
+    ) -> KeyInfo:
         """Return a key's limit and usage (``GET /api/v1/key``).
 
         :param timeout: seconds for this call by the wall clock, retries included, instead of the
             client's.
+        :param retries: how often this call is tried again, instead of the client's number.
         :raises ValueError: if the key is malformed.
         :raises KeyRejectedError: the key was deleted, disabled or has expired.
         :raises APIError: another error status.
@@ -206,7 +209,7 @@ class OpenRouterClient:
             self._timeout if timeout is None else timeout,
             self._attribution,
             api_key,
-            retries=self._retries,
+            retries=self._retries if retries is None else retries,
             sleep=self._sleep,
         )
 
@@ -215,14 +218,16 @@ class OpenRouterClient:
         self,
         api_key: str,
         *,
-        on_rejected: Callable[[], None] | None = None,
+        on_unauthorized: OnUnauthorized | None = None,
         timeout: Timeout | None = None,
     ) -> APISession:
         """Return a ``requests.Session`` for OpenRouter's API with this key; see ``APISession``.
 
         All sessions of a client share its connections, and nothing else.
 
-        :param on_rejected: called once, when OpenRouter rejects the key.
+        :param on_unauthorized: called for each 401 that names no provider of a model, with the
+            error and the seconds that are left of the call's time limit. It returns the error to
+            raise, or None for that one.
         :param timeout: seconds to wait for the next bytes, or to connect and to read; (5, 60) by
             default.
         :raises ValueError: if the key is malformed.
@@ -235,7 +240,7 @@ class OpenRouterClient:
             self._transport,
             api_key,
             headers=self._attribution,
-            on_rejected=on_rejected,
+            on_unauthorized=on_unauthorized,
             timeout=timeout,
         )
 

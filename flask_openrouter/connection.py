@@ -141,9 +141,7 @@ class Connection:
         spent key limit raise :class:`OutOfCreditError`. Any other response is returned, and its
         ``raise_for_status()`` raises the error that it stands for.
         """
-        return self._services.client.api_session(
-            self.api_key, on_unauthorized=self.judge_rejection
-        )
+        return self._services.client.api_session(self.api_key, on_unauthorized=self._judge)
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -169,7 +167,7 @@ class Connection:
     def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
-        return settings.base_url, self.api_key, headers, self.judge_rejection
+        return settings.base_url, self.api_key, headers, self._judge
 
     def detach(self) -> Connection:
         """Return a copy for use after the request, in a thread or a streamed response.
@@ -188,12 +186,11 @@ class Connection:
         """
         try:
             return self._services.client.get_key_info(self.api_key, timeout=timeout)
-        except KeyRejectedError:
-            self._services.rejected_keys.note(self.key_hash, is_rejected=True)
-            self.set_aside()
-            raise
+        except KeyRejectedError as error:
+            rejected = error
+        raise self._judge(rejected, 0)
 
-    def judge_rejection(self, error: KeyRejectedError, seconds: float) -> OpenRouterError:
+    def _judge(self, error: KeyRejectedError, seconds: float) -> OpenRouterError:
         """Return the error to raise for a 401, which alone is no proof that the key is dead.
 
         ``error`` itself if OpenRouter rejects the key once more within ``seconds``, to
@@ -202,53 +199,54 @@ class Connection:
         """
         if self._record is None:
             return error  # It is set aside already.
+        if error.key_hash not in (None, self.key_hash):
+            return unconfirmed(error)  # It was replaced meanwhile.
+        rejected_keys = self._services.rejected_keys
         try:
-            if not self._services.rejected_keys.confirm(self.api_key, self.key_hash, seconds):
+            if error.is_confirmed:
+                rejected_keys.note(self.key_hash, is_rejected=True)
+            elif not rejected_keys.confirm(self.api_key, self.key_hash, seconds):
                 return unconfirmed(error)
-            self.set_aside()
+            self._set_aside()
         except KeyStorageError as failure:
             return failure
         return error
 
-    def report_rejection(self) -> bool:
-        """Do what happens at a 401, because another library got one with this key.
+    def report_rejection(self, error: KeyRejectedError | None = None) -> bool:
+        """Do what happens at a 401. For another library that got one with this key.
 
-        Return whether OpenRouter confirms it, so that the key is set aside.
+        Return whether OpenRouter confirms that it rejects the key, which is then set aside. Raises
+        :class:`KeyStorageError`.
         """
-        error = KeyRejectedError()
-        judged = self.judge_rejection(error, CONFIRM_TIMEOUT)
+        judged = self._judge(error or KeyRejectedError(), CONFIRM_TIMEOUT)
         if isinstance(judged, KeyStorageError):
             raise judged
-        return judged is error
+        return isinstance(judged, KeyRejectedError)
 
-    def set_aside(self) -> None:
-        """Stop using the key because OpenRouter rejects it, unless it was replaced meanwhile.
-
-        It is stored for a day, and :meth:`restore` gives it back. A key in the visitor's cookie is
-        set aside with the next request if the response has begun.
-        """
-        record = self._record
+    def _set_aside(self) -> None:
+        """Stop using the key because OpenRouter rejects it, unless it was replaced meanwhile."""
+        record = set_aside = self._record
         if self._owner_id is None or record is None:
             return
         vault, key_hash = self._services.vault, self.key_hash
-        set_aside: KeyRecord | None = record
         if isinstance(vault.storage, CookieStorage) and not can_change_response():
-            self._services.rejected_keys.postpone(key_hash)
+            self._services.rejected_keys.postpone(key_hash)  # Until the next request.
         else:
             set_aside = vault.set_aside(self._owner_id, record)
         self._drop(key_hash, set_aside)
         if set_aside is not None:
             self._report_loss("rejected")
+        else:
+            vars(self).pop("_record")  # It was replaced meanwhile.
 
     def restore(self) -> bool:
         """Use a key that was set aside again if OpenRouter accepts it now.
 
-        Return whether the visitor is connected. OpenRouter is asked (``GET /key``) only if a key
-        was set aside, and for two seconds at most.
+        Return whether there is a key to use. Asks OpenRouter for two seconds at most.
         """
-        if self or self._owner_id is None or self._set_aside_record is None:
+        is_set_aside, record, services = self.is_set_aside, self._set_aside_record, self._services
+        if not is_set_aside or record is None or self._owner_id is None:
             return bool(self)
-        record, services = self._set_aside_record, self._services
         if not services.rejected_keys.is_accepted(record.api_key, hash_of_key(record.api_key)):
             return False
         # None if another request has restored, replaced or deleted it meanwhile.
@@ -267,17 +265,14 @@ class Connection:
         return bool(self)
 
     @property
-    def has_rejected_key(self) -> bool:
-        """Whether a key is set aside."""
+    def is_set_aside(self) -> bool:
+        """Whether there is a key that OpenRouter rejected, and that is not used for now."""
         return not self and self._set_aside_record is not None
 
     @property
-    def is_replacement_rejected(self) -> bool:
-        """Whether OpenRouter rejects a key that has just replaced another rejected one.
-
-        Then another login would not help.
-        """
-        record = None if self else self._set_aside_record
+    def is_set_aside_again(self) -> bool:
+        """Whether the rejected key has just replaced another rejected one: no login would help."""
+        record = self._set_aside_record if self.is_set_aside else None
         return record is not None and self._services.rejected_keys.is_replacement(record)
 
     def is_meant_by(self, error: KeyRejectedError) -> bool:

@@ -221,11 +221,13 @@ class KeyRejectedError(APIError):
     """401: the key was deleted, disabled or has expired. The visitor has to connect again.
 
     ``key_hash``: the SHA-256 of the key in hexadecimal; None when a view raised this error, and
-    ``""`` when the request had no key, as an exchange.
+    ``""`` when the request had no key, as an exchange. ``is_confirmed``: whether OpenRouter was
+    asked about the key itself (``GET /key``), so that asking once more would not tell more.
     """
 
     summary = "OpenRouter rejected the key"
     key_hash: str | None = None
+    is_confirmed: bool = False
 
     def __init__(self, status: int = 401, upstream_message: str = "", **details: Any) -> None:
         super().__init__(status, upstream_message, **details)

@@ -12,11 +12,10 @@ from flask import Blueprint, Flask, Response, jsonify
 
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
-from .login.rejected import CONFIRM_TIMEOUT
 from .pages.responses import protect_page, see_other, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_htmx, is_script
-from .problems import PROBLEMS, Problem, problem_of
+from .problems import PROBLEMS, Problem
 from .web import call_app_function, get_services, this_app, this_request
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -119,7 +118,7 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
     connection = get_connection(no_store=True)
     if connection:
         return None
-    if connection.is_replacement_rejected:
+    if connection.is_set_aside_again:
         return show_problem(PROBLEMS["new_key_rejected"])
     return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
 
@@ -139,11 +138,9 @@ def reconnect_or_raise(
         if isinstance(error, KeyRejectedError):
             problem = PROBLEMS["key_rejected"]
             is_visitors = connection.is_meant_by(error)
-            if is_visitors and connection:
-                # Raised by the view itself, or by a client that the view made.
-                judged = connection.judge_rejection(error, CONFIRM_TIMEOUT)
-                if judged is not error:
-                    return show_problem(problem_of(judged), error=judged)
+            # Raised by the view itself, or by a client that the view made.
+            if is_visitors and connection and not connection.report_rejection(error):
+                return show_problem(PROBLEMS["unconfirmed"], error=error)
         else:
             is_visitors = not connection
     except KeyStorageError:
@@ -155,7 +152,7 @@ def reconnect_or_raise(
     if not is_visitors:
         # Another key is rejected, such as the app's own: connecting again would not help.
         return show_problem(PROBLEMS["request_failed"], error=error)
-    if connection.is_replacement_rejected:
+    if connection.is_set_aside_again:
         return show_problem(PROBLEMS["new_key_rejected"])
     return ask_to_connect(problem, on_missing, next_url)
 

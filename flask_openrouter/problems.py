@@ -207,7 +207,7 @@ _ALL: Final = (
     ),
     Problem(
         "free_daily", 429, "Today's free requests are used up",
-        "OpenRouter limits them per day, until midnight UTC. Credit at OpenRouter raises the limit.",
+        "The limit ends at midnight UTC. Credit at OpenRouter raises it.",
         remedy="credit",
     ),
     Problem(
@@ -308,8 +308,9 @@ def problem_of(error: OpenRouterError) -> Problem:
     if isinstance(error, LoginError):
         return PROBLEMS[error.reason]
     if isinstance(error, APIError):
-        if error.reason in _REASONS:
-            return PROBLEMS[_REASONS[error.reason]]
+        code = _REASONS.get(error.reason or "")
+        if code is not None:
+            return PROBLEMS[code]
         if error.status in _TIMEOUTS:
             return PROBLEMS["timed_out"]
         if isinstance(error, ProviderError) and error.status == 429:

@@ -67,7 +67,7 @@ def test_what_needs_a_key_raises_an_error_without_one(site: Any) -> None:
             with pytest.raises(NotConnectedError):
                 call()
         current_openrouter.disconnect()
-        current_openrouter.set_aside()
+        assert current_openrouter.report_rejection()
 
 
 def test_outside_of_a_request_the_error_names_for_owner(site: Any) -> None:

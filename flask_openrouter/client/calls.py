@@ -19,7 +19,7 @@ from ..errors import (
 from . import pkce
 from .credentials import MALFORMED_KEY, is_api_key, is_code
 from .models import AuthCode, IssuedKey, KeyInfo, parse_object
-from .responses import APIResponse, error_from
+from .responses import APIResponse, about_request, error_from
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -112,7 +112,8 @@ def _key_info(
 ) -> KeyInfo:
     response = transport.send("GET", "/api/v1/key", headers, None, seconds)
     if response.status != 200:
-        raise _refusal(transport, response, api_key=api_key)
+        error = _refusal(transport, response, api_key=api_key)
+        raise about_request(error, "GET", f"{transport.base_url}/api/v1/key")
     info = KeyInfo.from_json(parse_object(response.body) or {})
     if info is None:
         raise InvalidAnswerError(

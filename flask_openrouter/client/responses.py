@@ -33,6 +33,7 @@ from .retry_after import parse_retry_after, seconds_to_wait
 
 __all__ = [
     "APIResponse",
+    "about_request",
     "clean_message",
     "error_from",
     "error_in",
@@ -84,6 +85,14 @@ def error_from(
     cause = cause_of(status, error) if kind is None else Cause(kind)
     reader = _Reader(base_url, api_key, (*secrets, api_key), headers, now)
     return reader.error(cause, status, error)
+
+
+def about_request(error: OpenRouterError, method: str | None, url: object) -> OpenRouterError:
+    """Return the error; a :class:`KeyRejectedError` learns whether it answers ``GET /key``."""
+    if isinstance(error, KeyRejectedError):
+        path = str(url).partition("?")[0]
+        error.is_confirmed = method == "GET" and path.endswith("/api/v1/key")
+    return error
 
 
 def error_in(

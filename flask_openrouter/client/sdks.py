@@ -24,7 +24,7 @@ from .bound_http import (
 from .credentials import hides_frames
 from .deadline import CONNECT_SECONDS
 from .hybrids import both
-from .responses import error_from
+from .responses import about_request, error_from
 from .session import READ_SECONDS, OnUnauthorized
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ def _reader(base_url: str, api_key: str, on_unauthorized: OnUnauthorized | None)
                 base_url=base_url,
                 api_key=api_key,
             )
+        about_request(error, response.request.method, response.request.url)
         if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
             return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
         return error

@@ -31,7 +31,7 @@ from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .hybrids import both
 from .models import parse_object
-from .responses import error_from, error_in
+from .responses import about_request, error_from, error_in
 from .transport import (
     MAX_RESPONSE_BYTES,
     Transport,
@@ -191,7 +191,7 @@ class APISession(Unpicklable, requests.Session):
                     error = self._error_of(response)
                     if isinstance(error, KeyRejectedError | OutOfCreditError):
                         response.close()
-                        return error
+                        return about_request(error, request.method, request.url)
                 return response
         except Exception as error:
             # Not the network: a wrong setting, or a hook or a body of the caller.

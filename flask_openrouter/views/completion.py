@@ -56,7 +56,7 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
             key.api_key,
             key.openrouter_user_id,
             int(services.clock()),
-            follows_rejected=previous.has_rejected_key,
+            follows_rejected=previous.is_set_aside,
         )
         storage_error = store_key(services, previous, owner_id, record)
         if storage_error is not None:

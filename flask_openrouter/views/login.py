@@ -51,12 +51,17 @@ def login() -> Response:
 
 def _resume(next_url: str | None, *, is_popup: bool = False) -> Response | None:
     """Return the response for a visitor who needs no new key, or for whom one would not help."""
-    connection = get_connection()
-    if not connection.has_rejected_key:
+    try:
+        connection = get_connection()
+        if not connection.is_set_aside:
+            return None
+        is_connected = connection.restore()
+    except KeyStorageError:
+        # The callback will say so, before a code is spent. By then the storage may be back.
         return None
-    if connection.restore():
+    if is_connected:
         return go_on(next_url, is_popup=is_popup)
-    if connection.is_replacement_rejected:
+    if connection.is_set_aside_again:
         return show_problem(PROBLEMS["new_key_rejected"], next_url=next_url)
     return None
 

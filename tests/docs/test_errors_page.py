@@ -180,11 +180,6 @@ def key_rejected(stage: Stage) -> TestResponse:
     return stage.visit("/call")
 
 
-def key_limit(stage: Stage) -> TestResponse:
-    stage.emulator.set_key(stage.api_key, limit=5, usage=5)
-    return stage.visit("/call")
-
-
 def new_key_rejected(stage: Stage) -> TestResponse:
     stage.emulator.revoke(stage.api_key)
     login = stage.visitor.get("/call").location
@@ -193,9 +188,7 @@ def new_key_rejected(stage: Stage) -> TestResponse:
     return stage.visit("/call")
 
 
-def call_with(
-    status: int, message: str = "", **metadata: Any
-) -> Callable[[Stage], TestResponse]:
+def call_with(status: int, message: str = "", **metadata: Any) -> Callable[[Stage], TestResponse]:
     """Return a function that calls OpenRouter, which answers with this error."""
     error = {"code": status, "message": message, "metadata": metadata}
 
@@ -232,7 +225,7 @@ PROVOKE: dict[str, Callable[[Stage], TestResponse]] = {
     "new_key_rejected": new_key_rejected,
     "unconfirmed": call_with(401, "User not found."),
     "out_of_credit": call_with(402, "Insufficient credits"),
-    "key_limit": key_limit,
+    "key_limit": call_with(403, "Key limit exceeded (daily limit). Manage it using the site"),
     "workspace_budget": call_with(403, limit_source="openrouter_workspace_budget"),
     "guardrail_budget": call_with(403, limit_source="openrouter_guardrail_budget"),
     "max_tokens": call_with(

@@ -114,7 +114,7 @@ def test_every_refusal_of_a_login_is_in_the_table() -> None:
         "not_forgotten",
         "key_required",
         "key_rejected",
-        "out_of_credit",
+        *(problem.code for problem in PROBLEMS.values() if problem.is_of_call),
     }
     assert sorted(table) == sorted(set(PROBLEMS) - elsewhere)
 

@@ -257,7 +257,7 @@ def test_the_task_of_the_documentation_works_in_a_thread(
     assert len(ask()) > 20
     with emulator.faults(status=402, path="/api/v1/chat/completions"):
         assert ask() == "Add credit at OpenRouter."
-    with emulator.faults(status=401, path="/api/v1/chat/completions"):
+    with emulator.faults(status=401, times=None):
         assert ask() == "Connect OpenRouter again."
     assert visitor.key is None
     task.delay("nobody", "A long story.")

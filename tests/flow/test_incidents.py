@@ -81,9 +81,11 @@ def heard(app: Flask) -> Iterator[list[str]]:
     def disconnected(sender: Flask, *, reason: str, **_: object) -> None:
         news.append(reason)
 
-    with key_connected.connected_to(connected, app):
-        with key_disconnected.connected_to(disconnected, app):
-            yield news
+    with (
+        key_connected.connected_to(connected, app),
+        key_disconnected.connected_to(disconnected, app),
+    ):
+        yield news
 
 
 @pytest.mark.requirement("A1", "O3")
@@ -98,11 +100,11 @@ def test_an_incident_costs_no_key_and_no_consent(
     keys = [visitor.key for visitor in visitors]
     paths = ("/chat", "/usage", "/raised")
     with rejecting(emulator), heard(app) as news:
-        for round in range(2):
+        for turn in range(2):
             for number, visitor in enumerate(visitors):
                 path = paths[number % len(paths)]
                 response = visitor.get(path)
-                assert response.status_code == (200 if (path, round) == ("/usage", 0) else 303)
+                assert response.status_code == (200 if (path, turn) == ("/usage", 0) else 303)
                 assert "/openrouter/login?next=" in (response.location or response.text)
                 assert not visitor.get("/openrouter/status").get_json()["connected"]
         assert news == ["rejected"] * VISITORS
@@ -169,7 +171,7 @@ def test_one_401_that_openrouter_does_not_confirm_costs_nothing(
             with rejecting(emulator, CHAT):
                 response = visitor.get("/chat")
             assert response.status_code == 502
-            assert "/openrouter/login" in response.text
+            assert "Error unconfirmed" in response.text
             # At most once a minute.
             assert emulator.count("GET", KEY_INFO) == asked
             clock.now += 30
@@ -240,3 +242,18 @@ def test_a_code_that_is_pasted_needs_no_consent_either(
         visitor.get("/chat")
     assert visitor.get("/openrouter/code?next=/chat").location == "/chat"
     assert visitor.get("/chat").status_code == 200
+
+
+@pytest.mark.requirement("O3")
+def test_a_401_of_the_question_about_the_key_needs_no_confirmation(
+    app: Flask, emulator: Emulator, visitor: Visitor
+) -> None:
+    app.add_url_rule("/info", "info", lambda: str(current_openrouter.key_info()))
+    app.add_url_rule("/key", "key", lambda: current_openrouter.session.get("key").text)
+    visitor.connect(emulator)
+    for path in ("/info", "/key"):
+        asked = emulator.count("GET", KEY_INFO)
+        with rejecting(emulator, KEY_INFO, times=1):
+            assert visitor.get(path).status_code == 303
+        assert emulator.count("GET", KEY_INFO) == asked + 1
+        assert visitor.get("/openrouter/login").location == "/"

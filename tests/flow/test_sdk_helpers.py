@@ -112,7 +112,7 @@ def test_spent_credit_keeps_the_key_and_the_page_links_to_the_credits(
     key = visitor.key
     for path in ("/openai", "/sdk", "/sdk/stream"):
         for status in (402, 403):
-            body = {"error": {"code": status, "message": "Key limit exceeded"}}
+            body = {"error": {"code": status, "message": "Insufficient credits"}}
             with emulator.faults(status=status, body=body, times=None):
                 answer = visitor.get(path)
             assert answer.status_code == 402, (path, status)

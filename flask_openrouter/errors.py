@@ -34,12 +34,11 @@ encryption key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+import types
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 _Error = TypeVar("_Error", bound="OpenRouterError")
@@ -146,7 +145,7 @@ class InvalidAnswerError(OpenRouterError):
 
 #: The start of the message of an :class:`APIError` with this reason, where it is not that of the
 #: class.
-_SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
+_SUMMARIES: Final[Mapping[str, str]] = types.MappingProxyType(
     {
         "unconfirmed": "OpenRouter reported 401, which does not prove that the key is dead",
         "key_limit": "The limit of the OpenRouter key is spent",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from ..errors import OpenRouterError, pickled_attributes, restore
+from ..errors import OpenRouterError
 
 
 def both(own: OpenRouterError, theirs: Exception) -> OpenRouterError:
@@ -22,7 +22,7 @@ def both(own: OpenRouterError, theirs: Exception) -> OpenRouterError:
     attributes = {**vars(theirs), **vars(own)}
     if "message" in attributes:
         attributes["message"] = str(own)
-    return restore(kind, own.args, attributes)
+    return kind._restore(own.args, attributes)
 
 
 def _class_of(own: type[OpenRouterError], theirs: type[Exception]) -> type[OpenRouterError]:
@@ -37,7 +37,7 @@ _CLASSES: Final[dict[tuple[type, type], type[OpenRouterError]]] = {}
 def _new_class(own: type[OpenRouterError], theirs: type[Exception]) -> type[OpenRouterError]:
     def reduce(self: OpenRouterError) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         place = (theirs.__module__, theirs.__qualname__)
-        return _restore_both, (own, place, self.args, pickled_attributes(self))
+        return _restore_both, (own, place, self.args, self._pickled())
 
     body = {
         "__module__": own.__module__,
@@ -60,5 +60,5 @@ def _restore_both(
     try:
         theirs = getattr(sys.modules.get(module) or import_module(module), name)
     except (ImportError, AttributeError):
-        return restore(own, args, attributes)
-    return restore(_class_of(own, theirs), args, attributes)
+        return own._restore(args, attributes)
+    return _class_of(own, theirs)._restore(args, attributes)

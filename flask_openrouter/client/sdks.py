@@ -6,6 +6,7 @@ those of theirs at once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -137,7 +138,9 @@ def openrouter_client(
     has_key = _finder(api_key)
 
     def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
-        return both(error, _without_key(_openrouter_error(response, error.status, ""), has_key))
+        theirs = _openrouter_error(response, error.status, json.dumps({"error": body}))
+        vars(theirs)["status_code"] = error.status
+        return both(error, _without_key(theirs, has_key))
 
     def error_of_status(response: httpx.Response) -> OpenRouterError:
         theirs = _openrouter_error(response, response.status_code, response.text)
@@ -191,7 +194,7 @@ def _openrouter_error(response: Any, status: int, text: str) -> Exception:
     from openrouter.utils.unmarshal_json_response import unmarshal_json_response
 
     name = _OPENROUTER_ERRORS.get(status)
-    if name is not None and text:
+    if name is not None:
         kind, data = getattr(errors, name), getattr(errors, f"{name}Data")
         # Not of the form that the package knows: it would raise ResponseValidationError.
         with suppress(Exception):

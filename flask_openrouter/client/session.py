@@ -175,7 +175,7 @@ class APISession(Unpicklable, requests.Session):
         deadline = Deadline()
         hooks = request.hooks
         # Before the app's own hooks: they get the response that knows errors, too.
-        typed = partial(self._typed, is_streamed)
+        typed = partial(self._typed, is_streamed, deadline)
         request.hooks = {**hooks, "response": [typed, *hooks.get("response", ())]}
         self._authorize(request)
         try:
@@ -205,7 +205,11 @@ class APISession(Unpicklable, requests.Session):
             del request.headers["Authorization"]
             request.hooks = hooks
 
-    def _typed(self, is_streamed: bool, response: requests.Response, **_: Any) -> SessionResponse:
+    def _typed(
+        self, is_streamed: bool, deadline: Deadline, response: requests.Response, **_: Any
+    ) -> SessionResponse:
+        # Also where a test library answers in place of the connections.
+        deadline.was_sent = True
         typed = SessionResponse()
         vars(typed).update(vars(response))
         typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))

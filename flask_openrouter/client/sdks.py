@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutO
 from .credentials import authorizer, hides_frames, outcome_of, without_trace
 from .deadline import CONNECT_SECONDS
 from .environment import Environment
+from .httpx_network import race_addresses
 from .responses import about_key, error_from
 from .session import READ_SECONDS
 from .transport import tls_context
@@ -195,6 +196,7 @@ class _Keyed:
         environment = Environment.read(base_url)
         options |= {"trust_env": False, "proxy": environment.proxy}
         super().__init__(**options, verify=_tls_context(environment))  # type: ignore[call-arg]
+        race_addresses(self, environment)
         self._authorize = authorizer(api_key)
         self._check = check
 

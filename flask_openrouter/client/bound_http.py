@@ -24,6 +24,7 @@ from ..errors import (
 )
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
+from .httpx_network import race_addresses
 from .hybrids import both
 from .models import parse_object
 from .responses import error_in
@@ -279,6 +280,7 @@ def own_client(mixin: type, base: type, binding: Binding, base_url: str, **optio
     client = kind(
         trust_env=False, proxy=environment.proxy, verify=_tls_context(environment), **options
     )
+    race_addresses(client, environment)
     client.binding = binding
     return client
 

@@ -6,6 +6,7 @@ This module imports ``requests``, so import it only where a request is made.
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -14,8 +15,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .deadline import LimitedSocket, connect, current_deadline
+from .deadline import LimitedSocket, current_deadline
 from .environment import Environment
+from .racing import Resolver, connect
 
 #: Connections kept per process. If more threads make requests, theirs are closed after use.
 POOL_SIZE = 16
@@ -29,8 +31,18 @@ class _LimitedConnection(HTTPConnection):
 
     _last_used = 0.0
 
+    def __init__(self, *args: Any, resolver: Resolver | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._resolver = resolver
+
     def _new_conn(self) -> LimitedSocket:
-        return connect(self._dns_host, self.port, self.timeout)
+        return connect(
+            self._dns_host,
+            self.port,
+            self.timeout,
+            resolver=self._resolver,
+            continues_with_tls=self.proxy is None,
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -84,9 +96,12 @@ class Adapter(HTTPAdapter):
         self._use_own_connections(manager)
         return manager
 
-    @staticmethod
-    def _use_own_connections(manager: Any) -> None:
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+    def _use_own_connections(self, manager: Any) -> None:
+        # A pool hands arguments that it does not know on to its connections.
+        manager.pool_classes_by_scheme = {
+            "http": partial(_Pool, resolver=self._environment.resolver),
+            "https": partial(_TLSPool, resolver=self._environment.resolver),
+        }
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the TLS context has the trusted authorities, and requires a certificate."""

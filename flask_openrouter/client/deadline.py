@@ -18,8 +18,10 @@ from math import inf
 from time import monotonic
 from typing import Any
 
-#: Seconds for name resolution, TCP, a proxy's CONNECT and the TLS handshake together.
+#: Seconds for name resolution, TCP, a proxy's CONNECT and the TLS handshake together, of a request
+#: that may take ``USUAL_SECONDS`` or less. If it may take longer, so may connecting, in proportion.
 CONNECT_SECONDS = 5.0
+USUAL_SECONDS = 15.0
 #: A failure within this many seconds of the end counts as a timeout.
 _RESOLUTION = 0.02
 
@@ -35,7 +37,8 @@ class Deadline:
     def __init__(self, seconds: float = inf) -> None:
         now = monotonic()
         self.finish_by: float = now + seconds
-        self.connect_by: float = inf if seconds == inf else now + min(seconds, CONNECT_SECONDS)
+        connect_seconds = CONNECT_SECONDS * max(1.0, seconds / USUAL_SECONDS)
+        self.connect_by: float = now + min(seconds, connect_seconds)
         self.was_sent: bool = False
 
     def remaining(self) -> float:
@@ -90,7 +93,9 @@ class _LimitedOperations:
             self.settimeout(remaining)  # type: ignore[attr-defined]
 
     def do_handshake(self, *args: Any, **kwargs: Any) -> Any:
-        self._limit()
+        # A race of several connections does not block.
+        if self.gettimeout() != 0.0:  # type: ignore[attr-defined]
+            self._limit()
         return super().do_handshake(*args, **kwargs)  # type: ignore[misc]
 
     def recv(self, *args: Any, **kwargs: Any) -> Any:
@@ -113,32 +118,20 @@ class _LimitedOperations:
 class LimitedSocket(_LimitedOperations, socket.socket):
     """A plain socket that keeps the current deadline."""
 
+    #: The :class:`~.racing.Race` that this connection won, if other addresses are left.
+    race: Any = None
+
 
 class LimitedSSLSocket(_LimitedOperations, ssl.SSLSocket):
     """A TLS socket that keeps the current deadline; for ``ssl.SSLContext.sslsocket_class``."""
 
+    def getpeername(self) -> Any:
+        """Return the address of the peer. A connection that has none any more is closed.
 
-def connect(host: str, port: int, longest: float | None) -> LimitedSocket:
-    """Return a connected TCP socket, trying all addresses of ``host`` within one time limit.
-
-    :param longest: seconds for all addresses together, or None for the current deadline only.
-    :raises OSError: if the name does not resolve, or no address answers in time.
-    """
-    give_up = monotonic() + (inf if longest is None else longest)
-    error: OSError = OSError("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        sock = LimitedSocket(family, kind, protocol)
+        Otherwise ``ssl`` leaves it open if the peer resets it before the handshake.
+        """
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(seconds_left(max(give_up - monotonic(), 0.001)))
-            sock.connect(address)
-            # The TLS handshake starts with the timeout that it finds here.
-            sock.settimeout(seconds_left(max(give_up - monotonic(), 0.001)))
-        except OSError as reason:
-            sock.close()
-            error = reason
-        else:
-            return sock
-    raise error
+            return super().getpeername()
+        except OSError:
+            self.close()
+            raise

@@ -6,7 +6,9 @@ Only those that an operator sets on purpose: proxies and the certificate bundle,
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import ConfigurationError
 from .base_url import is_loopback_url
@@ -17,14 +19,16 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 @dataclass(frozen=True)
 class Environment:
-    """A proxy and a certificate bundle.
+    """A proxy, a certificate bundle, and a resolver.
 
     ``proxy``: the proxy's URL, which may hold a password, or None. ``ca_bundle``: path of a file or
-    directory of trusted certificates; None for certifi's.
+    directory of trusted certificates; None for certifi's. ``resolver``: used instead of
+    ``socket.getaddrinfo``, and never read from the environment.
     """
 
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
+    resolver: Callable[..., Iterable[tuple[Any, ...]]] | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, base_url: str) -> Environment:

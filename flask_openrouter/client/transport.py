@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import ssl
+import sys
 import traceback
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,6 @@ from typing import Any, Final
 import requests
 import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util.ssl_ import create_urllib3_context
 
 from ..errors import (
     ConfigurationError,
@@ -31,8 +31,9 @@ from ..errors import (
 )
 from .connections import Adapter
 from .credentials import without_trace
-from .deadline import Deadline, LimitedSSLSocket, limited_by
+from .deadline import Deadline, limited_by
 from .environment import CA_VARIABLES, Environment
+from .racing import RacingContext
 from .responses import APIResponse
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -68,9 +69,7 @@ class Transport:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        context = tls_context(self._environment)
-        context.sslsocket_class = LimitedSSLSocket
-        return context
+        return tls_context(self._environment)
 
     def preload(self) -> None:
         """Load the certificates and make the connection pool, before the first request does."""
@@ -135,7 +134,16 @@ def tls_context(environment: Environment) -> ssl.SSLContext:
 
     :raises ConfigurationError: if their certificates cannot be read.
     """
-    context = create_urllib3_context()
+    context = RacingContext(ssl.PROTOCOL_TLS_CLIENT)
+    # All as urllib3 sets it.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+    context.hostname_checks_common_name = False
+    context.post_handshake_auth = True
+    if key_log := os.environ.get("SSLKEYLOGFILE"):
+        context.keylog_filename = os.path.expandvars(key_log)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
     try:
         if os.path.isdir(bundle):

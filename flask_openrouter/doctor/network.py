@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Final
+from math import inf
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from ..client import OpenRouterClient
-from ..client.deadline import Deadline, LimitedSSLSocket, connect, limited_by
+from ..client.deadline import Deadline, limited_by
 from ..client.environment import Environment
+from ..client.racing import Address, Race, addresses_of
 from ..errors import CodeRefusedError, OpenRouterError, RateLimitError
 from ..login.pending import MAX_CLOCK_SKEW
 from .case import Case
@@ -26,6 +29,35 @@ from .finding import Finding, ok, problem, warning
 TIMEOUT: Final = 10.0
 
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+_MOST_AT_ONCE: Final = 16
+#: A machine without IPv6 is often given IPv6 addresses. The system refuses them at once.
+_NO_ROUTE: Final = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why an address cannot be used. ``is_tls``: the TCP connection succeeded."""
+
+    error: OSError
+    is_tls: bool
+
+    @property
+    def reason(self) -> str:
+        """The reason in a few words, without secrets."""
+        names = ("verify_message", "reason", "strerror" if type(self.error) is OSError else "")
+        reasons = [getattr(self.error, name, None) for name in names]
+        return str(next(filter(None, reasons), type(self.error).__name__))
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether the next address is tried at once, so that no time is lost."""
+        return not self.is_tls and (
+            isinstance(self.error, ConnectionRefusedError) or self.error.errno in _NO_ROUTE
+        )
+
+
+#: Addresses, and why each of them fails.
+_Failures: TypeAlias = Sequence[tuple[str, _Failure]]
 
 
 @dataclass
@@ -33,27 +65,28 @@ class Network:
     """The connection from this machine to the base URL. Each public method is one check."""
 
     timeout: float = TIMEOUT
-    #: Resolves a host and a port, as ``socket.getaddrinfo`` does.
-    resolve: Callable[[str, int], Sequence[object]] = socket.getaddrinfo
+    #: Resolves a host and a port; by default ``socket.getaddrinfo``.
+    resolve: Callable[[str, int], Iterable[Any]] | None = None
     #: Whether the steps so far succeeded. If not, later steps would only report the same failure.
     is_reachable: bool = field(default=True, init=False)
 
     def connect(self, case: Case) -> Iterator[Finding]:
-        """Find failures of name resolution, TCP, the proxy and TLS."""
-        from ..client.transport import Transport
+        """Find failures of name resolution, TCP, the proxy and TLS, at each address of the host."""
+        from ..client.transport import tls_context
 
         self.is_reachable = False
         base_url = case.settings.base_url
         environment = Environment.read(base_url)
         # Raises ConfigurationError if the certificate bundle cannot be read.
-        Transport(base_url, environment).preload()
+        context = tls_context(environment)
         target = urlsplit(environment.proxy or base_url)
         host, port = target.hostname or "", target.port or _DEFAULT_PORTS[target.scheme.lower()]
         peer = "OpenRouter"
         if environment.proxy is not None:
             peer = "The proxy"
             yield ok("proxy_used", f"The environment names the proxy {host}:{port}.")
-        if not self._is_resolved(host, port):
+        addresses = self._addresses(host, port)
+        if not addresses:
             yield problem(
                 "dns_failed",
                 f"{peer}'s host name {host} cannot be resolved.",
@@ -61,40 +94,48 @@ class Network:
                 " HTTPS_PROXY.",
             )
             return
-        with limited_by(Deadline(self.timeout)):
-            try:
-                connection = connect(host, port, None)
-            except OSError as error:
-                yield problem(
-                    "tcp_failed",
-                    f"{peer} cannot be reached at {host}:{port} ({type(error).__name__}).",
-                    "Allow the connection in the firewall, or set HTTPS_PROXY. If this is an"
-                    " emulator, start it.",
-                )
-                return
-            with connection:
-                # Behind a proxy the next check tests TLS, because it talks to OpenRouter itself.
-                if environment.proxy is None and target.scheme == "https":
-                    yield from self._shake_hands(connection, host, port, environment)
-                    return
-        self.is_reachable = True
-
-    def _shake_hands(
-        self, connection: socket.socket, host: str, port: int, environment: Environment
-    ) -> Iterator[Finding]:
-        try:
-            _tls_context(environment).wrap_socket(connection, server_hostname=host).close()
-        except OSError as error:
-            reasons = [getattr(error, name, None) for name in ("verify_message", "reason")]
-            reason = next(filter(None, reasons), type(error).__name__)
-            yield problem(
-                "tls_failed",
-                f"The TLS connection to {host}:{port} fails: {reason}.",
-                "Check the clock of this machine. If your company's proxy inspects TLS, name its"
-                " certificates in REQUESTS_CA_BUNDLE. Otherwise this may not be OpenRouter.",
-            )
+        # Behind a proxy the next check tests TLS, because it talks to OpenRouter itself.
+        is_tls = environment.proxy is None and target.scheme == "https"
+        failures = self._failures(addresses, host if is_tls else None, context)
+        self.is_reachable = len(failures) < len(addresses)
+        if self.is_reachable:
+            yield from _some_failed(host, failures)
         else:
-            self.is_reachable = True
+            yield _all_failed(peer, f"{host}:{port}", failures)
+
+    def _addresses(self, host: str, port: int) -> list[Address]:
+        # In a thread, because the system's resolver has no time limit.
+        found: list[Any] = []
+
+        def resolve() -> None:
+            with suppress(OSError, UnicodeError):
+                found.extend((self.resolve or socket.getaddrinfo)(host, port))
+
+        thread = threading.Thread(target=resolve, daemon=True)
+        thread.start()
+        thread.join(self.timeout)
+        return addresses_of(host, port, lambda *_, **__: found)
+
+    def _failures(
+        self, addresses: Sequence[Address], tls_host: str | None, context: ssl.SSLContext
+    ) -> _Failures:
+        """Return what fails at which address. All are tried at once."""
+
+        def try_one(address: Address) -> _Failure | None:
+            is_connected = False
+            with limited_by(Deadline(self.timeout)):
+                try:
+                    with Race([address], inf).connect() as connection:
+                        is_connected = True
+                        if tls_host is not None:
+                            context.wrap_socket(connection, server_hostname=tls_host).close()
+                except OSError as error:
+                    return _Failure(error, is_tls=is_connected)
+            return None
+
+        with ThreadPoolExecutor(min(len(addresses), _MOST_AT_ONCE)) as pool:
+            results = zip(addresses, pool.map(try_one, addresses), strict=True)
+            return [(str(where[0]), failure) for (_, where), failure in results if failure]
 
     def call_api(self, case: Case) -> Iterator[Finding]:
         """Find an API that does not respond as expected, and clocks that differ."""
@@ -148,24 +189,56 @@ class Network:
                 "Set OPENROUTER_BASE_URL to https://openrouter.ai, or remove it.",
             )
 
-    def _is_resolved(self, host: str, port: int) -> bool:
-        # In a thread, because the system's resolver has no time limit.
-        found: list[object] = []
 
-        def resolve() -> None:
-            with suppress(OSError, UnicodeError):
-                found.extend(self.resolve(host, port))
+def _some_failed(host: str, failures: _Failures) -> Iterator[Finding]:
+    for address, failure in failures:
+        title = f"{address}, one of the addresses of {host}, fails: {failure.reason}."
+        if failure.is_immediate:
+            yield ok("address_failed", f"{title} The others do not, and this takes no time.")
+            continue
+        kind = "IPv6" if ":" in address else "IPv4"
+        if failure.is_tls:
+            remedy = "Find out what answers at this address. It may be a proxy that inspects TLS."
+        else:
+            remedy = (
+                f"Repair the {kind} route of this machine or container to this address, or allow"
+                f" the connection in the firewall. If {kind} cannot work here, turn it off."
+            )
+        yield warning(
+            "address_failed",
+            f"{title} The others work, so logins do, but new connections may start later.",
+            remedy,
+        )
 
-        thread = threading.Thread(target=resolve, daemon=True)
-        thread.start()
-        thread.join(self.timeout)
-        return bool(found)
+
+def _all_failed(peer: str, where: str, failures: _Failures) -> Finding:
+    with_tls = [(address, failure) for address, failure in failures if failure.is_tls]
+    if with_tls:
+        return problem(
+            "tls_failed",
+            f"The TLS connection to {where} fails: {_reasons(with_tls)}.",
+            "Check the clock of this machine. If your company's proxy inspects TLS, name its"
+            " certificates in REQUESTS_CA_BUNDLE. Otherwise this may not be OpenRouter.",
+        )
+    return problem(
+        "tcp_failed",
+        f"{peer} cannot be reached at {where} ({_reasons(failures)}).",
+        "Allow the connection in the firewall, or set HTTPS_PROXY. If this is an emulator, start"
+        " it.",
+    )
+
+
+def _reasons(failures: _Failures) -> str:
+    if len(failures) == 1:
+        return failures[0][1].reason
+    return ", ".join(f"{address}: {failure.reason}" for address, failure in failures)
 
 
 def _check_clock(date: str) -> Iterator[Finding]:
     try:
         skew = time.time() - parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        # It is whatever the server sent.
         return
     if abs(skew) > MAX_CLOCK_SKEW:
         yield warning(
@@ -175,15 +248,3 @@ def _check_clock(date: str) -> Iterator[Finding]:
             " machine and ends on another may count as expired.",
             "Synchronize the clocks of all machines (NTP).",
         )
-
-
-def _tls_context(environment: Environment) -> ssl.SSLContext:
-    """Return a context that trusts the same certificates as the client."""
-    from requests.utils import DEFAULT_CA_BUNDLE_PATH
-    from urllib3.util.ssl_ import create_urllib3_context
-
-    bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH
-    context = create_urllib3_context()
-    context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
-    context.sslsocket_class = LimitedSSLSocket
-    return context

@@ -265,8 +265,9 @@ def test_proxy_that_opens_no_tunnel_gets_no_code(monkeypatch, on_connect):
     with MisbehavingProvider(on_connect=on_connect) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         error, seconds = failure_of_exchange("https://gateway.example", timeout=10)
+    # A TransportTimeoutError would be the limit of the whole call.
     assert (type(error), error.was_sent) == (TransportError, False)
-    assert seconds < 1
+    assert seconds < 10
 
 
 def test_no_proxy_is_honoured(monkeypatch):

@@ -6,7 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Final, Protocol, runtime_checkable
 
-__all__ = ["KeyStorage", "ListableStorage", "ReplacingStorage", "check_owner_id"]
+__all__ = [
+    "ComparingStorage",
+    "KeyStorage",
+    "ListableStorage",
+    "ReplacingStorage",
+    "check_owner_id",
+]
 
 #: Characters (code points) of the longest owner id.
 MAX_LENGTH: Final = 255
@@ -69,6 +75,22 @@ class ReplacingStorage(KeyStorage, Protocol):
 
         Otherwise change nothing. An entry that expires does so when it would have. Return whether
         it was stored.
+        """
+        ...
+
+
+@runtime_checkable
+class ComparingStorage(KeyStorage, Protocol):
+    """A :class:`KeyStorage` that deletes an entry only if it is still the expected one.
+
+    With it, a key that OpenRouter has rejected is deleted without the risk that a key which the
+    visitor connects at the same moment is deleted in its place.
+    """
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored now, as one atomic step.
+
+        Otherwise change nothing. Return whether it was deleted.
         """
         ...
 

@@ -31,6 +31,10 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
 return 1
 """
+_DELETE_IF: Final = """
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call("DEL", KEYS[1])
+"""
 
 
 class RedisStorage:
@@ -90,6 +94,13 @@ class RedisStorage:
     def delete(self, owner_id: str) -> None:
         """Delete this owner's ciphertext. No error if there is none."""
         self._client.delete(self._key(owner_id))
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored; return whether it was.
+
+        Needs the right to EVAL.
+        """
+        return bool(self._client.eval(_DELETE_IF, 1, self._key(owner_id), ciphertext))
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
         """Yield the owners in no order, some perhaps twice. Redis begins again whatever ``after``.

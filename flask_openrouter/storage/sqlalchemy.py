@@ -76,6 +76,9 @@ class SQLAlchemyStorage:
         self._replace = update(self.table).where(
             columns.owner_id == bindparam("owner"), columns.ciphertext == bindparam("old")
         )
+        self._delete_if = delete(self.table).where(
+            columns.owner_id == bindparam("owner"), columns.ciphertext == bindparam("old")
+        )
         rest = (
             select(columns.owner_id)
             .where(columns.owner_id > bindparam("after"))
@@ -138,6 +141,16 @@ class SQLAlchemyStorage:
             connection.execute(self._delete, {"owner_id": binding.encode(owner_id)})
 
         self._run(remove)
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored; return whether it was."""
+        check_owner_id(owner_id)
+
+        def remove(connection: Connection, binding: _Binding) -> bool:
+            parameters = {"owner": binding.encode(owner_id), "old": ciphertext}
+            return connection.execute(self._delete_if, parameters).rowcount == 1
+
+        return self._run(remove)
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
         """Yield the owners in the database's order, those behind ``after`` only if it is given."""

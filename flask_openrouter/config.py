@@ -62,6 +62,8 @@ class Settings:
     secret_keys: tuple[bytes, ...] = field(repr=False)
     login_max_age: int
     key_max_age: int
+    #: Whether the app sets ``OPENROUTER_KEY_MAX_AGE``: then it holds for its users' keys, too.
+    limits_users: bool
     request_timeout: float
     key_label: str | None
     key_limit: float | None
@@ -90,6 +92,7 @@ class Settings:
             secret_keys=secret_keys,
             login_max_age=_seconds(config, "OPENROUTER_LOGIN_MAX_AGE", 600, most=600),
             key_max_age=_seconds(config, "OPENROUTER_KEY_MAX_AGE", 31 * 86400),
+            limits_users=config.get("OPENROUTER_KEY_MAX_AGE") not in (None, ""),
             request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
             key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
             key_limit=_limit(config),

@@ -86,7 +86,10 @@ class Services:
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
-            storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
+            storage = storage_from_uri(
+                settings.storage_uri,
+                max_age=settings.key_max_age if settings.limits_users else None,
+            )
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
         cipher = KeyCipher(settings.encryption_keys)
@@ -108,8 +111,9 @@ class Services:
                 storage,
                 cipher if encrypt else None,
                 base_url=base_url,
-                # A browser can keep a cookie for longer than its Max-Age.
-                max_age=settings.key_max_age if cookie_storage is not None else None,
+                max_age=settings.key_max_age,
+                # A cookie ends for users, too, and a browser can keep it beyond its Max-Age.
+                keeps_users=cookie_storage is None and not settings.limits_users,
                 clock=clock,
             ),
             owners=owners,

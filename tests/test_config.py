@@ -54,6 +54,7 @@ def test_the_defaults_are_the_documented_ones(caplog: pytest.LogCaptureFixture) 
         secret_keys=(SECRET.encode(),),
         login_max_age=600,
         key_max_age=31 * 86400,
+        limits_users=False,
         request_timeout=15.0,
         key_label=None,
         key_limit=None,

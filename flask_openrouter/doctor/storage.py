@@ -15,6 +15,7 @@ from ..storage import ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.memory import MemoryStorage
 from ..storage.record import KeyRecord
+from ..storage.vault import Age
 from .case import Case
 from .finding import Finding, ok, problem, warning
 
@@ -127,10 +128,9 @@ def _check_sample(case: Case) -> Iterator[Finding]:
         return
     readable = unreadable = 0
     for owner_id in islice(vault.storage.owner_ids(), SAMPLE):
-        if vault.load(owner_id) is not None:
-            readable += 1
-        elif vault.probe(owner_id):
-            unreadable += 1
+        age = vault.prune(owner_id, dry_run=True)
+        readable += age in (Age.CURRENT, Age.PAST)
+        unreadable += age is Age.UNREADABLE
     if unreadable:
         report = warning if readable else problem
         yield report(

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Protocol, runtime_checkable
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 __all__ = [
     "ComparingStorage",
+    "ConnectedOwner",
     "KeyStorage",
     "ListableStorage",
     "ReplacingStorage",
     "check_owner_id",
 ]
 
+#: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
+BROWSER: Final = "browser:"
 #: Characters (code points) of the longest owner id.
 MAX_LENGTH: Final = 255
 _OWNER_ID: Final = re.compile(rf"[^\0\ud800-\udfff]{{1,{MAX_LENGTH}}}")
@@ -93,6 +97,13 @@ class ComparingStorage(KeyStorage, Protocol):
         Otherwise change nothing. Return whether it was deleted.
         """
         ...
+
+
+class ConnectedOwner(NamedTuple):
+    """An owner that has a key, and when it was connected (in UTC). The key is not part of it."""
+
+    owner_id: str
+    connected_at: datetime
 
 
 def check_owner_id(owner_id: object) -> str:

@@ -9,9 +9,7 @@ import hashlib
 from typing import Final
 
 from ..web import ExtensionCookie, can_change_response
-
-#: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
-BROWSER: Final = "browser:"
+from . import BROWSER as BROWSER
 
 
 class CookieStorage:

@@ -22,6 +22,11 @@ class MemoryStorage:
         # By process: a lock that another thread holds during a fork stays held in the child.
         self._locks: dict[int, Lock] = {}
 
+    @property
+    def location(self) -> str:
+        """Where the entries are, for messages."""
+        return "the memory of this process, which no other process sees"
+
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext that was set last for this owner, or None."""
         return self._ciphertexts.get(check_owner_id(owner_id))

@@ -88,6 +88,12 @@ class SQLAlchemyStorage:
         step = rest.limit(STEP).subquery()
         self._count = select(func.count(), func.max(step.c.owner_id)).select_from(step)
 
+    @property
+    def location(self) -> str:
+        """Where the entries are, for messages. Without the password."""
+        url = self._load_engine().url.render_as_string(hide_password=True)
+        return f"the table {self.table.fullname} of {url}"
+
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext that was set last for this owner, or None."""
         check_owner_id(owner_id)

@@ -12,11 +12,12 @@ __all__ = ["storage_from_uri"]
 SETTING: Final = "OPENROUTER_STORAGE_URI"
 
 
-def storage_from_uri(uri: str, *, max_age: int) -> KeyStorage:
+def storage_from_uri(uri: str, *, max_age: int | None = None) -> KeyStorage:
     """Return the storage that a URI names. It connects on first use.
 
     ``memory://``; ``redis://`` and ``rediss://``; everything else is a database URL of SQLAlchemy.
-    ``max_age``: seconds until an entry expires, in storages that can do so (Redis).
+    ``max_age``: seconds until an entry expires, in storages that can do so (Redis). None: those of
+    browsers after 31 days, those of users never.
     Raises ConfigurationError, naming the setting and the remedy but never the URI's password.
     """
     try:
@@ -26,7 +27,7 @@ def storage_from_uri(uri: str, *, max_age: int) -> KeyStorage:
     raise ConfigurationError(f"{SETTING}: {problem}")
 
 
-def _create_storage(uri: str, max_age: int) -> KeyStorage:
+def _create_storage(uri: str, max_age: int | None) -> KeyStorage:
     if not isinstance(uri, str) or "://" not in uri:
         raise ConfigurationError(
             "this is no URI. Write, for example, sqlite:///keys.db, postgresql+psycopg://…,"

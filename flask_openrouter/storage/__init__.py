@@ -100,7 +100,11 @@ class ComparingStorage(KeyStorage, Protocol):
 
 
 class ConnectedOwner(NamedTuple):
-    """An owner that has a key, and when it was connected (in UTC). The key is not part of it."""
+    """An owner that has a key. The key is not part of it.
+
+    ``owner_id``: as :meth:`OpenRouterAuth.for_owner` takes it. ``connected_at``: when the key was
+    connected, in UTC.
+    """
 
     owner_id: str
     connected_at: datetime

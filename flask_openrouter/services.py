@@ -25,6 +25,7 @@ from .login.spent import SpentStates
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
+from .storage.sqlalchemy import SQLAlchemyStorage
 from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
 from .web import ExtensionCookie
@@ -89,9 +90,12 @@ class Services:
             storage = storage_from_uri(
                 settings.storage_uri,
                 max_age=settings.key_max_age if settings.limits_users else None,
+                instance_folder=app.instance_path,
             )
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
+        elif isinstance(storage, SQLAlchemyStorage):
+            storage.anchor(app.instance_path)
         cipher = KeyCipher(settings.encryption_keys)
         base_url = settings.base_url
         owners = Owners(

@@ -6,17 +6,14 @@ The engines limit every wait, connect again, survive forks, and keep parameters 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
-from . import MAX_LENGTH
+from . import MAX_LENGTH, sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Dialect, Engine, Insert, Table
-    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
@@ -67,10 +64,19 @@ class OwnEngine:
     The constructor raises what :func:`create_storage_engine` does.
     """
 
-    def __init__(self, url: str | URL) -> None:
-        self._engine = create_storage_engine(url)
-        self._is_memory = _is_memory(self._engine.url)
+    def __init__(self, url: str | URL, *, instance_folder: str | None = None) -> None:
+        self._engine = create_storage_engine(url, instance_folder=instance_folder)
+        self._is_memory = sqlite.is_memory(self._engine.url)
         self._pid = os.getpid()
+
+    def anchored(self, instance_folder: str) -> OwnEngine:
+        """Return the engine whose SQLite file is below this folder, or this one without such."""
+        url = self._engine.url
+        if not sqlite.is_file(url) or sqlite.file_of(url).is_absolute():
+            return self
+        engine = OwnEngine(url, instance_folder=instance_folder)
+        self._engine.dispose()
+        return engine
 
     def __call__(self) -> Engine:
         """Return the engine, ready for use in this process."""
@@ -85,19 +91,21 @@ class OwnEngine:
         return self._engine
 
 
-def create_storage_engine(url: str | URL) -> Engine:
+def create_storage_engine(url: str | URL, *, instance_folder: str | None = None) -> Engine:
     """Return an engine for this URL, in autocommit, that connects on first use.
 
-    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs.
+    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs. ``instance_folder``:
+    where relative paths of SQLite files begin, or None for the working directory.
     Raises ConfigurationError for a malformed URL, an unknown dialect, a driver that is missing or
-    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password,
-    so no error shows it or has a cause.
+    asynchronous, and an SQLite file in a folder that does not exist or in the working directory
+    instead of the instance folder. The URL may hold a password, so no error shows it or has a
+    cause.
     """
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     problem = ""
     try:
-        return _create_engine(url)
+        return _create_engine(url, instance_folder)
     except ImportError as exc:
         problem = (
             f"The database driver cannot be imported ({exc}). Install it, or name another in the"
@@ -180,18 +188,19 @@ def create_upsert(table: Table, dialect_name: str) -> Insert | None:
     return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)
 
 
-def _create_engine(url: str | URL) -> Engine:
+def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     from sqlalchemy import create_engine, event, make_url
     from sqlalchemy.pool import QueuePool
 
     url = make_url(url)
     dialect = url.get_dialect()
     _check_dialect(dialect)
-    is_sqlite = dialect.name == "sqlite"
-    is_memory = _is_memory(url)
+    is_memory = sqlite.is_memory(url)
     is_libpq = dialect.driver in ("psycopg", "psycopg2")
-    if is_sqlite and not is_memory:
-        _check_folder(url.database or "")
+    if sqlite.is_file(url):
+        if instance_folder is not None:
+            url = sqlite.anchored(url, instance_folder)
+        sqlite.check_folder(url, instance_folder)
     defaults = _CONNECT_ARGS.get(dialect.driver, {})
     connect_args = {name: value for name, value in defaults.items() if name not in url.query}
     if dialect.driver == "psycopg" and "prepare_threshold" in url.query:
@@ -214,8 +223,8 @@ def _create_engine(url: str | URL) -> Engine:
     # In autocommit nothing is ever left to roll back, so nothing is sent for it. (Also a parameter
     # of create_engine, since SQLAlchemy 2.0.43; older ones send a ROLLBACK to MySQL.)
     engine.dialect.skip_autocommit_rollback = True
-    if is_sqlite and not is_memory:
-        event.listen(engine, "connect", _use_write_ahead_log)
+    if sqlite.is_file(url):
+        sqlite.prepare_file(engine, instance_folder)
     if is_libpq and "statement_timeout" not in str(url.query.get("options")):
         event.listen(engine, "connect", _limit_statements)
     return engine
@@ -227,32 +236,6 @@ def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
             f"The database driver {dialect.driver!r} is asynchronous. Use a synchronous one, as in"
             " postgresql+psycopg://…"
         )
-
-
-def _is_memory(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and (
-        url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
-    )
-
-
-def _check_folder(database: str) -> None:
-    folder = Path(database).parent.absolute()
-    if not database.startswith("file:") and not folder.is_dir():
-        raise ConfigurationError(
-            f"The folder {str(folder)!r} of the SQLite database does not exist. Create it, or name"
-            " another file."
-        )
-
-
-def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    from sqlite3 import OperationalError
-
-    # Readers then never wait for a writer, not even for one that holds its lock for long.
-    cursor = connection.cursor()
-    # Refused while another program writes or does the same. The next connection tries again.
-    with suppress(OperationalError):
-        cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
 
 
 def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -177,6 +177,15 @@ class SQLAlchemyStorage:
             if count < STEP:
                 return total
 
+    def anchor(self, instance_folder: str) -> None:
+        """Let a relative path of an SQLite file begin in this folder.
+
+        The extension calls it with the app's instance folder. Raises ConfigurationError when there
+        is a file in the working directory and none in that folder.
+        """
+        if self._own_engine is not None:
+            self._own_engine = self._load_engine = self._own_engine.anchored(instance_folder)
+
     def create_table(self) -> None:
         """Create the table unless it exists. Several processes may do so at the same time."""
         self._create_table(self._bind())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from click.testing import Result
 from flask import Flask
 from visitor import Visitor
 
+from flask_openrouter.cli import create_commands
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage import KeyStorage, ReplacingStorage
 from flask_openrouter.storage.memory import MemoryStorage
@@ -256,3 +261,72 @@ def test_a_key_that_changes_meanwhile_wins(
 def test_storages_that_replace_are_recognised() -> None:
     storages: list[KeyStorage] = [Replacing(), Racing()]
     assert [isinstance(storage, ReplacingStorage) for storage in storages] == [True, False]
+
+
+@pytest.mark.requirement("A10")
+@pytest.mark.parametrize("altered", [1, 7])
+def test_records_that_do_not_open_make_it_fail(
+    app: Flask, storage: MemoryStorage, altered: int
+) -> None:
+    for number in range(altered):
+        storage.set(f"owner {number}", "altered")
+    result = rotate(app)
+    assert result.exit_code == 1
+    assert "left unchanged" in result.stdout
+    assert "Continue with" not in result.stderr
+
+
+@pytest.mark.requirement("S8")
+def test_sigterm_is_answered_as_control_c_is(
+    app: Flask, storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers, systemd and Kubernetes end a command with it."""
+    before = signal.getsignal(signal.SIGTERM)
+    replace, calls = storage.replace, iter(range(100))
+
+    def replace_and_end(*arguments: str) -> bool:
+        replaced: bool = replace(*arguments)
+        if next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return replaced
+
+    monkeypatch.setattr(storage, "replace", replace_and_end)
+    result = rotate(app)
+    assert result.exit_code == 1
+    assert "rotated" in result.stdout
+    assert "Interrupted. Continue with: flask openrouter rotate --after 'owner 1'" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert rotate(app, "--after", "owner 1").exit_code == 0
+
+
+def test_it_can_be_called_from_a_thread(app: Flask) -> None:
+    """Only the main thread can receive signals."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(rotate, app).result().stdout.startswith("7 rotated")
+
+
+@pytest.mark.requirement("S8")
+def test_without_a_terminal_it_says_now_and_then_how_far_it_is(
+    make_app: Callable[..., Flask], storage: MemoryStorage
+) -> None:
+    app = make_app({"storage": storage}, **AFTER)
+    for number in range(2500):
+        storage.set(f"{number}", "unreadable")
+    result = rotate(app)
+    assert result.stderr == (
+        "Re-encrypting: 1000 of about 2500\nRe-encrypting: 2000 of about 2500\n"
+    )
+
+
+@pytest.mark.requirement("S8")
+def test_a_terminal_shows_a_bar(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with app.app_context():
+        rotate_command = create_commands().commands["rotate"]
+        assert rotate_command.main(["--after", "owner 1"], standalone_mode=False) is None
+    output = capsys.readouterr()
+    assert "Re-encrypting" in output.err
+    assert "100%" in output.err
+    assert output.out.startswith("5 rotated")

@@ -21,6 +21,7 @@ from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
 from .storage.cookie import CookieStorage
 from .storage.listing import Listing
+from .storage.namespace import NAMESPACE
 from .storage.pruning import Pruning
 from .storage.rotation import Rotation
 from .storage.vault import Age, Outcome
@@ -109,6 +110,11 @@ def pkce() -> None:
 def forget(owner_id: str) -> None:
     """Delete what is stored for OWNER_ID. The key lives on at OpenRouter."""
     vault = get_services().vault
+    if owner_id.startswith(NAMESPACE):
+        raise click.ClickException(
+            "This is the name of an entry in a namespace. Name its owner, and set"
+            " OPENROUTER_NAMESPACE."
+        )
     if isinstance(vault.storage, CookieStorage):
         raise click.ClickException(
             "Keys live in the visitors' browsers. Only a visitor's own browser can forget its key."

@@ -25,6 +25,7 @@ from .login.spent import SpentStates
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
+from .storage.namespace import in_namespace
 from .storage.sqlalchemy import SQLAlchemyStorage
 from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
@@ -82,7 +83,7 @@ class Services:
         """
         # The requests are not enough: behind a proxy that ends TLS they look like http.
         is_secure = (settings.callback_url or "").startswith("https:")
-        suffix = _cookie_suffix(app)
+        suffix = _cookie_suffix(app, settings.namespace)
         # Holds the ciphertext with the cookie storage, else the signed id of the browser.
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
         cookie_storage = None
@@ -96,11 +97,13 @@ class Services:
             storage = cookie_storage = CookieStorage(cookie)
         elif isinstance(storage, SQLAlchemyStorage):
             storage.anchor(app.instance_path)
+        if settings.namespace is not None and cookie_storage is None:
+            storage = in_namespace(storage, settings.namespace)
         cipher = KeyCipher(settings.encryption_keys)
         base_url = settings.base_url
-        owners = Owners(
-            cookie, settings.secret_keys, app_functions, cookie_storage, base_url=base_url
-        )
+        # Bound into every ciphertext. No base URL has a fragment.
+        realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
+        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage, base_url=realm)
         return cls(
             settings=settings,
             url_prefix=url_prefix,
@@ -114,7 +117,7 @@ class Services:
             vault=KeyVault(
                 storage,
                 cipher if encrypt else None,
-                base_url=base_url,
+                base_url=realm,
                 max_age=settings.key_max_age,
                 # A cookie ends for users, too, and a browser can keep it beyond its Max-Age.
                 keeps_users=cookie_storage is None and not settings.limits_users,
@@ -141,20 +144,21 @@ class Services:
                 cipher,
                 # A second more, because both ends of the time count.
                 SpentStates(parked.MAX_AGE + 1),
-                base_url=base_url,
+                base_url=realm,
                 clock=clock,
             ),
             clock=clock,
         )
 
 
-def _cookie_suffix(app: Flask) -> str:
+def _cookie_suffix(app: Flask, namespace: str | None) -> str:
     """Return a suffix that keeps our cookies apart from those of other apps on this host.
 
     Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
     """
     name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
     path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+    suffix = "" if namespace is None else f"-{namespace}"
     if (name, path) == ("session", "/"):
-        return ""
-    return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"
+        return suffix
+    return f"{suffix}-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"

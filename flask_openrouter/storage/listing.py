@@ -9,6 +9,7 @@ from typing import TypeVar
 from ..errors import ConfigurationError, KeyStorageError
 from . import ConnectedOwner, ListableStorage
 from .cookie import CookieStorage
+from .namespace import NAMESPACE
 from .vault import KeyVault
 
 Result = TypeVar("Result")
@@ -36,7 +37,9 @@ class Listing:
         """
         owner_ids = _read(lambda: iter(self._storage.owner_ids(after)))
         while (owner_id := _read(lambda: next(owner_ids, None))) is not None:
-            yield owner_id
+            # Without a namespace of its own, the app sees the entries of the others.
+            if not owner_id.startswith(NAMESPACE):
+                yield owner_id
 
     def connected_owners(self) -> Iterator[ConnectedOwner]:
         """Yield every owner that counts as connected, once. Raises :class:`KeyStorageError`."""

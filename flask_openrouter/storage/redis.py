@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from ..errors import ConfigurationError
-from . import BROWSER, check_owner_id
+from . import check_owner_id
+from .namespace import is_of_browser
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
@@ -95,7 +96,7 @@ class RedisStorage:
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
         max_age = self._max_age
-        if max_age is None and owner_id.startswith(BROWSER):
+        if max_age is None and is_of_browser(owner_id):
             max_age = _BROWSER_MAX_AGE
         self._client.set(self._key(owner_id), ciphertext, ex=max_age)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from ..errors import KeyStorageError
+from ..errors import ConfigurationError, KeyStorageError
 from ..storage import ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.listing import Listing
@@ -104,6 +104,9 @@ def _not_readable(error: KeyStorageError) -> Finding:
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
             " grant the app's account the right to create it.",
         )
+    if isinstance(error.__cause__, ConfigurationError | KeyStorageError):
+        title, _, remedy = str(error.__cause__).partition(". ")
+        return problem("storage_unusable", f"{title}.", remedy)
     return problem(
         "storage_unreachable",
         f"The storage cannot be read{_reason(error)}.",

@@ -1,4 +1,4 @@
-"""SQLAlchemy engines for web workers, and the table of keys.
+"""SQLAlchemy engines for web workers.
 
 The engines limit every wait, connect again, survive forks, and keep parameters out of logs.
 """
@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
-from . import MAX_LENGTH, sqlite
+from . import sqlite
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Dialect, Engine, Insert, Table
+    from sqlalchemy import URL, Dialect, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
@@ -35,9 +35,6 @@ _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
     "mysqlconnector": {"connection_timeout": TIMEOUT},
     "pysqlite": {"timeout": TIMEOUT},
 }
-
-#: Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
-BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
 
 
 def require_sqlalchemy() -> None:
@@ -138,54 +135,14 @@ def check_engine(engine: object) -> Engine:
             f" {type(engine).__name__}."
         )
     _check_dialect(engine.dialect)
-    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
+    is_shared = isinstance(engine.pool, StaticPool) and engine.dialect.name != "sqlite"
+    if is_shared or isinstance(engine.pool, SingletonThreadPool):
         raise ConfigurationError(
             f"This engine shares one connection ({type(engine.pool).__name__}), so storing a key"
             " would end the app's own transaction. Use a database file or server, or memory:// for"
             " tests."
         )
     return engine
-
-
-def create_table(table_name: str) -> Table:
-    """Return the definition of the table of keys. The database is not touched."""
-    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
-
-    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
-    owner_type = (
-        String(MAX_LENGTH)
-        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
-        .with_variant(VARBINARY(MAX_LENGTH * 4), *BYTES_DIALECTS)
-    )
-    return Table(
-        table_name,
-        MetaData(),
-        Column("owner_id", owner_type, primary_key=True),
-        Column("ciphertext", Text, nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False),
-        Column("updated_at", DateTime(timezone=True), nullable=False),
-    )
-
-
-def create_upsert(table: Table, dialect_name: str) -> Insert | None:
-    """Return INSERT ... ON CONFLICT in this dialect, or None if we know of none."""
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    if dialect_name in ("mysql", "mariadb"):
-        into = mysql.insert(table)
-        new = into.inserted
-        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
-    if dialect_name == "postgresql":
-        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
-    elif dialect_name == "sqlite":
-        upsert = sqlite.insert(table)
-    else:
-        return None
-    changes = {
-        "ciphertext": upsert.excluded.ciphertext,
-        "updated_at": upsert.excluded.updated_at,
-    }
-    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)
 
 
 def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:

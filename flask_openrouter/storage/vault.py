@@ -9,7 +9,7 @@ from enum import Enum
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from ..errors import KeyStorageError
+from ..errors import ConfigurationError, KeyStorageError
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
@@ -164,6 +164,9 @@ class KeyVault:
         except Exception as exc:
             failure = exc
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
+        if isinstance(failure, ConfigurationError | KeyStorageError):
+            # It names the remedy.
+            message = f"{message} {failure}"
         if self._cipher is None:
             # The storage's frames hold the record in the clear, so they are dropped here.
             failure = None

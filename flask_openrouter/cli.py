@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import shlex
+import signal
 import sys
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from typing import Any, Final, TypeVar
 
 import click
 from flask import current_app
@@ -15,12 +20,19 @@ from flask.cli import AppGroup, ScriptInfo, with_appcontext
 from .client.pkce import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
 from .storage.cookie import CookieStorage
+from .storage.listing import Listing
+from .storage.namespace import NAMESPACE
+from .storage.pruning import Pruning
 from .storage.rotation import Rotation
-from .storage.vault import Outcome
+from .storage.vault import Age, Outcome
 from .web import get_services
 
 #: Records between two updates of the progress bar.
 _PROGRESS_STEPS: Final = 100
+#: Records between two lines about the progress, where no terminal shows a bar.
+_PROGRESS_LINE_STEPS: Final = 1000
+
+Item = TypeVar("Item")
 
 
 class _Commands(AppGroup):
@@ -73,8 +85,11 @@ def create_commands() -> AppGroup:
     group.command("forget", params=[click.Argument(["owner_id"])])(forget)
     after = click.Option(["--after"], metavar="OWNER", help="Continue after this owner.")
     group.command("rotate", params=[after])(rotate)
+    dry_run = click.Option(["--dry-run"], is_flag=True, help="Delete nothing.")
+    group.command("prune", params=[dry_run])(prune)
     live = click.Option(["--live"], is_flag=True, help="Also send requests to OpenRouter.")
     as_json = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON for programs.")
+    group.command("owners", params=[as_json])(owners)
     # The doctor loads the app itself, because loading may fail.
     group.command("doctor", params=[live, as_json], with_appcontext=False)(doctor)
     return group
@@ -95,6 +110,11 @@ def pkce() -> None:
 def forget(owner_id: str) -> None:
     """Delete what is stored for OWNER_ID. The key lives on at OpenRouter."""
     vault = get_services().vault
+    if owner_id.startswith(NAMESPACE):
+        raise click.ClickException(
+            "This is the name of an entry in a namespace. Name its owner, and set"
+            " OPENROUTER_NAMESPACE."
+        )
     if isinstance(vault.storage, CookieStorage):
         raise click.ClickException(
             "Keys live in the visitors' browsers. Only a visitor's own browser can forget its key."
@@ -112,18 +132,15 @@ def rotate(after: str | None) -> None:
 
     Run it once after you have replaced OPENROUTER_ENCRYPTION_KEY or SECRET_KEY and added the older
     one to the fallbacks. You can interrupt and repeat it. Visitors notice nothing.
+
+    Exit status: 1 if a record does not open or the command was interrupted, else 0.
     """
     rotation = Rotation(get_services().vault)
     last = after
     try:
-        with click.progressbar(
-            rotation.run(after),
-            length=rotation.count_owners(),
-            label="Re-encrypting",
-            file=sys.stderr,
-            update_min_steps=_PROGRESS_STEPS,
-        ) as owner_ids:
-            for owner_id in owner_ids:
+        with _terminated_like_interrupted():
+            walk = rotation.run(after)
+            for owner_id in _show_progress(walk, rotation.count_owners(), "Re-encrypting"):
                 # Only a printable id is suggested. Resuming a little earlier is harmless.
                 last = owner_id if owner_id.isprintable() else last
     except (KeyStorageError, KeyboardInterrupt) as error:
@@ -134,12 +151,100 @@ def rotate(after: str | None) -> None:
     finally:
         counts = (f"{count} {outcome.value}" for outcome, count in rotation.counts.items())
         click.echo(f"{', '.join(counts)}.")
+    _report_nothing_found(rotation.counts.values())
     if rotation.counts[Outcome.UNREADABLE]:
         click.echo(
             "Unreadable records were left unchanged. They were encrypted with a key that is not"
             " configured here or for another base URL, or were altered. Their owners are asked to"
             " connect again."
         )
+        click.get_current_context().exit(1)
+
+
+def prune(dry_run: bool) -> None:
+    """Delete the stored keys that are past OPENROUTER_KEY_MAX_AGE.
+
+    Such a key counts as deleted already, but its record stays in a database. A record that does not
+    open is named and never deleted. Repeat the command whenever you like, such as once a day.
+    """
+    pruning = Pruning(get_services().vault)
+    try:
+        with _terminated_like_interrupted():
+            walk = pruning.run(dry_run=dry_run)
+            for owner_id, age in _show_progress(walk, pruning.count_owners(), "Pruning"):
+                if age is Age.UNREADABLE:
+                    click.echo(f"unreadable: {_printable(owner_id)}")
+    except KeyboardInterrupt as error:
+        raise click.ClickException("Interrupted. Run the command again.") from error
+    finally:
+        texts = {age: age.value for age in Age}
+        texts[Age.PAST] = "to be deleted" if dry_run else "deleted"
+        counts = (f"{count} {texts[age]}" for age, count in pruning.counts.items())
+        click.echo(f"{', '.join(counts)}.")
+    _report_nothing_found(pruning.counts.values())
+    if dry_run:
+        click.echo("Nothing was deleted, because of --dry-run.")
+
+
+def owners(as_json: bool) -> None:
+    """List the owners that have a key, and since when. No key is printed."""
+    listed = Listing(get_services().vault).connected_owners()
+    if as_json:
+        entries = [
+            {"owner_id": owner.owner_id, "connected_at": owner.connected_at.isoformat()}
+            for owner in listed
+        ]
+        click.echo(json.dumps(entries, indent=2))
+        return
+    count = 0
+    for owner_id, connected_at in listed:
+        click.echo(f"{connected_at:%Y-%m-%dT%H:%M:%SZ}  {_printable(owner_id)}")
+        count += 1
+    _report_nothing_found([count])
+
+
+def _printable(owner_id: str) -> str:
+    # An id may hold a line end or a control character of the terminal.
+    return owner_id if owner_id.isprintable() else ascii(owner_id)
+
+
+def _report_nothing_found(counts: Iterable[int]) -> None:
+    if not any(counts):
+        storage = get_services().vault.storage
+        location = getattr(storage, "location", type(storage).__name__)
+        click.echo(f"No key was found. Looked in {location}.", err=True)
+
+
+def _show_progress(walk: Iterator[Item], length: int, label: str) -> Iterator[Item]:
+    """Yield from a walk over ``length`` records, and show how far it is."""
+    if sys.stderr.isatty():
+        with click.progressbar(
+            walk, length=length, label=label, file=sys.stderr, update_min_steps=_PROGRESS_STEPS
+        ) as items:
+            yield from items
+        return
+    for number, item in enumerate(walk, 1):
+        yield item
+        if number % _PROGRESS_LINE_STEPS == 0:
+            click.echo(f"{label}: {number} of about {length}", err=True)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM, with which containers and systemd end a command."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if current_thread() is not main_thread():
+        # Only the main thread receives signals.
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def doctor(live: bool, as_json: bool) -> None:

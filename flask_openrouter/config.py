@@ -14,6 +14,7 @@ from .client.attribution import attribution_headers
 from .client.authorization import check_callback_url
 from .client.base_url import is_openrouter, normalize_base_url
 from .errors import ConfigurationError
+from .storage.namespace import NAMESPACE_FORM
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -62,12 +63,15 @@ class Settings:
     secret_keys: tuple[bytes, ...] = field(repr=False)
     login_max_age: int
     key_max_age: int
+    #: Whether the app sets ``OPENROUTER_KEY_MAX_AGE``: then it holds for its users' keys, too.
+    limits_users: bool
     request_timeout: float
     key_label: str | None
     key_limit: float | None
     app_url: str | None
     app_title: str | None
     app_categories: tuple[str, ...]
+    namespace: str | None
     login_redirect_url: str | None
     disconnect_redirect_url: str | None
     emulator: bool
@@ -90,12 +94,14 @@ class Settings:
             secret_keys=secret_keys,
             login_max_age=_seconds(config, "OPENROUTER_LOGIN_MAX_AGE", 600, most=600),
             key_max_age=_seconds(config, "OPENROUTER_KEY_MAX_AGE", 31 * 86400),
+            limits_users=bool(str(config.get("OPENROUTER_KEY_MAX_AGE") or "").strip()),
             request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
             key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
             key_limit=_limit(config),
             app_url=app_url,
             app_title=app_title,
             app_categories=app_categories,
+            namespace=_namespace(config),
             login_redirect_url=_landing(config, "OPENROUTER_LOGIN_REDIRECT_URL"),
             disconnect_redirect_url=_landing(config, "OPENROUTER_DISCONNECT_REDIRECT_URL"),
             emulator=emulator,
@@ -205,6 +211,15 @@ def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tup
         name, _, problem = str(error).partition(" ")
         raise ConfigurationError(f"OPENROUTER_{name.upper()} {problem}") from None
     return app_url, app_title, tuple(categories)
+
+
+def _namespace(config: Mapping[str, Any]) -> str | None:
+    namespace = _text(config, "OPENROUTER_NAMESPACE")
+    if namespace is not None and not NAMESPACE_FORM.fullmatch(namespace):
+        raise ConfigurationError(
+            "OPENROUTER_NAMESPACE must be 1 to 32 letters, digits, dots, dashes or underscores."
+        )
+    return namespace
 
 
 def _landing(config: Mapping[str, Any], name: str) -> str | None:

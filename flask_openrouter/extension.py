@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from flask import Blueprint, Flask
@@ -17,8 +17,9 @@ from .errors import ConfigurationError
 from .login.callback import SECURE_ON_HTTP
 from .login.owner import check_app_user
 from .services import SYSTEM_CLOCK, AppFunctions, Services
-from .storage import KeyStorage
+from .storage import ConnectedOwner, KeyStorage
 from .storage.cookie import BROWSER, CookieStorage
+from .storage.listing import Listing
 from .views import create_blueprint
 from .views.templating import add_template_names
 from .web import EXTENSION_KEY, ResponseFinisher, get_services, this_app
@@ -128,6 +129,14 @@ class OpenRouterAuth:
         Call it before the blueprint is registered.
         """
         guard.protect(blueprint)
+
+    def list_owners(self) -> Iterator[ConnectedOwner]:
+        """Yield the owners that have a key, with the time at which it was connected; never keys.
+
+        Needs an app context. Raises :class:`ConfigurationError` for a storage that cannot list its
+        owners, such as the cookie, and :class:`KeyStorageError` when the storage fails.
+        """
+        return Listing(get_services().vault).connected_owners()
 
     def for_owner(self, owner_id: str | int) -> Connection:
         """Return the connection of this owner outside of a request: in a task queue, a thread.

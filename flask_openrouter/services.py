@@ -26,6 +26,8 @@ from .login.spent import SpentStates
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
+from .storage.namespace import in_namespace
+from .storage.sqlalchemy import SQLAlchemyStorage
 from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
 from .web import ExtensionCookie
@@ -83,19 +85,27 @@ class Services:
         """
         # The requests are not enough: behind a proxy that ends TLS they look like http.
         is_secure = (settings.callback_url or "").startswith("https:")
-        suffix = _cookie_suffix(app)
+        suffix = _cookie_suffix(app, settings.namespace)
         # Holds the ciphertext with the cookie storage, else the signed id of the browser.
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
-            storage = storage_from_uri(settings.storage_uri, max_age=settings.key_max_age)
+            storage = storage_from_uri(
+                settings.storage_uri,
+                max_age=settings.key_max_age if settings.limits_users else None,
+                instance_folder=app.instance_path,
+            )
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
+        elif isinstance(storage, SQLAlchemyStorage):
+            storage.anchor(app.instance_path)
+        if settings.namespace is not None and cookie_storage is None:
+            storage = in_namespace(storage, settings.namespace)
         cipher = KeyCipher(settings.encryption_keys)
         base_url = settings.base_url
-        owners = Owners(
-            cookie, settings.secret_keys, app_functions, cookie_storage, base_url=base_url
-        )
+        # Bound into every ciphertext. No base URL has a fragment.
+        realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
+        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage, base_url=realm)
         client = OpenRouterClient(
             base_url,
             timeout=settings.request_timeout,
@@ -110,9 +120,10 @@ class Services:
             vault=KeyVault(
                 storage,
                 cipher if encrypt else None,
-                base_url=base_url,
-                # A browser can keep a cookie for longer than its Max-Age.
-                max_age=settings.key_max_age if cookie_storage is not None else None,
+                base_url=realm,
+                max_age=settings.key_max_age,
+                # A cookie ends for users, too, and a browser can keep it beyond its Max-Age.
+                keeps_users=cookie_storage is None and not settings.limits_users,
                 clock=clock,
             ),
             owners=owners,
@@ -136,7 +147,7 @@ class Services:
                 cipher,
                 # A second more, because both ends of the time count.
                 SpentStates(parked.MAX_AGE + 1),
-                base_url=base_url,
+                base_url=realm,
                 clock=clock,
             ),
             rejected_keys=RejectedKeys(client, clock=clock),
@@ -144,13 +155,14 @@ class Services:
         )
 
 
-def _cookie_suffix(app: Flask) -> str:
+def _cookie_suffix(app: Flask, namespace: str | None) -> str:
     """Return a suffix that keeps our cookies apart from those of other apps on this host.
 
     Such apps keep their sessions apart by name or path. A ``__Host-`` cookie has the path ``/``.
     """
     name = re.sub("^__(Host|Secure)-", "", app.config["SESSION_COOKIE_NAME"])
     path = app.config["SESSION_COOKIE_PATH"] or app.config["APPLICATION_ROOT"]
+    suffix = "" if namespace is None else f"-{namespace}"
     if (name, path) == ("session", "/"):
-        return ""
-    return f"-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"
+        return suffix
+    return f"{suffix}-{hashlib.sha256(f'{name} {path}'.encode()).hexdigest()[:8]}"

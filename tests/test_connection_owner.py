@@ -70,8 +70,8 @@ def test_for_owner_refuses_an_id_that_no_key_can_have(make_site: Any) -> None:
             site.auth.for_owner(owner_id)
         assert str(raised.value) == (
             "The id of the app's user must be a number or a text of 1 to 255 characters that does"
-            " not begin with 'browser:'. Return such an id from owner_loader, or None when nobody"
-            " is signed in."
+            " not begin with 'browser:' or 'namespace:'. Return such an id from owner_loader, or"
+            " None when nobody is signed in."
         ), owner_id
 
 

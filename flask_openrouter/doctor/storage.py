@@ -5,26 +5,32 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Final
 
-from ..errors import KeyStorageError
+from ..errors import ConfigurationError, KeyStorageError
 from ..storage import ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
+from ..storage.listing import Listing
 from ..storage.memory import MemoryStorage
+from ..storage.namespace import back_end, split_entry
 from ..storage.record import KeyRecord
+from ..storage.vault import Age
 from .case import Case
 from .finding import Finding, ok, problem, warning
 
 #: How many stored keys are decrypted to see whether the encryption key fits.
 SAMPLE: Final = 50
+#: How many entries are looked at for their namespace.
+NAMESPACE_SAMPLE: Final = 1000
 
 
 def check_storage(case: Case) -> Iterator[Finding]:
     """Write, read and delete an entry of an unused owner id, and decrypt some stored keys."""
-    storage = case.services.vault.storage
+    storage = back_end(case.services.vault.storage)
     if isinstance(storage, CookieStorage):
         yield ok("storage_cookie", "Keys live in the visitors' browsers. No server is needed.")
         return
@@ -35,6 +41,7 @@ def check_storage(case: Case) -> Iterator[Finding]:
         yield failure
     else:
         yield from _check_sample(case)
+        yield from _check_namespaces(case)
 
 
 def _check_memory(case: Case) -> Iterator[Finding]:
@@ -97,6 +104,9 @@ def _not_readable(error: KeyStorageError) -> Finding:
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
             " grant the app's account the right to create it.",
         )
+    if isinstance(error.__cause__, ConfigurationError | KeyStorageError):
+        title, _, remedy = str(error.__cause__).partition(". ")
+        return problem("storage_unusable", f"{title}.", remedy)
     return problem(
         "storage_unreachable",
         f"The storage cannot be read{_reason(error)}.",
@@ -107,7 +117,7 @@ def _not_readable(error: KeyStorageError) -> Finding:
 
 def _not_written(case: Case, error: KeyStorageError) -> Finding:
     title = f"The storage cannot write, read back and delete an entry{_reason(error)}."
-    if not type(case.services.vault.storage).__module__.startswith("flask_openrouter."):
+    if not type(back_end(case.services.vault.storage)).__module__.startswith("flask_openrouter."):
         return warning(
             "storage_not_written",
             title,
@@ -126,11 +136,10 @@ def _check_sample(case: Case) -> Iterator[Finding]:
     if not isinstance(vault.storage, ListableStorage):
         return
     readable = unreadable = 0
-    for owner_id in islice(vault.storage.owner_ids(), SAMPLE):
-        if vault.load(owner_id) is not None:
-            readable += 1
-        elif vault.probe(owner_id):
-            unreadable += 1
+    for owner_id in islice(Listing(vault).owner_ids(), SAMPLE):
+        age = vault.prune(owner_id, dry_run=True)
+        readable += age in (Age.CURRENT, Age.PAST)
+        unreadable += age is Age.UNREADABLE
     if unreadable:
         report = warning if readable else problem
         yield report(
@@ -139,7 +148,33 @@ def _check_sample(case: Case) -> Iterator[Finding]:
             " decrypted. Their owners count as not connected.",
             "Add the OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that encrypted them to the fallbacks,"
             " and check OPENROUTER_BASE_URL. If that key is lost, delete them with flask"
-            " openrouter forget.",
+            " openrouter forget. If another app keeps its keys here, give both their own"
+            " OPENROUTER_NAMESPACE.",
+        )
+
+
+def _check_namespaces(case: Case) -> Iterator[Finding]:
+    storage, own = back_end(case.services.vault.storage), case.services.settings.namespace
+    if not isinstance(storage, ListableStorage):
+        return
+    entries = islice(storage.owner_ids(), NAMESPACE_SAMPLE)
+    counts = Counter(split_entry(entry)[0] for entry in entries)
+    if own is not None and counts[None]:
+        yield warning(
+            "keys_without_namespace",
+            f"The storage has keys without a namespace ({counts[None]} in the sample). They belong"
+            " to another app, or are from before OPENROUTER_NAMESPACE was set: then their owners"
+            " count as not connected, and are asked to connect again.",
+            "If they are this app's keys and matter, remove OPENROUTER_NAMESPACE.",
+        )
+    others = sorted(namespace for namespace in counts if namespace not in (None, own))
+    if own is None and others:
+        yield warning(
+            "keys_of_other_namespaces",
+            "The storage has keys of the namespace"
+            f" {', '.join(map(repr, others))}, which this app does not use.",
+            "If they are this app's keys, set OPENROUTER_NAMESPACE again. If they are another"
+            " app's, nothing is wrong; a namespace for this app removes the warning.",
         )
 
 

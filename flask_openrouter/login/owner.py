@@ -20,6 +20,7 @@ from itsdangerous import BadSignature, Signer
 from ..errors import KeyStorageError
 from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
+from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def check_app_user(user_id: object) -> str:
 
     Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without
     NUL. Texts that begin with ``browser:`` are refused: they name visitors whom the app does not
-    know.
+    know. So are those that begin with ``namespace:``: they name entries of other apps.
     """
     try:
         if isinstance(user_id, int) and not isinstance(user_id, bool):
@@ -129,10 +130,10 @@ def check_app_user(user_id: object) -> str:
         owner_id = check_owner_id(user_id)
     except ValueError:
         owner_id = BROWSER
-    if owner_id.startswith(BROWSER):
+    if owner_id.startswith((BROWSER, NAMESPACE)):
         raise KeyStorageError(
             "The id of the app's user must be a number or a text of 1 to 255 characters that does"
-            f" not begin with {BROWSER!r}. Return such an id from owner_loader, or None when nobody"
-            " is signed in."
+            f" not begin with {BROWSER!r} or {NAMESPACE!r}. Return such an id from owner_loader, or"
+            " None when nobody is signed in."
         )
     return owner_id

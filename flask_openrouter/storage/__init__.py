@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Protocol, runtime_checkable
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["KeyStorage", "ListableStorage", "ReplacingStorage", "check_owner_id"]
+__all__ = [
+    "ComparingStorage",
+    "ConnectedOwner",
+    "KeyStorage",
+    "ListableStorage",
+    "ReplacingStorage",
+    "check_owner_id",
+]
 
+#: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
+BROWSER: Final = "browser:"
 #: Characters (code points) of the longest owner id.
 MAX_LENGTH: Final = 255
 _OWNER_ID: Final = re.compile(rf"[^\0\ud800-\udfff]{{1,{MAX_LENGTH}}}")
@@ -71,6 +81,33 @@ class ReplacingStorage(KeyStorage, Protocol):
         it was stored.
         """
         ...
+
+
+@runtime_checkable
+class ComparingStorage(KeyStorage, Protocol):
+    """A :class:`KeyStorage` that deletes an entry only if it is still the expected one.
+
+    With it, a key that OpenRouter has rejected is deleted without the risk that a key which the
+    visitor connects at the same moment is deleted in its place.
+    """
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored now, as one atomic step.
+
+        Otherwise change nothing. Return whether it was deleted.
+        """
+        ...
+
+
+class ConnectedOwner(NamedTuple):
+    """An owner that has a key. The key is not part of it.
+
+    ``owner_id``: as :meth:`OpenRouterAuth.for_owner` takes it. ``connected_at``: when the key was
+    connected, in UTC.
+    """
+
+    owner_id: str
+    connected_at: datetime
 
 
 def check_owner_id(owner_id: object) -> str:

@@ -9,9 +9,7 @@ import hashlib
 from typing import Final
 
 from ..web import ExtensionCookie, can_change_response
-
-#: Prefix of the owner ids of visitors whom the app does not know: ``"browser:"`` and a random id.
-BROWSER: Final = "browser:"
+from . import BROWSER as BROWSER
 
 
 class CookieStorage:
@@ -38,11 +36,29 @@ class CookieStorage:
         _require_open_response()
         self._cookie.write(value)
 
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        """Put ``new_ciphertext`` into the cookie if this request holds ``ciphertext``.
+
+        Return whether it did. Raises RuntimeError when no cookie can be sent. A cookie that another
+        response sets at the same moment is not seen: the browser keeps the one that arrives last.
+        """
+        is_stored = self.get(owner_id) == ciphertext
+        if is_stored:
+            self.set(owner_id, new_ciphertext)
+        return is_stored
+
     def delete(self, owner_id: str) -> None:
         """Delete the cookie if it is this owner's. Raises RuntimeError when none can be sent."""
         _require_open_response()
         if self.get(owner_id) is not None:
             self._cookie.write("")
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the cookie if this request holds ``ciphertext``, as :meth:`replace` does."""
+        is_stored = self.get(owner_id) == ciphertext
+        if is_stored:
+            self.delete(owner_id)
+        return is_stored
 
     def browser_id(self) -> str | None:
         """Return the id that this browser claims. Only a ciphertext that opens proves it."""

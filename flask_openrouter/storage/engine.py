@@ -1,4 +1,4 @@
-"""SQLAlchemy engines for web workers, and the table of keys.
+"""SQLAlchemy engines for web workers.
 
 The engines limit every wait, connect again, survive forks, and keep parameters out of logs.
 """
@@ -6,17 +6,14 @@ The engines limit every wait, connect again, survive forks, and keep parameters 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
-from . import MAX_LENGTH
+from . import sqlite
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Dialect, Engine, Insert, Table
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import URL, Dialect, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
@@ -38,9 +35,6 @@ _CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
     "mysqlconnector": {"connection_timeout": TIMEOUT},
     "pysqlite": {"timeout": TIMEOUT},
 }
-
-#: Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
-BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
 
 
 def require_sqlalchemy() -> None:
@@ -67,10 +61,19 @@ class OwnEngine:
     The constructor raises what :func:`create_storage_engine` does.
     """
 
-    def __init__(self, url: str | URL) -> None:
-        self._engine = create_storage_engine(url)
-        self._is_memory = _is_memory(self._engine.url)
+    def __init__(self, url: str | URL, *, instance_folder: str | None = None) -> None:
+        self._engine = create_storage_engine(url, instance_folder=instance_folder)
+        self._is_memory = sqlite.is_memory(self._engine.url)
         self._pid = os.getpid()
+
+    def anchored(self, instance_folder: str) -> OwnEngine:
+        """Return the engine whose SQLite file is below this folder, or this one without such."""
+        url = self._engine.url
+        if not sqlite.is_file(url) or sqlite.file_of(url).is_absolute():
+            return self
+        engine = OwnEngine(url, instance_folder=instance_folder)
+        self._engine.dispose()
+        return engine
 
     def __call__(self) -> Engine:
         """Return the engine, ready for use in this process."""
@@ -85,19 +88,21 @@ class OwnEngine:
         return self._engine
 
 
-def create_storage_engine(url: str | URL) -> Engine:
+def create_storage_engine(url: str | URL, *, instance_folder: str | None = None) -> Engine:
     """Return an engine for this URL, in autocommit, that connects on first use.
 
-    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs.
+    The URL's query, such as ``?connect_timeout=2``, wins over our time-outs. ``instance_folder``:
+    where relative paths of SQLite files begin, or None for the working directory.
     Raises ConfigurationError for a malformed URL, an unknown dialect, a driver that is missing or
-    asynchronous, and an SQLite file in a folder that does not exist. The URL may hold a password,
-    so no error shows it or has a cause.
+    asynchronous, and an SQLite file in a folder that does not exist or in the working directory
+    instead of the instance folder. The URL may hold a password, so no error shows it or has a
+    cause.
     """
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     problem = ""
     try:
-        return _create_engine(url)
+        return _create_engine(url, instance_folder)
     except ImportError as exc:
         problem = (
             f"The database driver cannot be imported ({exc}). Install it, or name another in the"
@@ -130,7 +135,8 @@ def check_engine(engine: object) -> Engine:
             f" {type(engine).__name__}."
         )
     _check_dialect(engine.dialect)
-    if isinstance(engine.pool, StaticPool | SingletonThreadPool):
+    is_shared = isinstance(engine.pool, StaticPool) and engine.dialect.name != "sqlite"
+    if is_shared or isinstance(engine.pool, SingletonThreadPool):
         raise ConfigurationError(
             f"This engine shares one connection ({type(engine.pool).__name__}), so storing a key"
             " would end the app's own transaction. Use a database file or server, or memory:// for"
@@ -139,59 +145,19 @@ def check_engine(engine: object) -> Engine:
     return engine
 
 
-def create_table(table_name: str) -> Table:
-    """Return the definition of the table of keys. The database is not touched."""
-    from sqlalchemy import VARBINARY, Column, DateTime, MetaData, String, Table, Text
-
-    # "C" compares bytes: always exact, and its order outlives upgrades of the operating system.
-    owner_type = (
-        String(MAX_LENGTH)
-        .with_variant(String(MAX_LENGTH, collation="C"), "postgresql")
-        .with_variant(VARBINARY(MAX_LENGTH * 4), *BYTES_DIALECTS)
-    )
-    return Table(
-        table_name,
-        MetaData(),
-        Column("owner_id", owner_type, primary_key=True),
-        Column("ciphertext", Text, nullable=False),
-        Column("created_at", DateTime(timezone=True), nullable=False),
-        Column("updated_at", DateTime(timezone=True), nullable=False),
-    )
-
-
-def create_upsert(table: Table, dialect_name: str) -> Insert | None:
-    """Return INSERT ... ON CONFLICT in this dialect, or None if we know of none."""
-    from sqlalchemy.dialects import mysql, postgresql, sqlite
-
-    if dialect_name in ("mysql", "mariadb"):
-        into = mysql.insert(table)
-        new = into.inserted
-        return into.on_duplicate_key_update(ciphertext=new.ciphertext, updated_at=new.updated_at)
-    if dialect_name == "postgresql":
-        upsert: postgresql.Insert | sqlite.Insert = postgresql.insert(table)
-    elif dialect_name == "sqlite":
-        upsert = sqlite.insert(table)
-    else:
-        return None
-    changes = {
-        "ciphertext": upsert.excluded.ciphertext,
-        "updated_at": upsert.excluded.updated_at,
-    }
-    return upsert.on_conflict_do_update(index_elements=["owner_id"], set_=changes)
-
-
-def _create_engine(url: str | URL) -> Engine:
+def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     from sqlalchemy import create_engine, event, make_url
     from sqlalchemy.pool import QueuePool
 
     url = make_url(url)
     dialect = url.get_dialect()
     _check_dialect(dialect)
-    is_sqlite = dialect.name == "sqlite"
-    is_memory = _is_memory(url)
+    is_memory = sqlite.is_memory(url)
     is_libpq = dialect.driver in ("psycopg", "psycopg2")
-    if is_sqlite and not is_memory:
-        _check_folder(url.database or "")
+    if sqlite.is_file(url):
+        if instance_folder is not None:
+            url = sqlite.anchored(url, instance_folder)
+        sqlite.check_folder(url, instance_folder)
     defaults = _CONNECT_ARGS.get(dialect.driver, {})
     connect_args = {name: value for name, value in defaults.items() if name not in url.query}
     if dialect.driver == "psycopg" and "prepare_threshold" in url.query:
@@ -214,8 +180,8 @@ def _create_engine(url: str | URL) -> Engine:
     # In autocommit nothing is ever left to roll back, so nothing is sent for it. (Also a parameter
     # of create_engine, since SQLAlchemy 2.0.43; older ones send a ROLLBACK to MySQL.)
     engine.dialect.skip_autocommit_rollback = True
-    if is_sqlite and not is_memory:
-        event.listen(engine, "connect", _use_write_ahead_log)
+    if sqlite.is_file(url):
+        sqlite.prepare_file(engine, instance_folder)
     if is_libpq and "statement_timeout" not in str(url.query.get("options")):
         event.listen(engine, "connect", _limit_statements)
     return engine
@@ -227,32 +193,6 @@ def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
             f"The database driver {dialect.driver!r} is asynchronous. Use a synchronous one, as in"
             " postgresql+psycopg://…"
         )
-
-
-def _is_memory(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and (
-        url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
-    )
-
-
-def _check_folder(database: str) -> None:
-    folder = Path(database).parent.absolute()
-    if not database.startswith("file:") and not folder.is_dir():
-        raise ConfigurationError(
-            f"The folder {str(folder)!r} of the SQLite database does not exist. Create it, or name"
-            " another file."
-        )
-
-
-def _use_write_ahead_log(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    from sqlite3 import OperationalError
-
-    # Readers then never wait for a writer, not even for one that holds its lock for long.
-    cursor = connection.cursor()
-    # Refused while another program writes or does the same. The next connection tries again.
-    with suppress(OperationalError):
-        cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
 
 
 def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from ..errors import ConfigurationError
 from . import check_owner_id
+from .namespace import is_of_browser
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
@@ -22,6 +23,8 @@ TIMEOUT: Final = 5
 MAX_CONNECTIONS: Final = 20
 #: Seconds of idleness after which a connection is tried before it is used.
 HEALTH_CHECK_INTERVAL: Final = 30
+#: Seconds that the entry of a browser lives by default.
+_BROWSER_MAX_AGE: Final = 31 * 24 * 3600
 # Keys that the server looks at in one step of a listing.
 _SCAN_COUNT: Final = 500
 
@@ -30,6 +33,10 @@ _REPLACE: Final = """
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
 return 1
+"""
+_DELETE_IF: Final = """
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call("DEL", KEYS[1])
 """
 
 
@@ -44,7 +51,8 @@ class RedisStorage:
 
     ``prefix``: two apps that share one database need different prefixes.
 
-    ``max_age``: seconds after which an entry expires, counted from the last set.
+    ``max_age``: seconds after which an entry expires, counted from the last set. By default the
+    entries of browsers expire after 31 days, and those of the app's users do not.
 
     The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
     be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and
@@ -56,9 +64,9 @@ class RedisStorage:
         url_or_client: str | Redis | RedisCluster,
         *,
         prefix: str = "openrouter:key:",
-        max_age: int = 31 * 24 * 3600,
+        max_age: int | None = None,
     ) -> None:
-        if max_age < 1:
+        if max_age is not None and max_age < 1:
             raise ConfigurationError("max_age of RedisStorage must be 1 second or more.")
         self._is_own = isinstance(url_or_client, str)
         # redis-py types every response as "awaitable or not", so its types are of no use here.
@@ -70,6 +78,16 @@ class RedisStorage:
         self._prefix = prefix
         self._max_age = max_age
 
+    @property
+    def location(self) -> str:
+        """Where the entries are, for messages. Without user name and password."""
+        options = getattr(getattr(self._client, "connection_pool", None), "connection_kwargs", {})
+        server = options.get("path") or f"{options.get('host')}:{options.get('port')}"
+        place = f"Redis at {server}, database {options.get('db', 0)}"
+        if not options.get("path") and not options.get("host"):
+            place = type(self._client).__name__
+        return f"{place}, keys {self._prefix}*"
+
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext that was set last for this owner, or None."""
         ciphertext = self._client.get(self._key(owner_id))
@@ -77,7 +95,10 @@ class RedisStorage:
 
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
-        self._client.set(self._key(owner_id), ciphertext, ex=self._max_age)
+        max_age = self._max_age
+        if max_age is None and is_of_browser(owner_id):
+            max_age = _BROWSER_MAX_AGE
+        self._client.set(self._key(owner_id), ciphertext, ex=max_age)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was.
@@ -90,6 +111,13 @@ class RedisStorage:
     def delete(self, owner_id: str) -> None:
         """Delete this owner's ciphertext. No error if there is none."""
         self._client.delete(self._key(owner_id))
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored; return whether it was.
+
+        Needs the right to EVAL.
+        """
+        return bool(self._client.eval(_DELETE_IF, 1, self._key(owner_id), ciphertext))
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
         """Yield the owners in no order, some perhaps twice. Redis begins again whatever ``after``.

@@ -5,85 +5,95 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from . import check_owner_id
-from .engine import (
-    BYTES_DIALECTS,
-    OwnEngine,
-    check_engine,
-    create_table,
-    create_upsert,
-    require_sqlalchemy,
-)
+from ..errors import KeyStorageError
+from . import check_owner_id, open_writes
+from .engine import OwnEngine, check_engine, require_sqlalchemy
+from .key_table import BYTES_DIALECTS, PAGE, STEP, KeyTable, create_upsert
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, Insert, Table
+    from sqlalchemy import URL, Connection, Engine, Insert, MetaData, Table
+    from sqlalchemy.exc import DBAPIError
 
 __all__ = ["SQLAlchemyStorage"]
 
-#: Owners read by one statement of a listing, and counted by one of a count.
-PAGE: Final = 500
-STEP: Final = 20_000
-
 Result = TypeVar("Result")
+
+
+class Database(Protocol):
+    """What is used of Flask-SQLAlchemy's ``db``."""
+
+    @property
+    def metadata(self) -> MetaData: ...
+
+    @property
+    def engine(self) -> Engine: ...
 
 
 class SQLAlchemyStorage:
     """Keeps ciphertexts in a table ``openrouter_keys``, with SQLAlchemy Core.
 
-    ``url_or_engine``: a database URL; or the app's engine; or a function that returns it, such as
-    ``lambda: db.engine`` with Flask-SQLAlchemy, whose engine needs an app context. An engine of the
-    app is used with separate connections in autocommit, never with its session or transaction.
+    ``url_or_engine``: a database URL; or the app's engine, or a function that returns it; or the
+    ``db`` of Flask-SQLAlchemy. The app's engine is used with separate connections in autocommit,
+    never with its session or transaction. Only SQLite, which has one writer, gets a key through the
+    connection on which the app has uncommitted changes.
 
-    ``table_name``: two apps that share one database need different names.
+    ``table_name``, ``schema``: the table's name, and the database schema it is in.
 
-    The table is created on first use if it is missing, or by :meth:`create_table`. For Alembic, add
-    :attr:`table` to what it watches: ``target_metadata = [db.metadata, storage.table.metadata]``.
+    With ``db`` the table belongs to ``db.metadata``, and is made by ``flask db upgrade`` or
+    ``db.create_all()`` only. Otherwise it is created on first use if it is missing, or by
+    :meth:`create_table`. For Alembic without Flask-SQLAlchemy, add :attr:`table` to what it
+    watches: ``target_metadata = [metadata, storage.table.metadata]``.
 
-    Each of get, set and delete is one statement in one round trip. Repeating one is
-    harmless, so it is tried once more when the connection turns out to be dead.
+    Each of get, set and delete is one statement in one round trip. Repeating one is harmless, so it
+    is tried once more when the connection turns out to be dead.
 
-    The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when the
-    URL or engine cannot be used. Every method raises ValueError for an owner id that
-    ``check_owner_id`` refuses, and the errors of SQLAlchemy for the rest.
+    The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when an
+    argument cannot be used. Every method raises ValueError for an owner id that ``check_owner_id``
+    refuses, KeyStorageError when the table of ``db`` is missing, and the errors of SQLAlchemy for
+    the rest.
     """
 
     def __init__(
         self,
-        url_or_engine: str | URL | Engine | Callable[[], Engine],
+        url_or_engine: str | URL | Engine | Callable[[], Engine] | Database,
         *,
         table_name: str = "openrouter_keys",
+        schema: str | None = None,
     ) -> None:
         require_sqlalchemy()
-        from sqlalchemy import URL, bindparam, delete, func, select, update
+        from sqlalchemy import URL, MetaData
 
         self._own_engine: OwnEngine | None = None
-        if isinstance(url_or_engine, str | URL):
-            self._own_engine = OwnEngine(url_or_engine)
-            self._load_engine: Callable[[], Engine] = self._own_engine
-        elif callable(url_or_engine):
-            self._load_engine = url_or_engine
+        self._load_engine: Callable[[], Engine]
+        metadata: MetaData | None = None
+        source: Any = url_or_engine
+        if isinstance(source, str | URL):
+            self._own_engine = self._load_engine = OwnEngine(source)
+        elif isinstance(getattr(source, "metadata", None), MetaData):
+            metadata = source.metadata
+            # Its engine can be read inside of an app context only.
+            self._load_engine = lambda: source.engine
+        elif callable(source):
+            self._load_engine = source
         else:
-            engine = check_engine(url_or_engine)
+            engine = check_engine(source)
             self._load_engine = lambda: engine
+        self._creates_table = metadata is None
         self._binding: _Binding | None = None
-        #: The table's definition.
-        self.table: Table = create_table(table_name)
-        columns = self.table.c
-        self._select = select(columns.ciphertext).where(columns.owner_id == bindparam("owner_id"))
-        self._delete = delete(self.table).where(columns.owner_id == bindparam("owner_id"))
-        self._replace = update(self.table).where(
-            columns.owner_id == bindparam("owner"), columns.ciphertext == bindparam("old")
-        )
-        rest = (
-            select(columns.owner_id)
-            .where(columns.owner_id > bindparam("after"))
-            .order_by(columns.owner_id)
-        )
-        self._select_page = rest.limit(PAGE)
-        step = rest.limit(STEP).subquery()
-        self._count = select(func.count(), func.max(step.c.owner_id)).select_from(step)
+        self._table = KeyTable(table_name, schema, metadata)
+
+    @property
+    def table(self) -> Table:
+        """The table's definition."""
+        return self._table.definition
+
+    @property
+    def location(self) -> str:
+        """Where the entries are, for messages. Without the password."""
+        url = self._load_engine().url.render_as_string(hide_password=True)
+        return f"the table {self.table.fullname} of {url}"
 
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext that was set last for this owner, or None."""
@@ -91,7 +101,7 @@ class SQLAlchemyStorage:
 
         def read(connection: Connection, binding: _Binding) -> str | None:
             parameters = {"owner_id": binding.encode(owner_id)}
-            ciphertext: str | None = connection.execute(self._select, parameters).scalar()
+            ciphertext: str | None = connection.execute(self._table.select, parameters).scalar()
             return ciphertext
 
         return self._run(read)
@@ -113,7 +123,7 @@ class SQLAlchemyStorage:
             else:
                 connection.execute(binding.upsert, row)
 
-        self._run(write)
+        self._run(write, is_write=True)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was."""
@@ -126,18 +136,28 @@ class SQLAlchemyStorage:
                 "ciphertext": new_ciphertext,
                 "updated_at": datetime.now(timezone.utc),
             }
-            return connection.execute(self._replace, parameters).rowcount == 1
+            return connection.execute(self._table.replace, parameters).rowcount == 1
 
-        return self._run(change)
+        return self._run(change, is_write=True)
 
     def delete(self, owner_id: str) -> None:
         """Delete this owner's ciphertext. No error if there is none."""
         check_owner_id(owner_id)
 
         def remove(connection: Connection, binding: _Binding) -> None:
-            connection.execute(self._delete, {"owner_id": binding.encode(owner_id)})
+            connection.execute(self._table.delete, {"owner_id": binding.encode(owner_id)})
 
-        self._run(remove)
+        self._run(remove, is_write=True)
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        """Delete the entry if ``ciphertext`` is what is stored; return whether it was."""
+        check_owner_id(owner_id)
+
+        def remove(connection: Connection, binding: _Binding) -> bool:
+            parameters = {"owner": binding.encode(owner_id), "old": ciphertext}
+            return connection.execute(self._table.delete_if, parameters).rowcount == 1
+
+        return self._run(remove, is_write=True)
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
         """Yield the owners in the database's order, those behind ``after`` only if it is given."""
@@ -158,9 +178,21 @@ class SQLAlchemyStorage:
             if count < STEP:
                 return total
 
+    def anchor(self, instance_folder: str) -> None:
+        """Let a relative path of an SQLite file begin in this folder.
+
+        The extension calls it with the app's instance folder. Raises ConfigurationError when there
+        is a file in the working directory and none in that folder.
+        """
+        if self._own_engine is not None:
+            self._own_engine = self._load_engine = self._own_engine.anchored(instance_folder)
+
     def create_table(self) -> None:
         """Create the table unless it exists. Several processes may do so at the same time."""
-        self._create_table(self._bind())
+        binding = self._bind()
+        with binding.engine.connect() as connection:
+            self._table.create(connection)
+        binding.has_table = True
 
     def close(self) -> None:
         """Close the pooled connections, unless the engine is the app's. They open again on use."""
@@ -171,7 +203,7 @@ class SQLAlchemyStorage:
     def _read_page(self, after: str) -> Sequence[str]:
         def read(connection: Connection, binding: _Binding) -> Sequence[str]:
             parameters = {"after": binding.encode(after)}
-            owners = connection.execute(self._select_page, parameters).scalars()
+            owners = connection.execute(self._table.select_page, parameters).scalars()
             return [_decode(owner) for owner in owners]
 
         return self._run(read)
@@ -179,29 +211,77 @@ class SQLAlchemyStorage:
     def _count_step(self, after: str) -> tuple[int, str]:
         def read(connection: Connection, binding: _Binding) -> tuple[int, str]:
             parameters = {"after": binding.encode(after)}
-            count, last = connection.execute(self._count, parameters).one()
+            count, last = connection.execute(self._table.count, parameters).one()
             return count, _decode(last or "")
 
         return self._run(read)
 
     def _run(
-        self, work: Callable[[Connection, _Binding], Result], *, is_retry: bool = False
+        self,
+        work: Callable[[Connection, _Binding], Result],
+        *,
+        is_write: bool = False,
+        is_retry: bool = False,
     ) -> Result:
         from sqlalchemy.exc import DBAPIError
 
         binding = self._bind()
+        if binding.database is not None:
+            connection = open_writes.find_connection(binding.database)
+            if connection is not None:
+                return self._run_through(connection, binding, work, is_write)
         try:
-            if not binding.has_table:
-                self._create_table(binding)
             with binding.engine.connect() as connection:
+                if not binding.has_table and self._creates_table:
+                    self._table.create(connection)
+                    binding.has_table = True
                 return work(connection, binding)
         except DBAPIError as exc:
             # The table may have been dropped: look for it before the next statement.
             binding.has_table = False
             # The first to meet a dead connection empties the pool; the retry opens a new one.
             if is_retry or not exc.connection_invalidated:
+                self._explain(exc, binding)
                 raise
-        return self._run(work, is_retry=True)
+        return self._run(work, is_write=is_write, is_retry=True)
+
+    def _run_through(
+        self,
+        connection: Connection,
+        binding: _Binding,
+        work: Callable[[Connection, _Binding], Result],
+        is_write: bool,
+    ) -> Result:
+        """Run through a connection on which the app has uncommitted changes."""
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            if self._creates_table:
+                self._table.create(connection)
+            result = work(connection, binding)
+        except DBAPIError as exc:
+            self._explain(exc, binding)
+            raise
+        if is_write:
+            open_writes.repeat_if_undone(connection, lambda: self._run(work, is_write=True))
+        return result
+
+    def _explain(self, error: DBAPIError, binding: _Binding) -> None:
+        """Raise KeyStorageError if the statement failed because the table of ``db`` is missing."""
+        from sqlalchemy.exc import DBAPIError
+
+        if self._creates_table or error.connection_invalidated:
+            return
+        try:
+            with binding.engine.connect() as connection:
+                is_missing = not self._table.exists(connection)
+        except DBAPIError:
+            return
+        if is_missing:
+            raise KeyStorageError(
+                f"The table {self.table.fullname!r} does not exist. It is part of the app's db:"
+                " make it with flask db migrate and flask db upgrade, or with db.create_all()."
+            ) from error
 
     def _bind(self) -> _Binding:
         # The app's function is called each time: one storage may serve two apps and their engines.
@@ -218,21 +298,11 @@ class SQLAlchemyStorage:
             engine.hide_parameters = True
         dialect_name = engine.dialect.name
         encode: Callable[[str], str | bytes] = str.encode if dialect_name in BYTES_DIALECTS else str
-        return _Binding(source, engine, create_upsert(self.table, dialect_name), encode)
-
-    def _create_table(self, binding: _Binding) -> None:
-        from sqlalchemy import inspect
-        from sqlalchemy.exc import DBAPIError
-
-        with binding.engine.connect() as connection:
-            if not inspect(connection).has_table(self.table.name):
-                try:
-                    self.table.create(connection, checkfirst=False)
-                except DBAPIError:
-                    # Another process may have been faster; IF NOT EXISTS fails then as well.
-                    if not inspect(connection).has_table(self.table.name):
-                        raise
-        binding.has_table = True
+        database = open_writes.database_of(source)
+        if database is not None:
+            open_writes.watch_connections()
+        upsert = create_upsert(self.table, dialect_name)
+        return _Binding(source, engine, upsert, encode, database)
 
     def _update_or_insert(self, connection: Connection, row: dict[str, Any]) -> None:
         from sqlalchemy import bindparam, insert, update
@@ -263,6 +333,8 @@ class _Binding:
     upsert: Insert | None
     #: Turns an owner id into what the column holds.
     encode: Callable[[str], str | bytes]
+    #: What identifies an SQLite database, or None.
+    database: object
     has_table: bool = False
 
 

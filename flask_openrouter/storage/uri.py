@@ -12,21 +12,25 @@ __all__ = ["storage_from_uri"]
 SETTING: Final = "OPENROUTER_STORAGE_URI"
 
 
-def storage_from_uri(uri: str, *, max_age: int) -> KeyStorage:
+def storage_from_uri(
+    uri: str, *, max_age: int | None = None, instance_folder: str | None = None
+) -> KeyStorage:
     """Return the storage that a URI names. It connects on first use.
 
     ``memory://``; ``redis://`` and ``rediss://``; everything else is a database URL of SQLAlchemy.
-    ``max_age``: seconds until an entry expires, in storages that can do so (Redis).
+    ``max_age``: seconds until an entry expires, in storages that can do so (Redis). None: those of
+    browsers after 31 days, those of users never. ``instance_folder``: where relative paths of
+    SQLite files begin, or None for the working directory.
     Raises ConfigurationError, naming the setting and the remedy but never the URI's password.
     """
     try:
-        return _create_storage(uri, max_age)
+        return _create_storage(uri, max_age, instance_folder)
     except ConfigurationError as exc:
         problem = str(exc)
     raise ConfigurationError(f"{SETTING}: {problem}")
 
 
-def _create_storage(uri: str, max_age: int) -> KeyStorage:
+def _create_storage(uri: str, max_age: int | None, instance_folder: str | None) -> KeyStorage:
     if not isinstance(uri, str) or "://" not in uri:
         raise ConfigurationError(
             "this is no URI. Write, for example, sqlite:///keys.db, postgresql+psycopg://…,"
@@ -45,4 +49,7 @@ def _create_storage(uri: str, max_age: int) -> KeyStorage:
         return RedisStorage(uri, max_age=max_age)
     from .sqlalchemy import SQLAlchemyStorage
 
-    return SQLAlchemyStorage(uri)
+    storage = SQLAlchemyStorage(uri)
+    if instance_folder is not None:
+        storage.anchor(instance_folder)
+    return storage

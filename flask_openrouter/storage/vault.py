@@ -10,8 +10,8 @@ from enum import Enum
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
-from ..errors import KeyStorageError
-from . import KeyStorage, ReplacingStorage
+from ..errors import ConfigurationError, KeyStorageError
+from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .record import KeyRecord
 
@@ -35,12 +35,22 @@ class Outcome(Enum):
     GONE = "gone meanwhile"
 
 
+class Age(Enum):
+    """What pruning found about one record."""
+
+    PAST = "past their age"
+    CURRENT = "kept"
+    UNREADABLE = "unreadable"
+    GONE = "gone meanwhile"
+
+
 class KeyVault:
     """Loads, saves and deletes the keys of owners.
 
     ``cipher``: None passes records to the storage in the clear, for secrets managers.
     ``base_url``: keys of another provider or emulator do not open.
     ``max_age``: seconds after which a record counts as deleted, or None.
+    ``keeps_users``: whether ``max_age`` holds for the keys of browsers only.
     ``clock``: returns Unix time in seconds.
 
     Every method raises :class:`KeyStorageError` when the storage fails.
@@ -53,6 +63,7 @@ class KeyVault:
         *,
         base_url: str,
         max_age: int | None = None,
+        keeps_users: bool = False,
         clock: Callable[[], float] = lambda: time.time(),
     ) -> None:
         self.storage = storage
@@ -62,6 +73,7 @@ class KeyVault:
         #: The context of an owner's ciphertext.
         self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
+        self._keeps_users = keeps_users
         self._clock = clock
 
     @property
@@ -80,7 +92,7 @@ class KeyVault:
         record = self._open(stored, owner_id)
         if record is None:
             logger.warning("What is stored for this owner does not open; treated as not connected.")
-        elif self._max_age is not None and self._clock() - record.connected_at > self._max_age:
+        elif self._is_past_its_age(owner_id, record):
             return None
         elif record.rejected_at is not None:
             return self._kept_aside(owner_id, stored, record, record.rejected_at)
@@ -125,7 +137,7 @@ class KeyVault:
         if self._clock() - rejected_at <= SET_ASIDE_SECONDS:
             return record
         try:
-            self._run("Deleting", self._delete, owner_id, stored)
+            self._run("Deleting", self._delete_if, owner_id, stored)
         except KeyStorageError:
             logger.info("A key that was set aside could not be deleted now.")
         return None
@@ -140,6 +152,34 @@ class KeyVault:
         One cheap read, which detects a storage that is down before a code is spent.
         """
         return self._run("Reading", self.storage.get, owner_id) is not None
+
+    def connected_at(self, owner_id: str) -> int | None:
+        """Return when this owner's key was connected (Unix time, seconds), or None without one."""
+        record = self._open(self._run("Reading", self.storage.get, owner_id), owner_id)
+        if record is None or record.rejected_at is not None:
+            return None
+        return None if self._is_past_its_age(owner_id, record) else record.connected_at
+
+    def prune(self, owner_id: str, *, dry_run: bool = False) -> Age:
+        """Delete this owner's record if it opens and is past its age. ``dry_run``: only look.
+
+        A key that is connected meanwhile stays, if the storage is a
+        :class:`~flask_openrouter.storage.ComparingStorage`. With any other, a key that is connected
+        between the last read and the deletion, about a round trip, is deleted.
+        """
+        stored = self._run("Reading", self.storage.get, owner_id)
+        if stored is None:
+            return Age.GONE
+        record = self._open(stored, owner_id)
+        if record is None:
+            return Age.UNREADABLE
+        rejected_at = record.rejected_at
+        is_rejected = rejected_at is not None and self._clock() - rejected_at > SET_ASIDE_SECONDS
+        if not is_rejected and not self._is_past_its_age(owner_id, record):
+            return Age.CURRENT
+        if dry_run or self._run("Deleting", self._delete_if, owner_id, stored):
+            return Age.PAST
+        return Age.GONE
 
     def reencrypt(self, owner_id: str) -> Outcome:
         """Encrypt this owner's record with the newest key if it opens with a fallback only.
@@ -170,10 +210,18 @@ class KeyVault:
         except Exception as exc:
             failure = exc
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
+        if isinstance(failure, ConfigurationError | KeyStorageError):
+            # It names the remedy.
+            message = f"{message} {failure}"
         if self._cipher is None:
             # The storage's frames hold the record in the clear, so they are dropped here.
             failure = None
         raise KeyStorageError(message) from failure
+
+    def _is_past_its_age(self, owner_id: str, record: KeyRecord) -> bool:
+        if self._max_age is None or (self._keeps_users and not owner_id.startswith(BROWSER)):
+            return False
+        return self._clock() - record.connected_at > self._max_age
 
     def _seal(self, record: KeyRecord, owner_id: str) -> str:
         if self._cipher is None:
@@ -197,14 +245,18 @@ class KeyVault:
             return stored
         return self._seal(record, owner_id)
 
-    def _delete(self, owner_id: str, stored: str) -> None:
-        if self.storage.get(owner_id) == stored:
-            self.storage.delete(owner_id)
-
     def _replace(self, owner_id: str, stored: str, sealed: str) -> bool:
         if isinstance(self.storage, ReplacingStorage):
             return self.storage.replace(owner_id, stored, sealed)
         if self.storage.get(owner_id) != stored:
             return False
         self.storage.set(owner_id, sealed)
+        return True
+
+    def _delete_if(self, owner_id: str, stored: str) -> bool:
+        if isinstance(self.storage, ComparingStorage):
+            return self.storage.delete_if(owner_id, stored)
+        if self.storage.get(owner_id) != stored:
+            return False
+        self.storage.delete(owner_id)
         return True

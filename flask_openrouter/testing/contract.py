@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from ..storage import KeyStorage, ListableStorage, ReplacingStorage
+from ..storage import ComparingStorage, KeyStorage, ListableStorage, ReplacingStorage
 
 _THREADS: Final = 8
 
@@ -36,8 +36,10 @@ class KeyStorageContract:
             def make_storage(self):
                 return MyStorage("https://vault.example")
 
-    The data may outlive a test, because each test uses its own owners. A storage with the methods
-    of :class:`~flask_openrouter.storage.ListableStorage` must keep that contract, too.
+    The data may outlive a test, because each test uses its own owners. The contracts of
+    :class:`~flask_openrouter.storage.ListableStorage`,
+    :class:`~flask_openrouter.storage.ReplacingStorage` and
+    :class:`~flask_openrouter.storage.ComparingStorage` are tested if the storage has their methods.
     """
 
     def make_storage(self) -> KeyStorage:
@@ -213,6 +215,44 @@ class KeyStorageContract:
         )
         assert outcomes.count(True) == 1
         assert storage.get(owner_id) == f"new {outcomes.index(True)}"
+
+    def test_conditional_delete_needs_what_is_stored(self) -> None:
+        storage, owner_id = self._make_comparing_storage(), _new_owner_id()
+        assert storage.delete_if(owner_id, "old") is False
+        storage.set(owner_id, "old")
+        storage.set(owner_id + "x", "old")
+        assert storage.delete_if(owner_id, "older") is False
+        assert storage.get(owner_id) == "old"
+        assert storage.delete_if(owner_id, "old") is True
+        assert [storage.get(owner_id), storage.get(owner_id + "x")] == [None, "old"]
+        assert storage.delete_if(owner_id, "old") is False
+
+    def test_of_threads_that_delete_conditionally_one_succeeds(self) -> None:
+        storage, owner_id = self._make_comparing_storage(), _new_owner_id()
+        storage.set(owner_id, "old")
+        outcomes = _run_in_threads(lambda _: storage.delete_if(owner_id, "old"), _THREADS)
+        assert outcomes.count(True) == 1
+        assert storage.get(owner_id) is None
+
+    def test_conditional_delete_spares_what_is_set_meanwhile(self) -> None:
+        """A key that is rejected while the visitor connects a new one must not cost the new one."""
+        storage, owner_id = self._make_comparing_storage(), _new_owner_id()
+        storage.set(owner_id, "old")
+
+        def reject_or_connect(number: int) -> None:
+            if number == _THREADS // 2:
+                storage.set(owner_id, "new")
+            else:
+                storage.delete_if(owner_id, "old")
+
+        _run_in_threads(reject_or_connect, _THREADS)
+        assert storage.get(owner_id) == "new"
+
+    def _make_comparing_storage(self) -> ComparingStorage:
+        storage = self.make_storage()
+        if not isinstance(storage, ComparingStorage):
+            raise unittest.SkipTest("this storage has no delete_if")
+        return storage
 
     def _make_replacing_storage(self) -> ReplacingStorage:
         storage = self.make_storage()

@@ -71,8 +71,8 @@ def run_in(app: Flask, run: list[Block], **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def bare_app(emulator: Emulator) -> Flask:
-    app = Flask("documented")
+def bare_app(emulator: Emulator, tmp_path: Path) -> Flask:
+    app = Flask("documented", instance_path=str(tmp_path / "instance"))
     app.config.update(app_config(emulator))
     return app
 
@@ -296,8 +296,8 @@ def test_a_storage_that_is_down_is_not_ready(
     run_in(bare_app, python_run("deployment", "/readyz"))
     client = bare_app.test_client()
     assert client.get("/readyz").text == "ready"
-    (tmp_path / "down").mkdir()
-    broken = Flask("broken")
+    (tmp_path / "instance" / "down").mkdir()
+    broken = Flask("broken", instance_path=bare_app.instance_path)
     broken.config.update(bare_app.config)
     run = python_run("deployment", "/readyz")
     code = "\n".join(block.code for block in run).replace("sqlite:///keys.db", "sqlite:///down")

@@ -75,6 +75,22 @@ def test_redis_is_not_changed_and_reported_when_it_is_down(production: Any, diag
         close(app)
 
 
+@pytest.mark.requirement("A12")
+def test_keys_from_before_the_namespace_are_noticed(production: Any, diagnose: Any) -> None:
+    storage = MemoryStorage()
+    for namespace in (None, "shop", "other"):
+        app = production({"storage": storage}, OPENROUTER_NAMESPACE=namespace)
+        services_of(app).vault.save("alice", KeyRecord(KEY, None, 1))
+    without = diagnose(production({"storage": storage}))
+    assert "keys_without_namespace" not in without.bad
+    assert without.bad["keys_of_other_namespaces"] == "warning"
+    without.says("keys_of_other_namespaces", "'other', 'shop'", "set OPENROUTER_NAMESPACE again")
+    diagnosis = diagnose(production({"storage": storage}, OPENROUTER_NAMESPACE="shop"))
+    assert diagnosis.bad["keys_without_namespace"] == "warning"
+    assert "keys_of_other_namespaces" not in diagnosis.bad
+    diagnosis.says("keys_without_namespace", "1 in the sample", "remove OPENROUTER_NAMESPACE")
+
+
 # -- memory --------------------------------------------------------------------------------------
 
 

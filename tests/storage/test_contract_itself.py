@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import unittest
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count
+from threading import Barrier, current_thread, main_thread
 
 import pytest
 
@@ -88,6 +91,40 @@ class ShortListing(MemoryStorage):
         yield from sorted(super().owner_ids(after))[:10]
 
 
+class ForgetfulDeleteIf(MemoryStorage):
+    """A conditional delete that compares nothing."""
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        is_stored = self.get(owner_id) is not None
+        self.delete(owner_id)
+        return is_stored
+
+
+class ForgetfulReplace(MemoryStorage):
+    """A replacement that compares nothing."""
+
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        self.set(owner_id, new_ciphertext)
+        return True
+
+
+class TwoSteps(MemoryStorage):
+    """Compares in one step and deletes in another. Two threads compare before either deletes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: defaultdict[str, count[int]] = defaultdict(count)
+        self.both_have_compared = Barrier(2, timeout=30)
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        is_stored = self.get(owner_id) == ciphertext
+        if current_thread() is not main_thread() and next(self.calls[owner_id]) < 2:
+            self.both_have_compared.wait()
+        if is_stored:
+            self.delete(owner_id)
+        return is_stored
+
+
 def failing_tests(storage: KeyStorage) -> set[str]:
     """Return the names of the contract's tests that this storage fails."""
 
@@ -119,6 +156,10 @@ def test_broken_storage_fails_the_test_made_for_it() -> None:
         (Cutting, "test_owners_never_share_an_entry"),
         (CutCiphertext, "test_large_ciphertext_is_kept_whole"),
         (ShortListing, "test_listing_finds_every_owner"),
+        (ForgetfulReplace, "test_replacing_needs_what_is_stored"),
+        (ForgetfulReplace, "test_of_threads_that_replace_one_succeeds"),
+        (ForgetfulDeleteIf, "test_conditional_delete_needs_what_is_stored"),
+        (TwoSteps, "test_of_threads_that_delete_conditionally_one_succeeds"),
     ]
     failing = {broken: failing_tests(broken()) for broken, _ in cases}
     assert [(broken, test) for broken, test in cases if test not in failing[broken]] == []

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import KeyRejectedError, KeyStorageError
 from flask_openrouter.signals import key_disconnected
+from flask_openrouter.storage import ComparingStorage, ReplacingStorage
 from flask_openrouter.storage.cookie import BROWSER, CookieStorage
 from flask_openrouter.web import ExtensionCookie
 
@@ -53,6 +54,23 @@ def test_a_cookie_holds_the_key_of_one_owner_at_a_time() -> None:
             assert STORAGE.get(owner_id) is None, owner_id
             STORAGE.delete("another")
             assert STORAGE.get("another") is None, owner_id
+
+
+@pytest.mark.requirement("A9")
+@pytest.mark.usefixtures("in_request")
+def test_a_cookie_is_replaced_or_deleted_only_if_it_holds_what_is_expected() -> None:
+    storages: list[object] = [STORAGE]
+    assert isinstance(storages[0], ReplacingStorage)
+    assert isinstance(storages[0], ComparingStorage)
+    STORAGE.set("A", "old")
+    for owner_id, ciphertext in (("A", "older"), ("B", "old")):
+        assert STORAGE.replace(owner_id, ciphertext, "new") is False
+        assert STORAGE.delete_if(owner_id, ciphertext) is False
+    assert STORAGE.get("A") == "old"
+    assert STORAGE.replace("A", "old", "new") is True
+    assert STORAGE.get("A") == "new"
+    assert STORAGE.delete_if("A", "new") is True
+    assert STORAGE.get("A") is None
 
 
 @pytest.mark.usefixtures("in_request")

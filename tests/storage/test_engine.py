@@ -125,9 +125,9 @@ def test_connections_are_bounded_under_many_threads(
     assert 1 <= used[0][0] <= 10
 
 
-def test_engine_with_one_shared_connection_is_refused(tmp_path: Path) -> None:
+def test_engine_with_one_shared_connection_is_refused() -> None:
     """Autocommit on the app's one connection would commit the app's open transaction."""
-    shared = create_engine(f"sqlite:///{tmp_path}/app.db", poolclass=StaticPool)
+    shared = create_engine("postgresql+psycopg://", poolclass=StaticPool)
     with pytest.raises(ConfigurationError, match="shares one connection"):
         SQLAlchemyStorage(shared)
     storage = SQLAlchemyStorage(lambda: create_engine("sqlite://"))

@@ -62,8 +62,22 @@ def test_entry_expires_and_only_set_starts_its_time_anew(
     wait_until(lambda: storage.get("owner") is None)
 
 
+@pytest.mark.requirement("R97", "A7")
+def test_entries_of_browsers_expire_by_default_and_those_of_users_do_not(
+    redis_server: RedisServer,
+) -> None:
+    storage = RedisStorage(redis_server.url)
+    storage.set("browser:id", "ciphertext")
+    storage.set("ada", "ciphertext")
+    month = 31 * 24 * 3600
+    expiry = int(str(redis_server.execute("TTL", "openrouter:key:browser%3Aid")))
+    assert month - 10 <= expiry <= month
+    assert redis_server.execute("TTL", "openrouter:key:ada") == -1
+    storage.close()
+
+
 @pytest.mark.requirement("R97")
-def test_entry_without_an_expiry_is_impossible() -> None:
+def test_a_lifetime_is_at_least_a_second() -> None:
     with pytest.raises(ConfigurationError, match="max_age"):
         RedisStorage("redis://127.0.0.1", max_age=0)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
-import threading
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from click.testing import Result
 from flask import Flask
 from visitor import Visitor
 
+from flask_openrouter.cli import create_commands
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage import KeyStorage, ReplacingStorage
 from flask_openrouter.storage.memory import MemoryStorage
@@ -137,13 +141,13 @@ def test_it_goes_on_where_it_was_interrupted(app: Flask, storage: MemoryStorage)
 
     class Failing(MemoryStorage):
         def get(self, owner_id: str) -> str | None:
-            if next(reads) == 8:
+            if next(reads) == 4:
                 raise OSError("disk on fire")
             return storage.get(owner_id)
 
         owner_ids = storage.owner_ids
         count_owners = storage.count_owners
-        set = storage.set
+        replace = storage.replace
 
     vault(app).storage = Failing()
     failed = rotate(app)
@@ -174,7 +178,7 @@ def test_control_c_says_how_to_go_on(app: Flask, storage: Any) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    storage.set = interrupt
+    storage.replace = interrupt
     result = rotate(app, "--after", "owner 1")
     assert result.exit_code == 1
     assert "Interrupted. Continue with: flask openrouter rotate --after 'owner 1'" in result.stderr
@@ -208,7 +212,9 @@ def test_storages_that_cannot_be_rotated_say_what_to_do(
 
 
 class Racing(MemoryStorage):
-    """Lets something happen between a read and what follows."""
+    """Lets something happen between a read and what follows. It cannot replace."""
+
+    replace = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,16 +228,9 @@ class Racing(MemoryStorage):
 
 
 class Replacing(Racing):
-    """With the third promise."""
+    """The same, and it can replace."""
 
-    _lock = threading.Lock()
-
-    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
-        with self._lock:
-            if self._ciphertexts.get(owner_id) != ciphertext:
-                return False
-            self._ciphertexts[owner_id] = new_ciphertext
-            return True
+    replace = MemoryStorage.replace
 
 
 @pytest.mark.parametrize("racing", [Racing(), Replacing()])
@@ -259,6 +258,75 @@ def test_a_key_that_changes_meanwhile_wins(
     assert expected in result.stdout
 
 
-def test_the_replacing_promise_is_recognised() -> None:
+def test_storages_that_replace_are_recognised() -> None:
     storages: list[KeyStorage] = [Replacing(), Racing()]
     assert [isinstance(storage, ReplacingStorage) for storage in storages] == [True, False]
+
+
+@pytest.mark.requirement("A10")
+@pytest.mark.parametrize("altered", [1, 7])
+def test_records_that_do_not_open_make_it_fail(
+    app: Flask, storage: MemoryStorage, altered: int
+) -> None:
+    for number in range(altered):
+        storage.set(f"owner {number}", "altered")
+    result = rotate(app)
+    assert result.exit_code == 1
+    assert "left unchanged" in result.stdout
+    assert "Continue with" not in result.stderr
+
+
+@pytest.mark.requirement("S8")
+def test_sigterm_is_answered_as_control_c_is(
+    app: Flask, storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers, systemd and Kubernetes end a command with it."""
+    before = signal.getsignal(signal.SIGTERM)
+    replace, calls = storage.replace, iter(range(100))
+
+    def replace_and_end(*arguments: str) -> bool:
+        replaced: bool = replace(*arguments)
+        if next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return replaced
+
+    monkeypatch.setattr(storage, "replace", replace_and_end)
+    result = rotate(app)
+    assert result.exit_code == 1
+    assert "rotated" in result.stdout
+    assert "Interrupted. Continue with: flask openrouter rotate --after 'owner 1'" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert rotate(app, "--after", "owner 1").exit_code == 0
+
+
+def test_it_can_be_called_from_a_thread(app: Flask) -> None:
+    """Only the main thread can receive signals."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(rotate, app).result().stdout.startswith("7 rotated")
+
+
+@pytest.mark.requirement("S8")
+def test_without_a_terminal_it_says_now_and_then_how_far_it_is(
+    make_app: Callable[..., Flask], storage: MemoryStorage
+) -> None:
+    app = make_app({"storage": storage}, **AFTER)
+    for number in range(2500):
+        storage.set(f"{number}", "unreadable")
+    result = rotate(app)
+    assert result.stderr == (
+        "Re-encrypting: 1000 of about 2500\nRe-encrypting: 2000 of about 2500\n"
+    )
+
+
+@pytest.mark.requirement("S8")
+def test_a_terminal_shows_a_bar(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with app.app_context():
+        rotate_command = create_commands().commands["rotate"]
+        assert rotate_command.main(["--after", "owner 1"], standalone_mode=False) is None
+    output = capsys.readouterr()
+    assert "Re-encrypting" in output.err
+    assert "100%" in output.err
+    assert output.out.startswith("5 rotated")

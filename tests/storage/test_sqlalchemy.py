@@ -20,8 +20,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable
 from wire import counting_proxy
 
-from flask_openrouter.storage.engine import create_storage_engine, create_upsert
-from flask_openrouter.storage.sqlalchemy import PAGE, STEP, SQLAlchemyStorage
+from flask_openrouter.storage.engine import create_storage_engine
+from flask_openrouter.storage.key_table import PAGE, STEP, create_upsert
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 
 @pytest.fixture

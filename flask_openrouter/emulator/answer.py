@@ -22,7 +22,7 @@ _WORDS = re.compile(r"[a-z0-9]+")
 #: Words in the names of functions that say nothing about the subject.
 _VERBS = frozenset({"call", "fetch", "find", "get", "list", "lookup", "run", "search", "set"})
 _SOURCE = {
-    "url": "https://example.com/emulated-search-result",
+    "url": "https://search.example/emulated",
     "title": "An emulated search result",
     "content": "The emulator searches nothing, and nothing left your machine.",
 }

@@ -8,10 +8,11 @@ Source: https://openrouter.ai/docs/guides/routing/model-variants/overview
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from .config import EmulatorConfig
 from .model import MODEL_ID, Model, model_from
 
 #: Entries of their own in OpenRouter's list. Here, every model has them.
@@ -147,42 +148,57 @@ EMBEDDING_MODELS: tuple[Model, ...] = tuple(
 DEFAULT_MODEL: Final = MODELS[0]
 
 
-def find_model(
-    model_id: object, models: Sequence[Model] = MODELS, *, any_model: bool = False
-) -> Model | None:
+def listed_models(config: EmulatorConfig) -> list[Model]:
+    """Return the models of ``GET /api/v1/models``: the emulator's and those of the settings."""
+    added = {model.id: model for model in map(model_from, config.models)}
+    return [*(added.pop(model.id, model) for model in MODELS), *added.values()]
+
+
+def find_model(model_id: object, config: EmulatorConfig) -> Model | None:
     """Return the model that serves requests for an id, or ``None``.
 
     A router and an alias are served by their target. Routing variants are served by the model
     itself; catalogue variants are models of their own.
-
-    :param models: the models to choose from.
-    :param any_model: whether an unknown id of the form ``author/name`` is a model, too.
     """
     if not isinstance(model_id, str) or len(model_id) > _MAX_ID:
         return None
-    found = _listed(model_id, models)
-    if found is None and model_id.startswith("~") and model_id.endswith("-latest"):
-        author = model_id[1:].partition("/")[0]
-        found = next((model for model in models if model.id.startswith(f"{author}/")), None)
-    if found is None:
-        found = _variant_of(model_id, models, any_model)
-    if found is None and any_model and MODEL_ID.fullmatch(model_id):
-        found = model_from(model_id)
+    found = _find(model_id, listed_models(config))
+    if found is None and config.any_model:
+        found = _unknown(model_id)
     return found
 
 
-def _listed(model_id: str, models: Iterable[Model]) -> Model | None:
+def find_embedding_model(model_id: object) -> Model | None:
+    """Return the embedding model with this id, or ``None``."""
+    return next((model for model in EMBEDDING_MODELS if model.id == model_id), None)
+
+
+def _find(model_id: str, models: Sequence[Model]) -> Model | None:
     found = next((model for model in models if model.id == model_id), None)
-    return found if found is None or found.target is None else found.target
-
-
-def _variant_of(model_id: str, models: Sequence[Model], any_model: bool) -> Model | None:
-    base_id, colon, variant = model_id.rpartition(":")
-    if not colon or variant not in CATALOGUE_VARIANTS | ROUTING_VARIANTS:
+    if found is not None:
+        return found.target or found
+    if model_id.startswith("~") and model_id.endswith("-latest"):
+        author = model_id[1:].partition("/")[0]
+        return next((model for model in models if model.id.startswith(f"{author}/")), None)
+    base_id, _, variant = model_id.rpartition(":")
+    if variant not in CATALOGUE_VARIANTS | ROUTING_VARIANTS:
         return None
-    base = find_model(base_id, models, any_model=any_model)
-    if base is None or variant in ROUTING_VARIANTS:
+    base = _find(base_id, models)
+    return base if base is None else _variant_of(base, variant)
+
+
+def _unknown(model_id: str) -> Model | None:
+    base_id, _, variant = model_id.rpartition(":")
+    if variant in ROUTING_VARIANTS:
+        return _unknown(base_id)
+    model = model_from(model_id) if MODEL_ID.fullmatch(model_id) else None
+    return replace(model, reasoning="mandatory") if model and variant == "thinking" else model
+
+
+def _variant_of(base: Model, variant: str) -> Model:
+    if variant in ROUTING_VARIANTS:
         return base
+    model_id = f"{base.id}:{variant}"
     if variant == "free":
         return replace(base, id=model_id, prompt_price=0, completion_price=0, output_price=0)
     if variant == "thinking":

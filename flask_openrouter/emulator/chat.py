@@ -26,7 +26,7 @@ bp: Final = Blueprint("chat", __name__)
 def complete() -> ResponseReturnValue:
     """Answer a conversation and charge its price to the key."""
     key_hash = require_key()
-    question = read_question(read_json_object(), get_emulator())
+    question = read_question(read_json_object(), get_emulator().config)
     delivery = Delivery(question, key_hash)
     body = _stream(delivery) if question.stream else _whole_body(delivery)
     return answer_response(body, delivery.id)

@@ -38,7 +38,7 @@ def complete_text() -> ResponseReturnValue:
         raise APIError(400, "Input required: specify prompt")
     asked = {name: value for name, value in body.items() if name not in _ONLY_CHAT}
     asked["messages"] = [{"role": "user", "content": prompt}]
-    question = read_question(asked, get_emulator())
+    question = read_question(asked, get_emulator().config)
     delivery = Delivery(question, key_hash)
     return answer_response(
         _stream(delivery) if question.stream else _whole_body(delivery), delivery.id

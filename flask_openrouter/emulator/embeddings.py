@@ -18,7 +18,8 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from .billing import charge, require_credit
-from .catalogue import EMBEDDING_MODELS, find_model
+from .catalogue import MODELS, find_embedding_model, find_model
+from .config import EmulatorConfig
 from .emulator import Emulator, get_emulator
 from .errors import APIError, read_json_object
 from .events import answer_response
@@ -44,7 +45,7 @@ def embed() -> ResponseReturnValue:
     key_hash = require_key()
     body = read_json_object()
     emulator = get_emulator()
-    model = _choose_model(body, emulator)
+    model = _choose_model(body, emulator.config)
     texts = _texts(body.get("input"))
     dimensions = _dimensions(body, model)
     as_base64 = _encoding(body) == "base64"
@@ -78,17 +79,15 @@ def embed() -> ResponseReturnValue:
     return answer_response(found, generation.id)
 
 
-def _choose_model(body: Mapping[str, Any], emulator: Emulator) -> Model:
+def _choose_model(body: Mapping[str, Any], config: EmulatorConfig) -> Model:
+    """Return an embedding model, or one of the settings, which say nothing about its outputs."""
     model_id = body.get("model")
-    model = find_model(model_id, EMBEDDING_MODELS)
-    if model is not None:
-        return model
-    chat_model = emulator.find_model(model_id)
-    if chat_model is None:
+    model = find_embedding_model(model_id) or find_model(model_id, config)
+    if model is None:
         raise APIError(400, f"{str(model_id)[:200]} is not a valid model ID")
-    if find_model(model_id) is not None:
-        raise APIError(404, f"No endpoints found that support embeddings for {chat_model.id}.")
-    return chat_model
+    if model in MODELS:
+        raise APIError(404, f"No endpoints found that support embeddings for {model.id}.")
+    return model
 
 
 def _texts(given: object) -> list[str]:

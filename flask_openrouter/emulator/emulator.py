@@ -16,13 +16,11 @@ from werkzeug.test import Client, TestResponse
 
 from .amounts import is_amount
 from .authorization import AuthorizationRequest
-from .catalogue import MODELS, find_model
 from .config import EmulatorConfig
 from .faults import Fault, FaultQueue
 from .generations import Generations
 from .journal import Journal, RecordedRequest
 from .ledger import Ledger, fingerprint
-from .model import Model, model_from
 
 EXTENSION_KEY = "openrouter_emulator"
 #: Path of the control API and of the pages' style sheet. Requests there are neither recorded nor
@@ -130,17 +128,6 @@ class Emulator:
         """Wait for ``seconds``, or until the server stops."""
         if seconds:
             self.closing.wait(seconds)
-
-    # -- models -------------------------------------------------------------------------------
-
-    def models(self) -> list[Model]:
-        """Return the models of ``GET /api/v1/models``: the emulator's and those of the settings."""
-        added = {model.id: model for model in map(model_from, self._config.models)}
-        return [*(added.pop(model.id, model) for model in MODELS), *added.values()]
-
-    def find_model(self, model_id: object) -> Model | None:
-        """Return the model that serves requests for an id, or ``None``."""
-        return find_model(model_id, self.models(), any_model=self._config.any_model)
 
     # -- recorded requests --------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from .catalogue import EMBEDDING_MODELS
+from .catalogue import EMBEDDING_MODELS, find_model, listed_models
 from .emulator import get_emulator
 from .errors import APIError
 from .generations import PROVIDER
@@ -84,7 +84,7 @@ def _chosen(arguments: MultiDict[str, str]) -> list[Model]:
     """Return the models that the query asks for. Without a choice, those that write text."""
     outputs = set(arguments.get("output_modalities", "text").split(","))
     parameters = set(filter(None, arguments.get("supported_parameters", "").split(",")))
-    every = [*get_emulator().models(), *EMBEDDING_MODELS]
+    every = [*listed_models(get_emulator().config), *EMBEDDING_MODELS]
     return [
         model
         for model in every
@@ -121,9 +121,9 @@ def _listed(author: str, slug: str) -> Model:
 
     :raises APIError: 404 if there is none.
     """
-    emulator, model_id = get_emulator(), f"{author}/{slug}"
-    listed = {model.id: model for model in [*EMBEDDING_MODELS, *emulator.models()]}
-    model = listed.get(model_id) or emulator.find_model(model_id)
+    config, model_id = get_emulator().config, f"{author}/{slug}"
+    listed = {model.id: model for model in [*EMBEDDING_MODELS, *listed_models(config)]}
+    model = listed.get(model_id) or find_model(model_id, config)
     if model is None:
         raise APIError(404)
     return model

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .catalogue import DEFAULT_MODEL
-from .emulator import Emulator
+from .catalogue import DEFAULT_MODEL, find_model
+from .config import EmulatorConfig
 from .errors import APIError
 from .model import Model
 from .prose import count_tokens, text_of
@@ -73,13 +73,13 @@ class Question:
         return self.requested if is_router else None
 
 
-def read_question(body: Mapping[str, Any], emulator: Emulator) -> Question:
+def read_question(body: Mapping[str, Any], config: EmulatorConfig) -> Question:
     """Return what a request for ``/chat/completions`` asks for.
 
     :raises APIError: 400 if a member has the wrong type, the model is unknown, or the conversation
         is longer than the model's context.
     """
-    requested, model = choose_model(body, emulator)
+    requested, model = choose_model(body, config)
     question = Question(
         model=model,
         requested=requested,
@@ -106,7 +106,7 @@ def read_question(body: Mapping[str, Any], emulator: Emulator) -> Question:
     return question
 
 
-def choose_model(body: Mapping[str, Any], emulator: Emulator) -> tuple[str, Model]:
+def choose_model(body: Mapping[str, Any], config: EmulatorConfig) -> tuple[str, Model]:
     """Return the requested id and the model that serves it: the first known of all named.
 
     :raises APIError: 400 if none is known.
@@ -119,7 +119,7 @@ def choose_model(body: Mapping[str, Any], emulator: Emulator) -> tuple[str, Mode
     if not named:
         return DEFAULT_MODEL.id, DEFAULT_MODEL
     for model_id in named:
-        model = emulator.find_model(model_id)
+        model = find_model(model_id, config)
         if model is not None:
             return model_id, model
     raise APIError(400, f"{str(named[0])[:200]} is not a valid model ID")

@@ -33,7 +33,7 @@ def respond() -> ResponseReturnValue:
     """Answer the input and charge its price to the key."""
     key_hash = require_key()
     body = read_json_object()
-    question = read_question(as_chat_request(body), get_emulator())
+    question = read_question(as_chat_request(body), get_emulator().config)
     delivery = Delivery(question, key_hash)
     run = _Run(delivery, body)
     return answer_response(run.stream() if question.stream else run.whole(), delivery.id)

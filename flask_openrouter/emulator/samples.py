@@ -28,13 +28,13 @@ _FORMATS: Final = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
     "duration": "P1D",
-    "email": "visitor@example.com",
-    "hostname": "example.com",
+    "email": "visitor@app.example",
+    "hostname": "app.example",
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
     "time": "12:00:00Z",
-    "uri": "https://example.com/",
-    "url": "https://example.com/",
+    "uri": "https://app.example/",
+    "url": "https://app.example/",
     "uuid": "12345678-1234-4234-8234-123456789012",
 }
 _ASKS = re.compile(r"(?:^|_)(?:query|question|prompt|text|message|input|answer|content|summary)$")

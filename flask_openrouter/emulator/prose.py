@@ -73,7 +73,7 @@ Capital letters come first in this order: `sorted(set(words), key=str.casefold)`
 #: Questions that have an answer of their own: among them those that the example app proposes.
 _TOPICS: Final = (
     (re.compile(r"\bexplain pkce\b|\bpkce\b.*\byear-old\b", re.I), _PKCE),
-    (re.compile(r"\bsoups?\b", re.I), _SOUPS),
+    (re.compile(r"\bsoups\b", re.I), _SOUPS),
     (re.compile(r"sorted\(set\(|\bline of python\b", re.I), _PYTHON),
 )
 

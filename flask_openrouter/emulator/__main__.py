@@ -48,6 +48,14 @@ _option = partial(click.option, show_default=True, allow_from_autoenv=False)
     default=0.02,
     help="Seconds between the words of a streamed answer.",
 )
+@_option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="ID",
+    help="One more model, such as acme/large. Several are possible.",
+)
+@_option("--any-model", is_flag=True, help="Serve every model id of the form author/name.")
 @_option("--echo-state", is_flag=True, help="Return a top-level state on approval.")
 @_option(
     "--lenient-pkce",

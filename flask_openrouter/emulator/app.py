@@ -6,7 +6,18 @@ from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from . import catalogue, chat, consent, control, oauth, openapi
+from . import (
+    billing,
+    chat,
+    completions,
+    consent,
+    control,
+    embeddings,
+    listings,
+    oauth,
+    openapi,
+    responses,
+)
 from .config import EmulatorConfig
 from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
 from .errors import MAX_BODY_LENGTH, APIError
@@ -25,7 +36,9 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
     emulator.wsgi_app = app.wsgi_app
-    for module in (consent, oauth, catalogue, chat, openapi, control):
+    for module in (consent, oauth, billing, listings, openapi, control):
+        app.register_blueprint(module.bp)
+    for module in (chat, completions, responses, embeddings):
         app.register_blueprint(module.bp)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from .amounts import is_amount
+from .model import model_from
 
 DenyStyle = Literal["bare", "error"]
 BadCodeStyle = Literal["live", "documented"]
@@ -36,6 +37,13 @@ class EmulatorConfig:
     :param spent_limit_status: the status for a key whose limit is spent: 402, or 403 as in older
         reports.
     :param word_delay: seconds between the streamed words of a chat answer.
+    :param models: more models, each an id or an entry as ``GET /api/v1/models`` lists it. One with
+        the id of a model of the emulator replaces it.
+    :param any_model: serve every id of the form ``author/name``. By default, an unknown id is
+        refused.
+    :param usage_choice: the chunk with the ``usage`` of a stream has one choice, as seen live;
+        without, it has none, as documented.
+    :param usage_cost: ``usage`` has the ``cost``. Some relays leave it out.
     :param clock: function that returns the time in seconds since the epoch.
     :raises ValueError: if a value is invalid.
     """
@@ -50,6 +58,10 @@ class EmulatorConfig:
     management_keys_only: bool = False
     spent_limit_status: Literal[402, 403] = 402
     word_delay: float = 0.0
+    models: Sequence[str | Mapping[str, Any]] = ()
+    any_model: bool = False
+    usage_choice: bool = True
+    usage_cost: bool = True
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -73,6 +85,9 @@ class EmulatorConfig:
 
 def _check(name: str, value: object, hint: object) -> None:
     choices = get_args(hint)
+    if name == "models":
+        _check_models(value)
+        return
     if hint is float:
         valid, wanted = is_amount(value), "a number of seconds, zero or more"
     elif hint is bool:
@@ -85,3 +100,13 @@ def _check(name: str, value: object, hint: object) -> None:
         valid, wanted = value in choices, " or ".join(repr(choice) for choice in choices)
     if not valid:
         raise ValueError(f"{name} must be {wanted}")
+
+
+def _check_models(value: object) -> None:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("models must be a list of ids or of objects with an id")
+    for entry in value:
+        try:
+            model_from(entry)
+        except ValueError as error:
+            raise ValueError(f"models: {error}") from None

@@ -18,6 +18,7 @@ from .amounts import is_amount
 from .authorization import AuthorizationRequest
 from .config import EmulatorConfig
 from .faults import Fault, FaultQueue
+from .generations import Generations
 from .journal import Journal, RecordedRequest
 from .ledger import Ledger, fingerprint
 
@@ -42,6 +43,7 @@ class Emulator:
     def __init__(self, config: EmulatorConfig | None = None) -> None:
         self.ledger: Final = Ledger()
         self.journal: Final = Journal()
+        self.generations: Final = Generations()
         self.fault_queue: Final = FaultQueue()
         self.closing: Final = threading.Event()
         self.wsgi_app: Callable[..., Any] | None = None
@@ -97,6 +99,7 @@ class Emulator:
         """Drop codes, keys, records and faults; restore the first settings and the clock."""
         self.ledger.clear()
         self.journal.clear()
+        self.generations.clear()
         self.fault_queue.clear()
         with self._lock:
             self._config = self._first_config

@@ -6,12 +6,27 @@ names every member of every response, and has an operation if and only if the em
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
+from .answer_schemas import ANSWER_SCHEMAS
 from .errors import MESSAGES
+from .inference_paths import inference_paths
+from .listing_schemas import LISTING_SCHEMAS
+from .operation import (
+    APP,
+    BODY_TOO_LARGE,
+    NO_KEY,
+    Part,
+    body_of,
+    content,
+    html_page,
+    json_of,
+    operation,
+)
+from .request_schemas import REQUEST_SCHEMAS
 from .schemas import (
     AMOUNT,
     CALLBACK_URL,
@@ -20,30 +35,10 @@ from .schemas import (
     KEY_LABEL,
     SCHEMAS,
     TEXT,
-    Schema,
     open_object,
-    ref,
 )
 
 bp: Final = Blueprint("openapi", __name__)
-
-#: One operation, or another part of the document.
-Part = dict[str, Any]
-
-_BODY_TOO_LARGE = 413
-_NO_KEY: list[Part] = []
-_APP = [
-    {"name": name, "in": "header", "schema": TEXT, "description": f"Of the asking app: its {what}"}
-    for name, what in (
-        ("HTTP-Referer", "address"),
-        ("X-OpenRouter-Title", "name"),
-        ("X-OpenRouter-Categories", "categories"),
-    )
-]
-_PAGE = [
-    {"name": "offset", "in": "query", "schema": {"type": "integer", "minimum": 0}},
-    {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1}},
-]
 
 
 @bp.get("/openapi.json")
@@ -68,61 +63,44 @@ def document() -> Part:
         "paths": _paths(),
         "components": {
             "securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}},
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | LISTING_SCHEMAS | REQUEST_SCHEMAS | ANSWER_SCHEMAS,
         },
     }
 
 
 def _paths() -> Part:
-    key = _operation("Say what a key may spend", {200: _json("KeyInfo")}, 401, parameters=_APP)
+    key = operation("Say what a key may spend", {200: json_of("KeyInfo")}, 401, parameters=APP)
     return {
         "/auth": {"get": _show_consent(), "post": _decide()},
         "/api/v1/auth/keys": {
-            "post": _operation(
+            "post": operation(
                 "Exchange a code for a key",
-                {200: _json("IssuedKey")},
-                *(400, 403, _BODY_TOO_LARGE),
-                body=_body("ExchangeRequest"),
-                security=_NO_KEY,
+                {200: json_of("IssuedKey")},
+                *(400, 403, BODY_TOO_LARGE),
+                body=body_of("ExchangeRequest"),
+                security=NO_KEY,
             ),
-            "options": _operation(
+            "options": operation(
                 "Let scripts of any origin exchange a code",
                 {204: {"description": "They may"}},
-                security=_NO_KEY,
+                security=NO_KEY,
             ),
         },
         "/api/v1/auth/keys/code": {
-            "post": _operation(
+            "post": operation(
                 "Create a code with a key instead of a visitor",
-                {200: _json("Code")},
-                *(400, 401, 403, 409, _BODY_TOO_LARGE),
-                body=_body("CreateCodeRequest"),
-                parameters=_APP,
+                {200: json_of("Code")},
+                *(400, 401, 403, 409, BODY_TOO_LARGE),
+                body=body_of("CreateCodeRequest"),
+                parameters=APP,
             )
         },
         "/api/v1/key": {"get": key},
         "/api/v1/auth/key": {"get": {**key, "deprecated": True}},
         "/api/v1/credits": {
-            "get": _operation("Refuse: the balance is for management keys", {}, 401, 403)
+            "get": operation("Refuse: the balance is for management keys", {}, 401, 403)
         },
-        "/api/v1/models": {
-            "get": _operation(
-                "List the models",
-                {200: _json("Models")},
-                400,
-                parameters=_PAGE,
-                security=_NO_KEY,
-            )
-        },
-        "/api/v1/models/user": {
-            "get": _operation(
-                "List the models that the key may use",
-                {200: _json("Models")},
-                *(400, 401),
-                parameters=_PAGE,
-            )
-        },
-        "/api/v1/chat/completions": {"post": _complete()},
+        **inference_paths(),
     }
 
 
@@ -135,11 +113,11 @@ def _show_consent() -> Part:
         "key_label": KEY_LABEL,
         "state": TEXT,
     }
-    return _operation(
+    return operation(
         "Show the consent page",
-        {200: _html("The page"), 400: _html("What is wrong with the request")},
+        {200: html_page("The page"), 400: html_page("What is wrong with the request")},
         parameters=[{"name": name, "in": "query", "schema": query[name]} for name in query],
-        security=_NO_KEY,
+        security=NO_KEY,
     )
 
 
@@ -149,73 +127,20 @@ def _decide() -> Part:
         consent=TEXT,
         decision={"type": "string", "enum": ["approve", "deny"]},
     )
-    return _operation(
+    return operation(
         "Do what the visitor decided",
         {
-            200: _html("The code, or that nothing was granted, for an app without callback"),
+            200: html_page("The code, or that nothing was granted, for an app without callback"),
             303: {
                 "description": "Back to the app",
                 "headers": {"Location": {"required": True, "schema": {"type": "string"}}},
                 "content": {"text/html": {"schema": TEXT}},
             },
-            400: _html("The page was answered already, or nothing was decided"),
-            403: _html("The form was sent from elsewhere"),
-            409: _html("The code could not be created"),
-            _BODY_TOO_LARGE: _html(MESSAGES[_BODY_TOO_LARGE]),
+            400: html_page("The page was answered already, or nothing was decided"),
+            403: html_page("The form was sent from elsewhere"),
+            409: html_page("The code could not be created"),
+            BODY_TOO_LARGE: html_page(MESSAGES[BODY_TOO_LARGE]),
         },
-        body=_content("application/x-www-form-urlencoded", form),
-        security=_NO_KEY,
+        body=content("application/x-www-form-urlencoded", form),
+        security=NO_KEY,
     )
-
-
-def _complete() -> Part:
-    response = _json("Completion")
-    response["description"] = "The answer; with stream, as server-sent events"
-    response["content"] |= _content("text/event-stream", ref("Event"))["content"]
-    response["headers"] = {"X-Generation-Id": {"required": True, "schema": {"type": "string"}}}
-    return _operation(
-        "Answer a conversation",
-        {200: response},
-        *(400, 401, 402, 403, _BODY_TOO_LARGE),
-        body=_body("ChatRequest"),
-        parameters=_APP,
-    )
-
-
-def _operation(
-    summary: str,
-    successes: dict[int, Part],
-    *errors: int,
-    body: Part | None = None,
-    parameters: list[Part] | None = None,
-    security: list[Part] | None = None,
-) -> Part:
-    """Return an operation. Without ``security`` it needs a key."""
-    responses = successes | {status: _json("Error", MESSAGES[status]) for status in errors}
-    operation: Part = {
-        "summary": summary,
-        "responses": {str(status): responses[status] for status in sorted(responses)},
-    }
-    if parameters is not None:
-        operation["parameters"] = parameters
-    if body is not None:
-        operation["requestBody"] = {"required": True, **body}
-    if security is not None:
-        operation["security"] = security
-    return operation
-
-
-def _body(name: str) -> Part:
-    return _content("application/json", ref(name))
-
-
-def _json(name: str, description: str = "OK") -> Part:
-    return {"description": description, **_content("application/json", ref(name))}
-
-
-def _html(description: str) -> Part:
-    return {"description": description, **_content("text/html", TEXT)}
-
-
-def _content(media_type: str, schema: Schema) -> Part:
-    return {"content": {media_type: {"schema": schema}}}

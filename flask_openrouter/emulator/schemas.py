@@ -10,7 +10,6 @@ from .authorization import (
     MAX_CALLBACK_URL_LENGTH,
     MAX_KEY_LABEL_LENGTH,
 )
-from .chat import ROLES
 from .ledger import KEY_MARKER, KEY_PREFIX
 
 Schema = dict[str, Any]
@@ -74,90 +73,16 @@ def closed_object(**properties: Schema) -> Schema:
     }
 
 
+def optional(closed: Schema, **properties: Schema) -> Schema:
+    """Return the schema of a closed object with further members, which may be missing."""
+    return {**closed, "properties": {**closed["properties"], **properties}}
+
+
 def ref(name: str) -> Schema:
     """Return a reference to one of :data:`SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_MESSAGE = open_object(
-    ("role",),
-    role={"type": "string", "enum": sorted(ROLES)},
-    content={
-        "oneOf": [TEXT, NOTHING, list_of(open_object(("type",), type=TEXT, text=TEXT))],
-        "description": "Text, nothing, or parts, of which those of type text are read",
-    },
-)
-_CHAT_REQUEST = open_object(
-    ("messages",),
-    model={**or_null(TEXT), "description": "Unless given, the first of GET /api/v1/models"},
-    models={**or_null(list_of(TEXT)), "description": "Further models: the first known one answers"},
-    messages=list_of(ref("Message"), minItems=1),
-    stream=or_null(FLAG),
-    max_completion_tokens=or_null({"type": "integer", "minimum": 1}),
-    max_tokens=or_null({"type": "integer", "minimum": 1}),
-)
-_FINISH_REASON: Schema = {"type": "string", "enum": ["stop", "length"]}
-_COMPLETION_ID: Schema = {"type": "string", "pattern": "^gen-[0-9a-f]{24}$"}
-_USAGE = closed_object(
-    prompt_tokens=COUNT,
-    completion_tokens=COUNT,
-    total_tokens=COUNT,
-    cost=AMOUNT,
-    is_byok={"const": False},
-)
-_COMPLETION = closed_object(
-    id=_COMPLETION_ID,
-    object={"const": "chat.completion"},
-    created=COUNT,
-    model=TEXT,
-    provider=TEXT,
-    system_fingerprint=NOTHING,
-    choices=list_of(
-        closed_object(
-            index={"const": 0},
-            finish_reason=_FINISH_REASON,
-            native_finish_reason=_FINISH_REASON,
-            message=closed_object(role={"const": "assistant"}, content=TEXT),
-        ),
-        minItems=1,
-        maxItems=1,
-    ),
-    usage=_USAGE,
-)
-_CHUNK = open_object(
-    ("id", "object", "created", "model", "provider", "choices"),
-    id=_COMPLETION_ID,
-    object={"const": "chat.completion.chunk"},
-    created=COUNT,
-    model=TEXT,
-    provider=TEXT,
-    choices=list_of(
-        open_object(
-            ("index", "delta", "finish_reason"),
-            index={"const": 0},
-            delta=open_object(("content",), role={"const": "assistant"}, content=TEXT),
-            finish_reason=or_null({"type": "string", "enum": ["stop", "length", "error"]}),
-            native_finish_reason={"type": "string", "enum": ["stop", "length", "error"]},
-        ),
-        maxItems=1,
-    ),
-    usage=_USAGE,
-    error=open_object(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"}),
-)
-_EVENT = open_object(
-    ("data",),
-    data={
-        "oneOf": [
-            {"const": "[DONE]", "description": "The last event"},
-            {
-                "type": "string",
-                "pattern": "^{",
-                "contentMediaType": "application/json",
-                "contentSchema": ref("Chunk"),
-            },
-        ]
-    },
-)
 _CREATE_CODE_REQUEST = open_object(
     ("callback_url",),
     callback_url=CALLBACK_URL,
@@ -204,33 +129,6 @@ _KEY_INFO = closed_object(
     budgets=list_of(TEXT, maxItems=0),
     effective_budget=NOTHING,
 )
-_MODEL = closed_object(
-    id=TEXT,
-    canonical_slug=TEXT,
-    name=TEXT,
-    created=COUNT,
-    description=TEXT,
-    context_length=COUNT,
-    architecture=closed_object(
-        modality=TEXT,
-        input_modalities=list_of(TEXT),
-        output_modalities=list_of(TEXT),
-        tokenizer=TEXT,
-        instruct_type=NOTHING,
-    ),
-    pricing=closed_object(prompt=TEXT, completion=TEXT, request=TEXT, image=TEXT),
-    top_provider=closed_object(
-        context_length=COUNT, max_completion_tokens=COUNT, is_moderated=FLAG
-    ),
-    per_request_limits=NOTHING,
-    supported_parameters=list_of(TEXT),
-    supported_voices=NOTHING,
-    default_parameters=NOTHING,
-    hugging_face_id=NOTHING,
-    knowledge_cutoff=NOTHING,
-    expiration_date=NOTHING,
-    links=closed_object(details=TEXT),
-)
 _ERROR = closed_object(
     error=open_object(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"})
 )
@@ -250,14 +148,5 @@ SCHEMAS: dict[str, Schema] = {
         )
     ),
     "KeyInfo": closed_object(data=_KEY_INFO),
-    "Model": _MODEL,
-    "Models": closed_object(
-        data=list_of(ref("Model")), total_count=COUNT, links=closed_object(next=or_null(TEXT))
-    ),
-    "Message": _MESSAGE,
-    "ChatRequest": _CHAT_REQUEST,
-    "Completion": _COMPLETION,
-    "Event": _EVENT,
-    "Chunk": _CHUNK,
     "Error": _ERROR,
 }

@@ -93,9 +93,10 @@ def test_a_stream_sends_the_answer_word_by_word(emulator: Emulator, http: reques
     assert done == "[DONE]"
     for chunk in [*chunks, usage]:
         assert_schema(chunk, "ChatStreamChunk")
+        assert chunk["choices"][0]["delta"]["role"] == "assistant"
     assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
-    assert usage["choices"] == []
+    assert usage["choices"] == chunks[-1]["choices"]
     assert usage["usage"]["cost"] > 0
     deltas = [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
     assert len(deltas) > 20

@@ -38,7 +38,7 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
     free = found["meta-llama/llama-3.3-70b-instruct:free"]
     assert free["free"] is True
     assert "(free)" not in free["name"]
-    assert response["first"] == "openai/gpt-4o-mini"
+    assert response["first"] == "openrouter/auto"
 
 
 def test_prices_are_per_million_tokens() -> None:

@@ -232,5 +232,17 @@ def get_connection(*, no_store: bool = False) -> Connection:
     return state.connection
 
 
+class _ConnectionProxy(LocalProxy[Connection]):
+    """A proxy whose truth test raises what goes wrong, such as an error of the app's owner_loader.
+
+    Werkzeug's proxies are false after any RuntimeError. This one is false outside of a request only.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return has_request_context() and bool(self._get_current_object())
+
+
 #: The connection of this request's visitor; false when they have not connected.
-current_openrouter: Connection = cast(Connection, LocalProxy(get_connection))
+current_openrouter: Connection = cast(Connection, _ConnectionProxy(get_connection))

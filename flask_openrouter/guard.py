@@ -8,13 +8,13 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, jsonify
+from flask import Blueprint, Flask, Response
 
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
-from .pages.responses import protect_page, see_other, show_problem
+from .pages.responses import see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
-from .pages.visit import is_htmx, is_script
+from .pages.visit import is_boosted, is_htmx, is_script
 from .problems import PROBLEMS, Problem
 from .web import call_app_function, get_services, this_app, this_request
 
@@ -156,14 +156,15 @@ def ask_to_connect(
     if callable(handler):
         return _call_handler(handler)
     from_script = is_script()
-    login_url = login_url_for(next_url or page_of_visitor(from_script=from_script))
+    login_url = login_url_for(
+        next_url or page_of_visitor(from_script=from_script and not is_boosted())
+    )
     if on_missing == "redirect" or (on_missing is None and not from_script):
         return see_other(login_url)
-    response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
-    response.status_code = 401
+    response = show_data(401, error=problem.code, message=problem.title, login_url=login_url)
     if is_htmx():
         response.headers["HX-Redirect"] = login_url
-    return protect_page(response)
+    return response
 
 
 def _call_handler(handler: Callable[[], Any]) -> Any:

@@ -7,16 +7,17 @@ import secrets
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from flask import Response, current_app, jsonify, make_response, render_template, url_for
+from flask import Response, current_app, json, jsonify, make_response, url_for
 
 from ..client.base_url import credits_url, keys_url
 from ..errors import KeyStorageError, OpenRouterError
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request, vary_with_cookie
+from .templates import render_page
 from .urls import home_url, login_url_for
-from .visit import is_navigation, is_prefetch, is_script
+from .visit import is_event_source, is_htmx, is_navigation, is_prefetch, is_script
 
 if TYPE_CHECKING:
     from ..doctor.finding import Finding
@@ -25,6 +26,10 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _SCRIPTS: Final = "; script-src 'self'"
+#: Milliseconds after which an ``EventSource`` asks again.
+_RETRY_MS: Final = 60_000
+#: Characters of a query that need no encoding.
+_QUERY: Final = "!$&'()*+,/:;=?@%"
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Referrer-Policy", "no-referrer"),
@@ -65,8 +70,30 @@ def _protection(landing_url: str, scripts: bool) -> Mapping[str, tuple[str, str]
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to this address, which is already checked."""
-    response = this_app().response_class(status=303, content_type=_PLAIN)
+    response = _short_text("Redirecting.", 303)
     response.headers["Location"] = url
+    return protect_page(response)
+
+
+def _short_text(text: str, status: int) -> Response:
+    # Never empty: the server hypercorn answers 500 to a response without a body.
+    return this_app().response_class(f"{text}\n", status=status, content_type=_PLAIN)
+
+
+def show_data(status: int, **values: object) -> Response:
+    """Return these values as JSON with this status; to an ``EventSource``, as an event.
+
+    An ``EventSource`` cannot read a response whose status is an error. So it gets the status 200
+    and one event, whose name is ``openrouter`` and whose data are the same JSON.
+    """
+    if is_event_source():
+        # It connects again by itself: not every few seconds, as it would by default.
+        event = f"retry: {_RETRY_MS}\nevent: openrouter\ndata: {json.dumps(values)}\n\n"
+        return protect_page(
+            this_app().response_class(event, content_type="text/event-stream; charset=utf-8")
+        )
+    response = jsonify(values)
+    response.status_code = status
     return protect_page(response)
 
 
@@ -78,8 +105,17 @@ def refuse_background_load() -> Response | None:
     if this_request().method == "HEAD":
         return protect_page(this_app().response_class(status=204))
     if is_prefetch():
-        return protect_page(this_app().response_class(status=503))
-    return None if is_navigation() else show_problem(PROBLEMS["not_a_visit"])
+        return protect_page(_short_text("Not loaded in advance.", 503))
+    if is_navigation():
+        return None
+    response = show_problem(PROBLEMS["not_a_visit"])
+    request = this_request()
+    if is_htmx() and request.endpoint != "openrouter.callback":
+        # A link to the login on a page with hx-boost. htmx then opens the address in the tab.
+        query = request.query_string.decode("latin-1")
+        path = url_for(request.endpoint or "", **(request.view_args or {})).partition("?")[0]
+        response.headers["HX-Redirect"] = f"{path}?{quote(query, safe=_QUERY)}" if query else path
+    return response
 
 
 def show_problem(
@@ -97,28 +133,31 @@ def show_problem(
     base_url = get_services().settings.base_url
     login_url = login_url_for(next_url)
     if is_script():
-        response = jsonify(
-            error=problem.code, message=problem.title, login_url=login_url, reference=reference
-        )
-    else:
-        page = partial(
-            render_template,
-            "openrouter/error.html",
-            problem=problem,
+        return show_data(
+            problem.status,
+            error=problem.code,
+            message=problem.title,
             login_url=login_url,
-            save_url=url_for("openrouter.save", next=next_url),
-            home_url=home_url(),
-            keys_url=keys_url(base_url),
-            credits_url=credits_url(base_url),
             reference=reference,
-            findings=_findings(problem),
         )
-        try:
-            response = make_response(page())
-        except KeyStorageError:
-            # The app's layout asks for the connection, and the storage fails again.
-            request_state().hides_connection = True
-            response = make_response(page())
+    page = partial(
+        render_page,
+        "openrouter/error.html",
+        problem=problem,
+        login_url=login_url,
+        save_url=url_for("openrouter.save", next=next_url),
+        home_url=home_url(),
+        keys_url=keys_url(base_url),
+        credits_url=credits_url(base_url),
+        reference=reference,
+        findings=_findings(problem),
+    )
+    try:
+        response = make_response(page())
+    except KeyStorageError:
+        # The app's layout asks for the connection, and the storage fails again.
+        request_state().hides_connection = True
+        response = make_response(page())
     response.status_code = problem.status
     return protect_page(response)
 

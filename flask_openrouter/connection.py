@@ -16,6 +16,7 @@ from .client.attribution import attribution_headers
 from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
 from .errors import KeyRejectedError, NotConnectedError
+from .login.owner import adopt
 from .signals import key_disconnected
 from .storage.cookie import CookieStorage
 from .storage.record import KeyRecord
@@ -61,7 +62,13 @@ class Connection:
 
     @cached_property
     def _record(self) -> KeyRecord | None:
-        return None if self.owner_id is None else self._services.vault.load(self.owner_id)
+        if self.owner_id is None:
+            return None
+        vault, record = self._services.vault, self._services.vault.load(self.owner_id)
+        if record is None and has_request_context():
+            former_id = self._services.owners.former_id(self.owner_id)
+            record = None if former_id is None else adopt(vault, former_id, self.owner_id)
+        return record
 
     def _require_record(self) -> KeyRecord:
         if self._record is None:

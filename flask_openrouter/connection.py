@@ -242,7 +242,7 @@ def get_connection(*, no_store: bool = False) -> Connection:
 class _ConnectionProxy(LocalProxy[Connection]):
     """A proxy whose truth test raises what goes wrong, such as an error of the app's owner_loader.
 
-    Werkzeug's proxies are false after any RuntimeError. This one is false outside of a request only.
+    Werkzeug's proxies are false after any RuntimeError. This one is false outside of a request.
     """
 
     __slots__ = ()

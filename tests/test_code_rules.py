@@ -33,7 +33,7 @@ LAYERS = (
     {"services", "connection"},
     {"doctor"},
     {"pages"},
-    {"guard"},
+    {"guard", "misplaced"},
     {"views", "cli"},
     {"extension"},
     {""},

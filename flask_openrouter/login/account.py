@@ -1,8 +1,8 @@
 """The account of a signed-in user of Flask-Login: an id that stays the same.
 
-``current_user.get_id()`` is what Flask-Login keeps in the session. Many apps return something there
-that changes with the password ("alternative tokens" in Flask-Login's documentation, Flask-Security's
-``fs_uniquifier``). A key must not be lost then, so it belongs to the user's primary key.
+``current_user.get_id()`` is what Flask-Login keeps in the session. In many apps it changes with the
+password ("alternative tokens" in Flask-Login's documentation, Flask-Security's ``fs_uniquifier``).
+A key must not be lost then, so it belongs to the user's primary key.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, json, jsonify, make_response, url_for
+from werkzeug.exceptions import HTTPException
 
 from ..client.base_url import credits_url, keys_url
 from ..errors import KeyStorageError, OpenRouterError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("flask_openrouter")
 
+#: The attribute of an exception that holds the response that it stands for.
+_RAISED: Final = "_openrouter_response"
 _PLAIN: Final = "text/plain; charset=utf-8"
 _SCRIPTS: Final = "; script-src 'self'"
 #: Milliseconds after which an ``EventSource`` asks again.
@@ -36,6 +39,22 @@ _HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
 )
+
+
+def as_exception(response: Response) -> HTTPException:
+    """Return an exception to raise, so that no decorator above the view takes it for a value.
+
+    Flask answers with the response that such an exception has.
+    """
+    error = HTTPException(response=response)
+    vars(error)[_RAISED] = response
+    return error
+
+
+def response_in(error: Exception) -> Response | None:
+    """Return the response of an exception that :func:`as_exception` has made, or None."""
+    response: Response | None = vars(error).get(_RAISED)
+    return response
 
 
 def protect_page(response: Response, *, scripts: bool = False) -> Response:

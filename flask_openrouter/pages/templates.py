@@ -1,9 +1,9 @@
 """Our templates, rendered whatever Jinja options the app has chosen.
 
 Our templates use Jinja's default syntax. An app may have other delimiters (a page with Vue), line
-statements, extensions that rewrite the source, ``enable_async`` or no autoescaping. So each template
-is compiled for the one who wrote it, and all run in one environment: an app can override any of
-ours in its own syntax, and the overriding template can extend the app's.
+statements, extensions that rewrite the source, ``enable_async`` or no autoescaping. So ours are
+compiled with Jinja's defaults and the app's with the app's options, and all run in one environment:
+an app can override any of ours in its own syntax, and an override can extend the app's templates.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,39 +17,14 @@ from .client.authorization import check_callback_url
 from .client.base_url import is_openrouter, normalize_base_url
 from .errors import ConfigurationError
 from .storage.namespace import NAMESPACE_FORM
+from .storage.weak_keys import MIN_BYTES, is_weak
 
 logger: Final = logging.getLogger("flask_openrouter")
 
 _HUGE: Final = 10**12
-_MIN_SECRET_BYTES: Final = 16
-# Samples from documentation and tutorials, reduced to lower-case letters and digits.
-_SAMPLE_SECRETS: Final = {
-    b"12345678901234567890",
-    b"192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
-    b"5791628bb0b13ce0c676dfde280ba245",
-    b"5y2lf4q8z",
-    b"5y2lf4q8znxec",
-    b"a0zr98j3yxrxhhjmnlwxrt",
-    b"averysecretkey",
-    b"changemechangeme",
-    b"changemeinproduction",
-    b"devsecretkeychangeinproduction",
-    b"flaskappsecretkey",
-    b"hardtoguessstring",
-    b"mysupersecretkey",
-    b"pf9wkove4ikeaxvycqkedphv9cb3agwyjilbqdfw",
-    b"replacewitharandomvalue",
-    b"secretsecretsecret",
-    b"supersecretkey",
-    b"supersecretkey123",
-    b"supersecretkeychangeinproduction",
-    b"thisisasecretkey",
-    b"thisismysecretkey",
-    b"thisisnotsecret",
-    b"yoursecretkey",
-    b"yoursecretkeyhere",
-    b"youwillneverguess",
-}
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,12})?")
+_YES: Final = ("1", "true", "yes", "on")
+_NO: Final = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,26 +85,59 @@ class Settings:
         )
 
 
+def _given(config: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a setting, or None when it is left out.
+
+    An environment cannot leave a variable out everywhere: ``${VARIABLE:-}`` makes it empty.
+    """
+    value = config.get(name)
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def _boolean(config: Mapping[str, Any], name: str) -> bool:
-    value = config.get(name, False)
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False.")
-    return value
+    value = _given(config, name)
+    # 0.0 and 1.0 are equal to 0 and 1, and JSON knows no difference.
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in (None, False, *_NO) or word in (True, *_YES):
+        return word in (True, *_YES)
+    raise ConfigurationError(f"{name} must be True or False.")
 
 
 def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str | None:
-    value = config.get(name)
+    value = _given(config, name)
     if value is None:
         return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # Flask's from_prefixed_env reads digits as a number.
+        value = str(value) if abs(value) < _HUGE else ""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ConfigurationError(f"{name} must be non-empty text on one line, or be left out.")
+        raise ConfigurationError(f"{name} must be text on one line, or be left out.")
     if len(value) > longest:
         raise ConfigurationError(f"{name} must have at most {longest} characters.")
     return value
 
 
+def _list(value: object) -> object:
+    """Return the list that this text holds: JSON, or names with commas. Other values as they are.
+
+    Flask's from_prefixed_env reads JSON, but many apps copy the environment's text.
+    """
+    if not isinstance(value, str):
+        return value
+    if value.strip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return [name.strip() for name in value.split(",")]
+
+
 def _number(config: Mapping[str, Any], name: str, default: float) -> float:
-    value = config.get(name, default)
+    value = _given(config, name)
+    if value is None:
+        return default
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value) if "." in value else int(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # No setting needs a larger number. This refuses infinity and NaN, too.
     if not is_number or not -_HUGE < value < _HUGE:
@@ -137,7 +147,11 @@ def _number(config: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
-    value = _number(config, name, default)
+    value = config.get(name)
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    else:
+        value = _number(config, name, default)
     if value <= 0:
         raise ConfigurationError(f"{name} must be more than 0 seconds.")
     return value
@@ -155,7 +169,7 @@ def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float 
 
 
 def _limit(config: Mapping[str, Any]) -> float | None:
-    if config.get("OPENROUTER_KEY_LIMIT") is None:
+    if _given(config, "OPENROUTER_KEY_LIMIT") is None:
         return None
     limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
     if limit < 0:
@@ -164,8 +178,10 @@ def _limit(config: Mapping[str, Any]) -> float | None:
 
 
 def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
-    url = config.get("OPENROUTER_BASE_URL", "https://openrouter.ai")
-    if not isinstance(url, str):
+    url = _given(config, "OPENROUTER_BASE_URL")
+    if url is None:
+        url = "https://openrouter.ai"
+    elif not isinstance(url, str):
         raise ConfigurationError("OPENROUTER_BASE_URL must be text.")
     try:
         base_url = normalize_base_url(url)
@@ -199,10 +215,7 @@ def _callback_url(config: Mapping[str, Any]) -> str | None:
 def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[str, ...]]:
     app_url = _text(config, "OPENROUTER_APP_URL")
     app_title = _text(config, "OPENROUTER_APP_TITLE")
-    categories = config.get("OPENROUTER_APP_CATEGORIES") or ()
-    if isinstance(categories, str):
-        # The form of the header, which also fits into an environment variable.
-        categories = [name.strip() for name in categories.split(",")]
+    categories = _list(_given(config, "OPENROUTER_APP_CATEGORIES") or ())
     if not isinstance(categories, list | tuple) or not all(isinstance(c, str) for c in categories):
         raise ConfigurationError("OPENROUTER_APP_CATEGORIES must be a list of names.")
     try:
@@ -251,11 +264,13 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     remedy = 'Make one with: python -c "import secrets; print(secrets.token_hex())"'
     if not secret:
         raise ConfigurationError(f"SECRET_KEY is not set. {remedy}")
-    fallbacks = config.get("SECRET_KEY_FALLBACKS") or ()
-    if not _is_list(fallbacks):
+    fallbacks = _given(config, "SECRET_KEY_FALLBACKS") or ()
+    # Flask itself reads this setting, too, so it must be a list here and not the text of one.
+    if not isinstance(fallbacks, Sequence) or isinstance(fallbacks, str | bytes):
         raise ConfigurationError(
             "SECRET_KEY_FALLBACKS must be a list of keys, not one key:"
             " a single string would make each of its letters a valid key."
+            " In an environment that from_prefixed_env reads: FLASK_SECRET_KEY_FALLBACKS='[\"…\"]'."
         )
     keys = []
     for name, value in [("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", k) for k in fallbacks)]:
@@ -270,10 +285,10 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
         key = value if isinstance(value, bytes) else value.encode(errors="replace")
         if isinstance(value, str) and key.decode() != value:
             raise ConfigurationError(f"{name} contains bytes that are not valid text. {remedy}")
-        if _is_weak(key):
+        if is_weak(key):
             message = (
                 f"{name} is too easy to guess: whoever guesses it can read every stored key."
-                f" Use at least {_MIN_SECRET_BYTES} random bytes. {remedy}"
+                f" Use at least {MIN_BYTES} random bytes. {remedy}"
             )
             if not development or not key.strip():
                 raise ConfigurationError(message)
@@ -282,28 +297,19 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     return tuple(keys)
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
-def _is_weak(key: bytes) -> bool:
-    # Blanks around text do not count. Random bytes may begin or end with a blank.
-    length = len(key.strip()) if key.isascii() else len(key)
-    # A repeated letter, or only blanks.
-    is_monotonous = len(set(key)) < 5
-    letters_and_digits = re.sub(rb"[^a-z0-9]", b"", key.lower())
-    return length < _MIN_SECRET_BYTES or is_monotonous or letters_and_digits in _SAMPLE_SECRETS
-
-
 def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:
     """Return ``OPENROUTER_ENCRYPTION_KEY`` and its fallbacks, newest first; empty if not set.
 
     Raises :class:`ConfigurationError` for a malformed key.
     """
-    newest = config.get("OPENROUTER_ENCRYPTION_KEY")
-    fallbacks = config.get("OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ()
-    if not _is_list(fallbacks):
-        raise ConfigurationError("OPENROUTER_ENCRYPTION_KEY_FALLBACKS must be a list of keys.")
+    newest = _given(config, "OPENROUTER_ENCRYPTION_KEY")
+    # base64 has no commas.
+    fallbacks = _list(_given(config, "OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ())
+    if not isinstance(fallbacks, Sequence) or isinstance(fallbacks, str | bytes):
+        raise ConfigurationError(
+            "OPENROUTER_ENCRYPTION_KEY_FALLBACKS must be a list of keys, such as"
+            ' ["…", "…"] or "…, …" in an environment.'
+        )
     if newest is None:
         if fallbacks:
             raise ConfigurationError(

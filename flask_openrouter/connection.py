@@ -16,6 +16,7 @@ from .client.attribution import attribution_headers
 from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
+from .login.owner import adopt
 from .login.rejected import CONFIRM_TIMEOUT, unconfirmed
 from .signals import key_connected, key_disconnected
 from .storage.cookie import BROWSER, CookieStorage
@@ -65,7 +66,10 @@ class Connection:
         """The record of a key that may be used. A key that was set aside may not."""
         if self._owner_id is None:
             return None
-        record = self._services.vault.load(self._owner_id)
+        vault, record = self._services.vault, self._services.vault.load(self._owner_id)
+        if record is None and has_request_context():
+            former_id = self._services.owners.former_id(self._owner_id)
+            record = None if former_id is None else adopt(vault, former_id, self._owner_id)
         if record is not None and record.rejected_at is None:
             rejected_keys = self._services.rejected_keys
             if not rejected_keys.has_postponed:
@@ -73,7 +77,7 @@ class Connection:
             if not rejected_keys.is_postponed(hash_of_key(record.api_key)):
                 return record
             if can_change_response():
-                record = self._services.vault.set_aside(self._owner_id, record)
+                record = vault.set_aside(self._owner_id, record)
         self._set_aside_record = record
         return None
 
@@ -343,5 +347,17 @@ def get_connection(*, no_store: bool = False) -> Connection:
     return state.connection
 
 
+class _ConnectionProxy(LocalProxy[Connection]):
+    """A proxy whose truth test raises what goes wrong, such as an error of the app's owner_loader.
+
+    Werkzeug's proxies are false after any RuntimeError. This one is false outside of a request.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return has_request_context() and bool(self._get_current_object())
+
+
 #: The connection of this request's visitor; false when they have not connected.
-current_openrouter: Connection = cast(Connection, LocalProxy(get_connection))
+current_openrouter: Connection = cast(Connection, _ConnectionProxy(get_connection))

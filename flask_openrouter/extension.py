@@ -16,11 +16,13 @@ from .connection import Connection
 from .errors import ConfigurationError
 from .login.callback import SECURE_ON_HTTP
 from .login.owner import check_app_user
+from .misplaced import disable_misplaced_views, watch
 from .services import SYSTEM_CLOCK, AppFunctions, Services
 from .storage import ConnectedOwner, KeyStorage
 from .storage.cookie import BROWSER, CookieStorage
 from .storage.listing import Listing
 from .views import create_blueprint
+from .views.handlers import give_precedence
 from .views.templating import add_template_names
 from .web import EXTENSION_KEY, ResponseFinisher, get_services, this_app
 
@@ -94,7 +96,8 @@ class OpenRouterAuth:
         # After the blueprint, which Flask refuses once the app has served a request: then nothing
         # of the extension is left in the app.
         app.extensions[EXTENSION_KEY] = services
-        finisher = ResponseFinisher(app, at_first_request=guard.disable_misplaced_views)
+        watch(app)
+        finisher = ResponseFinisher(app, at_first_request=_complete)
         app.wsgi_app = finisher  # type: ignore[method-assign]
         app.cli.add_command(create_commands())
         add_template_names(app)
@@ -155,6 +158,12 @@ class OpenRouterAuth:
         if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
             owner_id = check_app_user(owner_id)
         return Connection(this_app(), owner_id)
+
+
+def _complete(app: Flask) -> None:
+    """Do what needs all routes and handlers of the app."""
+    disable_misplaced_views(app)
+    give_precedence(app)
 
 
 def _check_app(app: Flask) -> None:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Final, NoReturn, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
-from flask import Blueprint, Flask, Response, jsonify
+from flask import Blueprint, Response, make_response
 
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
-from .pages.responses import protect_page, see_other, show_problem
+from .misplaced import mark
+from .pages.responses import as_exception, see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
-from .pages.visit import is_htmx, is_script
+from .pages.visit import is_boosted, is_htmx, is_script
 from .problems import PROBLEMS, Problem
 from .web import call_app_function, get_services, this_app, this_request
-
-logger: Final = logging.getLogger("flask_openrouter")
 
 P = ParamSpec("P")
 R = TypeVar("R")
 OnMissing = str | Callable[[], Any]
 
-#: Set on a view function whose guarded version is the one to register.
-_MARK: Final = "_openrouter_is_guarded_elsewhere"
+#: Packages whose decorators serialize whatever a method of a resource returns.
+_SERIALIZERS: Final = ("flask_restx", "flask_restful", "flask_restplus")
 
 
 class _Guard(Protocol):
@@ -46,7 +44,7 @@ def requires_openrouter_key(
 def requires_openrouter_key(view: Callable[P, R], /) -> Callable[P, R | Response]: ...
 @overload
 def requires_openrouter_key(
-    *, on_missing: OnMissing | None = None, next: str | None = None
+    *, on_missing: OnMissing | None = None, next: str | None = None, raises: bool = False
 ) -> _Guard: ...
 
 
@@ -56,6 +54,7 @@ def requires_openrouter_key(
     *,
     on_missing: OnMissing | None = None,
     next: str | None = None,
+    raises: bool = False,
 ) -> Any:
     """Run the view only for visitors who have connected OpenRouter.
 
@@ -66,8 +65,11 @@ def requires_openrouter_key(
     asked to connect again.
 
     ``on_missing``: ``"redirect"``, ``"json"``, or a callable that returns the response; by default
-    the request decides. ``next``: a path to come back to instead of this page. Works for plain and
-    async functions. For class-based views use ``decorators = [requires_openrouter_key]``.
+    the request decides. ``next``: a path to come back to instead of this page. ``raises``: that
+    response is raised as an HTTPException, so that a decorator above, such as one that serializes,
+    does not take it for the view's value; always so in resources of Flask-RESTX and Flask-RESTful.
+    Works for plain and async functions. For class-based views use
+    ``decorators = [requires_openrouter_key]``.
 
     Raises TypeError or ValueError for wrong arguments, when the view is decorated.
     """
@@ -76,12 +78,12 @@ def requires_openrouter_key(
     if next is not None and safe_next(next, own_path="//") is None:
         raise ValueError("next must be a path on this host, such as /chat.")
     if view is None:
-        return lambda view: _guard(view, on_missing, next)
-    return _guard(view, on_missing, next)
+        return lambda view: _guard(view, on_missing, next, raises)
+    return _guard(view, on_missing, next, raises)
 
 
 def _guard(
-    view: Callable[..., Any], on_missing: OnMissing | None, next_url: str | None
+    view: Callable[..., Any], on_missing: OnMissing | None, next_url: str | None, raises: bool
 ) -> Callable[..., Any]:
     if inspect.isclass(view) or not callable(view):
         raise TypeError(
@@ -93,22 +95,25 @@ def _guard(
     def guarded(*args: Any, **kwargs: Any) -> Any:
         response = refuse(on_missing, next_url)
         if response is not None:
-            return response
+            return _deliver(response, raises)
         run = this_app().ensure_sync(view)
         try:
             return run(*args, **kwargs)
         except (KeyRejectedError, NotConnectedError) as error:
             rejected = error
-        return reconnect_or_raise(rejected, on_missing, next_url)
+        return _deliver(reconnect_or_raise(rejected, on_missing, next_url), raises)
 
-    # A route must not serve the unguarded view: see disable_misplaced_views.
-    guarded.__dict__.pop(_MARK, None)
-    unguarded: Any = view
-    while inspect.isfunction(unguarded) and _MARK not in unguarded.__dict__:
-        unguarded.__dict__[_MARK] = True
-        # Other decorators may stand between the route decorator and the guard.
-        unguarded = getattr(unguarded, "__wrapped__", None)
+    mark(guarded, view)
     return guarded
+
+
+def _deliver(response: Any, raises: bool) -> Any:
+    """Return this response in place of a view's value, or raise it."""
+    view = this_app().view_functions.get(this_request().endpoint or "")
+    resource = getattr(view, "view_class", object)
+    if raises or any(each.__module__.startswith(_SERIALIZERS) for each in resource.__mro__):
+        raise as_exception(make_response(response))
+    return response
 
 
 def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> Any:
@@ -167,14 +172,15 @@ def ask_to_connect(
     if callable(handler):
         return _call_handler(handler)
     from_script = is_script()
-    login_url = login_url_for(next_url or page_of_visitor(from_script=from_script))
+    login_url = login_url_for(
+        next_url or page_of_visitor(from_script=from_script and not is_boosted())
+    )
     if on_missing == "redirect" or (on_missing is None and not from_script):
         return see_other(login_url)
-    response = jsonify(error=problem.code, message=problem.title, login_url=login_url)
-    response.status_code = 401
+    response = show_data(401, error=problem.code, message=problem.title, login_url=login_url)
     if is_htmx():
         response.headers["HX-Redirect"] = login_url
-    return protect_page(response)
+    return response
 
 
 def _call_handler(handler: Callable[[], Any]) -> Any:
@@ -185,30 +191,6 @@ def _call_handler(handler: Callable[[], Any]) -> Any:
             f"{handler!r} returned no response for a visitor without a key. Is a return missing?"
         )
     return response
-
-
-def disable_misplaced_views(app: Flask) -> None:
-    """Disable the views of this app whose guard stands above the route decorator.
-
-    Such a route has the unguarded function and would serve it to everyone. Views that the app adds
-    or replaces after its first request are not seen.
-    """
-    for endpoint, view in app.view_functions.items():
-        if _MARK in getattr(view, "__dict__", ()):
-            app.view_functions[endpoint] = _disabled_view(endpoint)
-
-
-def _disabled_view(endpoint: str) -> Callable[..., Any]:
-    message = (
-        f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
-        " decorator. Put it below, next to the function."
-    )
-    logger.error(message)
-
-    def disabled(**_: object) -> NoReturn:
-        raise RuntimeError(message)
-
-    return disabled
 
 
 def protect(blueprint: Blueprint) -> None:

@@ -27,6 +27,8 @@ from flask import (
 from werkzeug.http import dump_cookie
 from werkzeug.local import LocalProxy
 
+from .awaiting import call_function
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
     from blinker import NamedSignal
@@ -55,15 +57,15 @@ this_request: Final[Callable[[], Request]] = cast(LocalProxy[Request], request).
 
 
 def call_app_function(function: Callable[[], Any]) -> Any:
-    """Call a function of the app, which may be ``async def``."""
-    return this_app().ensure_sync(function)()
+    """Call a function of the app, which may be ``async def``, from any view of the app."""
+    return call_function(this_app().ensure_sync, function)
 
 
 def send_signal(signal: NamedSignal, app: Flask, **payload: object) -> None:
     """Send a signal from this app. What a receiver raises is logged and goes no further."""
     for receiver in signal.receivers_for(app):
         try:
-            app.ensure_sync(receiver)(app, **payload)
+            call_function(app.ensure_sync, receiver, app, **payload)
         except Exception:
             logger.exception("A receiver of the signal %s failed.", signal.name)
 

@@ -6,6 +6,7 @@ import base64
 import re
 import secrets
 from dataclasses import astuple
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -80,6 +81,7 @@ KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 OLD_KEY = base64.urlsafe_b64encode(bytes(range(1, 33))).decode()
 
 
+@pytest.mark.requirement("W13")
 def test_a_good_value_is_taken() -> None:
     cases: list[tuple[str, Any, str, Any]] = [
         ("BASE_URL", "https://openrouter.ai/api/v1", "base_url", "https://openrouter.ai"),
@@ -110,11 +112,70 @@ def test_a_good_value_is_taken() -> None:
         ("LOGIN_REDIRECT_URL", "https://app.example/#/chat", "login_redirect_url", ...),
         ("DISCONNECT_REDIRECT_URL", "/", "disconnect_redirect_url", ...),
         ("EMULATOR", True, "emulator", True),
+        # As environments write them.
+        ("EMULATOR", 1, "emulator", True),
+        ("EMULATOR", 0, "emulator", False),
+        ("EMULATOR", "1", "emulator", True),
+        ("EMULATOR", "0", "emulator", False),
+        ("EMULATOR", "true", "emulator", True),
+        ("EMULATOR", "True", "emulator", True),
+        ("EMULATOR", "FALSE", "emulator", False),
+        ("EMULATOR", " on ", "emulator", True),
+        ("EMULATOR", "no", "emulator", False),
+        ("APP_TITLE", 2024, "app_title", "2024"),
+        ("KEY_LABEL", 2.5, "key_label", "2.5"),
+        ("LOGIN_MAX_AGE", "300", "login_max_age", 300),
+        ("LOGIN_MAX_AGE", timedelta(minutes=5), "login_max_age", 300),
+        ("KEY_MAX_AGE", timedelta(days=7), "key_max_age", 604800),
+        ("REQUEST_TIMEOUT", timedelta(milliseconds=2500), "request_timeout", 2.5),
+        ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
+        ("KEY_LIMIT", "5", "key_limit", 5),
+        ("APP_CATEGORIES", '["game", "legal"]', "app_categories", ("game", "legal")),
+        ("APP_CATEGORIES", "", "app_categories", ()),
     ]
     for name, value, field, expected in cases:
         found = getattr(read(**{f"OPENROUTER_{name}": value}), field)
         assert found == (value if expected is ... else expected), (name, value)
         assert type(found) is not float or field in ("request_timeout", "key_limit"), name
+
+
+@pytest.mark.requirement("W13")
+def test_an_empty_value_is_a_setting_that_is_left_out() -> None:
+    """``${VARIABLE:-}`` in a compose file makes a variable empty. None removes a default."""
+    for value in ("", "  ", None):
+        for name in NAMES:
+            assert read(**{name: value}) == read(), (name, value)
+
+
+@pytest.mark.requirement("W13")
+def test_older_encryption_keys_may_be_a_text_with_commas_or_json() -> None:
+    for value in (
+        [OLD_KEY, KEY],
+        f"{OLD_KEY},{KEY}",
+        f" {OLD_KEY} , {KEY}",
+        f'["{OLD_KEY}","{KEY}"]',
+    ):
+        found = read(OPENROUTER_ENCRYPTION_KEY=KEY, OPENROUTER_ENCRYPTION_KEY_FALLBACKS=value)
+        assert found.encryption_keys == (bytes(range(32)), bytes(range(1, 33)), bytes(range(32)))
+
+
+@pytest.mark.requirement("W13")
+def test_an_app_reads_its_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SECRET_KEY": SECRET + "x",
+        "OPENROUTER_EMULATOR": "True",
+        "OPENROUTER_BASE_URL": "",
+        "OPENROUTER_APP_TITLE": "2024",
+        "OPENROUTER_KEY_LIMIT": "5",
+        "OPENROUTER_LOGIN_MAX_AGE": "300",
+        "OPENROUTER_STORAGE_URI": "null",
+    }.items():
+        monkeypatch.setenv(f"FLASK_{name}", value)
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    found = Settings.from_config(app.config)
+    assert (found.emulator, found.app_title, found.key_limit) == (True, "2024", 5)
+    assert (found.login_max_age, found.storage_uri) == (300, None)
 
 
 def test_all_keys_are_ordered_newest_first() -> None:
@@ -130,38 +191,46 @@ def test_all_keys_are_ordered_newest_first() -> None:
 
 WRONG: dict[str, list[Any]] = {
     "OPENROUTER_BASE_URL": [
-        *(None, 7, "", "openrouter.ai", "ftp://openrouter.ai", "https://", "http://a.example"),
+        *(7, True, "openrouter.ai", "ftp://openrouter.ai", "https://", "http://a.example"),
         *(f"https://{LOOK_ALIKE}", "http://openrouter.ai", "https://openrouter.ai/v2"),
         *("http://127.0.0.1:3001", "http://localhost", "https://openrouter.ai@a.example"),
     ],
     "OPENROUTER_CALLBACK_URL": [
-        *(7, "", " ", "/openrouter/callback", "http://a.example/cb", "javascript:alert(1)"),
+        *(7, "/openrouter/callback", "http://a.example/cb", "javascript:alert(1)"),
         *("https://a.example/cb#x", "https://u@a.example/cb", "https://a.example/cb?code=1"),
         *("https://a.example/cb?state=1", "http://localhost.evil.example/cb", "https://a b/"),
         *("https://a.example/\r\nX: y", "https://[", "https://a.example:99999/"),
     ],
-    "OPENROUTER_STORAGE_URI": [7, "", "  ", "sqlite:///a\nb", "x" * 2049, b"sqlite://"],
-    "OPENROUTER_ENCRYPTION_KEY": ["", "x", 7, KEY[:-4], KEY + KEY],
+    "OPENROUTER_STORAGE_URI": [True, [7], "sqlite:///a\nb", "x" * 2049, b"sqlite://"],
+    "OPENROUTER_ENCRYPTION_KEY": ["x", 7, KEY[:-4], KEY + KEY],
     "OPENROUTER_ENCRYPTION_KEY_FALLBACKS": [KEY, KEY.encode(), 7, {"a": KEY}, [KEY]],
-    "OPENROUTER_LOGIN_MAX_AGE": [None, "600", True, 0, -1, 0.5, 601, 1e300, float("nan")],
     "OPENROUTER_NAMESPACE": ["a b", "a:b", "a/b", "é", "x" * 33, "a;b", "a=b", True, b"a"],
-    "OPENROUTER_KEY_MAX_AGE": [None, "1", False, 0, -1, 1.5, float("inf"), 10**400],
-    "OPENROUTER_REQUEST_TIMEOUT": [None, "15", True, 0, -0.1, float("nan"), float("inf"), 10**400],
-    "OPENROUTER_KEY_LABEL": [7, "", " ", "a\nb", "x" * 101],
-    "OPENROUTER_KEY_LIMIT": ["5", True, -0.01, float("nan"), float("inf"), 10**400],
-    "OPENROUTER_APP_URL": [7, "", "a.example", "javascript:x", "https://a.example/\n"],
-    "OPENROUTER_APP_TITLE": [7, "", "Ünicode", "a\r\nX: y", "x" * 201],
+    "OPENROUTER_LOGIN_MAX_AGE": [
+        *("ten minutes", "0", "601", "1e2", "0x10", "\u0661", True, 0, -1, 0.5, 601, 1e300),
+        *(float("nan"), timedelta(0), timedelta(seconds=0.5), timedelta(minutes=11), [600]),
+    ],
+    "OPENROUTER_KEY_MAX_AGE": ["31 days", False, 0, -1, 1.5, float("inf"), 10**400, "9" * 5000],
+    "OPENROUTER_REQUEST_TIMEOUT": [
+        *("15s", True, 0, -0.1, float("nan"), float("inf"), 10**400, timedelta(seconds=-1)),
+    ],
+    "OPENROUTER_KEY_LABEL": [True, float("nan"), 10**400, ["a"], b"a", "a\nb", "x" * 101],
+    "OPENROUTER_KEY_LIMIT": ["$5", "5,00", True, -0.01, float("nan"), float("inf"), 10**400],
+    "OPENROUTER_APP_URL": [7, "a.example", "javascript:x", "https://a.example/\n"],
+    "OPENROUTER_APP_TITLE": [True, "Ünicode", "a\r\nX: y", "x" * 201],
     "OPENROUTER_APP_CATEGORIES": [
         *(7, True, "chat", ["unknown"], ["game", "legal", "roleplay"], [7], [["game"]]),
-        *({"game": 1}, "game,,legal", [None]),
+        *({"game": 1}, "game,,legal", [None], '["game"', '{"game": 1}'),
     ],
     "OPENROUTER_LOGIN_REDIRECT_URL": [
-        *(7, "", "chat", "//evil.example", "/\\evil.example", "javascript:alert(1)", "http://["),
+        *(7, "chat", "//evil.example", "/\\evil.example", "javascript:alert(1)", "http://["),
         *("https://", "http:///chat", "/a\nb", "/\tb", "data:text/html,x", "x" * 2049),
     ],
     "OPENROUTER_DISCONNECT_REDIRECT_URL": ["bye", "//evil.example", "ftp://a.example"],
-    "OPENROUTER_EMULATOR": [None, 1, 0, "true", "False", ""],
-    "SECRET_KEY_FALLBACKS": ["a text of a good length", b"bytes of a good length", 7, ["short"]],
+    "OPENROUTER_EMULATOR": [2, -1, 0.5, "maybe", "2", [], b"1"],
+    "SECRET_KEY_FALLBACKS": [
+        *("a text of a good length", b"bytes of a good length", 7, ["short"]),
+        '["a list that is still a text"]',
+    ],
 }
 
 

@@ -14,7 +14,7 @@ from .finding import Finding, problem, warning
 def check_callback_url(case: Case) -> Iterator[Finding]:
     """Find a callback URL that leads elsewhere, or that a visitor can forge."""
     config = case.app.config
-    trusted: list[str] | None = config["TRUSTED_HOSTS"]
+    trusted: list[str] | None = config.get("TRUSTED_HOSTS")
     if case.settings.callback_url is None:
         if not case.site.is_known and not case.is_development:
             yield warning(

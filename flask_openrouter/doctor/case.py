@@ -61,7 +61,7 @@ class Case:
         if self.settings.callback_url is not None:
             parts = urlsplit(self.settings.callback_url)
             return Site(parts.scheme, parts.netloc)
-        if config["SERVER_NAME"] or config["TRUSTED_HOSTS"]:
+        if config["SERVER_NAME"] or config.get("TRUSTED_HOSTS"):
             host = config["SERVER_NAME"] or config["TRUSTED_HOSTS"][0].removeprefix(".")
             is_local = is_loopback_host(urlsplit(f"//{host}").hostname or "")
             # OpenRouter sends visitors back to a public host by https only.

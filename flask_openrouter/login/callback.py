@@ -69,7 +69,7 @@ class CallbackAddress:
     def _warn_of_host(self, url: str) -> None:
         config = this_app().config
         scheme, host = url.lower().split("/", 3)[0:3:2]
-        is_fixed = config["SERVER_NAME"] or config["TRUSTED_HOSTS"]
+        is_fixed = config["SERVER_NAME"] or config.get("TRUSTED_HOSTS")
         if self._has_warned_of_host or is_fixed or is_loopback_url(f"{scheme}//{host}"):
             return
         self._has_warned_of_host = True

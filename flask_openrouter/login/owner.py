@@ -3,7 +3,7 @@
 =====================  =======================  ========================================
 owner                  owner id                 proof, with each request
 =====================  =======================  ========================================
-user of the app        the app's id             the app says so (``owner_loader``, Flask-Login)
+user of the app        the user's primary key   the app says so (``owner_loader``, Flask-Login)
 browser, key in cookie ``browser:`` + random    the ciphertext in the cookie opens for it
 browser, key in store  ``browser:`` + random    the id in the cookie, signed
 =====================  =======================  ========================================
@@ -12,6 +12,7 @@ browser, key in store  ``browser:`` + random    the id in the cookie, signed
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -22,15 +23,20 @@ from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
+from .account import Account, account_of
 
 if TYPE_CHECKING:
     from ..services import AppFunctions
+    from ..storage.record import KeyRecord
+    from ..storage.vault import KeyVault
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 _SALT: Final = b"flask_openrouter browser id v1"
 
 
 class Owners:
-    """Finds the owner whose key a request may use. One per app, without state of its own."""
+    """Finds the owner whose key a request may use. One per app."""
 
     def __init__(
         self,
@@ -52,6 +58,9 @@ class Owners:
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
         self._base_url = base_url
+        self._has_warned = False
+        #: The class whose primary keys own keys in place of session ids, once there is one.
+        self._kind: type | None = None
 
     def current(self, request_state: RequestState) -> str | None:
         """Return the owner id of this request, or None for a browser that never connected."""
@@ -80,13 +89,45 @@ class Owners:
         """
         if self._app_functions.owner_loader is not None:
             user_id = call_app_function(self._app_functions.owner_loader)
-        elif hasattr(this_app(), "login_manager"):
-            from flask_login import current_user
-
-            user_id = current_user.get_id() if current_user.is_authenticated else None
+        elif (account := _account()) is not None:
+            user_id = self._id_of(account)
         else:
             return None
         return None if user_id is None else check_app_user(user_id)
+
+    def former_id(self, owner_id: str) -> str | None:
+        """Return the id under which an earlier release stored the key of this request's user.
+
+        None if there is no other id, or if ``owner_id`` is not this user.
+        """
+        if self._app_functions.owner_loader is not None:
+            return None
+        account = _account()
+        if account is None or account.primary_key != owner_id:
+            return None
+        return account.former_id
+
+    def _id_of(self, account: Account) -> object:
+        if account.may_change and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "Keys of signed-in users belong to current_user.get_id(), because %s has no primary"
+                " key that is known to be unique among all users. If get_id() changes, such as with"
+                " the password, the key is lost. Return an id that stays the same from"
+                " @auth.owner_loader.",
+                account.kind.__name__,
+            )
+        if account.primary_key is None:
+            return account.session_id
+        if account.primary_key != str(account.session_id):
+            self._kind = self._kind or account.kind
+            if self._kind is not account.kind:
+                raise KeyStorageError(
+                    f"Users are of the classes {self._kind.__name__} and {account.kind.__name__},"
+                    " and two of them may have the same primary key. Return an id that is unique"
+                    " among all users from @auth.owner_loader."
+                )
+        return account.primary_key
 
     def renew(self) -> str:
         """Return the owner id for a key that is connected now.
@@ -115,6 +156,37 @@ class Owners:
         user_id = self.app_user()
         user = "nobody" if user_id is None else f"user {user_id}"
         return f"{self._base_url} {user}"
+
+
+def _account() -> Account | None:
+    """Return the user of Flask-Login who is signed in, or None."""
+    if not hasattr(this_app(), "login_manager"):
+        return None
+    from flask_login import current_user
+
+    if not current_user.is_authenticated:
+        return None
+    # Not the proxy: it has another class.
+    return account_of(current_user._get_current_object())
+
+
+def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
+    """Move the key of one owner to another id of the same owner; return it, or None without one.
+
+    A key that cannot be moved now is returned all the same. Raises :class:`KeyStorageError` when
+    it cannot be read.
+    """
+    record = vault.load(former_id)
+    if record is None:
+        return None
+    try:
+        vault.save(owner_id, record)
+        vault.forget(former_id)
+    except KeyStorageError as error:
+        logger.warning("A key could not be moved to its owner's primary key. %s", error)
+    else:
+        logger.info("A key was moved to its owner's primary key.")
+    return record
 
 
 def check_app_user(user_id: object) -> str:

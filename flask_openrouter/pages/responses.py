@@ -8,16 +8,18 @@ import secrets
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from flask import Response, current_app, jsonify, make_response, render_template, url_for
+from flask import Response, current_app, json, jsonify, make_response, url_for
+from werkzeug.exceptions import HTTPException
 
 from ..client.base_url import credits_url, keys_url
 from ..errors import APIError, KeyStorageError, OpenRouterError
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request, vary_with_cookie
+from .templates import render_page
 from .urls import home_url, login_url_for, page_of_visitor
-from .visit import is_htmx, is_navigation, is_prefetch, is_script
+from .visit import is_event_source, is_htmx, is_navigation, is_prefetch, is_script
 
 if TYPE_CHECKING:
     from ..doctor.finding import Finding
@@ -26,14 +28,36 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 #: Seconds after which a client may try again if OpenRouter does not say.
 _WAIT: Final = 30
+#: The attribute of an exception that holds the response that it stands for.
+_RAISED: Final = "_openrouter_response"
 _PLAIN: Final = "text/plain; charset=utf-8"
 _SCRIPTS: Final = "; script-src 'self'"
+#: Milliseconds after which an ``EventSource`` asks again.
+_RETRY_MS: Final = 60_000
+#: Characters of a query that need no encoding.
+_QUERY: Final = "!$&'()*+,/:;=?@%"
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
 )
+
+
+def as_exception(response: Response) -> HTTPException:
+    """Return an exception to raise, so that no decorator above the view takes it for a value.
+
+    Flask answers with the response that such an exception has.
+    """
+    error = HTTPException(response=response)
+    vars(error)[_RAISED] = response
+    return error
+
+
+def response_in(error: Exception) -> Response | None:
+    """Return the response of an exception that :func:`as_exception` has made, or None."""
+    response: Response | None = vars(error).get(_RAISED)
+    return response
 
 
 def protect_page(response: Response, *, scripts: bool = False) -> Response:
@@ -68,8 +92,30 @@ def _protection(landing_url: str, scripts: bool) -> Mapping[str, tuple[str, str]
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to this address, which is already checked."""
-    response = this_app().response_class(status=303, content_type=_PLAIN)
+    response = _short_text("Redirecting.", 303)
     response.headers["Location"] = url
+    return protect_page(response)
+
+
+def _short_text(text: str, status: int) -> Response:
+    # Never empty: the server hypercorn answers 500 to a response without a body.
+    return this_app().response_class(f"{text}\n", status=status, content_type=_PLAIN)
+
+
+def show_data(status: int, **values: object) -> Response:
+    """Return these values as JSON with this status; to an ``EventSource``, as an event.
+
+    An ``EventSource`` cannot read a response whose status is an error. So it gets the status 200
+    and one event, whose name is ``openrouter`` and whose data are the same JSON.
+    """
+    if is_event_source():
+        # It connects again by itself: not every few seconds, as it would by default.
+        event = f"retry: {_RETRY_MS}\nevent: openrouter\ndata: {json.dumps(values)}\n\n"
+        return protect_page(
+            this_app().response_class(event, content_type="text/event-stream; charset=utf-8")
+        )
+    response = jsonify(values)
+    response.status_code = status
     return protect_page(response)
 
 
@@ -81,8 +127,17 @@ def refuse_background_load() -> Response | None:
     if this_request().method == "HEAD":
         return protect_page(this_app().response_class(status=204))
     if is_prefetch():
-        return protect_page(this_app().response_class(status=503))
-    return None if is_navigation() else show_problem(PROBLEMS["not_a_visit"])
+        return protect_page(_short_text("Not loaded in advance.", 503))
+    if is_navigation():
+        return None
+    response = show_problem(PROBLEMS["not_a_visit"])
+    request = this_request()
+    if is_htmx() and request.endpoint != "openrouter.callback":
+        # A link to the login on a page with hx-boost. htmx then opens the address in the tab.
+        query = request.query_string.decode("latin-1")
+        path = url_for(request.endpoint or "", **(request.view_args or {})).partition("?")[0]
+        response.headers["HX-Redirect"] = f"{path}?{quote(query, safe=_QUERY)}" if query else path
+    return response
 
 
 def show_problem(
@@ -102,21 +157,25 @@ def show_problem(
     login_url = login_url_for(next_url)
     from_script = is_script()
     if from_script and not (is_htmx() and problem.is_of_call):
-        response = jsonify(
-            error=problem.code, message=problem.title, login_url=login_url, reference=reference
+        response = show_data(
+            problem.status,
+            error=problem.code,
+            message=problem.title,
+            login_url=login_url,
+            reference=reference,
         )
     else:
         page = partial(
-            render_template,
+            render_page,
             f"openrouter/{'problem' if from_script else 'error'}.html",
             problem=problem,
             retry_url=page_of_visitor(from_script=from_script) or home_url(),
-            help_url=error.help_url if isinstance(error, APIError) else None,
             login_url=login_url,
             save_url=url_for("openrouter.save", next=next_url),
             home_url=home_url(),
             keys_url=keys_url(base_url),
             credits_url=credits_url(base_url),
+            help_url=error.help_url if isinstance(error, APIError) else None,
             reference=reference,
             findings=_findings(problem),
         )
@@ -126,7 +185,7 @@ def show_problem(
             # The app's layout asks for the connection, and the storage fails again.
             request_state().hides_connection = True
             response = make_response(page())
-    response.status_code = problem.status
+        response.status_code = problem.status
     if problem.status == 429:
         seconds = error.retry_after if isinstance(error, APIError) else None
         response.headers["Retry-After"] = str(math.ceil(seconds or _WAIT))

@@ -25,6 +25,11 @@ _URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@
 # The same behind one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 
+# The path of a script: by its ending, or by a usual name of a worker.
+_WORKER = re.compile(
+    r"\.([cm]?[jt]s|[jt]sx|css|map|json|wasm)$|(^|/)(sw|(service|shared|web)?[-_]?worker)$", re.I
+)
+
 
 def safe_next(value: object, *, own_path: str) -> str | None:
     """Return ``value`` as an address that is safe to redirect to, or None.
@@ -109,4 +114,7 @@ def page_of_visitor(*, from_script: bool) -> str | None:
         if (scheme, host) != (request.scheme, request.host):
             return None
         page = slash + path
+        if _WORKER.search(path.partition("#")[0].partition("?")[0]):
+            # What a worker fetches has the worker's script as its Referer.
+            return None
     return checked_next(page)

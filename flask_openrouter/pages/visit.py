@@ -8,9 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from flask import Request
+
 from ..web import this_request
 
-_PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ")
+#: The last one is Turbo's.
+_PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ", "HTTP_X_SEC_PURPOSE")
+#: A page that a service worker fetches for a tab has the destination "empty" in some browsers.
+_DESTINATIONS_OF_VISITS: Final = (None, "document", "empty")
 
 
 def is_prefetch() -> bool:
@@ -24,9 +29,11 @@ def is_prefetch() -> bool:
 
 def is_navigation() -> bool:
     """Whether this request loads a page into a tab, according to the browser."""
-    sent = this_request().environ
-    mode, destination = sent.get("HTTP_SEC_FETCH_MODE"), sent.get("HTTP_SEC_FETCH_DEST")
-    return mode in (None, "navigate") and destination in (None, "document")
+    request = this_request()
+    sent = request.environ
+    if sent.get("HTTP_SEC_FETCH_DEST") not in _DESTINATIONS_OF_VISITS:
+        return False
+    return not is_htmx() and _is_mode_of_navigation(request)
 
 
 def is_script() -> bool:
@@ -38,17 +45,48 @@ def is_script() -> bool:
     sent = request.environ
     if is_htmx() or sent.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
         return True
-    if sent.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate":
-        return True
-    if sent.get("HTTP_SEC_FETCH_DEST", "document") == "empty":
-        return True
-    if request.is_json:
+    if not _is_mode_of_navigation(request) or request.is_json:
         return True
     if sent.get("HTTP_ACCEPT", "").startswith("text/html,"):
         # Every browser begins so. Nothing can be preferred to it, and the rest is slow to parse.
         return False
     accepted = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    if accepted is None:
+        # It wants something else than a page, if it says what it wants.
+        is_choosy = any(quality > 0 for _, quality in request.accept_mimetypes)
+        return is_choosy and not _names_html(request)
     return accepted == "application/json"
+
+
+def _is_mode_of_navigation(request: Request) -> bool:
+    """Whether ``Sec-Fetch-Mode`` is that of a navigation.
+
+    ``fetch(event.request)`` in a service worker keeps the mode "navigate". With options it becomes
+    "same-origin" (Fetch Standard, "new Request"), and only ``Accept`` tells it from a script.
+    """
+    sent = request.environ
+    mode = sent.get("HTTP_SEC_FETCH_MODE")
+    if mode is None:
+        return bool(sent.get("HTTP_SEC_FETCH_DEST") != "empty")
+    return mode == "navigate" or (mode == "same-origin" and _names_html(request))
+
+
+def _names_html(request: Request) -> bool:
+    # "*/*" is what fetch() sends by itself.
+    return any(
+        mimetype.lower() in ("text/html", "application/xhtml+xml") and quality > 0
+        for mimetype, quality in request.accept_mimetypes
+    )
+
+
+def is_event_source() -> bool:
+    """Whether an ``EventSource`` made this request: it can read nothing but a stream of events.
+
+    (HTML Standard, "Server-sent events".)
+    """
+    request = this_request()
+    accepts: str = request.environ.get("HTTP_ACCEPT", "")
+    return request.method == "GET" and accepts.strip().lower() == "text/event-stream"
 
 
 def is_htmx() -> bool:
@@ -56,6 +94,12 @@ def is_htmx() -> bool:
     sent = this_request().environ
     is_made_by_htmx: bool = sent.get("HTTP_HX_REQUEST", "").lower() == "true"
     return is_made_by_htmx
+
+
+def is_boosted() -> bool:
+    """Whether htmx loads a page in place of the browser: ``hx-boost`` on a link or form."""
+    boosted: str = this_request().environ.get("HTTP_HX_BOOSTED", "")
+    return is_htmx() and boosted.lower() == "true"
 
 
 def is_cross_site() -> bool:

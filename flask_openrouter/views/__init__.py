@@ -17,6 +17,7 @@ from ..errors import (
 from ..pages.responses import show_problem
 from ..problems import problem_of
 from . import connection, login
+from .limits import check_request
 
 
 def create_blueprint(url_prefix: str) -> Blueprint:
@@ -30,6 +31,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
         static_folder="static/openrouter",
         static_url_path="/static",
     )
+    blueprint.url_value_preprocessor(check_request)
     blueprint.get("/login")(login.login)
     blueprint.get("/callback")(login.callback)
     blueprint.get("/connected")(login.connected)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Response, jsonify, make_response, render_template, request, url_for
+from flask import Response, jsonify, make_response, request, url_for
 
 from ..client.base_url import key_url, keys_url
 from ..client.credentials import KEY_HASH
 from ..connection import get_connection
 from ..errors import KeyStorageError
 from ..pages.responses import protect_page, see_other, show_problem
+from ..pages.templates import render_page
 from ..pages.urls import home_url, next_of_request
 from ..pages.visit import is_same_origin
 from ..problems import PROBLEMS
@@ -38,7 +39,7 @@ def disconnected() -> Response:
     base_url = get_services().settings.base_url
     key_hash = request.args.get("key", "")
     is_known = KEY_HASH.fullmatch(key_hash) is not None
-    page = render_template(
+    page = render_page(
         "openrouter/disconnected.html",
         keys_url=key_url(base_url, key_hash) if is_known else keys_url(base_url),
         home_url=home_url(),

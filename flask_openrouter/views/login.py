@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, request
 
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
 from ..login.callback import Callback, read_callback, read_pasted
 from ..login.pending import PendingLogin
 from ..pages.responses import protect_page, refuse_background_load, see_other, show_problem
+from ..pages.templates import render_page
 from ..pages.urls import landing_url, next_of_request
 from ..pages.visit import is_cross_site, is_same_origin
 from ..problems import PROBLEMS, problem_of_login
@@ -95,7 +96,7 @@ def callback() -> Response:
 
 def connected() -> Response:
     """End a login in a popup: a small script tells the page that opened it, and closes it."""
-    page = render_template("openrouter/connected.html", next_url=landing_url(next_of_request()))
+    page = render_page("openrouter/connected.html", next_url=landing_url(next_of_request()))
     return protect_page(make_response(page), scripts=True)
 
 
@@ -112,7 +113,7 @@ def show_code_form() -> Response:
     except KeyStorageError as error:
         failure = error
     else:
-        page = render_template(
+        page = render_page(
             "openrouter/code.html",
             authorization_url=authorization_url(services, pending, None),
             state=pending.state,

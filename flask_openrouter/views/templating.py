@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from ..connection import current_openrouter, get_connection
 from ..errors import KeyRejectedError
+from ..pages.templates import render_piece
 from ..pages.urls import checked_next, login_url_for, page_of_visitor
 from ..pages.visit import is_script
 from ..services import Services
@@ -63,7 +64,7 @@ def openrouter_button(
     _check("size", size, SIZES)
     if next is None and get_services().settings.login_redirect_url is None:
         next = _this_page()
-    return _piece(
+    return render_piece(
         context,
         "button",
         variant=variant,
@@ -82,7 +83,7 @@ def openrouter_disconnect_button(
     ``next``: the path of the page to show then; by default as without this button. The form has
     Flask-WTF's ``csrf_token`` where the app uses it.
     """
-    return _piece(
+    return render_piece(
         context,
         "disconnect_button",
         label=label or "Disconnect",
@@ -100,22 +101,15 @@ def show_usage(context: Context, reader: UsageReader) -> Markup:
     try:
         usage = reader.read(get_connection())
     except KeyRejectedError:
-        return _piece(context, "connect_again", url=_login_url(_this_page()))
-    return Markup() if usage is None else _piece(context, "usage", usage=usage)
+        return render_piece(context, "connect_again", url=_login_url(_this_page()))
+    return Markup() if usage is None else render_piece(context, "usage", usage=usage)
 
 
 @pass_context
 def openrouter_styles(context: Context) -> Markup:
     """Return the link to the style sheet of these pieces, for the head of a page."""
     url = url_for("openrouter.static", filename="pieces.css")
-    return _piece(context, "styles", url=url)
-
-
-def _piece(context: Context, name: str, **values: object) -> Markup:
-    # Not render_template: a piece of a page is no page, and sends no signals of one.
-    macros = context.environment.get_template("openrouter/macros.html")
-    piece: Markup = getattr(macros.make_module(context.get_all()), name)(**values)
-    return piece
+    return render_piece(context, "styles", url=url)
 
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,0 +1,34 @@
+"""What a request to our routes must keep to, before any code of the app reads it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wsgi import LimitedStream, get_host
+
+from ..web import this_app, this_request
+
+#: Bytes of the longest body that a form of ours has, and many times more.
+MAX_BODY: Final = 64 * 1024
+
+
+def check_request(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Refuse a body that is too long with 413, and with 400 a host that is not trusted.
+
+    Registered as ``url_value_preprocessor``: these run before all ``before_request`` functions, so
+    that none of them stores a huge upload. Flask limits bodies per request since 3.1 only, and
+    knows ``TRUSTED_HOSTS`` since 3.1.
+    """
+    request = this_request()
+    hosts = this_app().config.get("TRUSTED_HOSTS")
+    if hosts is not None:
+        get_host(request.environ, hosts)
+    length = request.content_length
+    if length is not None:
+        if length > MAX_BODY:
+            raise RequestEntityTooLarge
+    else:
+        # A chunked body, whose length shows at its end.
+        environ = request.environ
+        environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], MAX_BODY, is_max=True)

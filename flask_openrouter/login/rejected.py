@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from ..client import OpenRouterClient
+from ..client.credentials import hash_of_key
 from ..errors import APIError, KeyRejectedError, OpenRouterError
 from ..storage.record import KeyRecord
 
@@ -51,12 +52,12 @@ class RejectedKeys:
         #: Keys to set aside with the next request, because the response had begun already.
         self._postponed: dict[str, bool] = {}
 
-    def confirm(self, api_key: str, key_hash: str, seconds: float) -> bool:
+    def confirm(self, api_key: str, seconds: float) -> bool:
         """Return whether OpenRouter rejects the key when asked again; False if it is not sure.
 
         One ``GET /key`` within ``seconds``, and at most one per key and minute.
         """
-        seconds = min(seconds, CONFIRM_TIMEOUT)
+        seconds, key_hash = min(seconds, CONFIRM_TIMEOUT), hash_of_key(api_key)
         lock = self._locks[int(key_hash[:8], 16) % _LOCKS]
         if seconds <= 0 or not lock.acquire(timeout=seconds):
             return False
@@ -64,12 +65,12 @@ class RejectedKeys:
             asked_at, is_rejected = self._answers.get(key_hash, (0.0, False))
             if not 0 <= self._clock() - asked_at < CONFIRMED_SECONDS:
                 is_rejected = self._is_rejected(api_key, seconds) is True
-                self.note(key_hash, is_rejected=is_rejected)
+                self.note(api_key, is_rejected=is_rejected)
             return is_rejected
         finally:
             lock.release()
 
-    def is_accepted(self, api_key: str, key_hash: str) -> bool:
+    def is_accepted(self, api_key: str) -> bool:
         """Return whether OpenRouter accepts the key now.
 
         One key at a time, and two seconds at most, waiting included. False if there was no answer.
@@ -83,29 +84,26 @@ class RejectedKeys:
         finally:
             self._one_at_a_time.release()
         if is_accepted:
-            self.note(key_hash, is_rejected=False)
+            self.note(api_key, is_rejected=False)
         return is_accepted
 
-    def note(self, key_hash: str, *, is_rejected: bool) -> None:
+    def note(self, api_key: str, *, is_rejected: bool) -> None:
         """Remember what OpenRouter has answered to ``GET /key``."""
+        key_hash = hash_of_key(api_key)
         with self._memory_lock:
             self._put(self._answers, key_hash, (self._clock(), is_rejected))
             if not is_rejected:
                 self._postponed.pop(key_hash, None)
 
-    def postpone(self, key_hash: str) -> None:
+    def postpone(self, api_key: str) -> None:
         """Remember to set this key aside with the next request."""
         with self._memory_lock:
-            self._put(self._postponed, key_hash, True)
+            self._put(self._postponed, hash_of_key(api_key), True)
 
-    @property
-    def has_postponed(self) -> bool:
-        """Whether any key is to be set aside."""
-        return bool(self._postponed)
-
-    def is_postponed(self, key_hash: str) -> bool:
+    def is_postponed(self, api_key: str) -> bool:
         """Return whether this key is to be set aside."""
-        return key_hash in self._postponed
+        # Hashed only if there is any: every guarded request asks.
+        return bool(self._postponed) and hash_of_key(api_key) in self._postponed
 
     def is_replacement(self, record: KeyRecord) -> bool:
         """Return whether this rejected key is a new one that replaced another rejected key.

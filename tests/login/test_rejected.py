@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from flask_openrouter.client.credentials import hash_of_key
 from flask_openrouter.errors import KeyRejectedError, ServerError, TransportTimeoutError
 from flask_openrouter.login.rejected import RejectedKeys
 from flask_openrouter.storage.record import KeyRecord
@@ -55,15 +54,15 @@ def test_only_a_second_401_confirms_a_rejection(provider: Provider, clock: Any) 
     ):
         provider.error = error
         keys = RejectedKeys(provider, clock=clock)  # type: ignore[arg-type]
-        assert keys.confirm(KEY, hash_of_key(KEY), 60) is is_confirmed, error
-        assert keys.is_accepted(KEY, hash_of_key(KEY)) is (error is None), error
+        assert keys.confirm(KEY, 60) is is_confirmed, error
+        assert keys.is_accepted(KEY) is (error is None), error
 
 
 def test_a_key_is_asked_about_once_a_minute(
     provider: Provider, rejected_keys: RejectedKeys, clock: Any
 ) -> None:
     def confirm(key: str) -> bool:
-        return rejected_keys.confirm(key, hash_of_key(key), 60)
+        return rejected_keys.confirm(key, 60)
 
     provider.error = KeyRejectedError()
     assert confirm(KEY)
@@ -83,8 +82,8 @@ def test_a_key_is_asked_about_once_a_minute(
 def test_no_answer_is_awaited_for_longer_than_the_caller_has(
     provider: Provider, rejected_keys: RejectedKeys
 ) -> None:
-    assert not rejected_keys.confirm(KEY, hash_of_key(KEY), 0)
-    assert not rejected_keys.confirm(KEY, hash_of_key(KEY), -1)
+    assert not rejected_keys.confirm(KEY, 0)
+    assert not rejected_keys.confirm(KEY, -1)
     assert provider.asked == []
 
 
@@ -96,14 +95,14 @@ def test_requests_with_the_same_key_share_an_answer(
     answers: list[bool] = []
 
     def confirm() -> None:
-        answers.append(rejected_keys.confirm(KEY, hash_of_key(KEY), 60))
+        answers.append(rejected_keys.confirm(KEY, 60))
 
     threads = [threading.Thread(target=confirm) for _ in range(8)]
     for thread in threads:
         thread.start()
     assert provider.was_asked.wait(60)
     # Another caller has no time left to wait for the answer.
-    assert not rejected_keys.confirm(KEY, hash_of_key(KEY), 0.01)
+    assert not rejected_keys.confirm(KEY, 0.01)
     provider.may_answer.set()
     for thread in threads:
         thread.join()
@@ -114,24 +113,22 @@ def test_requests_with_the_same_key_share_an_answer(
 def test_logins_ask_one_after_the_other(provider: Provider, rejected_keys: RejectedKeys) -> None:
     """And each for two seconds at most."""
     provider.may_answer.clear()
-    first = threading.Thread(target=rejected_keys.is_accepted, args=(KEY, hash_of_key(KEY)))
+    first = threading.Thread(target=rejected_keys.is_accepted, args=(KEY,))
     first.start()
     assert provider.was_asked.wait(60)
-    assert not rejected_keys.is_accepted(OTHER, hash_of_key(OTHER))
+    assert not rejected_keys.is_accepted(OTHER)
     provider.may_answer.set()
     first.join()
     assert provider.asked == [KEY]
-    assert rejected_keys.is_accepted(OTHER, hash_of_key(OTHER))
+    assert rejected_keys.is_accepted(OTHER)
 
 
 def test_an_accepted_key_is_not_set_aside_any_more(rejected_keys: RejectedKeys) -> None:
-    key_hash = hash_of_key(KEY)
-    rejected_keys.postpone(key_hash)
-    assert rejected_keys.has_postponed
-    assert rejected_keys.is_postponed(key_hash)
-    assert rejected_keys.is_accepted(KEY, key_hash)
-    assert not rejected_keys.has_postponed
-    assert not rejected_keys.is_postponed(key_hash)
+    rejected_keys.postpone(KEY)
+    assert rejected_keys.is_postponed(KEY)
+    assert not rejected_keys.is_postponed(OTHER)
+    assert rejected_keys.is_accepted(KEY)
+    assert not rejected_keys.is_postponed(KEY)
 
 
 def test_the_memory_is_bounded(provider: Provider, rejected_keys: RejectedKeys) -> None:

@@ -153,7 +153,7 @@ class APISession(Unpicklable, requests.Session):
             # Not the network: a wrong setting, or a hook or a body of the caller.
             if isinstance(error, OpenRouterError) or not is_network_error(error):
                 return without_trace(error)
-            return _known_to_requests(failure_of(error, deadline), error)
+            return known_to_requests(failure_of(error, deadline), error)
         except BaseException as error:
             return without_trace(error)
         finally:
@@ -195,7 +195,7 @@ def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | N
     return None
 
 
-def _known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
+def known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
     """Return a transport failure as an exception that code for ``requests`` catches, too."""
     if not isinstance(failure, TransportError):
         return failure

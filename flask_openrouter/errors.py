@@ -12,11 +12,11 @@
     ├── TransportError               no response from OpenRouter
     │   └── TransportTimeoutError    ... within the time limit
     ├── InvalidAnswerError           a response that is not what OpenRouter documents
-    └── APIError                     a response with an error status
+    └── APIError                     an error status, or an error inside a 200
         ├── CodeRefusedError         400 or 403 to the exchange of a code: start again
         ├── BadRequestError          400
         ├── KeyRejectedError         401: the key is dead
-        ├── OutOfCreditError         402, or 403 because the key's limit is spent
+        ├── OutOfCreditError         402, or 403 because a limit or budget is spent
         ├── ForbiddenError           403
         ├── NotFoundError            404
         ├── MethodNotAllowedError    405
@@ -24,7 +24,7 @@
         ├── ConflictError            409
         ├── PayloadTooLargeError     413
         ├── UnprocessableError       422
-        ├── RateLimitError           429
+        ├── RateLimitError           429, or 402 while the credit is reserved
         ├── ServerError              5xx
         └── ProviderError            any of these, relayed from the provider of a model
 
@@ -34,11 +34,37 @@ encryption key.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, TypeVar
+
+Error = TypeVar("Error", bound="OpenRouterError")
+
+#: Attributes of HTTP packages' exceptions that a pickle leaves out: they hold what was sent.
+_NOT_PICKLED: Final = ("request", "response", "raw_response")
 
 
 class OpenRouterError(Exception):
-    """Base of all exceptions of this package."""
+    """Base of all exceptions of this package. They can be pickled and copied.
+
+    A pickle has all attributes but ``request`` and ``response``, which are None in it.
+    """
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        attributes = vars(self) | {name: None for name in _NOT_PICKLED if name in vars(self)}
+        return restore, (type(self), self.args, attributes)
+
+    def __copy__(self: Error) -> Error:
+        return restore(type(self), self.args, vars(self))
+
+
+def restore(kind: type[Error], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Error:
+    """Return an exception with these ``args`` and attributes; its constructor does not run."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 class ConfigurationError(OpenRouterError, ValueError):
@@ -113,17 +139,41 @@ class InvalidAnswerError(OpenRouterError):
         self.status = status
 
 
-class APIError(OpenRouterError):
-    """A response with an error status (OpenRouter API reference, "Errors").
+#: The start of the message of an :class:`APIError` with this reason, where it is not that of the
+#: class.
+_SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unconfirmed": "OpenRouter reported 401, which does not prove that the key is dead",
+        "key_limit": "The limit of the OpenRouter key is spent",
+        "workspace_budget": "The budget of the OpenRouter workspace is spent",
+        "guardrail_budget": "The budget of an OpenRouter guardrail is spent",
+        "max_tokens": "The credit is too small for so many tokens",
+        "in_flight_budget": "Requests under way have reserved the remaining credit",
+        "free_daily": "The daily allowance for free models is used up",
+        "privacy": "The privacy settings of the OpenRouter account exclude this model",
+        "context_length": "The request is longer than the model's context",
+    }
+)
 
-    ``status``: the HTTP status. ``upstream_message``: OpenRouter's message, cut to 200 characters
-    and without control characters, or ``""``; foreign text, so escape it before you show it.
-    ``request_id``: OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, or
-    None. ``is_retryable``: whether the same idempotent call may work a little later.
+
+class APIError(OpenRouterError):
+    """An error that OpenRouter reported (OpenRouter API reference, "Errors").
+
+    It came as an error status, or inside a response or a stream with the status 200.
+
+    ``status``: the HTTP status, or the code of an error inside a 200 (502 if it has no valid one).
+    ``reason``: a stable code for the cause, or None if OpenRouter gives no cause that is known;
+    docs/errors.md lists the codes. ``upstream_message``: OpenRouter's message, cut to 200
+    characters and without control characters, or ``""``; foreign text, so escape it before you
+    show it. ``provider_name``: the provider of the model, if the error names one. ``help_url``: the
+    page of OpenRouter on which the visitor can change the cause, or None. ``request_id``:
+    OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, counted from the
+    arrival of the error, or None. ``is_retryable``: whether the same idempotent call may work a
+    little later.
     """
 
     is_retryable: bool = False
-    #: The start of the message.
+    #: The start of the message, unless the reason has one of its own.
     summary: ClassVar[str] = "OpenRouter refused the request"
 
     def __init__(
@@ -133,13 +183,22 @@ class APIError(OpenRouterError):
         *,
         request_id: str | None = None,
         retry_after: float | None = None,
+        reason: str | None = None,
+        provider_name: str | None = None,
+        help_url: str | None = None,
+        is_retryable: bool | None = None,
     ) -> None:
-        message = f"{self.summary} (HTTP {status})"
+        message = f"{_SUMMARIES.get(reason or '', self.summary)} (HTTP {status})"
         super().__init__(f"{message}: {upstream_message}" if upstream_message else message)
         self.status = status
         self.upstream_message = upstream_message
         self.request_id = request_id
         self.retry_after = retry_after
+        self.reason = reason
+        self.provider_name = provider_name
+        self.help_url = help_url
+        if is_retryable is not None:
+            self.is_retryable = is_retryable
 
 
 class CodeRefusedError(APIError):
@@ -157,36 +216,38 @@ class BadRequestError(APIError):
 class KeyRejectedError(APIError):
     """401: the key was deleted, disabled or has expired. The visitor has to connect again.
 
-    ``key_hash``: the SHA-256 of the key in hexadecimal, or None when a view raised this error.
+    ``key_hash``: the SHA-256 of the key in hexadecimal; None when a view raised this error, and
+    ``""`` when the request had no key, as an exchange.
     """
 
     summary = "OpenRouter rejected the key"
     key_hash: str | None = None
 
-    def __init__(
-        self,
-        status: int = 401,
-        upstream_message: str = "",
-        *,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(status, upstream_message, request_id=request_id, retry_after=retry_after)
+    def __init__(self, status: int = 401, upstream_message: str = "", **details: Any) -> None:
+        super().__init__(status, upstream_message, **details)
 
 
 class OutOfCreditError(APIError):
-    """402, or 403 with a spent key limit: the account or the key has no credit left.
+    """402, or 403 with a spent limit or budget: no credit is left for this request.
 
-    The key itself is fine. ``settings_url`` is where its owner can add credit or raise the limit:
+    The key itself is fine. ``reason``: ``account`` (no credit), ``key_limit``,
+    ``workspace_budget``, ``guardrail_budget`` (this limit is spent) or ``max_tokens`` (fewer
+    tokens would do). ``resets_at``: when the limit or budget is reset, with a time zone, or None.
+    ``help_url``: where its owner can change that. ``settings_url``: where credit can be added,
     below the base URL in use, or at openrouter.ai if a view of the app raises this error.
     """
 
     summary = "The OpenRouter account or key is out of credit"
     settings_url: str = "https://openrouter.ai/settings/credits"
+    resets_at: datetime | None = None
 
 
 class ForbiddenError(APIError):
-    """403: not allowed (guardrail, moderation, permission)."""
+    """403: not allowed.
+
+    ``reason``: ``moderation``, ``content_policy``, ``refusal``, ``guardrail``, ``permission`` or
+    None.
+    """
 
     summary = "OpenRouter does not allow this request"
 
@@ -230,8 +291,12 @@ class UnprocessableError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. ``retry_after``: the seconds to wait, or None if OpenRouter does not
-    say."""
+    """429: too many requests; also 402 while other requests have reserved the credit.
+
+    ``reason``: ``free_daily``, ``free_per_minute``, ``model_limit``, ``shared_capacity``,
+    ``in_flight_budget`` or None. ``retry_after``: the seconds to wait, or None if OpenRouter does
+    not say.
+    """
 
     summary = "OpenRouter's rate limit is reached"
     is_retryable = True
@@ -258,8 +323,9 @@ class ProviderError(APIError):
         status: int,
         upstream_message: str = "",
         *,
-        request_id: str | None = None,
-        retry_after: float | None = None,
+        is_retryable: bool | None = None,
+        **details: Any,
     ) -> None:
-        super().__init__(status, upstream_message, request_id=request_id, retry_after=retry_after)
-        self.is_retryable: bool = status in (408, 409, 429) or status >= 500
+        if is_retryable is None:
+            is_retryable = status in (408, 409, 429) or status >= 500
+        super().__init__(status, upstream_message, is_retryable=is_retryable, **details)

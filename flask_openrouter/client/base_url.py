@@ -79,6 +79,11 @@ def credits_url(base_url: str) -> str:
     return f"{base_url}/settings/credits"
 
 
+def privacy_url(base_url: str) -> str:
+    """Return where a visitor can choose which providers may see their data."""
+    return f"{base_url}/settings/privacy"
+
+
 def is_openrouter(base_url: str) -> bool:
     """Whether a normalised base URL is OpenRouter itself."""
     return base_url == OPENROUTER

@@ -19,7 +19,7 @@ from ..errors import (
 from . import pkce
 from .credentials import MALFORMED_KEY, is_api_key, is_code
 from .models import AuthCode, IssuedKey, KeyInfo, parse_object
-from .responses import APIResponse, about_key, error_from
+from .responses import APIResponse, error_from
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -72,8 +72,8 @@ def create_auth_code(
     response = transport.send("POST", "/api/v1/auth/keys/code", headers, body, seconds)
     if response.status not in _SUCCESSES:
         # A plain code_challenge is the code_verifier.
-        sent = (api_key, body.get("code_challenge"), body["callback_url"])
-        raise about_key(_refusal(transport, response, *sent), api_key)
+        sent = (body.get("code_challenge"), body["callback_url"])
+        raise _refusal(transport, response, *sent, api_key=api_key)
     created = AuthCode.from_json(parse_object(response.body) or {})
     if created is None:
         raise InvalidAnswerError(
@@ -112,7 +112,7 @@ def _key_info(
 ) -> KeyInfo:
     response = transport.send("GET", "/api/v1/key", headers, None, seconds)
     if response.status != 200:
-        raise about_key(_refusal(transport, response, api_key), api_key)
+        raise _refusal(transport, response, api_key=api_key)
     info = KeyInfo.from_json(parse_object(response.body) or {})
     if info is None:
         raise InvalidAnswerError(
@@ -150,6 +150,7 @@ def _refusal(
     transport: Transport,
     response: APIResponse,
     *secrets: str | None,
+    api_key: str | None = None,
     meanings: Mapping[int, type[APIError]] | None = None,
 ) -> OpenRouterError:
     return error_from(
@@ -157,6 +158,7 @@ def _refusal(
         response.headers,
         response.body,
         base_url=transport.base_url,
+        api_key=api_key,
         secrets=secrets,
         meanings=meanings,
     )

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NoReturn
 
 from .credentials import Unpicklable, is_api_key, is_code
@@ -125,6 +125,21 @@ def _number(value: object) -> float | None:
 
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
+
+
+def parse_moment(value: object) -> datetime | None:
+    """Read an ISO 8601 time, or seconds or milliseconds since 1970; None for anything else.
+
+    A time without a zone is in UTC.
+    """
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            # Before 1973 if these were milliseconds, so they are seconds.
+            return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, timezone.utc)
+        moment = _moment(value)
+        return moment and (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _moment(value: object) -> datetime | None:

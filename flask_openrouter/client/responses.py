@@ -1,4 +1,7 @@
-"""OpenRouter's responses, and the error that a status stands for.
+"""OpenRouter's responses, and the errors in them: the one reader of all the forms they have.
+
+An error comes as a status (with JSON, text or HTML), as the JSON of a 200, as an event of a stream,
+or on one of the choices in them.
 
 Nothing here raises because of what OpenRouter sent: a response may hold a key, and an exception
 would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of its frames.
@@ -6,67 +9,41 @@ would carry it in its arguments (``JSONDecodeError.doc``) or in the locals of it
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import quote
 
 from ..errors import (
     APIError,
-    BadRequestError,
-    ConflictError,
-    ForbiddenError,
     InvalidAnswerError,
     KeyRejectedError,
-    MethodNotAllowedError,
-    NotFoundError,
     OpenRouterError,
     OutOfCreditError,
-    PayloadTooLargeError,
-    ProviderError,
     RateLimitError,
-    RequestTimeoutError,
-    ServerError,
-    UnprocessableError,
 )
-from .base_url import OPENROUTER, credits_url
+from .base_url import OPENROUTER, credits_url, key_url, keys_url, privacy_url
 from .credentials import hash_of_key
-from .models import parse_object
+from .models import parse_moment, parse_object
+from .reasons import Cause, cause_of, metadata_of, status_of
+from .retry_after import parse_retry_after, seconds_to_wait
 
-Result = TypeVar("Result")
+__all__ = [
+    "APIResponse",
+    "clean_message",
+    "error_from",
+    "error_in",
+    "parse_retry_after",
+]
 
-MAX_MESSAGE_LENGTH = 200
+MAX_MESSAGE_LENGTH: Final = 200
 #: Headers with an id of the request: the common name, and that of Cloudflare, OpenRouter's CDN.
-REQUEST_ID_HEADERS = ("x-request-id", "cf-ray")
-
-_ERRORS: dict[int, type[APIError]] = {
-    400: BadRequestError,
-    401: KeyRejectedError,
-    402: OutOfCreditError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    405: MethodNotAllowedError,
-    408: RequestTimeoutError,
-    409: ConflictError,
-    413: PayloadTooLargeError,
-    422: UnprocessableError,
-    429: RateLimitError,
-}
-#: Members of ``metadata`` that tell an error relayed from the provider of a model (OpenRouter's API
-#: reference, "Errors"). In an error of OpenRouter's own they are absent, null or empty.
-_OF_A_PROVIDER = ("provider_name", "provider_code", "provider_error_code", "raw")
-#: OpenRouter's words for a key whose own limit is spent, which is a 403. Observed: "Key limit
-#: exceeded. Manage it using https://openrouter.ai/keys".
-_LIMIT_SPENT = re.compile(
-    r"\bkey limit\b|\binsufficient (?:credits|funds|balance)\b"
-    r"|\b(?:credit|spending|budget)s?\b.{0,40}\b(?:exceeded|exhausted|reached|spent)\b",
-    re.IGNORECASE,
-)
-_ANY_KEY = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
+REQUEST_ID_HEADERS: Final = ("x-request-id", "cf-ray")
+_ANY_KEY: Final = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,64 +61,122 @@ def error_from(
     body: bytes | None,
     *,
     base_url: str = OPENROUTER,
+    api_key: str | None = None,
     secrets: Iterable[str | None] = (),
     meanings: Mapping[int, type[APIError]] | None = None,
+    now: datetime | None = None,
 ) -> OpenRouterError:
-    """Return the error that a response other than a success stands for; raise nothing.
+    """Return the error that a response with an error status stands for; raise nothing.
 
     :param headers: with lower-case names, or case-insensitive.
     :param base_url: of the OpenRouter that responded, for the links in the error.
-    :param secrets: the credentials sent; they are removed from OpenRouter's message.
+    :param api_key: the key that was sent; None if there was none, as in an exchange.
+    :param secrets: the other credentials sent; they are removed from OpenRouter's message.
     :param meanings: the error classes of this call, by status, where they differ from the usual.
+    :param now: the time from which ``retry_after`` counts.
     """
     if status < 400 or status > 599:
         return InvalidAnswerError(
             f"OpenRouter sent an unexpected response (HTTP {status})", status=status
         )
-    error = _error_object(body)
-    message = error.get("message")
-    text = clean_message(message if isinstance(message, str) else "", secrets)
-    kind = (meanings or {}).get(status) or _kind_of(status, error)
-    result = kind(
-        status,
-        text,
-        request_id=_request_id(headers, secrets),
-        retry_after=parse_retry_after(headers.get("retry-after")),
-    )
-    if isinstance(result, OutOfCreditError):
-        result.settings_url = credits_url(base_url)
-    return result
+    error = _error_object(body, headers)
+    kind = (meanings or {}).get(status)
+    cause = cause_of(status, error) if kind is None else Cause(kind)
+    reader = _Reader(base_url, api_key, (*secrets, api_key), headers, now)
+    return reader.error(cause, status, error)
 
 
-def _kind_of(status: int, error: Mapping[str, Any]) -> type[APIError]:
-    metadata = error.get("metadata")
-    if not isinstance(metadata, Mapping):
-        metadata = {}
-    if status == 403 and metadata.get("reasons"):
-        # Moderation. Its metadata names a provider, too, and its message may quote the visitor.
-        return ForbiddenError
-    if any(metadata.get(name) for name in _OF_A_PROVIDER):
-        return ProviderError
-    if status == 403 and is_limit_spent(error):
-        return OutOfCreditError
-    return _ERRORS.get(status) or (ServerError if status >= 500 else APIError)
+def error_in(
+    body: Mapping[str, Any],
+    *,
+    event: str | None = None,
+    base_url: str = OPENROUTER,
+    api_key: str | None = None,
+    secrets: Iterable[str | None] = (),
+    headers: Mapping[str, str] = _NO_HEADERS,
+    meanings: Mapping[int, type[APIError]] | None = None,
+    now: datetime | None = None,
+) -> APIError | None:
+    """Return the error in a JSON object of a 200, or of an event of a stream; None without one.
+
+    It may be a top-level ``error``, one on a choice, or an event that is an error itself. Its
+    ``code`` is the ``status``, or 502 if that is not an error status. A 401 in it proves nothing
+    about the key: it is a retryable :class:`APIError` with the reason ``unconfirmed``. The other
+    parameters are those of :func:`error_from`.
+
+    :param event: the name of the event, if the stream gives one.
+    """
+    error = _error_member(body, event)
+    if error is None:
+        return None
+    status = status_of(error)
+    kind = (meanings or {}).get(status)
+    cause = cause_of(status, error) if kind is None else Cause(kind)
+    if cause.kind is KeyRejectedError:
+        cause = Cause(APIError, "unconfirmed")
+    return _Reader(base_url, api_key, (*secrets, api_key), headers, now).error(cause, status, error)
 
 
-def about_key(result: Result, api_key: str) -> Result:
-    """Return ``result``; a :class:`KeyRejectedError` gets the hash of the key."""
-    if isinstance(result, KeyRejectedError):
-        result.key_hash = hash_of_key(api_key)
-    return result
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What the reading of an error needs to know about its response."""
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+    secrets: tuple[str | None, ...] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    now: datetime | None
+
+    def error(self, cause: Cause, status: int, error: Mapping[str, Any]) -> APIError:
+        kind, reason = cause.kind, cause.reason
+        metadata = metadata_of(error)
+        is_limited = status == 429 or issubclass(kind, RateLimitError)
+        result = kind(
+            status,
+            clean_message(_words_of(error), self.secrets),
+            request_id=_request_id(self.headers, self.secrets),
+            retry_after=seconds_to_wait(
+                self.headers, error, reason, is_limited=is_limited, now=self.now
+            ),
+            reason=reason,
+            provider_name=self._provider_name(metadata),
+            help_url=self._help_url(kind, reason, error),
+            is_retryable=_is_retryable(reason),
+        )
+        if isinstance(result, OutOfCreditError):
+            result.settings_url = credits_url(self.base_url)
+            result.resets_at = parse_moment(metadata.get("resets_at"))
+        elif isinstance(result, KeyRejectedError):
+            result.key_hash = hash_of_key(self.api_key) if self.api_key else ""
+        return result
+
+    def _provider_name(self, metadata: Mapping[str, Any]) -> str | None:
+        name = metadata.get("provider_name")
+        return clean_message(name, self.secrets)[:80] or None if isinstance(name, str) else None
+
+    def _help_url(
+        self, kind: type[APIError], reason: str | None, error: Mapping[str, Any]
+    ) -> str | None:
+        if kind is KeyRejectedError:
+            return keys_url(self.base_url)
+        if reason == "privacy":
+            return privacy_url(self.base_url)
+        if reason in ("account", "free_daily"):
+            return credits_url(self.base_url)
+        if reason == "max_tokens" and "/settings/keys" not in _words_of(error):
+            return credits_url(self.base_url)
+        if reason in ("key_limit", "max_tokens"):
+            if self.api_key is None:
+                return keys_url(self.base_url)
+            return key_url(self.base_url, hash_of_key(self.api_key))
+        return None
 
 
-def is_limit_spent(error: Mapping[str, Any]) -> bool:
-    """Whether OpenRouter's error object for a 403 says that the key's own limit is spent."""
-    metadata = error.get("metadata")
-    source = metadata.get("limit_source") if isinstance(metadata, Mapping) else None
-    if isinstance(source, str) and re.search(r"credit|key|budget", source):
-        return True
-    message = error.get("message")
-    return isinstance(message, str) and _LIMIT_SPENT.search(message) is not None
+def _is_retryable(reason: str | None) -> bool | None:
+    """Whether a retry helps, where the reason decides and not the class."""
+    if reason == "privacy":
+        return False
+    return True if reason == "unconfirmed" else None
 
 
 def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
@@ -155,29 +190,69 @@ def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
     return " ".join(printable.split())[:MAX_MESSAGE_LENGTH].rstrip()
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Read ``Retry-After`` (RFC 9110 §10.2.3) as seconds from ``now``; None if there is none."""
-    if value is None or len(value) > 64:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
-        return max(0.0, seconds)
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+def _error_object(body: bytes | None, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the error object in the body of a response with an error status; empty without one."""
+    parsed = parse_object(body)
+    if parsed is not None:
+        return _error_member(parsed, None) or {}
+    content_type = headers.get("content-type") or ""
+    if body is None or content_type.partition(";")[0].strip().lower() != "text/plain":
+        # HTML is a page of Cloudflare, OpenRouter's CDN, or of a proxy.
+        return {}
+    # Not the text's words: OpenRouter's phrases are in JSON.
+    return {"text": body.decode("utf-8", "replace")}
 
 
-def _error_object(body: bytes | None) -> Mapping[str, Any]:
-    error = (parse_object(body) or {}).get("error")
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, Mapping) else {}
+def _error_member(body: Mapping[str, Any], event: str | None) -> Mapping[str, Any] | None:
+    """Return the error object in a JSON object, or None."""
+    found = _as_error(body.get("error"))
+    if found is not None:
+        return found
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        found = _as_error(choice.get("error")) if isinstance(choice, Mapping) else None
+        if found is not None:
+            return found
+    kind = body.get("type")
+    if event == "error" or kind == "error":
+        return body
+    # Events of /api/v1/responses.
+    if kind in ("response.failed", "response.error"):
+        response = body.get("response")
+        found = _as_error(response.get("error")) if isinstance(response, Mapping) else None
+        return found or {}
+    return None
+
+
+def _as_error(value: object) -> Mapping[str, Any] | None:
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, str):
+        return {"message": value} if value else None
+    # Something else than nothing is an error that says nothing.
+    return {} if value else None
+
+
+def _words_of(error: Mapping[str, Any]) -> str:
+    message = error.get("message", error.get("text"))
+    if not isinstance(message, str):
+        return ""
+    return _words_of_zod(message) if error.get("name") == "ZodError" else message
+
+
+def _words_of_zod(message: str) -> str:
+    """Return the first problems in the message of a ZodError, whose text is a JSON array."""
+    issues = (parse_object(b'{"issues":%s}' % message.encode("utf-8", "replace")) or {}).get(
+        "issues"
+    )
+    words = []
+    for issue in issues[:3] if isinstance(issues, list) else ():
+        text = issue.get("message") if isinstance(issue, Mapping) else None
+        if isinstance(text, str):
+            path = issue.get("path")
+            place = ".".join(str(part) for part in path) if isinstance(path, list) else ""
+            words.append(f"{place}: {text}" if place else text)
+    return "; ".join(words) or message
 
 
 def _request_id(headers: Mapping[str, str], secrets: Iterable[str | None]) -> str | None:

@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutO
 from .credentials import authorizer, hides_frames, outcome_of, without_trace
 from .deadline import CONNECT_SECONDS
 from .environment import Environment
-from .responses import about_key, error_from
+from .responses import error_from
 from .session import READ_SECONDS
 from .transport import tls_context
 
@@ -171,8 +171,7 @@ def _error_reader(base_url: str, api_key: str) -> Callable[[Any], OpenRouterErro
 
     def error_in(response: Any) -> OpenRouterError:
         status, headers, body = response.status_code, response.headers, response.content
-        error = error_from(status, headers, body, base_url=base_url, secrets=(api_key,))
-        return about_key(error, api_key)
+        return error_from(status, headers, body, base_url=base_url, api_key=api_key)
 
     return error_in
 

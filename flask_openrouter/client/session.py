@@ -25,7 +25,7 @@ from ..errors import (
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .responses import about_key, error_from
+from .responses import error_from
 from .transport import (
     MAX_RESPONSE_BYTES,
     Transport,
@@ -178,10 +178,10 @@ def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | N
         response.headers,
         decode_body(body, raw.headers.get("content-encoding", "")),
         base_url=base_url,
-        secrets=(api_key,),
+        api_key=api_key,
     )
     if isinstance(error, KeyRejectedError | OutOfCreditError):
-        return about_key(error, api_key)
+        return error
     # The caller gets any other response, such as a model provider's 401. Put its body back.
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),

@@ -89,7 +89,6 @@ def test_403_for_a_spent_limit_is_out_of_credit():
         error_body("KEY LIMIT EXCEEDED (monthly limit)"),
         error_body("Insufficient credits. Add more"),
         error_body("The workspace budget for today is exhausted"),
-        error_body("Your credits were spent"),
         error_body("Forbidden", metadata={"limit_source": "openrouter_credits"}),
         error_body("Forbidden", metadata={"limit_source": "openrouter_key_limit"}),
     ]:
@@ -104,6 +103,8 @@ def test_another_403_is_forbidden():
     for body in [
         error_body("Your chosen model requires moderation and your input was flagged"),
         error_body("Only management keys can perform this operation"),
+        error_body("You wrote: key limit exceeded"),
+        error_body("Your credits were spent"),
         error_body("Forbidden", metadata={"limit_source": "upstream_provider_shared_pool"}),
         error_body("Forbidden", metadata={"limit_source": 7}),
         error_body("Forbidden", metadata=["key limit"]),

@@ -1,0 +1,315 @@
+"""The class and the reason of an error, from its status, its codes and OpenRouter's own phrases.
+
+Codes and metadata decide where there are any. Words decide only where a message *begins* with a
+fixed phrase of OpenRouter: further on, it may quote the visitor or the provider of a model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from ..errors import (
+    APIError,
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    KeyRejectedError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OutOfCreditError,
+    PayloadTooLargeError,
+    ProviderError,
+    RateLimitError,
+    RequestTimeoutError,
+    ServerError,
+    UnprocessableError,
+)
+
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = MappingProxyType(
+    {
+        400: BadRequestError,
+        401: KeyRejectedError,
+        402: OutOfCreditError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        405: MethodNotAllowedError,
+        408: RequestTimeoutError,
+        409: ConflictError,
+        413: PayloadTooLargeError,
+        422: UnprocessableError,
+        429: RateLimitError,
+    }
+)
+#: Members of ``metadata`` that tell an error relayed from the provider of a model (OpenRouter's API
+#: reference, "Errors"). In an error of OpenRouter's own they are absent, null or empty.
+_OF_A_PROVIDER: Final = ("provider_name", "provider_code", "provider_error_code", "raw")
+
+#: The words of ``limit_source`` that name a limit on requests, and the reasons.
+_RATE_LIMITS: Final = (
+    ("in_flight", "in_flight_budget"),
+    ("free_tier_daily", "free_daily"),
+    ("free_tier_per_minute", "free_per_minute"),
+    ("openrouter_shared_capacity", "shared_capacity"),
+)
+#: The words of ``limit_source`` or ``scope`` that name a limit on spending, and the reasons.
+_BUDGETS: Final = (
+    ("guardrail", "guardrail_budget"),
+    ("workspace", "workspace_budget"),
+    ("key", "key_limit"),
+    ("credit", "account"),
+    ("budget", "account"),
+)
+#: Codes with which OpenRouter itself forbids a request, though it may name the provider, too.
+_FORBIDDEN: Final = MappingProxyType(
+    {
+        "moderation": "moderation",
+        "content_policy": "content_policy",
+        "content_policy_violation": "content_policy",
+        "content_filter": "content_policy",
+        "refusal": "refusal",
+        "guardrail": "guardrail",
+        "guardrail_violation": "guardrail",
+        "guardrail_blocked": "guardrail",
+        "permission": "permission",
+        "permission_denied": "permission",
+        "permission_error": "permission",
+    }
+)
+_TOO_LONG: Final = {"context_length_exceeded", "context_length", "context_window_exceeded"}
+#: The statuses that codes in words stand for, where an error inside a 200 has no number.
+_STATUS_OF_CODE: Final = MappingProxyType(
+    {
+        "invalid_request_error": 400,
+        "invalid_request": 400,
+        "invalid_prompt": 400,
+        "bad_request": 400,
+        **dict.fromkeys(_TOO_LONG, 400),
+        "authentication_error": 401,
+        "insufficient_credits": 402,
+        "insufficient_quota": 402,
+        "payment_required": 402,
+        **dict.fromkeys(_FORBIDDEN, 403),
+        "not_found": 404,
+        "not_found_error": 404,
+        "request_timeout": 408,
+        "rate_limit_exceeded": 429,
+        "rate_limit_error": 429,
+        "server_error": 500,
+        "provider_unavailable": 502,
+        "overloaded_error": 529,
+    }
+)
+
+#: OpenRouter's phrases at the start of a message: the statuses, the class (None: that of the
+#: status) and the reason.
+_PHRASES: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), statuses, kind, reason)
+    for pattern, statuses, kind, reason in (
+        # 402
+        (
+            r"this request requires more credits, or fewer max_tokens\..{0,80}"
+            r"\bcan only afford (?!-|0\b)",
+            {402},
+            None,
+            "max_tokens",
+        ),
+        # The page with the remedy follows, and tells which limit it is.
+        (
+            r"(?:this request requires more credits|prompt tokens limit exceeded)\b.{0,160}"
+            r"/settings/keys\b",
+            {402},
+            None,
+            "key_limit",
+        ),
+        (
+            r"prompt tokens limit exceeded\b.{0,160}\bhigher (?:total|daily|weekly|monthly) limit",
+            {402},
+            None,
+            "key_limit",
+        ),
+        # 402 and 403
+        (r"key limit exceeded\b", {402, 403}, OutOfCreditError, "key_limit"),
+        (
+            r"(?:the )?workspace (?:\w+ )?budget\b.{0,60}\b(?:exceeded|exhausted|reached|spent)\b",
+            {402, 403},
+            OutOfCreditError,
+            "workspace_budget",
+        ),
+        (
+            r"(?:the )?guardrail (?:\w+ )?budget\b.{0,60}\b(?:exceeded|exhausted|reached|spent)\b",
+            {402, 403},
+            OutOfCreditError,
+            "guardrail_budget",
+        ),
+        (r"budget limit exceeded\b", {402, 403}, OutOfCreditError, "account"),
+        (
+            r"insufficient (?:credits|funds|balance)\b",
+            {402, 403},
+            OutOfCreditError,
+            "account",
+        ),
+        # 403
+        (r"only management keys can\b", {403}, None, "permission"),
+        (r"[^\"'\n]{1,80} requires moderation\b", {403}, None, "moderation"),
+        (r"(?:request )?blocked by (?:a )?guardrail", {403}, None, "guardrail"),
+        # 400
+        (
+            r"this endpoint's maximum context length is \d+ tokens",
+            {400, 413},
+            None,
+            "context_length",
+        ),
+        # 429
+        (r"rate limit exceeded: free-models-per-day\b", {429}, None, "free_daily"),
+        (r"rate limit exceeded: free-models-per-min\b", {429}, None, "free_per_minute"),
+        (r"(?:rate limit exceeded: )?limit_(?:rpd|rpm|tpm)/", {429}, None, "model_limit"),
+    )
+)
+#: Settings of the visitor's account. They are OpenRouter's own words with any status, even where
+#: the error names the provider that was left out.
+_SETTINGS: Final = (
+    (
+        re.compile(
+            r"no endpoints (?:found|available) matching your (?:guardrail restrictions and )?"
+            r"data policy\b",
+            re.IGNORECASE,
+        ),
+        "privacy",
+    ),
+    (re.compile(r"paid model training violation\b", re.IGNORECASE), "privacy"),
+    (re.compile(r"free model training violation\b", re.IGNORECASE), "privacy"),
+    (
+        re.compile(
+            r"no endpoints (?:found|available) matching your guardrail restrictions\b",
+            re.IGNORECASE,
+        ),
+        "guardrail",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What went wrong: the class of the error, and its reason."""
+
+    kind: type[APIError]
+    reason: str | None = None
+
+
+def status_of(error: Mapping[str, Any]) -> int:
+    """Return the status that an error inside a 200 stands for; 502 if it has no valid one."""
+    for name in ("code", "http_status", "status"):
+        value = error.get(name)
+        if isinstance(value, str) and re.fullmatch("[0-9]{3}", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value in _ERRORS:
+            return int(value)
+    for code in _codes(error):
+        if code in _STATUS_OF_CODE:
+            return _STATUS_OF_CODE[code]
+    return 502
+
+
+_ERRORS: Final = range(400, 600)
+
+
+def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
+    """Return the cause of an error that has this status.
+
+    :param error: OpenRouter's error object.
+    """
+    metadata = metadata_of(error)
+    words = error.get("message")
+    # OpenRouter's phrases are short; the rest only takes time.
+    words = words[:400].lstrip() if isinstance(words, str) else ""
+    codes = set(_codes(error))
+    if status == 403:
+        # Decided before providers and limits: it names a provider, too, and may quote the visitor.
+        if metadata.get("reasons") or metadata.get("flagged_input"):
+            return Cause(ForbiddenError, "moderation")
+        if metadata.get("patterns"):
+            return Cause(ForbiddenError, "guardrail")
+        for code in sorted(codes & _FORBIDDEN.keys()):
+            return Cause(ForbiddenError, _FORBIDDEN[code])
+    usual = _BY_STATUS.get(status) or (ServerError if status >= 500 else APIError)
+    for pattern, reason in _SETTINGS:
+        if pattern.match(words):
+            return Cause(usual, reason)
+    limit = _limit(status, metadata, codes, words)
+    if limit is not None:
+        return limit
+    known = "context_length" if codes & _TOO_LONG else None
+    if any(metadata.get(name) for name in _OF_A_PROVIDER):
+        return Cause(ProviderError, known)
+    for pattern, statuses, kind, reason in _PHRASES:
+        if status in statuses and pattern.match(words):
+            if kind is OutOfCreditError:
+                reason = _scope(metadata) or reason
+            return Cause(kind or usual, reason)
+    return Cause(usual, "account" if usual is OutOfCreditError else known)
+
+
+def _limit(status: int, metadata: Mapping[str, Any], codes: set[str], words: str) -> Cause | None:
+    """Return the cause if the metadata names one of OpenRouter's own limits."""
+    source = metadata.get("limit_source")
+    source = source if isinstance(source, str) else ""
+    if status in (402, 403, 429):
+        if "in_flight_budget_exhausted" in codes:
+            return Cause(RateLimitError, "in_flight_budget")
+        for name, reason in _RATE_LIMITS:
+            if name in source:
+                return Cause(RateLimitError, reason)
+    if status == 429 and source == "upstream_provider_shared_pool":
+        named = any(metadata.get(name) for name in _OF_A_PROVIDER)
+        return Cause(ProviderError if named else RateLimitError, "shared_capacity")
+    if status in (402, 403):
+        if "weight_exceeds_budget" in codes:
+            return Cause(OutOfCreditError, "max_tokens")
+        for name, reason in _BUDGETS:
+            if name in source:
+                by_words = _reason_in(words, status) if reason == "account" else None
+                return Cause(OutOfCreditError, by_words or _scope(metadata) or reason)
+    return None
+
+
+def _reason_in(words: str, status: int) -> str | None:
+    found = (
+        reason
+        for pattern, statuses, _, reason in _PHRASES
+        if status in statuses and pattern.match(words)
+    )
+    return next(found, None)
+
+
+def _scope(metadata: Mapping[str, Any]) -> str | None:
+    """Return whose budget is spent (``scope``), if the metadata say so."""
+    scope = metadata.get("scope")
+    if not isinstance(scope, str):
+        return None
+    return next((reason for name, reason in _BUDGETS[:3] if name in scope), None)
+
+
+def metadata_of(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the error's ``metadata``; empty if it has none."""
+    metadata = error.get("metadata")
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _codes(error: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the codes in words that an error has, in lower case."""
+    metadata = metadata_of(error)
+    availability = error.get("availability")
+    places = (
+        (error, ("code", "type")),
+        (metadata, ("error_type", "reason", "provider_error_code", "provider_code")),
+        (availability if isinstance(availability, Mapping) else {}, ("code",)),
+    )
+    for place, names in places:
+        for name in names:
+            value = place.get(name)
+            if isinstance(value, str):
+                yield value.lower()

@@ -50,7 +50,7 @@ def error_of_status(response: requests.Response, base_url: str) -> OpenRouterErr
 
 def transport_error(error: Exception) -> OpenRouterError | None:
     """Return this package's error for one of the network; None for any other error."""
-    if not is_network_error(error):
+    if not (is_network_error(error) or isinstance(error, urllib3.exceptions.HTTPError)):
         return None
     deadline = Deadline()
     deadline.was_sent = True

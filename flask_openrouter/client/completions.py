@@ -112,12 +112,15 @@ class Completion:
         )
 
     @property
+    def has_words(self) -> bool:
+        """Whether there is text, reasoning or a refusal."""
+        return bool(self.text or self.reasoning or self.refusal)
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing of the answer is in it, such as in an event that only has the role."""
         return not (
-            self.text
-            or self.reasoning
-            or self.refusal
+            self.has_words
             or self.annotations
             or self.images
             or self.finish_reason

@@ -25,7 +25,7 @@ from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, Transpo
 from .base_url import OPENROUTER
 from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of
 from .events import MAX_EVENT_BYTES, EventReader, ServerSentEvent, without_bom
-from .responses import clean_message, error_from
+from .responses import clean_message, error_in
 
 if TYPE_CHECKING:
     import requests
@@ -96,7 +96,7 @@ class CompletionStream:
     ) -> None:
         self._reply = response = cast("Any", reply)
         self._max_event_bytes = max_event_bytes
-        self._base_url = OPENROUTER
+        self._base_url: str = OPENROUTER
         self._is_closed = self._is_done = False
         #: The error of an answer that broke off, as far as its ``finish_reason`` tells.
         self._broken_off: OpenRouterError | None = None
@@ -107,7 +107,8 @@ class CompletionStream:
         if hasattr(reply, "iter_content"):
             from .blocks import blocks_of, error_of_status
 
-            self._base_url = str(response.url).partition("/api/v1/")[0]
+            root, found, _ = str(response.url).partition("/api/v1/")
+            self._base_url = root if found else OPENROUTER
             error = error_of_status(response, self._base_url)
             if error is not None:
                 raise error
@@ -147,7 +148,7 @@ class CompletionStream:
         Call it in the view: an error can then still become a response with a status of its own.
         Return the stream itself, which yields these words, too.
         """
-        while all(part.is_empty for part in self._waiting):
+        while not any(part.has_words or part.images for part in self._waiting):
             part = next(self._parts, None)
             if part is None:
                 break
@@ -202,14 +203,12 @@ class CompletionStream:
                     self._is_done = True
                     return self._broken_off
                 data = _parse(event.data)
-                error = _error_in(event, data, self._base_url)
+                error = self._error_in(event, data)
                 part = self._take(Completion.from_json(data or {}))
                 if data is not None and not (error is not None and part.is_empty):
                     yield part
                 if error is not None:
                     return error
-                if data is None:
-                    return InvalidAnswerError("OpenRouter's stream has an event that is not JSON")
                 if self._sum.size > _MAX_KEPT:
                     return InvalidAnswerError("OpenRouter's answer is too large")
         except Exception as error:
@@ -244,10 +243,19 @@ class CompletionStream:
                 raise InvalidAnswerError("OpenRouter's answer is too large")
         text = body.decode("utf-8", "replace")
         data = _parse(text)
-        if data is None or not (data.get("error") or any(choices_of(data))):
+        if data is None or not (any(choices_of(data)) or error_in(data)):
             raise InvalidAnswerError("OpenRouter's response is neither a stream nor an answer")
         self._is_done = True
         return ServerSentEvent("", text)
+
+    def _error_in(
+        self, event: ServerSentEvent, data: Mapping[str, Any] | None
+    ) -> OpenRouterError | None:
+        if data is None:
+            if event.kind != "error":
+                return InvalidAnswerError("OpenRouter's stream has an event that is not JSON")
+            data = {"error": event.data or True}
+        return error_in(data, event=event.kind or None, base_url=self._base_url)
 
     def _take(self, part: Completion) -> Completion:
         """Return the part with whole characters, after it was added to the others."""
@@ -257,9 +265,12 @@ class CompletionStream:
         part = replace(part, **texts)
         self._sum.add(part)
         native = part.native_finish_reason or ""
-        if part.finish_reason == "error" or _BROKEN_OFF.search(native):
+        is_filtered = part.finish_reason == "content_filter"
+        if part.finish_reason == "error" or (_BROKEN_OFF.search(native) and not is_filtered):
             # The usage may follow, so reading goes on.
-            self._broken_off = ProviderError(502, clean_message(f"The answer broke off ({native})"))
+            self._broken_off = ProviderError(
+                502, clean_message(native), provider_name=part.provider
+            )
         return part
 
     def _failure_of(self, error: Exception | None) -> Exception | None:
@@ -308,20 +319,3 @@ def _parse(text: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, Mapping) else None
-
-
-def _error_in(
-    event: ServerSentEvent, data: Mapping[str, Any] | None, base_url: str
-) -> OpenRouterError | None:
-    """Return the error that an event stands for."""
-    found: object = None
-    if data is None:
-        found = event.data if event.kind == "error" else None
-    else:
-        errors = [data.get("error"), *(choice.get("error") for choice in choices_of(data))]
-        found = next(filter(None, errors), data if event.kind == "error" else None)
-    if not found:
-        return None
-    code = found.get("code") if isinstance(found, Mapping) else None
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 502
-    return error_from(status, {}, json.dumps({"error": found}).encode(), base_url=base_url)

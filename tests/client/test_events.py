@@ -112,9 +112,17 @@ def test_the_event_that_a_stream_ends_within_is_kept_apart() -> None:
     for stream in (b"data: a", b"data: a\n", b"event: x\ndata: a\r"):
         reader = EventReader()
         assert list(reader.read(stream)) == []
+        assert list(reader.read(b"")) == []
         kind = "x" if b"event" in stream else ""
         assert reader.end() == ServerSentEvent(kind, "a")
         assert reader.end() is None
+
+
+def test_an_empty_block_between_cr_and_lf_changes_nothing() -> None:
+    reader = EventReader()
+    blocks = (b"data: a\r", b"", b"\ndata: b\r\n", b"", b"\r", b"", b"\n")
+    found = [event for block in blocks for event in reader.read(block)]
+    assert found == [ServerSentEvent("", "a\nb")]
 
 
 def test_what_is_no_event_stream_can_be_told() -> None:

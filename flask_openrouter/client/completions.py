@@ -117,6 +117,12 @@ class Completion:
         return bool(self.text or self.reasoning or self.refusal)
 
     @property
+    def size(self) -> int:
+        """The number of characters in it."""
+        texts = (self.text, self.reasoning, self.refusal, *self.images)
+        return sum(map(len, texts)) + sum(len(json.dumps(each)) for each in self.annotations)
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing of the answer is in it, such as in an event that only has the role."""
         return not (
@@ -130,10 +136,9 @@ class Completion:
 
 
 class CompletionSum:
-    """The parts of a stream, added up. ``size``: the characters that are kept."""
+    """The parts of a stream, added up."""
 
     def __init__(self) -> None:
-        self.size = 0
         self._texts: dict[str, list[str]] = {"text": [], "reasoning": [], "refusal": []}
         self._annotations: dict[str, Mapping[str, Any]] = {}
         self._images: dict[str, None] = {}
@@ -145,22 +150,14 @@ class CompletionSum:
         for name, texts in self._texts.items():
             if text := getattr(part, name):
                 texts.append(text)
-                self.size += len(text)
         # OpenRouter may repeat them in a later event.
-        annotations = {json.dumps(each): each for each in part.annotations}
-        self._annotations.update(annotations)
+        self._annotations.update((json.dumps(each), each) for each in part.annotations)
         self._images.update(dict.fromkeys(part.images))
-        self.size += sum(map(len, annotations)) + sum(map(len, part.images))
         if part.usage is not None:
             self._usage.update({k: v for k, v in part.usage.data.items() if v is not None})
         for name in ("finish_reason", "native_finish_reason", "id", "model", "provider", "data"):
             if value := getattr(part, name):
                 self._latest[name] = value
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether a part had a ``finish_reason``."""
-        return "finish_reason" in self._latest
 
     def result(self) -> Completion:
         """Return the parts so far as one completion."""

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import re
 from collections import deque
@@ -25,6 +24,7 @@ from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, Transpo
 from .base_url import OPENROUTER
 from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of
 from .events import MAX_EVENT_BYTES, EventReader, ServerSentEvent, without_bom
+from .readahead import ReadAhead
 from .responses import clean_message, error_in
 
 if TYPE_CHECKING:
@@ -42,16 +42,25 @@ _TEXTS = ("text", "reasoning", "refusal")
 
 
 def read_stream(
-    reply: requests.Response | Iterable[bytes], *, max_event_bytes: int = MAX_EVENT_BYTES
+    reply: requests.Response | Iterable[bytes],
+    *,
+    heartbeat: float | None = None,
+    max_event_bytes: int = MAX_EVENT_BYTES,
 ) -> CompletionStream:
     """Read a streamed answer; see :class:`CompletionStream`.
 
     :param reply: the response of ``session.post("chat/completions", json={..., "stream": True},
         stream=True)``, or the bytes of one. A whole answer, as without ``stream``, is read as well.
+    :param heartbeat: seconds of silence after which an empty part is yielded, again and again. A
+        view that writes something for it learns that its visitor has left, and can close the
+        stream. The stream is then read in a thread of its own, from now on.
     :param max_event_bytes: the largest event, and the largest answer that is not streamed.
-    :raises APIError: the response has an error status. The class tells which.
+    :raises APIError: the response has an error status, or is an error with 200 instead of a stream.
+        The class tells which. The errors of a stream itself are raised when it is read.
+    :raises InvalidAnswerError: the response is neither a stream nor an answer nor an error.
+    :raises TransportError: the connection broke while such a response was read.
     """
-    return CompletionStream(reply, max_event_bytes=max_event_bytes)
+    return CompletionStream(reply, heartbeat=heartbeat, max_event_bytes=max_event_bytes)
 
 
 def read_completion(
@@ -92,19 +101,23 @@ class CompletionStream:
         self,
         reply: requests.Response | Iterable[bytes],
         *,
+        heartbeat: float | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
         self._reply = response = cast("Any", reply)
         self._max_event_bytes = max_event_bytes
         self._base_url: str = OPENROUTER
-        self._is_closed = self._is_done = False
+        self._ahead: ReadAhead[Completion] | None = None
+        self._is_closed = self._is_done = self._is_finished = False
+        self._size = 0
         #: The error of an answer that broke off, as far as its ``finish_reason`` tells.
         self._broken_off: OpenRouterError | None = None
         self._sum = CompletionSum()
         self._joiners = {name: SurrogateJoiner() for name in _TEXTS}
         self._waiting: deque[Completion] = deque()
         blocks: Iterable[bytes] = reply
-        if hasattr(reply, "iter_content"):
+        is_response = hasattr(reply, "iter_content")
+        if is_response:
             from .blocks import blocks_of, error_of_status
 
             root, found, _ = str(response.url).partition("/api/v1/")
@@ -114,12 +127,25 @@ class CompletionStream:
                 raise error
             blocks = blocks_of(response)
         self._parts = self._read(blocks)
+        if is_response and "event-stream" not in str(response.headers.get("content-type")).lower():
+            # Not a stream, so it is read as a whole, and an error in it is raised here.
+            self.start()
+        if heartbeat is not None:
+            self._ahead = ReadAhead(self._parts, heartbeat, lambda: self._is_closed)
 
     def __iter__(self) -> CompletionStream:
         return self
 
     def __next__(self) -> Completion:
-        return self._waiting.popleft() if self._waiting else next(self._parts)
+        part = self._waiting.popleft() if self._waiting else self._next()
+        self._sum.add(part)
+        return part
+
+    def _next(self) -> Completion:
+        try:
+            return next(self._ahead or self._parts)
+        except TimeoutError:
+            return Completion()
 
     def __enter__(self) -> CompletionStream:
         return self
@@ -134,13 +160,13 @@ class CompletionStream:
 
     @property
     def completion(self) -> Completion:
-        """The parts that have arrived, added up."""
+        """The parts that were yielded, added up."""
         return self._sum.result()
 
     @property
     def is_complete(self) -> bool:
         """Whether the end of the answer has arrived: ``[DONE]`` or a ``finish_reason``."""
-        return self._broken_off is None and (self._is_done or self._sum.is_finished)
+        return self._broken_off is None and (self._is_done or self._is_finished)
 
     def start(self) -> CompletionStream:
         """Wait for the first words, so that an error in their place is raised here.
@@ -148,11 +174,9 @@ class CompletionStream:
         Call it in the view: an error can then still become a response with a status of its own.
         Return the stream itself, which yields these words, too.
         """
-        while not any(part.has_words or part.images for part in self._waiting):
-            part = next(self._parts, None)
-            if part is None:
-                break
-            self._waiting.append(part)
+        with contextlib.suppress(StopIteration):
+            while not any(part.has_words or part.images for part in self._waiting):
+                self._waiting.append(self._next())
         return self
 
     def iter_text(self) -> TextIterator:
@@ -165,14 +189,15 @@ class CompletionStream:
     def close(self) -> None:
         """Close the response, so that OpenRouter can stop. This ends reading in any thread."""
         self._is_closed = True
-        if inspect.getgeneratorstate(self._parts) == inspect.GEN_RUNNING:
-            # In another thread, which closes the response itself. Each of these errors means that
-            # the connection is already closed.
+        try:
+            self._parts.close()
+        except ValueError:
+            # Another thread is reading, and closes the response itself. Each of these errors means
+            # that the connection is already closed.
             with contextlib.suppress(AttributeError, ValueError, RuntimeError, OSError):
                 self._reply.raw.shutdown()
-            return
-        self._parts.close()
-        self._close_reply()
+        else:
+            self._close_reply()
 
     def _close_reply(self) -> None:
         close = getattr(self._reply, "close", None)
@@ -187,7 +212,6 @@ class CompletionStream:
         halves: dict[str, Any] = {name: each.end() for name, each in self._joiners.items()}
         rest = Completion(**halves)
         if not rest.is_empty:
-            self._sum.add(rest)
             yield rest
         # Not in an except clause: errors of the network refer to the connection.
         if failure is not None:
@@ -209,7 +233,7 @@ class CompletionStream:
                     yield part
                 if error is not None:
                     return error
-                if self._sum.size > _MAX_KEPT:
+                if self._size > _MAX_KEPT:
                     return InvalidAnswerError("OpenRouter's answer is too large")
         except Exception as error:
             return self._failure_of(error)
@@ -258,12 +282,13 @@ class CompletionStream:
         return error_in(data, event=event.kind or None, base_url=self._base_url)
 
     def _take(self, part: Completion) -> Completion:
-        """Return the part with whole characters, after it was added to the others."""
+        """Return the part with whole characters, and note what it tells about the end."""
         texts: dict[str, Any] = {
             name: joiner.add(getattr(part, name)) for name, joiner in self._joiners.items()
         }
         part = replace(part, **texts)
-        self._sum.add(part)
+        self._size += part.size
+        self._is_finished = self._is_finished or part.finish_reason is not None
         native = part.native_finish_reason or ""
         is_filtered = part.finish_reason == "content_filter"
         if part.finish_reason == "error" or (_BROKEN_OFF.search(native) and not is_filtered):

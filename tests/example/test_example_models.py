@@ -9,7 +9,7 @@ from chat_visitor import ORIGIN, OUR_SCRIPT, ChatVisitor
 from werkzeug.test import TestResponse
 
 from example_app import models
-from example_app.models import Model
+from example_app.models import read_model
 from flask_openrouter.emulator import Emulator
 
 
@@ -44,7 +44,7 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
 def test_prices_are_per_million_tokens() -> None:
     cases: tuple[tuple[dict[str, Any], str | None, str | None], ...] = (
         ({"pricing": {"prompt": "-1", "completion": "-1"}}, "Price varies", "128K"),
-        ({"pricing": {"prompt": "0", "completion": "0"}}, None, "128K"),
+        ({"pricing": {"prompt": "0", "completion": "0"}, "id": "a/b:free"}, None, "128K"),
         (
             {"pricing": {"prompt": "0.000000001", "completion": "0.00002"}},
             "$0.001 in, $20.00 out",
@@ -54,7 +54,8 @@ def test_prices_are_per_million_tokens() -> None:
         ({"context_length": None}, "$0.15 in, $0.60 out", None),
     )
     for changes, price, context in cases:
-        shown = Model.from_json(entry(**changes)).as_json()
+        shown = read_model(entry(**changes))
+        assert shown is not None
         assert (shown.get("price"), shown.get("context")) == (price, context), changes
 
 

@@ -15,20 +15,18 @@ from werkzeug.utils import cached_property
 from .client.attribution import attribution_headers
 from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
-from .errors import KeyRejectedError, NotConnectedError
+from .errors import KeyRejectedError, NotConnectedError, OpenRouterError
 from .signals import key_disconnected
 from .storage.cookie import CookieStorage
 from .storage.record import KeyRecord
 from .web import EXTENSION_KEY, can_change_response, request_state, send_signal, this_app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from openai import OpenAI
     from openrouter import OpenRouter
 
     from .client.models import KeyInfo
-    from .client.session import APISession
+    from .client.session import APISession, OnUnauthorized
     from .services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -114,7 +112,7 @@ class Connection:
         limit raise :class:`OutOfCreditError`; any other response is returned unchanged, and so is a
         401 or 402 that OpenRouter relays from a model's provider.
         """
-        return self._services.client.api_session(self.api_key, on_rejected=self.forget_rejected)
+        return self._services.client.api_session(self.api_key, on_unauthorized=self._unauthorized)
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -137,10 +135,15 @@ class Connection:
 
         return openrouter_client(*self._for_sdk(), options)
 
-    def _for_sdk(self) -> tuple[str, str, dict[str, str], Callable[[], None]]:
+    def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
-        return settings.base_url, self.api_key, headers, self.forget_rejected
+        return settings.base_url, self.api_key, headers, self._unauthorized
+
+    def _unauthorized(self, error: KeyRejectedError, seconds: float) -> OpenRouterError:
+        """Forget the key, and return the error to raise."""
+        self.forget_rejected()
+        return error
 
     def detach(self) -> Connection:
         """Return a copy for use after the request, in a thread or a streamed response.

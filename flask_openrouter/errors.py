@@ -34,15 +34,17 @@ encryption key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from types import MappingProxyType
-from typing import Any, ClassVar, Final, TypeVar
+import types
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-Error = TypeVar("Error", bound="OpenRouterError")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+_Error = TypeVar("_Error", bound="OpenRouterError")
 
 #: Attributes of HTTP packages' exceptions that a pickle leaves out: they hold what was sent.
-_NOT_PICKLED: Final = ("request", "response", "raw_response")
+_NOT_PICKLED: Final = ("request", "_request", "response", "raw_response")
 
 
 class OpenRouterError(Exception):
@@ -52,19 +54,21 @@ class OpenRouterError(Exception):
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        attributes = vars(self) | {name: None for name in _NOT_PICKLED if name in vars(self)}
-        return restore, (type(self), self.args, attributes)
+        return self._restore, (self.args, self._pickled())
 
-    def __copy__(self: Error) -> Error:
-        return restore(type(self), self.args, vars(self))
+    def __copy__(self: _Error) -> _Error:
+        return self._restore(self.args, vars(self))
 
+    def _pickled(self) -> dict[str, Any]:
+        return vars(self) | {name: None for name in _NOT_PICKLED if name in vars(self)}
 
-def restore(kind: type[Error], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> Error:
-    """Return an exception with these ``args`` and attributes; its constructor does not run."""
-    error = kind.__new__(kind, *args)
-    error.args = args
-    vars(error).update(attributes)
-    return error
+    @classmethod
+    def _restore(cls: type[_Error], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> _Error:
+        """Return an exception with these attributes; its constructor does not run."""
+        error = cls.__new__(cls, *args)
+        error.args = args
+        vars(error).update(attributes)
+        return error
 
 
 class ConfigurationError(OpenRouterError, ValueError):
@@ -141,7 +145,7 @@ class InvalidAnswerError(OpenRouterError):
 
 #: The start of the message of an :class:`APIError` with this reason, where it is not that of the
 #: class.
-_SUMMARIES: Final[Mapping[str, str]] = MappingProxyType(
+_SUMMARIES: Final[Mapping[str, str]] = types.MappingProxyType(
     {
         "unconfirmed": "OpenRouter reported 401, which does not prove that the key is dead",
         "key_limit": "The limit of the OpenRouter key is spent",

@@ -31,7 +31,7 @@ from .environment import Environment
 if TYPE_CHECKING:
     from .completions import Completion, Usage
     from .models import AuthCode, IssuedKey, KeyInfo
-    from .session import APISession, Timeout
+    from .session import APISession, OnUnauthorized, Timeout
     from .stream import CompletionStream, read_completion, read_stream
     from .transport import Transport
 else:
@@ -228,14 +228,16 @@ class OpenRouterClient:
         self,
         api_key: str,
         *,
-        on_rejected: Callable[[], None] | None = None,
+        on_unauthorized: OnUnauthorized | None = None,
         timeout: Timeout | None = None,
     ) -> APISession:
         """Return a ``requests.Session`` for OpenRouter's API with this key; see ``APISession``.
 
         All sessions of a client share its connections, and nothing else.
 
-        :param on_rejected: called once, when OpenRouter rejects the key.
+        :param on_unauthorized: called for each 401 that names no provider of a model, with the
+            error and the seconds that are left of the call's time limit. It returns the error to
+            raise, or None for that one.
         :param timeout: seconds to wait for the next bytes, or to connect and to read; (5, 60) by
             default.
         :raises ValueError: if the key is malformed.
@@ -248,7 +250,7 @@ class OpenRouterClient:
             self._transport,
             api_key,
             headers=self._attribution,
-            on_rejected=on_rejected,
+            on_unauthorized=on_unauthorized,
             timeout=timeout,
         )
 

@@ -84,6 +84,11 @@ def privacy_url(base_url: str) -> str:
     return f"{base_url}/settings/privacy"
 
 
+def guardrails_url(base_url: str) -> str:
+    """Return where the admin of an account can change its guardrails and their budgets."""
+    return f"{base_url}/settings/guardrails"
+
+
 def is_openrouter(base_url: str) -> bool:
     """Whether a normalised base URL is OpenRouter itself."""
     return base_url == OPENROUTER

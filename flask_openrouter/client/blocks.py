@@ -14,7 +14,7 @@ import urllib3
 from ..errors import OpenRouterError
 from .deadline import Deadline
 from .responses import error_from
-from .session import known_to_requests
+from .session import SessionResponse, known_to_requests
 from .transport import MAX_RESPONSE_BYTES, failure_of, is_network_error
 
 #: Bytes that are read at a time, at most. Fewer are passed on as they arrive.
@@ -35,9 +35,15 @@ def blocks_of(response: requests.Response) -> Iterator[bytes]:
 
 
 def error_of_status(response: requests.Response, base_url: str) -> OpenRouterError | None:
-    """Return the error that the status of a response stands for, None for a success."""
+    """Return the error that the status of a response stands for, None for a success.
+
+    A response of a session may raise it: it knows more.
+    """
     if 200 <= response.status_code < 300:
         return None
+    if isinstance(response, SessionResponse):
+        with response:
+            response.raise_for_status()
     body = b""
     with response, contextlib.suppress(requests.RequestException, urllib3.exceptions.HTTPError):
         for block in blocks_of(response):

@@ -19,7 +19,7 @@ from ..errors import (
 from . import pkce
 from .credentials import MALFORMED_KEY, is_api_key, is_code
 from .models import AuthCode, IssuedKey, KeyInfo, parse_object
-from .responses import APIResponse, error_from
+from .responses import APIResponse, error_from, error_in
 
 if TYPE_CHECKING:
     from .transport import Transport
@@ -50,6 +50,7 @@ def exchange_code(
     response = transport.send("POST", "/api/v1/auth/keys", _JSON, body, seconds)
     if response.status not in _SUCCESSES:
         raise _refusal(transport, response, code, code_verifier, meanings=_CODE_REFUSED)
+    # An error inside a success is not documented here, and a key may exist.
     issued = IssuedKey.from_json(parse_object(response.body) or {})
     if issued is None:
         raise InvalidAnswerError(
@@ -70,15 +71,14 @@ def create_auth_code(
         raise ValueError(MALFORMED_KEY)
     headers = {**headers, **_JSON, "Authorization": f"Bearer {api_key}"}
     response = transport.send("POST", "/api/v1/auth/keys/code", headers, body, seconds)
+    # A plain code_challenge is the code_verifier.
+    sent = (body.get("code_challenge"), body["callback_url"])
     if response.status not in _SUCCESSES:
-        # A plain code_challenge is the code_verifier.
-        sent = (body.get("code_challenge"), body["callback_url"])
         raise _refusal(transport, response, *sent, api_key=api_key)
-    created = AuthCode.from_json(parse_object(response.body) or {})
+    found = parse_object(response.body) or {}
+    created = AuthCode.from_json(found)
     if created is None:
-        raise InvalidAnswerError(
-            "OpenRouter's response has no well-formed code", status=response.status
-        )
+        raise _error_inside(transport, response, found, "well-formed code", *sent, api_key=api_key)
     return created
 
 
@@ -113,11 +113,10 @@ def _key_info(
     response = transport.send("GET", "/api/v1/key", headers, None, seconds)
     if response.status != 200:
         raise _refusal(transport, response, api_key=api_key)
-    info = KeyInfo.from_json(parse_object(response.body) or {})
+    found = parse_object(response.body) or {}
+    info = KeyInfo.from_json(found)
     if info is None:
-        raise InvalidAnswerError(
-            "OpenRouter's response has no data about the key", status=response.status
-        )
+        raise _error_inside(transport, response, found, "data about the key", api_key=api_key)
     # The label is the masked key, unless OpenRouter forgets to mask it.
     return replace(info, label=None) if api_key in (info.label or "") else info
 
@@ -143,6 +142,27 @@ def _check_exchange(code: object, code_verifier: object, method: object) -> str 
         return None if method is None else "code_challenge_method needs a code_verifier"
     return pkce.check_code_verifier(code_verifier) or (
         None if method is None else pkce.check_method(method)
+    )
+
+
+def _error_inside(
+    transport: Transport,
+    response: APIResponse,
+    found: Mapping[str, Any],
+    wanted: str,
+    *secrets: str | None,
+    api_key: str,
+) -> OpenRouterError:
+    """Return the error inside a success, or that ``wanted`` is missing."""
+    error = error_in(
+        found,
+        base_url=transport.base_url,
+        api_key=api_key,
+        secrets=secrets,
+        headers=response.headers,
+    )
+    return error or InvalidAnswerError(
+        f"OpenRouter's response has no {wanted}", status=response.status
     )
 
 

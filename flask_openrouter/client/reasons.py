@@ -63,43 +63,42 @@ _BUDGETS: Final = (
     ("credit", "account"),
     ("budget", "account"),
 )
+_SPENT: Final = ("key_limit", "workspace_budget", "guardrail_budget")
 #: Codes with which OpenRouter itself forbids a request, though it may name the provider, too.
 _FORBIDDEN: Final = MappingProxyType(
     {
         "moderation": "moderation",
-        "content_policy": "content_policy",
         "content_policy_violation": "content_policy",
-        "content_filter": "content_policy",
         "refusal": "refusal",
         "guardrail": "guardrail",
-        "guardrail_violation": "guardrail",
-        "guardrail_blocked": "guardrail",
-        "permission": "permission",
-        "permission_denied": "permission",
-        "permission_error": "permission",
     }
 )
-_TOO_LONG: Final = {"context_length_exceeded", "context_length", "context_window_exceeded"}
-#: The statuses that codes in words stand for, where an error inside a 200 has no number.
+#: A category for any 403, so it decides last.
+_PERMISSION: Final = {"permission_denied", "permission_error"}
+_TOO_LONG: Final = {"context_length_exceeded", "string_too_long"}
+#: The statuses that codes in words stand for, where an error inside a 200 has no number:
+#: OpenRouter's error types, then those of the other forms of its API.
 _STATUS_OF_CODE: Final = MappingProxyType(
     {
-        "invalid_request_error": 400,
-        "invalid_request": 400,
-        "invalid_prompt": 400,
-        "bad_request": 400,
-        **dict.fromkeys(_TOO_LONG, 400),
-        "authentication_error": 401,
-        "insufficient_credits": 402,
-        "insufficient_quota": 402,
+        **dict.fromkeys(("invalid_request", "invalid_prompt", "max_tokens_exceeded"), 400),
+        **dict.fromkeys(("token_limit_exceeded", *_TOO_LONG), 400),
+        "authentication": 401,
         "payment_required": 402,
-        **dict.fromkeys(_FORBIDDEN, 403),
+        **dict.fromkeys((*_FORBIDDEN, *_PERMISSION), 403),
         "not_found": 404,
-        "not_found_error": 404,
-        "request_timeout": 408,
+        "timeout": 408,
+        "payload_too_large": 413,
+        "unprocessable": 422,
         "rate_limit_exceeded": 429,
+        "server": 500,
+        "provider_unavailable": 502,
+        "provider_overloaded": 529,
+        "invalid_request_error": 400,
+        "authentication_error": 401,
+        "billing_error": 402,
+        "not_found_error": 404,
         "rate_limit_error": 429,
         "server_error": 500,
-        "provider_unavailable": 502,
         "overloaded_error": 529,
     }
 )
@@ -131,6 +130,8 @@ _PHRASES: Final = tuple(
             None,
             "key_limit",
         ),
+        # Some forms of the API have the code as the message.
+        (r"in_flight_budget_exhausted\b", {402}, RateLimitError, "in_flight_budget"),
         # 402 and 403
         (r"key limit exceeded\b", {402, 403}, OutOfCreditError, "key_limit"),
         (
@@ -236,57 +237,67 @@ def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
         for code in sorted(codes & _FORBIDDEN.keys()):
             return Cause(ForbiddenError, _FORBIDDEN[code])
     usual = _BY_STATUS.get(status) or (ServerError if status >= 500 else APIError)
-    for pattern, reason in _SETTINGS:
+    for pattern, setting in _SETTINGS:
         if pattern.match(words):
-            return Cause(usual, reason)
-    limit = _limit(status, metadata, codes, words)
+            return Cause(usual, setting)
+    kind, reason = _said(status, words)
+    limit = _limit(status, metadata, codes, reason)
     if limit is not None:
         return limit
-    known = "context_length" if codes & _TOO_LONG else None
-    if any(metadata.get(name) for name in _OF_A_PROVIDER):
-        return Cause(ProviderError, known)
+    if reason is None and codes & _TOO_LONG:
+        reason = "context_length"
+    if _names_provider(metadata):
+        return Cause(ProviderError, reason if reason == "context_length" else None)
+    if reason is None and usual is ForbiddenError and codes & _PERMISSION:
+        reason = "permission"
+    kind = kind or usual
+    if kind is OutOfCreditError and reason in (None, "account"):
+        reason = _scope(metadata) or "account"
+    return Cause(kind, reason)
+
+
+def _said(status: int, words: str) -> tuple[type[APIError] | None, str | None]:
+    """Return the class and the reason that OpenRouter's own phrases name, if they do."""
     for pattern, statuses, kind, reason in _PHRASES:
         if status in statuses and pattern.match(words):
-            if kind is OutOfCreditError:
-                reason = _scope(metadata) or reason
-            return Cause(kind or usual, reason)
-    return Cause(usual, "account" if usual is OutOfCreditError else known)
+            return kind, reason
+    return None, None
 
 
-def _limit(status: int, metadata: Mapping[str, Any], codes: set[str], words: str) -> Cause | None:
-    """Return the cause if the metadata names one of OpenRouter's own limits."""
+def _limit(
+    status: int, metadata: Mapping[str, Any], codes: set[str], said: str | None
+) -> Cause | None:
+    """Return the cause if the codes name one of OpenRouter's own limits."""
     source = metadata.get("limit_source")
     source = source if isinstance(source, str) else ""
     if status in (402, 403, 429):
-        if "in_flight_budget_exhausted" in codes:
+        if "in_flight_budget_exhausted" in codes or said == "in_flight_budget":
             return Cause(RateLimitError, "in_flight_budget")
         for name, reason in _RATE_LIMITS:
             if name in source:
                 return Cause(RateLimitError, reason)
     if status == 429 and source == "upstream_provider_shared_pool":
-        named = any(metadata.get(name) for name in _OF_A_PROVIDER)
-        return Cause(ProviderError if named else RateLimitError, "shared_capacity")
+        kind = ProviderError if _names_provider(metadata) else RateLimitError
+        return Cause(kind, "shared_capacity")
     if status in (402, 403):
         if "weight_exceeds_budget" in codes:
             return Cause(OutOfCreditError, "max_tokens")
         for name, reason in _BUDGETS:
             if name in source:
-                by_words = _reason_in(words, status) if reason == "account" else None
-                return Cause(OutOfCreditError, by_words or _scope(metadata) or reason)
+                if said == "max_tokens" or (said in _SPENT and reason == "account"):
+                    reason = said
+                elif name == "budget":
+                    reason = _scope(metadata) or reason
+                return Cause(OutOfCreditError, reason)
     return None
 
 
-def _reason_in(words: str, status: int) -> str | None:
-    found = (
-        reason
-        for pattern, statuses, _, reason in _PHRASES
-        if status in statuses and pattern.match(words)
-    )
-    return next(found, None)
+def _names_provider(metadata: Mapping[str, Any]) -> bool:
+    return any(metadata.get(name) for name in _OF_A_PROVIDER)
 
 
 def _scope(metadata: Mapping[str, Any]) -> str | None:
-    """Return whose budget is spent (``scope``), if the metadata say so."""
+    """Return whose budget is spent, if the metadata say so in ``scope``."""
     scope = metadata.get("scope")
     if not isinstance(scope, str):
         return None

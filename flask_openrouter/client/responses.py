@@ -25,7 +25,7 @@ from ..errors import (
     OutOfCreditError,
     RateLimitError,
 )
-from .base_url import OPENROUTER, credits_url, key_url, keys_url, privacy_url
+from .base_url import OPENROUTER, credits_url, guardrails_url, key_url, keys_url, privacy_url
 from .credentials import hash_of_key
 from .models import parse_moment, parse_object
 from .reasons import Cause, cause_of, metadata_of, status_of
@@ -161,6 +161,8 @@ class _Reader:
             return keys_url(self.base_url)
         if reason == "privacy":
             return privacy_url(self.base_url)
+        if reason in ("guardrail", "guardrail_budget"):
+            return guardrails_url(self.base_url)
         if reason in ("account", "free_daily"):
             return credits_url(self.base_url)
         if reason == "max_tokens" and "/settings/keys" not in _words_of(error):

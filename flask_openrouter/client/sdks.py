@@ -1,31 +1,39 @@
 """Clients of the ``openai`` and ``openrouter`` packages for one key.
 
-Both packages are optional and imported on first use. As elsewhere, a dead key raises a
-:class:`KeyRejectedError`, and spent credit an :class:`OutOfCreditError`.
+Both packages are optional and imported on first use. Their errors are those of this package and
+those of theirs at once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import ConfigurationError, KeyRejectedError, OpenRouterError, OutOfCreditError
-from .credentials import authorizer, hides_frames, outcome_of, without_trace
+from ..errors import APIError, ConfigurationError, KeyRejectedError, OpenRouterError
+from .bound_http import (
+    ERROR,
+    PLACEHOLDER,
+    Binding,
+    BoundAsyncHttp,
+    BoundHttp,
+    borrowed_client,
+    own_client,
+    seconds_left,
+)
+from .credentials import hides_frames
 from .deadline import CONNECT_SECONDS
-from .environment import Environment
+from .hybrids import both
 from .responses import error_from
-from .session import READ_SECONDS
-from .transport import tls_context
+from .session import READ_SECONDS, OnUnauthorized
 
 if TYPE_CHECKING:
     from openai import OpenAI
     from openrouter import OpenRouter
 
-_ABOUT_THE_KEY = (401, 402, 403)
-
-_tls_context = cache(tls_context)
+#: Reads the error in a response with an error status; asks about the key if it was rejected.
+_Reader: TypeAlias = "Callable[[Any], OpenRouterError]"
 
 
 @hides_frames
@@ -33,18 +41,17 @@ def openai_client(
     base_url: str,
     api_key: str,
     headers: Mapping[str, str],
-    on_rejected: Callable[[], None],
+    on_unauthorized: OnUnauthorized | None,
     options: Mapping[str, Any],
 ) -> OpenAI:
     """Return an ``openai.OpenAI`` for this key.
 
-    ``headers``: attribution. ``on_rejected`` is called when OpenRouter rejects the key.
-    ``options`` go to the constructor. A dead key raises an error that is a
-    :class:`KeyRejectedError` and an ``openai.AuthenticationError``. Spent credit raises one that is
-    an :class:`OutOfCreditError` and an ``openai.APIStatusError``. A model provider's 401 or 402
-    raises the package's own error.
+    ``headers``: attribution. ``on_unauthorized``: as for ``APISession``. ``options`` go to the
+    constructor. Every error of OpenRouter is raised as the error of the session and that of the
+    package at once, also one inside a 200 or a stream.
 
-    Raises :class:`ConfigurationError` when the package is not installed.
+    Raises :class:`ConfigurationError` when the package is not installed, or for a ``base_url`` that
+    is not below OpenRouter's API.
     """
     try:
         import openai
@@ -53,52 +60,52 @@ def openai_client(
             "current_openrouter.openai() needs the openai package: pip install openai"
         ) from None
 
-    class Http(_Http, openai.DefaultHttpxClient):
-        pass
+    read = _reader(base_url, api_key, on_unauthorized)
+    has_key = _finder(api_key)
 
-    error_in = _error_reader(base_url, api_key)
+    def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
+        return both(error, _without_key(openai.APIError("", response.request, body=body), has_key))
+
+    binding = Binding(base_url, api_key, error_of_stream)
 
     # One class for each key, so that copies made by with_options() keep it.
     class Client(openai.OpenAI):
         def __init__(self, **options: Any) -> None:
+            binding.check(f"{str(options['base_url']).rstrip('/')}/")
+            options["http_client"] = borrowed_client(BoundHttp, options["http_client"], binding)
             super().__init__(**options)
             # The package reads and sends the environment's values for options that are missing.
             for name in ("organization", "project", "admin_api_key"):
                 setattr(self, name, options.get(name))
             self._custom_headers = options.get("default_headers") or {}
 
+        def _prepare_request(self, request: Any) -> None:
+            # Here, too: older versions try again after an exception of the HTTP client.
+            binding.check(request.url)
+            super()._prepare_request(request)
+
         def _make_status_error(self, err_msg: str, *, body: object, response: Any) -> Any:
-            error = super()._make_status_error(err_msg, body=body, response=response)
-            # Still there if the app uses an HTTP client of its own.
-            response.request.headers.pop("Authorization", None)
-            own_error = error_in(response)
-            kind = _openai_errors().get(type(own_error))
-            if kind is None:
-                return error
-            if isinstance(own_error, KeyRejectedError):
-                on_rejected()
-            # An instance of both classes, made without their constructors, which do not fit.
-            both = kind.__new__(kind, *own_error.args)
-            both.__dict__.update({**error.__dict__, **own_error.__dict__})
-            return both
+            theirs = super()._make_status_error(err_msg, body=body, response=response)
+            return both(read(response), _without_key(theirs, has_key))
 
-    options = {"timeout": openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), **options}
+        def request(self, *arguments: Any, **options: Any) -> Any:
+            failure: OpenRouterError
+            try:
+                return super().request(*arguments, **options)
+            except openai.APIConnectionError as error:
+                cause = error.__cause__
+                if not isinstance(cause, OpenRouterError):
+                    raise
+                failure = both(cause, error)
+            raise failure
+
+    timeout = openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    options = {"timeout": timeout, "base_url": binding.root, **options}
     options["default_headers"] = {**headers, **(options.get("default_headers") or {})}
-    options["http_client"] = options.get("http_client") or Http(base_url, api_key)
-    return Client(api_key=api_key, base_url=f"{base_url}/api/v1", **options)
-
-
-@cache
-def _openai_errors() -> Mapping[type[OpenRouterError], Any]:
-    import openai
-
-    class OpenAIKeyRejectedError(KeyRejectedError, openai.AuthenticationError):
-        pass
-
-    class OpenAIOutOfCreditError(OutOfCreditError, openai.APIStatusError):
-        pass
-
-    return {KeyRejectedError: OpenAIKeyRejectedError, OutOfCreditError: OpenAIOutOfCreditError}
+    options["http_client"] = options.get("http_client") or own_client(
+        BoundHttp, openai.DefaultHttpxClient, binding, base_url
+    )
+    return Client(api_key=PLACEHOLDER, **options)
 
 
 @hides_frames
@@ -106,17 +113,17 @@ def openrouter_client(
     base_url: str,
     api_key: str,
     headers: Mapping[str, str],
-    on_rejected: Callable[[], None],
+    on_unauthorized: OnUnauthorized | None,
     options: Mapping[str, Any],
 ) -> OpenRouter:
     """Return an ``openrouter.OpenRouter`` for this key.
 
     ``options`` go to the constructor. Unlike with the package's defaults, a call waits 60 seconds,
-    not five, and is not repeated for up to an hour after a 5xx. A dead key raises
-    :class:`KeyRejectedError`, spent credit :class:`OutOfCreditError`, and a model provider's 401 or
-    402 the package's own error.
+    not five, and is not repeated for up to an hour after a 5xx. Every error of OpenRouter is raised
+    as the error of the session and that of the package at once, also one inside a 200 or a stream.
 
-    Raises :class:`ConfigurationError` when the package is not installed.
+    Raises :class:`ConfigurationError` when the package is not installed, or for a ``server_url``
+    that is not below OpenRouter's API.
     """
     try:
         import httpx
@@ -127,107 +134,144 @@ def openrouter_client(
             "current_openrouter.sdk() needs the openrouter package: pip install openrouter"
         ) from None
 
-    class Http(_Http, httpx.Client):
-        pass
+    read = _reader(base_url, api_key, on_unauthorized)
+    has_key = _finder(api_key)
 
-    class AsyncHttp(_AsyncHttp, httpx.AsyncClient):
-        pass
+    def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
+        theirs = _openrouter_error(response, error.status, json.dumps({"error": body}))
+        vars(theirs)["status_code"] = error.status
+        return both(error, _without_key(theirs, has_key))
 
-    error_in = _error_reader(base_url, api_key)
+    def error_of_status(response: httpx.Response) -> OpenRouterError:
+        theirs = _openrouter_error(response, response.status_code, response.text)
+        return both(read(response), _without_key(theirs, has_key))
 
-    def raise_if_about_the_key(response: httpx.Response) -> None:
-        error = error_in(response)
-        if isinstance(error, KeyRejectedError):
-            on_rejected()
-        if isinstance(error, KeyRejectedError | OutOfCreditError):
-            raise error
-
+    binding = Binding(base_url, api_key, error_of_stream)
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    clients = {
+        name: borrowed_client(mixin, options[name], binding)
+        if options.get(name) is not None
+        else own_client(mixin, base, binding, base_url, timeout=timeout)
+        for name, mixin, base in (
+            ("client", BoundHttp, httpx.Client),
+            ("async_client", BoundAsyncHttp, httpx.AsyncClient),
+        )
+    }
     never = RetryConfig("none", BackoffStrategy(1, 1, 1, 1), retry_connection_errors=False)
     arguments: dict[str, Any] = {
-        # A function, because the repr of the package's settings shows the value.
-        "api_key": lambda: api_key,
         "server_url": f"{base_url}/api/v1",
-        "client": Http(base_url, api_key, raise_if_about_the_key, timeout=timeout),
-        "async_client": AsyncHttp(base_url, api_key, raise_if_about_the_key, timeout=timeout),
         "retry_config": never,
         "http_referer": headers.get("HTTP-Referer"),
         "x_open_router_title": headers.get("X-OpenRouter-Title"),
         "x_open_router_categories": headers.get("X-OpenRouter-Categories"),
         **options,
+        **clients,
+        "api_key": PLACEHOLDER,
     }
+    binding.check(f"{str(arguments['server_url']).rstrip('/')}/")
     sdk = OpenRouter(**arguments)
+    sdk.sdk_configuration.__dict__["_hooks"].register_after_error_hook(_ErrorHook(error_of_status))
     # ``with`` closes the HTTP clients unless the package believes that the app supplied them.
     sdk.sdk_configuration.client_supplied = "client" in options
     sdk.sdk_configuration.async_client_supplied = "async_client" in options
     return sdk
 
 
-def _error_reader(base_url: str, api_key: str) -> Callable[[Any], OpenRouterError]:
+class _ErrorHook:
+    """A hook of the ``openrouter`` package. Asynchronous clients run it in a thread."""
+
+    def __init__(self, error_of: Callable[[Any], OpenRouterError]) -> None:
+        self._error_of = error_of
+
+    def after_error(self, context: object, response: Any, error: Exception | None) -> Any:
+        """Return the error that the package raises."""
+        return None, (error if response is None else self._error_of(response))
+
+
+def _openrouter_error(response: Any, status: int, text: str) -> Exception:
+    """Return the ``openrouter`` package's own error for a response with this status."""
+    from openrouter import errors
+    from openrouter.utils.unmarshal_json_response import unmarshal_json_response
+
+    name = _OPENROUTER_ERRORS.get(status)
+    if name is not None:
+        kind, data = getattr(errors, name), getattr(errors, f"{name}Data")
+        # Not of the form that the package knows: it would raise ResponseValidationError.
+        with suppress(Exception):
+            own: Exception = kind(unmarshal_json_response(data, response, text), response, text)
+            return own
+    return errors.OpenRouterDefaultError("", response, text or None)
+
+
+#: The classes of the ``openrouter`` package for chat calls.
+_OPENROUTER_ERRORS: Mapping[int, str] = {
+    status: f"{name}ResponseError"
+    for status, name in {
+        400: "BadRequest",
+        401: "Unauthorized",
+        402: "PaymentRequired",
+        403: "Forbidden",
+        404: "NotFound",
+        408: "RequestTimeout",
+        409: "Conflict",
+        413: "PayloadTooLarge",
+        422: "UnprocessableEntity",
+        429: "TooManyRequests",
+        500: "InternalServer",
+        502: "BadGateway",
+        503: "ServiceUnavailable",
+        524: "EdgeNetworkTimeout",
+        529: "ProviderOverloaded",
+    }.items()
+}
+
+
+def _reader(base_url: str, api_key: str, on_unauthorized: OnUnauthorized | None) -> _Reader:
     """Return a function that reads the error in a response.
 
     The frames that raise the error hold this function, and not the key.
     """
 
-    def error_in(response: Any) -> OpenRouterError:
-        status, headers, body = response.status_code, response.headers, response.content
-        return error_from(status, headers, body, base_url=base_url, api_key=api_key)
+    def read(response: Any) -> OpenRouterError:
+        error: OpenRouterError | None = response.extensions.get(ERROR)
+        if error is None:
+            error = error_from(
+                response.status_code,
+                response.headers,
+                response.content,
+                base_url=base_url,
+                api_key=api_key,
+            )
+        if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
+            return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
+        return error
 
-    return error_in
-
-
-class _Keyed:
-    """Mixin for clients of ``httpx`` and its successor. A request has the key only while in flight.
-
-    So no response, error or traceback keeps it. Redirects are not followed and cookies are not
-    sent. Proxy and certificates are those of the session. ``check`` may raise for a 401, 402 or
-    403.
-    """
-
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        check: Callable[[Any], None] | None = None,
-        **options: Any,
-    ) -> None:
-        environment = Environment.read(base_url)
-        options |= {"trust_env": False, "proxy": environment.proxy}
-        super().__init__(**options, verify=_tls_context(environment))  # type: ignore[call-arg]
-        self._authorize = authorizer(api_key)
-        self._check = check
+    return read
 
 
-class _Http(_Keyed):
-    def __del__(self) -> None:
-        with suppress(Exception):
-            self.close()  # type: ignore[attr-defined]
+def _finder(api_key: str) -> Callable[[object], bool]:
+    """Return a function that tells whether a JSON value holds the key."""
 
-    def send(self, request: Any, **options: Any) -> Any:
-        self._authorize(request)
-        options["follow_redirects"] = False
-        response: Any = outcome_of(super().send, request, **options)  # type: ignore[misc]
-        del request.headers["Authorization"]
-        if isinstance(response, BaseException):
-            raise response
-        if self._check is not None and response.status_code in _ABOUT_THE_KEY:
-            response.read()
-            self._check(response)
-        return response
+    def has_key(value: object) -> bool:
+        waiting = [value]
+        for one in waiting:
+            if isinstance(one, str) and api_key in one:
+                return True
+            if isinstance(one, Mapping):
+                waiting += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                waiting += one
+        return False
+
+    return has_key
 
 
-class _AsyncHttp(_Keyed):
-    async def send(self, request: Any, **options: Any) -> Any:
-        self._authorize(request)
-        options["follow_redirects"] = False
-        try:
-            response = await super().send(request, **options)  # type: ignore[misc]
-        except BaseException as error:
-            response = without_trace(error)
-        del request.headers["Authorization"]
-        if isinstance(response, BaseException):
-            raise response
-        if self._check is not None and response.status_code in _ABOUT_THE_KEY:
-            await response.aread()
-            self._check(response)
-        return response
+def _without_key(error: Exception, has_key: Callable[[object], bool]) -> Exception:
+    """Return a package's error; without its body, if this repeats the key."""
+    attributes = vars(error)
+    data: Any = attributes.get("data")
+    plain = data.model_dump() if hasattr(data, "model_dump") else None
+    if has_key(attributes.get("body")) or has_key(plain):
+        made_of_it = ("body", "code", "param", "type", "data")
+        attributes.update({name: None for name in made_of_it if name in attributes})
+    return error

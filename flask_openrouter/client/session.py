@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
+from time import monotonic
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -22,10 +25,13 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
+from .base_url import OPENROUTER
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .responses import error_from
+from .hybrids import both
+from .models import parse_object
+from .responses import error_from, error_in
 from .transport import (
     MAX_RESPONSE_BYTES,
     Transport,
@@ -39,6 +45,9 @@ from .transport import (
 READ_SECONDS = 60.0
 
 Timeout: TypeAlias = "float | tuple[float, float]"
+#: Called for each 401 that names no provider, with the error and the seconds that are left of the
+#: caller's time limit. It returns the error to raise, or None for that one.
+OnUnauthorized: TypeAlias = "Callable[[KeyRejectedError, float], OpenRouterError | None]"
 
 
 class SessionConnectionError(TransportError, requests.ConnectionError):
@@ -47,6 +56,29 @@ class SessionConnectionError(TransportError, requests.ConnectionError):
 
 class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
     """No bytes within the session's time limit. It is a ``requests.Timeout`` as well."""
+
+
+class SessionResponse(requests.Response):
+    """A response to a request of a session. It knows OpenRouter's errors."""
+
+    #: Reads an error out of a status, headers and body. A closure: it knows the key.
+    _error_of: Callable[[SessionResponse], OpenRouterError | None] | None = None
+    _is_streamed = False
+    #: The body of an error, decoded, if it was read already.
+    _error_body: bytes | None = None
+
+    def raise_for_status(self) -> None:
+        """Raise the error that this response stands for; do nothing for any other response.
+
+        The errors are those of ``flask_openrouter.errors``, and also a ``requests.HTTPError``. A
+        200 whose JSON is an error counts. A 200 that was asked for with ``stream=True`` is not
+        read: its errors come with the stream.
+
+        :raises APIError: the subclass for the status or the cause.
+        """
+        error = _error_of(self) if self._error_of is None else self._error_of(self)
+        if error is not None:
+            raise both(error, requests.HTTPError(str(error), response=self))
 
 
 class APISession(Unpicklable, requests.Session):
@@ -61,11 +93,12 @@ class APISession(Unpicklable, requests.Session):
     (5, 60) by default, and can be given with each call. ``stream=True`` works. A response may be of
     any size.
 
-    Every response is returned as it is, except these, which are raised:
+    Every response is returned as a :class:`SessionResponse`, whose ``raise_for_status()`` raises
+    OpenRouter's errors, except these, which are raised at once:
 
-    :raises KeyRejectedError: 401, the key is dead; ``on_rejected`` has been called, once. A 401 or
-        402 that OpenRouter relays from the provider of a model is returned instead.
-    :raises OutOfCreditError: 402, or 403 because the key's limit is spent; the key is fine.
+    :raises KeyRejectedError: 401, the key is dead, or what ``on_unauthorized`` returns for it. A
+        401 or 402 that OpenRouter relays from the provider of a model is returned instead.
+    :raises OutOfCreditError: 402, or 403 because a limit or budget is spent; the key is fine.
     :raises TransportError: no response; also a ``requests.ConnectionError`` or
         ``requests.Timeout``.
     :raises InvalidAnswerError: a response that is not well-formed HTTP.
@@ -77,14 +110,15 @@ class APISession(Unpicklable, requests.Session):
         api_key: str,
         *,
         headers: Mapping[str, str],
-        on_rejected: Callable[[], None] | None = None,
+        on_unauthorized: OnUnauthorized | None = None,
         timeout: Timeout | None = None,
     ) -> None:
         super().__init__()
         self._transport = transport
         self._root = f"{transport.base_url}/api/v1/"
         self._authorize = authorizer(api_key)
-        self._on_rejected = on_rejected
+        self._error_of = partial(_error_of, base_url=transport.base_url, keep_key=_kept(api_key))
+        self._on_unauthorized = on_unauthorized
         self._timeout = (CONNECT_SECONDS, READ_SECONDS) if timeout is None else timeout
         self.trust_env = False
         self.headers.update({"Accept-Encoding": "gzip, deflate", **headers})
@@ -121,11 +155,13 @@ class APISession(Unpicklable, requests.Session):
         :raises ValueError: if the address is not below the root.
         """
         self._check_address(request.url)
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._timeout
+        finish_by = monotonic() + _read_seconds(kwargs["timeout"])
         result = self._outcome(request, **kwargs)
-        if isinstance(result, KeyRejectedError):
-            on_rejected, self._on_rejected = self._on_rejected, None
-            if on_rejected is not None:
-                on_rejected()
+        if isinstance(result, KeyRejectedError) and self._on_unauthorized is not None:
+            seconds = max(0.0, finish_by - monotonic())
+            result = self._on_unauthorized(result, seconds) or result
         if isinstance(result, BaseException):
             raise result
         return result
@@ -136,18 +172,26 @@ class APISession(Unpicklable, requests.Session):
         """Return the response, or the error to raise: this frame and those below hold the key."""
         is_streamed = kwargs.pop("stream", False)
         kwargs |= {"stream": True, "allow_redirects": False}
-        if kwargs.get("timeout") is None:
-            kwargs["timeout"] = self._timeout
         deadline = Deadline()
+        hooks = request.hooks
+        # Before the app's own hooks: they get the response that knows errors, too.
+        typed = partial(self._typed, is_streamed, deadline)
+        request.hooks = {**hooks, "response": [typed, *hooks.get("response", ())]}
         self._authorize(request)
         try:
             with limited_by(deadline):
                 response = super().send(request, **kwargs)
-                error = _error_in(response, self._transport.base_url)
-                if error is not None:
-                    return error
-                if not is_streamed:
+                if response.status_code in (401, 402, 403) or (
+                    is_streamed and response.status_code >= 400
+                ):
+                    _read_error(response)
+                elif not is_streamed:
                     _ = response.content  # Read here, where errors are handled.
+                if response.status_code in (401, 402, 403):
+                    error = self._error_of(response)
+                    if isinstance(error, KeyRejectedError | OutOfCreditError):
+                        response.close()
+                        return error
                 return response
         except Exception as error:
             # Not the network: a wrong setting, or a hook or a body of the caller.
@@ -159,30 +203,35 @@ class APISession(Unpicklable, requests.Session):
         finally:
             # Responses and errors refer to this request: it must not keep the key.
             del request.headers["Authorization"]
+            request.hooks = hooks
+
+    def _typed(
+        self, is_streamed: bool, deadline: Deadline, response: requests.Response, **_: Any
+    ) -> SessionResponse:
+        # Also where a test library answers in place of the connections.
+        deadline.was_sent = True
+        typed = SessionResponse()
+        vars(typed).update(vars(response))
+        typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))
+        typed._is_streamed = is_streamed
+        return typed
 
     def _check_address(self, url: str | None) -> None:
         if url is None or not url.startswith(self._root) or ".." in urlsplit(url).path.split("/"):
             raise ValueError(f"This session sends its key to addresses below {self._root} only")
 
 
-def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | None:
-    """Return the error that the response stands for, if it is one of those that are raised."""
-    if response.status_code not in (401, 402, 403):
-        return None
+def _read_error(response: requests.Response) -> None:
+    """Read at most 64 KiB of an error, and put them back: the caller may want the response."""
+    if _is_read(response):
+        return  # A hook of the app has read it.
     raw: urllib3.HTTPResponse = response.raw
     body = raw.read(MAX_RESPONSE_BYTES, decode_content=False)
     response.close()
-    api_key = response.request.headers["Authorization"].removeprefix("Bearer ")
-    error = error_from(
-        response.status_code,
-        response.headers,
-        decode_body(body, raw.headers.get("content-encoding", "")),
-        base_url=base_url,
-        api_key=api_key,
+    # Decoded here: within bounds, and an encoding that is not known is no other error.
+    vars(response)["_error_body"] = (
+        decode_body(body, raw.headers.get("content-encoding", "")) or b""
     )
-    if isinstance(error, KeyRejectedError | OutOfCreditError):
-        return error
-    # The caller gets any other response, such as a model provider's 401. Put its body back.
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),
         headers=raw.headers,
@@ -192,7 +241,54 @@ def _error_in(response: requests.Response, base_url: str) -> OpenRouterError | N
         preload_content=False,
         enforce_content_length=False,
     )
-    return None
+
+
+def _error_of(
+    response: requests.Response,
+    *,
+    base_url: str = OPENROUTER,
+    keep_key: Callable[[], str | None] = lambda: None,
+    now: datetime | None = None,
+) -> OpenRouterError | None:
+    """Return the error that a response stands for, or None."""
+    status, headers = response.status_code, response.headers
+    if 400 <= status < 600:
+        return error_from(
+            status,
+            headers,
+            _small_content(response),
+            base_url=base_url,
+            api_key=keep_key(),
+            now=now,
+        )
+    if status >= 300 or (getattr(response, "_is_streamed", False) and not _is_read(response)):
+        return None
+    body = _small_content(response) or b""
+    if b'"error"' not in body:
+        return None
+    found = parse_object(body) or {}
+    return error_in(found, base_url=base_url, api_key=keep_key(), headers=headers, now=now)
+
+
+def _is_read(response: requests.Response) -> bool:
+    return vars(response)["_content"] is not False
+
+
+def _small_content(response: requests.Response) -> bytes | None:
+    read: bytes | None = vars(response).get("_error_body")
+    content = response.content if read is None else read
+    return content if content is not None and len(content) <= MAX_RESPONSE_BYTES else None
+
+
+def _kept(api_key: str) -> Callable[[], str]:
+    """Return a closure with the key: no dump of attributes shows it."""
+    return lambda: api_key
+
+
+def _read_seconds(timeout: Any) -> float:
+    """Return the seconds that a time limit of ``requests`` leaves for the next bytes."""
+    seconds = timeout[-1] if isinstance(timeout, tuple) else timeout
+    return float(seconds) if isinstance(seconds, int | float) else READ_SECONDS
 
 
 def known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:

@@ -128,14 +128,16 @@ def test_a_dead_key_is_forgotten_by_each_client(make_app: Any, ask: Ask) -> None
         assert not connection
 
 
+@pytest.mark.requirement("O1", "O2")
 @every_caller
-def test_the_refusal_of_a_provider_is_the_packages_own_error(make_app: Any, ask: Ask) -> None:
+def test_the_refusal_of_a_provider_is_also_the_packages_own_error(make_app: Any, ask: Ask) -> None:
     own_errors = (openai.APIStatusError, openrouter.errors.OpenRouterError)
     with connected(make_app, TROUBLE["provider 402"], TROUBLE["provider 401"]) as (connection, _):
         for _ in range(2):
             with pytest.raises(own_errors, match="Refused") as caught:
                 ask(connection)
-            assert not isinstance(caught.value, errors.OpenRouterError)
+            assert isinstance(caught.value, errors.ProviderError)
+            assert caught.value.provider_name == "Anthropic"
         assert connection
 
 

@@ -48,17 +48,18 @@ def error(message="No", **more):
 def test_401_means_that_the_key_is_dead():
     calls = []
     with MisbehavingProvider(answer(401, error("User not found."), {"CF-Ray": "8a"})) as provider:
-        session = session_for(provider, on_rejected=lambda: calls.append(1))
+        session = session_for(provider, on_unauthorized=lambda *given: calls.append(given))
         for _ in range(2):
             with pytest.raises(KeyRejectedError) as caught:
                 session.post("chat/completions", json={})
         assert provider.connections == 1
-    assert calls == [1]
+    assert [type(error) for error, _ in calls] == [KeyRejectedError, KeyRejectedError]
+    assert all(0 < seconds <= 60 for _, seconds in calls)
     assert (caught.value.status, caught.value.upstream_message) == (401, "User not found.")
     assert caught.value.request_id == "8a"
 
 
-def test_401_is_raised_without_on_rejected_as_well():
+def test_401_is_raised_without_on_unauthorized_as_well():
     with MisbehavingProvider(answer(401)) as provider, pytest.raises(KeyRejectedError):
         session_for(provider).get("models", stream=True)
 
@@ -72,7 +73,9 @@ def test_out_of_credit_keeps_the_key():
         with case(status, body):
             calls = []
             with MisbehavingProvider(answer(status, body)) as provider:
-                session = session_for(provider, on_rejected=lambda calls=calls: calls.append(1))
+                session = session_for(
+                    provider, on_unauthorized=lambda *given, calls=calls: calls.append(given)
+                )
                 with pytest.raises(OutOfCreditError) as caught:
                     session.post("chat/completions", json={})
             assert caught.value.status == status
@@ -93,7 +96,8 @@ def test_a_providers_refusal_is_returned_whole():
                     act = answer(status, gzip.compress(body) if compressed else body, headers)
                     with MisbehavingProvider(act) as provider:
                         session = session_for(
-                            provider, on_rejected=lambda calls=calls: calls.append(1)
+                            provider,
+                            on_unauthorized=lambda *given, calls=calls: calls.append(given),
                         )
                         for _ in range(2):
                             reply = session.post("chat/completions", json={}, stream=stream)

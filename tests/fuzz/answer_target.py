@@ -21,7 +21,8 @@ from flask_openrouter import OpenRouterClient
 from flask_openrouter.client.base_url import OPENROUTER
 from flask_openrouter.client.deadline import current_deadline
 from flask_openrouter.client.environment import Environment
-from flask_openrouter.client.models import AuthCode, IssuedKey, KeyInfo
+from flask_openrouter.client.models import AuthCode, IssuedKey, KeyInfo, parse_object
+from flask_openrouter.client.responses import error_from, error_in
 from flask_openrouter.client.transport import Transport
 from flask_openrouter.errors import (
     APIError,
@@ -47,17 +48,17 @@ class Wire:
     """A replacement for the connections that gives every request the same response."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self._status, self._headers, self._body = status, headers, body
+        self.status, self.headers, self.body = status, headers, body
 
     def send(self, request: object, *, stream: bool, timeout: float) -> requests.Response:
         deadline = current_deadline()
         assert deadline is not None
         deadline.was_sent = True
         response = requests.Response()
-        response.status_code = self._status
-        response.headers.update(self._headers)
+        response.status_code = self.status
+        response.headers.update(self.headers)
         response.raw = urllib3.HTTPResponse(
-            io.BytesIO(self._body), self._headers, self._status, preload_content=False
+            io.BytesIO(self.body), self.headers, self.status, preload_content=False
         )
         return response
 
@@ -90,7 +91,7 @@ class Mistakes(logging.Handler):
 
 
 class AnswerTarget:
-    """The three calls, and their permitted outcomes: a result, or an error of this package."""
+    """The calls and the reader of errors: a result, or an error of this package."""
 
     #: One response of each kind, to begin with.
     PROBES = (
@@ -103,6 +104,13 @@ class AnswerTarget:
         b"429\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\n\nnothing",
         b"503\nRetry-After: 1e3\nContent-Encoding: gzip\n\n\x1f\x8b\x08\x00",
         b"302\nLocation: https://app.example/{code}\n\n",
+        b'200\n\n{"error":{"code":401,"message":"{key} {code} {verifier}"}}',
+        b'200\n\n{"choices":[{"error":{"code":"429","metadata":{"limit_source":"x_free_tier_daily"}}}]}',
+        b'200\nX-RateLimit-Reset: 1e3\n\n{"type":"error","code":429}',
+        b'402\n\n{"error":{"metadata":{"scope":"key","resets_at":1e99,"headers":{"Retry-After":1}}}}',
+        b'400\n\n{"success":false,"error":{"name":"ZodError","message":"[{}]"}}',
+        b"400\nContent-Type: text/plain\n\nMalformed JSON {code} {verifier} {key}",
+        b'403\n\n{"error":{"message":"No","metadata":{"reasons":["x"],"provider_name":"{key}"}}}',
     )
 
     def __init__(self) -> None:
@@ -119,6 +127,20 @@ class AnswerTarget:
         self._call(client, IssuedKey, "exchange_code", CODE, CODE_VERIFIER)
         self._call(client, KeyInfo, "get_key_info", API_KEY)
         self._call(client, AuthCode, "create_auth_code", API_KEY, CALLBACK_URL, **PLAIN)
+        self._read(wire)
+
+    def _read(self, wire: Wire) -> None:
+        """Read the response as one to a session and as an event of a stream."""
+        body, known = parse_object(wire.body) or {}, {"base_url": OPENROUTER, "api_key": API_KEY}
+        with _in_time():
+            found = [
+                error_from(wire.status, wire.headers, wire.body, **known),
+                error_in(body, headers=wire.headers, **known),
+                error_in(body, event="error", **known),
+            ]
+        for error in found:
+            if error is not None:
+                self.check_error(error, {API_KEY})
 
     def _call(self, client: Client, kind: type, name: str, *arguments: str, **options: str) -> None:
         caught: BaseException | None = None
@@ -142,6 +164,9 @@ class AnswerTarget:
             assert len(error.upstream_message) <= 200
             assert error.upstream_message.isprintable()
             assert error.retry_after is None or error.retry_after >= 0
+            assert 400 <= error.status <= 599
+            assert error.help_url is None or error.help_url.startswith(f"{OPENROUTER}/")
+            assert error.provider_name is None or error.provider_name.isprintable()
 
 
 def _wire_of(data: bytes) -> Wire:

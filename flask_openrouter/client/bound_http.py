@@ -1,0 +1,294 @@
+"""HTTP clients of ``httpx`` that send one key to one API root, and to no other address.
+
+The clients themselves, and the packages that use them, do not have the key: a request has it only
+while it is in flight. So no response, error or traceback keeps it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from copy import copy
+from functools import cache, partial
+from time import monotonic
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from ..errors import (
+    APIError,
+    ConfigurationError,
+    OpenRouterError,
+    TransportError,
+    TransportTimeoutError,
+)
+from .credentials import authorizer, outcome_of, without_trace
+from .environment import Environment
+from .hybrids import both
+from .models import parse_object
+from .responses import error_in
+from .transport import MAX_RESPONSE_BYTES, tls_context
+
+#: What a package sends as its key. :meth:`Binding.enter` replaces it.
+PLACEHOLDER: Final = "set-by-flask-openrouter"
+#: The extension of an ``httpx`` response with the error that was inside its 200.
+ERROR: Final = "flask_openrouter.error"
+#: The extension of an ``httpx`` request with the time by which the caller wants a result.
+FINISH_BY: Final = "flask_openrouter.finish_by"
+
+_END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
+
+_tls_context = cache(tls_context)
+
+
+#: Makes an error in a stream one of a package, too, from the response and the error object.
+AsTheirs: TypeAlias = "Callable[[APIError, Any, object], OpenRouterError]"
+
+
+class Binding:
+    """One key and the API root that it belongs to."""
+
+    def __init__(self, base_url: str, api_key: str, as_theirs: AsTheirs) -> None:
+        self.as_theirs = as_theirs
+        self.root = f"{base_url}/api/v1/"
+        self.authorize = authorizer(api_key)
+
+        def read_error(
+            body: Mapping[str, Any], headers: Mapping[str, str], event: str | None = None
+        ) -> APIError | None:
+            return error_in(body, event=event, base_url=base_url, api_key=api_key, headers=headers)
+
+        #: A closure: no dump of attributes shows the key.
+        self.read_error = read_error
+
+    def check(self, url: object) -> None:
+        """Raise :class:`ConfigurationError` (a ``ValueError``) unless ``url`` is below the root."""
+        text = str(url)
+        segments = unquote(urlsplit(text).path).replace("\\", "/").split("/")
+        if not text.startswith(self.root) or ".." in segments:
+            raise ConfigurationError(
+                f"This client sends its key to addresses below {self.root} only"
+            )
+
+    def enter(self, request: Any, options: dict[str, Any]) -> None:
+        """Check a request, and put the key on it. No redirect may take it elsewhere."""
+        self.check(request.url)
+        timeouts = request.extensions.get("timeout") or {}
+        seconds = timeouts.get("read")
+        request.extensions[FINISH_BY] = None if seconds is None else monotonic() + seconds
+        options["follow_redirects"] = False
+        # The authentication of a client would replace the key.
+        options["auth"] = None
+        self.authorize(request)
+
+    def leave(self, request: Any, response: Any) -> None:
+        """Take the key off a request, and off the redirect that the response asks for."""
+        request.headers.pop("Authorization", None)
+        following = getattr(response, "next_request", None)
+        if following is not None:
+            following.headers.pop("Authorization", None)
+
+    def mark(self, response: Any) -> None:
+        """Give a response whose JSON is an error the status of this error.
+
+        So the package that uses the client treats it as it treats any error.
+        """
+        content = response.content
+        if response.status_code >= 400 or b'"error"' not in content:
+            return
+        if len(content) <= MAX_RESPONSE_BYTES:
+            error = self.read_error(parse_object(content) or {}, response.headers)
+            if error is not None:
+                response.extensions[ERROR] = error
+                response.status_code = error.status
+
+    def watch(self, response: Any) -> _Watch:
+        """Return a filter for the bytes of a stream, which raises the error of an event."""
+        return _Watch(self, response)
+
+
+class _Watch:
+    """The bytes of a stream of events, event by event, up to one that is an error."""
+
+    def __init__(self, binding: Binding, response: Any) -> None:
+        self._binding = binding
+        self._response = response
+        self._rest = b""
+
+    def events(self, block: bytes) -> Iterator[bytes]:
+        """Yield the events that are complete with this block."""
+        begin = max(0, len(self._rest) - 3)
+        self._rest += block
+        while (end := _END_OF_EVENT.search(self._rest, begin)) is not None:
+            event, self._rest, begin = self._rest[: end.end()], self._rest[end.end() :], 0
+            yield self._checked(event)
+
+    def last(self) -> bytes:
+        """Return what came after the last complete event."""
+        return self._checked(self._rest)
+
+    def _checked(self, event: bytes) -> bytes:
+        if b"error" not in event and b"failed" not in event:
+            return event
+        fields: dict[str, list[str]] = {"event": [], "data": []}
+        for line in event.decode("utf-8", "replace").lstrip("\ufeff").splitlines():
+            name, _, value = line.partition(":")
+            fields.get(name, []).append(value.removeprefix(" "))
+        body = parse_object("\n".join(fields["data"]).encode("utf-8", "replace"))
+        if body is None:
+            return event
+        event_name = fields["event"][-1] if fields["event"] else None
+        error = self._binding.read_error(body, self._response.headers, event_name)
+        if error is None:
+            return event
+        raise self._binding.as_theirs(error, self._response, body.get("error") or body)
+
+
+def seconds_left(request: Any, longest: float) -> float:
+    """Return the seconds that are left for a request that a client of this module sent."""
+    finish_by = request.extensions.get(FINISH_BY)
+    return longest if finish_by is None else max(0.0, finish_by - monotonic())
+
+
+def is_to_be_read(response: Any) -> bool:
+    """Whether to read a response here: an error, or JSON, which no caller reads as a stream."""
+    return response.status_code >= 400 or _content_type(response) == "application/json"
+
+
+def is_stream_of_events(response: Any) -> bool:
+    """Whether a response is a stream of server-sent events."""
+    return _content_type(response) == "text/event-stream"
+
+
+def _content_type(response: Any) -> str:
+    value: str = response.headers.get("content-type", "")
+    return value.partition(";")[0].strip().lower()
+
+
+def _typed(error: BaseException) -> BaseException:
+    """Return an error of the network as one of this package, too."""
+    # Both packages' exceptions have these names: httpx, and httpx2, its successor.
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if not isinstance(error, Exception) or "TransportError" not in names:
+        return error
+    was_sent = not names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
+    if "TimeoutException" in names:
+        own: TransportError = TransportTimeoutError(
+            "OpenRouter sent nothing for too long", was_sent=was_sent
+        )
+    elif was_sent:
+        own = TransportError(
+            "The connection to OpenRouter broke before its response was complete", was_sent=True
+        )
+    else:
+        own = TransportError("OpenRouter cannot be reached")
+    return both(own, error)
+
+
+class BoundHttp:
+    """Mixin for a synchronous client of ``httpx`` or its successor."""
+
+    binding: Binding
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request with the key."""
+        self.binding.enter(request, options)
+        response: Any = outcome_of(super().send, request, **options)  # type: ignore[misc]
+        self.binding.leave(request, response)
+        if not isinstance(response, BaseException) and is_to_be_read(response):
+            failure = outcome_of(response.read)
+            response = failure if isinstance(failure, BaseException) else response
+        if isinstance(response, BaseException):
+            raise _typed(response)
+        if response.is_stream_consumed:
+            self.binding.mark(response)
+        elif is_stream_of_events(response):
+            response.iter_bytes = partial(_iter_bytes, self.binding, response, response.iter_bytes)
+        return response
+
+
+def _iter_bytes(
+    binding: Binding,
+    response: Any,
+    iter_bytes: Callable[[int | None], Iterator[bytes]],
+    chunk_size: int | None = None,
+) -> Iterator[bytes]:
+    watch = binding.watch(response)
+    for block in iter_bytes(chunk_size):
+        yield from watch.events(block)
+    yield watch.last()
+
+
+class BoundAsyncHttp:
+    """Mixin for an asynchronous client of ``httpx`` or its successor."""
+
+    binding: Binding
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send a request with the key."""
+        self.binding.enter(request, options)
+        response = await _outcome_of(super().send(request, **options))  # type: ignore[misc]
+        self.binding.leave(request, response)
+        if not isinstance(response, BaseException) and is_to_be_read(response):
+            failure = await _outcome_of(response.aread())
+            response = failure if isinstance(failure, BaseException) else response
+        if isinstance(response, BaseException):
+            raise _typed(response)
+        if response.is_stream_consumed:
+            self.binding.mark(response)
+        elif is_stream_of_events(response):
+            response.aiter_bytes = partial(
+                _aiter_bytes, self.binding, response, response.aiter_bytes
+            )
+        return response
+
+
+async def _aiter_bytes(
+    binding: Binding,
+    response: Any,
+    aiter_bytes: Callable[[int | None], AsyncIterator[bytes]],
+    chunk_size: int | None = None,
+) -> AsyncIterator[bytes]:
+    watch = binding.watch(response)
+    async for block in aiter_bytes(chunk_size):
+        for event in watch.events(block):
+            yield event
+    yield watch.last()
+
+
+async def _outcome_of(result: Awaitable[Any]) -> Any:
+    try:
+        return await result
+    except BaseException as error:
+        return without_trace(error)
+
+
+def own_client(mixin: type, base: type, binding: Binding, base_url: str, **options: Any) -> Any:
+    """Return a new client of the class ``base`` with the session's proxy and certificates.
+
+    It keeps no cookies and reads nothing else from the environment.
+    """
+    environment = Environment.read(base_url)
+
+    def close_at_last(self: Any) -> None:
+        with suppress(Exception):
+            self.close()
+
+    members = {"__del__": close_at_last} if mixin is BoundHttp else {}
+    kind = type(base.__name__, (mixin, base), members)
+    client = kind(
+        trust_env=False, proxy=environment.proxy, verify=_tls_context(environment), **options
+    )
+    client.binding = binding
+    return client
+
+
+def borrowed_client(mixin: type, client: Any, binding: Binding) -> Any:
+    """Return a client that sends through the app's own client, with its transport and hooks."""
+    if not hasattr(client, "send") or getattr(client, "binding", None) is binding:
+        return client
+    bound = copy(client)
+    if not isinstance(client, mixin):
+        bound.__class__ = type(type(client).__name__, (mixin, type(client)), {})
+    bound.binding = binding
+    return bound

@@ -1,0 +1,347 @@
+"""The errors of ``openai()`` and ``sdk()`` are those of the session, in every form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+import httpx
+import openai
+import openrouter
+import pytest
+from cases import case
+from misbehaving import MisbehavingProvider, answer, drip, hang, http_answer, reset
+from sdk_calls import (
+    CALLERS,
+    KEY,
+    MODEL,
+    QUESTION,
+    Ask,
+    ask_openai,
+    call_openai,
+    call_sdk,
+    stream_openai,
+)
+
+from flask_openrouter.client.sdks import openai_client, openrouter_client
+from flask_openrouter.errors import (
+    APIError,
+    BadRequestError,
+    ForbiddenError,
+    KeyRejectedError,
+    NotFoundError,
+    OpenRouterError,
+    OutOfCreditError,
+    ProviderError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+    TransportTimeoutError,
+)
+
+every_caller = pytest.mark.parametrize("ask", CALLERS.values(), ids=CALLERS.keys())
+THEIRS = (openai.APIError, openrouter.errors.OpenRouterError)
+
+
+class Clients:
+    """A connection's two methods, for a provider and with a handler of 401s."""
+
+    def __init__(self, provider: MisbehavingProvider, on_unauthorized: Any = None) -> None:
+        self._known = (provider.url, KEY, {}, on_unauthorized)
+
+    def openai(self, **options: Any) -> Any:
+        return openai_client(*self._known, options)
+
+    def sdk(self, **options: Any) -> Any:
+        return openrouter_client(*self._known, options)
+
+
+def error(code: int, message: str = "No", **metadata: Any) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "metadata": metadata}}
+
+
+def chunk(text: str, **more: Any) -> str:
+    delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    body = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
+    return json.dumps({**body, "choices": [delta], **more})
+
+
+def stream(*events: str, end: str = "\n\n") -> Any:
+    body = "".join(event + end for event in events).encode()
+    return answer(200, body, {"Content-Type": "text/event-stream; charset=utf-8"})
+
+
+@pytest.mark.requirement("O1", "O2", "O7", "O9", "O10", "O21", "O23", "O24")
+@every_caller
+def test_each_status_is_the_sessions_error_and_the_packages(ask: Ask) -> None:
+    budget = {"limit_source": "openrouter_workspace_budget"}
+    for status, body, kind, reason in [
+        (400, {"success": False, "error": {"name": "ZodError"}}, BadRequestError, None),
+        (401, error(401, provider_name="A"), ProviderError, None),
+        (402, error(402, reason="in_flight_budget_exhausted"), RateLimitError, "in_flight_budget"),
+        (402, error(402), OutOfCreditError, "account"),
+        (403, error(403, "Budget limit exceeded", **budget), OutOfCreditError, "workspace_budget"),
+        (403, error(403, reasons=["x"], provider_name="A"), ForbiddenError, "moderation"),
+        (404, error(404, "No endpoints found matching your data policy"), NotFoundError, "privacy"),
+        (418, error(418), APIError, None),
+        (429, error(429, "Rate limit exceeded: free-models-per-day"), RateLimitError, "free_daily"),
+        (500, error(500), ServerError, None),
+        (524, "<title>524</title>", ServerError, None),
+    ]:
+        with case(status, body), MisbehavingProvider(answer(status, body)) as provider:
+            with pytest.raises(kind) as caught:
+                ask(Clients(provider))
+            found: Any = caught.value
+            assert (found.status, found.reason) == (status, reason)
+            assert isinstance(found, THEIRS)
+            assert found.status_code == status
+            assert found.message == str(found)
+            restored = pickle.loads(pickle.dumps(found))  # noqa: S301
+            assert (type(restored), str(restored)) == (type(found), str(found))
+
+
+def test_the_error_is_of_the_packages_class_for_the_status() -> None:
+    for status, of_openai, of_sdk in [
+        (400, openai.BadRequestError, "BadRequestResponseError"),
+        (404, openai.NotFoundError, "NotFoundResponseError"),
+        (429, openai.RateLimitError, "TooManyRequestsResponseError"),
+        (502, openai.InternalServerError, "BadGatewayResponseError"),
+    ]:
+        with (
+            case(status),
+            MisbehavingProvider(answer(status, error(status, "Says why"))) as provider,
+        ):
+            with pytest.raises(of_openai) as caught:
+                call_openai(Clients(provider))
+            assert caught.value.body == error(status, "Says why")["error"]
+            with pytest.raises(getattr(openrouter.errors, of_sdk)) as caught_too:
+                call_sdk(Clients(provider))
+            assert caught_too.value.data.error.message == "Says why"
+
+
+@pytest.mark.requirement("O11", "O22")
+@every_caller
+def test_an_error_inside_a_200_is_an_error(ask: Ask) -> None:
+    for body, kind, status in [
+        (error(429, "Rate limit exceeded: free-models-per-min"), RateLimitError, 429),
+        ({"id": "gen-1", **error(502, provider_name="A")}, ProviderError, 502),
+        ({"error": {"message": "No code"}}, ServerError, 502),
+    ]:
+        with case(body), MisbehavingProvider(answer(200, body)) as provider:
+            with pytest.raises(kind) as caught:
+                ask(Clients(provider))
+            assert caught.value.status == status  # type: ignore[attr-defined]
+            assert isinstance(caught.value, THEIRS)
+
+
+@pytest.mark.requirement("O3", "O22")
+@every_caller
+def test_a_401_inside_a_200_is_not_asked_about(ask: Ask) -> None:
+    asked: list[Any] = []
+    body = {"id": "gen-1", **error(401, "User not found.")}
+    with MisbehavingProvider(answer(200, body)) as provider:
+        with pytest.raises(APIError) as caught:
+            ask(Clients(provider, lambda *given: asked.append(given)))
+        assert not isinstance(caught.value, KeyRejectedError)
+        assert (caught.value.status, caught.value.reason) == (401, "unconfirmed")
+        assert caught.value.is_retryable
+    assert asked == []
+
+
+STREAMERS = {
+    "openai": lambda clients: ask_openai(clients.openai(max_retries=0), stream=True),
+    "sdk": lambda clients: clients.sdk().chat.send(model=MODEL, messages=QUESTION, stream=True),
+}
+
+
+@pytest.mark.requirement("O6", "O12", "O22")
+@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> None:
+    limit = error(403, "Key limit exceeded (daily limit). Manage it")["error"]
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": limit}
+    for name, failing in {
+        "chunk": f"data: {json.dumps({'id': 'gen-1', 'error': limit})}",
+        "chunk with choices": f"data: {chunk('', error=limit)}",
+        "on a choice": f"data: {chunk('', choices=[choice])}",
+        "event": f"event: error\ndata: {json.dumps(limit)}",
+        "event, top level": f"event: error\ndata: {json.dumps({'error': limit})}",
+        "two lines": f'data: {{"error":\ndata: {json.dumps(limit)}}}',
+    }.items():
+        for end in ("\n\n", "\r\n\r\n", "\r\r"):
+            words = (": OPENROUTER PROCESSING", f"data: {chunk('Hi')}", f"data: {chunk(' you')}")
+            last = failing.replace("\n", end[: len(end) // 2])
+            act = stream(*words, last, "data: [DONE]", end=end)
+            with case(name, end), MisbehavingProvider(act) as provider:
+                seen: list[str] = []
+                with pytest.raises(OutOfCreditError) as caught:
+                    seen.extend(c.choices[0].delta.content for c in ask(Clients(provider)))
+                assert seen == ["Hi", " you"]
+                assert (caught.value.status, caught.value.reason) == (403, "key_limit")
+                assert isinstance(caught.value, THEIRS)
+                assert KEY not in repr(vars(caught.value))
+
+
+@pytest.mark.requirement("O22")
+@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+def test_a_stream_without_an_error_arrives_whole(ask: Ask) -> None:
+    words = [f"data: {chunk(text)}" for text in ("an error", ' "error"', "\u00e9", "failed")]
+    body = "".join(f"{event}\r\n\r\n" for event in [*words, "data: [DONE]"]).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    for act in (
+        stream(*words, "data: [DONE]"),
+        stream(": an error", *words, "data: [DONE]"),
+        drip(body, 0.0, after=head),
+    ):
+        with MisbehavingProvider(act) as provider:
+            found = [c.choices[0].delta.content for c in ask(Clients(provider))]
+        assert found == ["an error", ' "error"', "\u00e9", "failed"]
+
+
+def test_an_error_at_the_end_of_a_stream_that_is_cut_is_raised() -> None:
+    body = f"data: {chunk('Hi')}\n\ndata: {json.dumps(error(429))}".encode()
+    act = answer(200, body, {"Content-Type": "text/event-stream"})
+    with MisbehavingProvider(act) as provider, pytest.raises(RateLimitError):
+        stream_openai(Clients(provider))
+
+
+@pytest.mark.requirement("O12")
+def test_an_asynchronous_stream_raises_its_error() -> None:
+    async def ask(clients: Clients, seen: list[str]) -> None:
+        async with clients.sdk() as client:
+            found = await client.chat.send_async(model=MODEL, messages=QUESTION, stream=True)
+            async for one in found:
+                seen.append(one.choices[0].delta.content)
+
+    seen: list[str] = []
+    act = stream(f"data: {chunk('Hi')}", f"data: {json.dumps(error(429))}")
+    with MisbehavingProvider(act) as provider, pytest.raises(RateLimitError):
+        asyncio.run(ask(Clients(provider), seen))
+    with MisbehavingProvider(stream(f"data: {chunk('Hi')}", "data: [DONE]")) as provider:
+        asyncio.run(ask(Clients(provider), seen))
+    assert seen == ["Hi", "Hi"]
+
+
+@pytest.mark.requirement("O3")
+@every_caller
+def test_on_unauthorized_decides_what_a_401_means(ask: Ask) -> None:
+    unsure = APIError(401, reason="unconfirmed", is_retryable=True)
+    for decided in (unsure, None, TransportTimeoutError("No answer about the key")):
+        given: list[Any] = []
+
+        def decide(*what: Any, given: list[Any] = given, decided: Any = decided) -> Any:
+            given.extend(what)
+            return decided
+
+        refusal = answer(401, error(401, "User not found."))
+        with MisbehavingProvider(refusal) as provider:
+            with pytest.raises(OpenRouterError) as caught:
+                ask(Clients(provider, decide))
+            rejected, seconds = given
+            assert isinstance(rejected, KeyRejectedError)
+            assert 0 < seconds <= 60
+            expected = rejected if decided is None else decided
+            assert isinstance(caught.value, type(expected))
+            assert isinstance(caught.value, THEIRS)
+            assert str(caught.value) == str(expected)
+
+
+@pytest.mark.requirement("O3")
+def test_an_asynchronous_client_asks_in_a_thread_with_the_context() -> None:
+    """The loop runs meanwhile."""
+    request = ContextVar[str]("request")
+    asked, went_on = threading.Event(), threading.Event()
+    seen: list[Any] = []
+
+    def decide(error: KeyRejectedError, seconds: float) -> OpenRouterError:
+        asked.set()
+        seen.append((request.get(), went_on.wait(20), threading.current_thread()))
+        return error
+
+    async def ask(clients: Clients) -> None:
+        request.set("mine")
+        async with clients.sdk() as client:
+            call = asyncio.create_task(client.chat.send_async(model=MODEL, messages=QUESTION))
+            while not asked.is_set():
+                await asyncio.sleep(0)
+            went_on.set()
+            with pytest.raises(KeyRejectedError):
+                await call
+
+    with MisbehavingProvider(answer(401, error(401))) as provider:
+        asyncio.run(ask(Clients(provider, decide)))
+    ((value, was_running, thread),) = seen
+    assert (value, was_running) == ("mine", True)
+    assert thread is not threading.main_thread()
+
+
+def test_the_packages_still_try_again_as_they_are_told() -> None:
+    good = stream(f"data: {chunk('Hi')}", "data: [DONE]")
+    for failing in (answer(503, error(503)), answer(200, error(429))):
+        with MisbehavingProvider([failing, good]) as provider:
+            with Clients(provider).openai(max_retries=1) as client:
+                assert len(list(ask_openai(client, stream=True))) == 1
+            assert len(provider.requests) == 2
+    retry = openrouter.utils.RetryConfig(
+        "backoff", openrouter.utils.BackoffStrategy(1, 1, 1, 5000), True
+    )
+    with MisbehavingProvider([answer(503, error(503)), good]) as provider:
+        with Clients(provider).sdk(retry_config=retry) as client:
+            found = client.chat.send(model=MODEL, messages=QUESTION, stream=True)
+            assert len(list(found)) == 1
+        assert len(provider.requests) == 2
+
+
+@every_caller
+def test_a_failure_of_the_network_is_the_sessions_error_too(ask: Ask) -> None:
+    theirs = (openai.APIConnectionError, httpx.TransportError)
+    for name, act, was_sent in [
+        ("reset", reset(), True),
+        ("cut", reset(after=http_answer(200, b"x" * 9)[:-3]), True),
+    ]:
+        with case(name), MisbehavingProvider(act) as provider:
+            with pytest.raises(theirs) as caught:
+                ask(Clients(provider))
+            assert isinstance(caught.value, TransportError)
+            assert not isinstance(caught.value, TransportTimeoutError)
+            assert caught.value.was_sent is was_sent
+            assert KEY not in repr(vars(caught.value))
+    with pytest.raises(theirs) as caught:
+        ask(Clients(provider))  # It is gone.
+    assert isinstance(caught.value, TransportError)
+    assert not caught.value.was_sent
+
+
+def test_a_timeout_is_the_sessions_error_too() -> None:
+    with MisbehavingProvider(hang()) as provider:
+        clients = Clients(provider)
+        with (
+            clients.openai(timeout=0.2, max_retries=0) as client,
+            pytest.raises(openai.APITimeoutError) as caught,
+        ):
+            ask_openai(client)
+        assert isinstance(caught.value, TransportTimeoutError)
+        with (
+            clients.sdk(timeout_ms=200) as sdk,
+            pytest.raises(httpx.TimeoutException) as caught_too,
+        ):
+            sdk.chat.send(model=MODEL, messages=QUESTION)
+        assert isinstance(caught_too.value, TransportTimeoutError)
+        assert caught_too.value.was_sent
+
+
+@pytest.mark.requirement("R64")
+@every_caller
+def test_a_body_that_repeats_the_key_is_not_in_the_error(ask: Ask) -> None:
+    echo = {"error": {"code": KEY, "type": KEY, "message": KEY, "metadata": {"a": [KEY]}}}
+    for status in (400, 429, 500):
+        with case(status), MisbehavingProvider(answer(status, echo)) as provider:
+            with pytest.raises(APIError) as caught:
+                ask(Clients(provider))
+            held = ("response", "raw_response", "headers", "request")
+            shown = {name: v for name, v in vars(caught.value).items() if name not in held}
+            assert KEY not in repr(shown)
+            assert KEY not in repr(caught.value)

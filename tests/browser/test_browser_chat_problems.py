@@ -21,7 +21,7 @@ def test_each_problem_is_explained_with_the_next_step(tab: Tab, site: Site) -> N
     tab.expected.append("status of (402|502)")
     tab.connect()
     faults: tuple[tuple[dict[str, Any], str, str | None], ...] = (
-        ({"status": 402}, "no credit left", "https://openrouter.ai/settings/credits"),
+        ({"status": 402}, "no credit left", "/settings/credits"),
         ({"status": 403, "body": KEY_LIMIT}, "reached its spending limit", "/keys/"),
         ({"status": 404}, "may no longer offer it", None),
         ({"status": 503}, "provider of this model is not answering", None),
@@ -93,7 +93,7 @@ def test_after_a_key_is_deleted_a_new_login_returns_to_the_same_chat(tab: Tab, s
 def test_an_answer_that_breaks_off_is_kept_and_explained(tab: Tab, site: Site) -> None:
     tab.connect()
     faults: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"status": 401}, "not answering"),
+        ({"status": 401}, "You are still connected"),
         ({"status": 402}, "no credit left"),
         ({"status": 502}, "not answering"),
         ({"reset": True}, "broke before the answer was complete"),

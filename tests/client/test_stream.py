@@ -341,8 +341,8 @@ def test_the_first_words_can_be_waited_for() -> None:
     stream = read_stream([sse(delta(role="assistant"), delta(content="Hi"), "[DONE]")])
     assert stream.start() is stream
     assert stream.start() is stream
-    assert stream.completion.text == "Hi"
     assert [part.text for part in stream] == ["", "Hi"]
+    assert stream.completion.text == "Hi"
     assert list(read_stream([sse("[DONE]")]).start()) == []
 
 

@@ -178,6 +178,8 @@ def test_an_error_status_is_raised_at_once(
             with pytest.raises(kind, match=str(error["message"])) as caught:
                 function(asked(session_at(provider), stream=is_streamed))
             assert getattr(caught.value, "retry_after", None) == (7 if headers else None)
+        with pytest.raises(kind, match=str(error["message"])):
+            read_completion(requests.get(provider.url, stream=is_streamed, timeout=30))
 
 
 def test_an_error_status_needs_no_readable_body() -> None:
@@ -186,8 +188,12 @@ def test_an_error_status_needs_no_readable_body() -> None:
         answer(500, b"no gzip", {"Content-Encoding": "gzip"}),
         raw(b"HTTP/1.1 500 Oops\r\nContent-Length: 500\r\n\r\n{"),
     ):
-        with MisbehavingProvider(act) as provider, pytest.raises(ServerError, match="HTTP 500"):
-            read_stream(asked(session_at(provider)))
+        with MisbehavingProvider(act) as provider:
+            with pytest.raises(ServerError, match="HTTP 500"):
+                read_stream(asked(session_at(provider)))
+            # A response of requests itself.
+            with pytest.raises(ServerError, match="HTTP 500"):
+                read_stream(requests.get(provider.url, stream=True, timeout=30))
     with (
         MisbehavingProvider(answer(302, b"", {"Location": "https://a.example"})) as provider,
         pytest.raises(InvalidAnswerError, match="302"),
@@ -256,6 +262,64 @@ def test_a_stream_can_be_closed_while_another_thread_waits_for_words() -> None:
         assert has_left.wait(30)
     assert found == []
     assert not stream.is_complete
+
+
+def test_a_heartbeat_is_an_empty_part_while_the_model_is_silent() -> None:
+    has_beaten, has_left = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.send(CHUNKED + chunks(HALF, ended=False))
+        assert has_beaten.wait(30)
+        connection.send(chunks(HALF, ended=False))
+        connection.sock.settimeout(30)
+        if connection.sock.recv(1) == b"":
+            has_left.set()
+        connection.close()
+
+    with MisbehavingProvider(slow) as provider:
+        with read_stream(asked(session_at(provider)), heartbeat=0.01) as stream:
+            assert stream.start() is stream
+            assert next(stream).text == "Half"
+            assert [next(stream).is_empty for _ in range(3)] == [True] * 3
+            has_beaten.set()
+            assert next(part.text for part in stream if not part.is_empty) == "Half"
+            assert stream.completion.text == "HalfHalf"
+        # The visitor has left.
+        assert has_left.wait(30)
+    assert list(stream) == []
+    assert not stream.is_complete
+
+
+def test_with_a_heartbeat_the_end_and_the_errors_are_the_same() -> None:
+    stream = read_stream([WHOLE], heartbeat=60)
+    assert list(stream.iter_text()) == ["Half"]
+    assert stream.is_complete
+    stream = read_stream([HALF + sse({"error": {"code": 429}})], heartbeat=60)
+    assert next(stream).text == "Half"
+    with pytest.raises(RateLimitError):
+        next(stream)
+    assert list(stream) == []
+
+
+def test_a_thread_that_is_left_stops_reading_and_closes_the_response() -> None:
+    gate, seen = threading.Semaphore(2), []
+
+    class Endless(Watched):
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                gate.acquire()
+                seen.append(1)
+                yield HALF
+
+    endless = Endless()
+    stream = read_stream(endless, heartbeat=60)
+    assert next(stream).text == "Half"
+    wait_until(lambda: len(seen) == 2)
+    stream.close()
+    gate.release(5)
+    wait_until(lambda: endless.is_closed)
+    assert len(seen) <= 3
+    assert list(stream) == []
 
 
 def test_an_iterable_that_cannot_be_closed_is_read_as_well() -> None:

@@ -80,12 +80,12 @@ class Answer:
                 next_beat = now + HEARTBEAT
             self._save_sometimes()
         # Saved before the page gets the end, so that its next question finds this answer.
-        totals = self._finish()
+        totals, usage = self._finish(), self._usage or Usage()
         yield _line(
             end={
                 "html": self._markdown.end(),
                 "state": self._state,
-                "note": self._note(),
+                "note": note_of(self._state, usage.total_tokens, usage.cost) if any(shown) else "",
                 "totals": totals,
                 "problem": self._problem and self._problem.as_json(),
             }
@@ -135,12 +135,6 @@ class Answer:
         if len(self._thoughts) > thoughts:
             grown["thoughts"] = self._thoughts[thoughts:]
         return _line(**grown)
-
-    def _note(self) -> str:
-        if not (self._markdown.text or self._thoughts):
-            return ""
-        usage = self._usage or Usage()
-        return note_of(self._state, usage.total_tokens, usage.cost)
 
     def _save_sometimes(self) -> None:
         if time.monotonic() - self._saved_at < SAVE_EVERY:

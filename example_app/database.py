@@ -144,10 +144,7 @@ def _upgrade(db: sqlite3.Connection) -> None:
         columns = {row["name"] for row in db.execute("PRAGMA table_info(message)")}
         if columns and "thoughts" not in columns:
             db.execute("ALTER TABLE message ADD COLUMN thoughts TEXT NOT NULL DEFAULT ''")
-            db.execute(
-                "CREATE TABLE spent AS"
-                " SELECT owner, conversation_id, model, tokens, cost, spent_at FROM spending"
-            )
+            db.execute("CREATE TABLE spent AS SELECT * FROM spending")
             db.execute("DROP TABLE spending")
             db.execute("ALTER TABLE spent RENAME TO spending")
 

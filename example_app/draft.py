@@ -37,51 +37,34 @@ class Draft:
     def save(self, text: str, thoughts: str) -> None:
         """Save what arrived, and show other workers that the answer is still being written."""
         with self.pool.connection() as db:
-            self._write(db, text, thoughts, "writing", Usage())
+            self._write(db, text, thoughts, "writing", None, None)
 
     def finish(self, text: str, thoughts: str, state: str, usage: Usage | None) -> str:
         """Save the final text, record the cost, and return the conversation's cost in words.
 
         An empty answer is deleted, so that the question can be asked again. A cost that OpenRouter
-        did not report is recorded as unknown (NULL), not as 0.
+        did not report is unknown (NULL), not 0.
         """
+        spent = (usage.total_tokens, usage.cost) if usage else (None, None)
         with self.pool.connection() as db, transaction(db):
-            is_empty = not (text or thoughts)
-            if is_empty:
-                db.execute("DELETE FROM message WHERE id = ?", (self.answer_id,))
+            if text or thoughts:
+                self._write(db, text, thoughts, state, *spent)
             else:
-                self._write(db, text, thoughts, state, usage or Usage())
-            if usage or not is_empty:
-                usage = usage or Usage()
+                db.execute("DELETE FROM message WHERE id = ?", (self.answer_id,))
+            if text or thoughts or usage:
+                values = (self.owner, self.conversation_id, self.model, *spent, time.time())
                 db.execute(
                     "INSERT INTO spending (owner, conversation_id, model, tokens, cost, spent_at)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        self.owner,
-                        self.conversation_id,
-                        self.model,
-                        usage.total_tokens,
-                        usage.cost,
-                        time.time(),
-                    ),
+                    values,
                 )
             return cost_of(db, self.owner, self.conversation_id)
 
-    def _write(
-        self, db: sqlite3.Connection, text: str, thoughts: str, state: str, usage: Usage
-    ) -> None:
+    def _write(self, db: sqlite3.Connection, *values: object) -> None:
         db.execute(
             "UPDATE message SET text = ?, thoughts = ?, state = ?, tokens = ?, cost = ?,"
             " touched_at = ? WHERE id = ?",
-            (
-                text,
-                thoughts,
-                state,
-                usage.total_tokens,
-                usage.cost,
-                time.time(),
-                self.answer_id,
-            ),
+            (*values, time.time(), self.answer_id),
         )
 
 

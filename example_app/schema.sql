@@ -29,6 +29,7 @@ CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, 
 
 -- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
 CREATE TABLE IF NOT EXISTS spending (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   owner TEXT NOT NULL,
   conversation_id TEXT NOT NULL,
   model TEXT NOT NULL,

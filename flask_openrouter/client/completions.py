@@ -24,7 +24,8 @@ class Usage:
     """What an answer used and cost. A field that OpenRouter leaves out is None, never 0.
 
     ``cost`` is in USD. ``reasoning_tokens`` are part of ``completion_tokens``, and
-    ``cached_tokens`` of ``prompt_tokens``. ``data`` is OpenRouter's JSON.
+    ``cached_tokens`` of ``prompt_tokens``; ``total_tokens`` is the sum of both. ``data`` is
+    OpenRouter's JSON.
     """
 
     prompt_tokens: int | None = None
@@ -62,8 +63,9 @@ class Completion:
     are OpenRouter's objects, such as web citations. ``images`` are URLs, mostly ``data:`` URLs.
     ``finish_reason`` is ``"stop"``, ``"length"``, ``"tool_calls"``, ``"content_filter"`` or another
     word of OpenRouter; ``native_finish_reason`` is the provider's word. ``usage`` comes last in a
-    stream; None means unknown. ``data`` is OpenRouter's JSON: in a stream the event, and for the
-    whole of a stream its last event.
+    stream; None means unknown. ``id``, ``model`` and ``provider`` name the answer and who gave it.
+    ``data`` is OpenRouter's JSON: in a stream the event, and for the whole of a stream its last
+    event.
     """
 
     text: str = ""
@@ -117,12 +119,6 @@ class Completion:
         return bool(self.text or self.reasoning or self.refusal)
 
     @property
-    def size(self) -> int:
-        """The number of characters in it."""
-        texts = (self.text, self.reasoning, self.refusal, *self.images)
-        return sum(map(len, texts)) + sum(len(json.dumps(each)) for each in self.annotations)
-
-    @property
     def is_empty(self) -> bool:
         """Whether nothing of the answer is in it, such as in an event that only has the role."""
         return not (
@@ -133,6 +129,12 @@ class Completion:
             or self.native_finish_reason
             or self.usage
         )
+
+
+def size_of(part: Completion) -> int:
+    """Return the number of characters in the texts, images and annotations of a part."""
+    texts = (part.text, part.reasoning, part.refusal, *part.images)
+    return sum(map(len, texts)) + sum(len(json.dumps(each)) for each in part.annotations)
 
 
 class CompletionSum:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, TransportError
 from .base_url import OPENROUTER
-from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of
+from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of, size_of
 from .events import MAX_EVENT_BYTES, EventReader, ServerSentEvent, without_bom
 from .readahead import ReadAhead
 from .responses import clean_message, error_in
@@ -95,6 +95,7 @@ class CompletionStream:
         complete.
 
     A ``with`` block closes the response. :meth:`close` may also be called in another thread.
+    ``reply``, ``heartbeat`` and ``max_event_bytes`` are the arguments of :func:`read_stream`.
     """
 
     def __init__(
@@ -179,12 +180,12 @@ class CompletionStream:
                 self._waiting.append(self._next())
         return self
 
-    def iter_text(self) -> TextIterator:
+    def iter_text(self) -> Iterator[str]:
         """Return an iterator over the words of the answer, or of the refusal in its place.
 
         Its ``close``, which a WSGI server calls, closes the stream.
         """
-        return TextIterator(self)
+        return _TextIterator(self)
 
     def close(self) -> None:
         """Close the response, so that OpenRouter can stop. This ends reading in any thread."""
@@ -287,7 +288,7 @@ class CompletionStream:
             name: joiner.add(getattr(part, name)) for name, joiner in self._joiners.items()
         }
         part = replace(part, **texts)
-        self._size += part.size
+        self._size += size_of(part)
         self._is_finished = self._is_finished or part.finish_reason is not None
         native = part.native_finish_reason or ""
         is_filtered = part.finish_reason == "content_filter"
@@ -317,14 +318,11 @@ class CompletionStream:
         return failure
 
 
-class TextIterator:
+class _TextIterator(Iterator[str]):
     """The words of a streamed answer; see :meth:`CompletionStream.iter_text`."""
 
     def __init__(self, stream: CompletionStream) -> None:
         self._stream = stream
-
-    def __iter__(self) -> TextIterator:
-        return self
 
     def __next__(self) -> str:
         for part in self._stream:

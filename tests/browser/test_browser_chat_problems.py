@@ -192,3 +192,26 @@ def test_a_failed_list_of_models_can_be_requested_again(tab: Tab) -> None:
     tab.page.unroute("**/models")
     alert.get_by_role("button", name="Try again").click()
     expect(tab.page.get_by_role("option")).to_have_count(8)
+
+
+@pytest.mark.requirement("O14")
+def test_thoughts_are_shown_folded_while_and_after_the_model_thinks(tab: Tab, site: Site) -> None:
+    tab.connect()
+    page = tab.page
+    thoughts = [{"choices": [{"delta": {"reasoning": "<i>hmm</i> "}}]}] * 3
+    end = {"choices": [{"delta": {}, "finish_reason": "length"}]}
+    site.emulator.add_fault(**sse(*thoughts, end, "[DONE]"))
+    tab.send("hello")
+    assert tab.wait_for_answer() == ""
+    for _ in range(2):
+        expect(page.locator(".note")).to_contain_text("Used all its tokens for thinking")
+        words = page.locator(".thoughts div")
+        expect(words).to_be_hidden()
+        page.get_by_text("Thoughts").click()
+        expect(words).to_have_text("<i>hmm</i> <i>hmm</i> <i>hmm</i>")
+        expect(page.get_by_role("alert")).to_be_empty()
+        page.reload()
+    page.get_by_role("button", name="Try again").click()
+    page.locator(ANSWER, has_text="hello").wait_for()
+    tab.wait_for_answer()
+    expect(page.locator(".thoughts:visible")).to_have_count(0)

@@ -8,10 +8,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
+from flask_openrouter.client import Completion, CompletionStream, Usage
+from flask_openrouter.errors import OpenRouterError, TransportError
+
 from .draft import Draft, note_of
-from .problems import NOT_SAVED, Problem
+from .problems import INTERRUPTED, NOT_SAVED, Problem
 from .render import LiveMarkdown
-from .upstream import End, Failure, Part, Text, Upstream, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -20,61 +22,70 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 0.5
 #: Shortest time between two updates of the page, in seconds. Text is collected in between.
 FRAME = 0.05
-#: Longest answer that is kept, in characters, even if OpenRouter ignores max_tokens.
+#: Longest answer that is kept, in characters, even if OpenRouter ignores max_tokens. The same limit
+#: applies to the thoughts before it.
 MAX_ANSWER = 100_000
 #: How often an unfinished answer is saved, in seconds.
 SAVE_EVERY = 2.0
+#: How an answer ended, by OpenRouter's ``finish_reason``. Others are ``"done"``.
+_STATES = {"length": "cut", "content_filter": "filtered"}
 
 
 class Answer:
     """Lines of JSON for the page's script. Empty lines are heartbeats.
 
     The first line is ``{"begin": ...}``. Then come lines of ``{"html": ..., "tail": ...}``: final
-    blocks to append, and the unfinished last block. The last line is ``{"end": ...}``, with the
-    problem if there was one.
+    blocks to append, and the unfinished last block; and of ``{"thoughts": ...}``: text to append.
+    The last line is ``{"end": ...}``, with the problem if there was one.
 
     The web server iterates over it and calls :meth:`close`, both in one thread and outside of the
-    request. So ``explain``, which turns a failure into words, must work without a request.
+    request. So ``explain``, which turns an error into words, must work without a request.
     """
 
     def __init__(
         self,
-        upstream: Upstream,
+        stream: CompletionStream,
         draft: Draft,
         begin: dict[str, object],
-        explain: Callable[[Failure], Problem],
+        explain: Callable[[OpenRouterError], Problem],
     ) -> None:
-        self._upstream = upstream
+        self._stream = stream
         self._draft = draft
         self._begin = begin
         self._explain = explain
         self._markdown = LiveMarkdown()
+        self._thoughts = ""
         self._usage: Usage | None = None
         self._problem: Problem | None = None
         # The state if reading ends early because the visitor stopped the answer or left.
         self._state = "stopped"
-        self._is_complete = False
         self._is_saved = False
         self._saved_at = time.monotonic()
-        self._next_frame = 0.0
 
     def __iter__(self) -> Iterator[str]:
         yield _line(begin=self._begin)
-        while not self._is_complete:
-            has_grown = self._take()
-            if has_grown:
-                html, tail = self._paint()
-                yield _line(html=html, tail=tail)
-            elif not self._is_complete:
+        shown, next_frame = (0, 0), 0.0
+        next_beat = time.monotonic() + HEARTBEAT
+        for part in self._parts():
+            now = time.monotonic()
+            grown = (len(self._markdown.text), len(self._thoughts))
+            if grown != shown and (part is None or now >= next_frame):
+                yield self._growth(*shown)
+                shown = grown
+                # A long list takes longer to render. Rendering gets a tenth of the time.
+                next_frame = now + max(FRAME, 10 * (time.monotonic() - now))
+                next_beat = now + HEARTBEAT
+            elif part is not None and now >= next_beat:
                 yield "\n"
+                next_beat = now + HEARTBEAT
             self._save_sometimes()
         # Saved before the page gets the end, so that its next question finds this answer.
-        totals = self._finish()
+        totals, usage = self._finish(), self._usage or Usage()
         yield _line(
             end={
                 "html": self._markdown.end(),
                 "state": self._state,
-                "note": self._note(),
+                "note": note_of(self._state, usage.total_tokens, usage.cost) if any(shown) else "",
                 "totals": totals,
                 "problem": self._problem and self._problem.as_json(),
             }
@@ -82,71 +93,62 @@ class Answer:
 
     def close(self) -> None:
         """Stop the upstream response and keep what arrived. The web server always calls this."""
-        self._upstream.close()
+        self._stream.close()
         if not self._is_saved:
             self._finish()
 
-    def _paint(self) -> tuple[str, str]:
-        begin = time.monotonic()
-        painted = self._markdown.render()
-        end = time.monotonic()
-        # A long list takes longer to render. Rendering gets a tenth of the time.
-        self._next_frame = end + max(FRAME, 9 * (end - begin))
-        return painted
-
-    def _take(self) -> bool:
-        """Read until the next frame or heartbeat is due. Return whether text arrived."""
-        has_grown = False
-        deadline = time.monotonic() + HEARTBEAT
-        while not (self._is_complete or (has_grown and time.monotonic() >= deadline)):
-            try:
-                part = self._upstream.next(deadline - time.monotonic())
-            except TimeoutError:
-                break
-            if isinstance(part, Text):
-                self._add(part.text)
-                if not has_grown:
-                    has_grown, deadline = True, self._next_frame
+    def _parts(self) -> Iterator[Completion | None]:
+        """Take in the parts of the answer and yield each. The last one, None, is its end."""
+        try:
+            for part in self._stream:
+                self._markdown.add(part.text or part.refusal)
+                self._thoughts += part.reasoning
+                self._usage = part.usage or self._usage
+                yield part
+                if max(len(self._markdown.text), len(self._thoughts)) > MAX_ANSWER:
+                    self._stream.close()
+                    self._state = "cut"
+                    break
             else:
-                self._note_end(part)
-        return has_grown
+                self._state = self._state_of(self._stream.completion)
+        except OpenRouterError as error:
+            is_lost = isinstance(error, TransportError)
+            self._state = "broken"
+            self._problem = INTERRUPTED if is_lost else self._explain(error)
+        yield None
 
-    def _add(self, text: str) -> None:
-        self._markdown.add(text)
-        if len(self._markdown.text) > MAX_ANSWER:
-            self._state, self._is_complete = "cut", True
-            self._upstream.close()
+    @staticmethod
+    def _state_of(completion: Completion) -> str:
+        if completion.refusal:
+            return "refused"
+        state = _STATES.get(completion.finish_reason or "", "done")
+        if completion.reasoning and not completion.text:
+            # A budget spent on thinking leaves nothing for the answer.
+            return {"cut": "thought", "done": "unsaid"}.get(state, state)
+        return state
 
-    def _note_end(self, part: Part | None) -> None:
-        if isinstance(part, Usage):
-            self._usage = part
-        elif isinstance(part, End):
-            self._state = "cut" if part.cut else "done"
-        elif isinstance(part, Failure):
-            self._state, self._problem = "broken", self._explain(part)
-        else:
-            self._is_complete = True
-
-    def _note(self) -> str:
-        if not self._markdown.text:
-            return ""
-        if (usage := self._usage) is None:
-            return note_of(self._state, None, None)
-        return note_of(self._state, usage.tokens, usage.cost)
+    def _growth(self, text: int, thoughts: int) -> str:
+        """Return the line for what came after so many characters."""
+        grown: dict[str, object] = {}
+        if len(self._markdown.text) > text:
+            grown["html"], grown["tail"] = self._markdown.render()
+        if len(self._thoughts) > thoughts:
+            grown["thoughts"] = self._thoughts[thoughts:]
+        return _line(**grown)
 
     def _save_sometimes(self) -> None:
         if time.monotonic() - self._saved_at < SAVE_EVERY:
             return
         self._saved_at = time.monotonic()
         try:
-            self._draft.save(self._markdown.text)
+            self._draft.save(self._markdown.text, self._thoughts)
         except sqlite3.Error:
             logger.exception("An answer could not be saved while it was written.")
 
     def _finish(self) -> str:
         self._is_saved = True
         try:
-            return self._draft.finish(self._markdown.text, self._state, self._usage)
+            return self._draft.finish(self._markdown.text, self._thoughts, self._state, self._usage)
         except sqlite3.Error:
             logger.exception("An answer could not be saved.")
             self._problem = self._problem or NOT_SAVED

@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
 
-import requests
 from flask import Blueprint, Response, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 
-from flask_openrouter import current_openrouter, requires_openrouter_key
-from flask_openrouter.errors import InvalidAnswerError, OutOfCreditError, TransportError
+from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
+from flask_openrouter.client import CompletionStream, read_stream
+from flask_openrouter.errors import KeyRejectedError
 
-from .answer import Answer
+from . import answer
 from .database import get_database, get_pool, transaction
 from .draft import Draft
 from .history import Conversation, History, forget_old
 from .models import model_name
-from .problems import (
-    BUSY,
-    INTERRUPTED,
-    NETWORK,
-    PROVIDER_DOWN,
-    Problem,
-    problem_for_status,
-    spent,
-)
+from .problems import BUSY, Problem, problem_of
 from .question import Question, QuestionError, Turn, plan_turn, read_question, title_of
-from .upstream import Failure, Upstream
 from .visitor import owner_id
-
-if TYPE_CHECKING:
-    from flask_openrouter.connection import Connection
 
 #: Longest answer to pay for, in tokens (three or four characters each).
 MAX_COMPLETION = 4_096
@@ -64,11 +51,11 @@ def ask() -> ResponseReturnValue:
         messages = history.messages(conversation.id) if conversation else []
         turn = plan_turn(question, messages)
     except QuestionError as error:
-        return _explain(Problem("bad_request", str(error), status=400, retry=False))
-    response = _ask_openrouter(question.model, turn)
-    if isinstance(response, Problem):
-        return _explain(response)
-    return _stream(response, history, question, conversation, turn)
+        return _explain(Problem("bad_request", 400, str(error), retry=False))
+    stream = _ask_openrouter(question.model, turn)
+    if isinstance(stream, Problem):
+        return _explain(stream)
+    return _stream(stream, history, question, conversation, turn)
 
 
 def _conversation_of(question: Question, history: History) -> Conversation | None:
@@ -90,7 +77,7 @@ def _is_idle(history: History, conversation: Conversation) -> bool:
     return True
 
 
-def _ask_openrouter(model: str, turn: Turn) -> requests.Response | Problem:
+def _ask_openrouter(model: str, turn: Turn) -> CompletionStream | Problem:
     try:
         # Flask-OpenRouter: the session sends this visitor's key to OpenRouter only.
         response = current_openrouter.session.post(
@@ -103,41 +90,36 @@ def _ask_openrouter(model: str, turn: Turn) -> requests.Response | Problem:
             },
             stream=True,
         )
-    except OutOfCreditError as error:
-        return spent(current_openrouter, error.status)
-    except TransportError:
-        return NETWORK
-    except InvalidAnswerError:
-        return PROVIDER_DOWN
-    is_stream = "text/event-stream" in response.headers.get("Content-Type", "")
-    if response.status_code == 200 and is_stream:
-        return response
-    response.close()
-    return problem_for_status(response.status_code, response.headers.get("Retry-After"))
+        # Flask-OpenRouter: all errors of OpenRouter are typed, here and in the stream.
+        return read_stream(response, heartbeat=answer.FRAME)
+    except KeyRejectedError:
+        raise
+    except OpenRouterError as error:
+        return problem_of(error, current_openrouter)
 
 
 def _stream(
-    response: requests.Response,
+    stream: CompletionStream,
     history: History,
     question: Question,
     conversation: Conversation | None,
     turn: Turn,
 ) -> ResponseReturnValue:
-    upstream = Upstream(response)
     draft = None
     try:
         draft = _open_draft(history, question, conversation, turn)
     finally:
         if draft is None:
-            upstream.close()
+            stream.close()
     if draft is None:
         return _explain(BUSY)
     # Flask-OpenRouter: code that runs after the view has returned needs a detached connection.
-    answer = Answer(upstream, *draft, partial(_explain_failure, current_openrouter.detach()))
-    streamed = Response(answer, mimetype="application/x-ndjson")
+    connection = current_openrouter.detach()
+    lines = answer.Answer(stream, *draft, partial(problem_of, connection=connection))
+    streamed = Response(lines, mimetype="application/x-ndjson")
     streamed.headers["Cache-Control"] = "no-store"
     streamed.headers["X-Accel-Buffering"] = "no"
-    streamed.call_on_close(answer.close)
+    streamed.call_on_close(lines.close)
     return streamed
 
 
@@ -167,13 +149,6 @@ def _open_draft(
     return draft, begin
 
 
-def _explain_failure(connection: Connection, failure: Failure) -> Problem:
-    if failure.status is None:
-        return INTERRUPTED
-    if failure.status == 402:
-        return spent(connection, failure.status)
-    return problem_for_status(failure.status)
-
-
-def _explain(problem: Problem) -> tuple[dict[str, object], int]:
-    return problem.as_json(), problem.status
+def _explain(problem: Problem) -> ResponseReturnValue:
+    headers = {"Retry-After": str(problem.wait)} if problem.wait else {}
+    return problem.as_json(), problem.status, headers

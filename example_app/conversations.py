@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from flask_openrouter import requires_openrouter_key
 
-from . import money
 from .database import get_database
+from .draft import note_of
 from .history import Conversation, History, Message
 from .models import model_name
 from .visitor import owner_id
@@ -55,8 +55,9 @@ def export_markdown(conversation_id: str) -> ResponseReturnValue:
     parts = [f"# {conversation.title}"]
     for message in history.messages(conversation.id):
         who = "You" if message.role == "user" else model_name(message.model)
-        price = money.summary(message.tokens, message.cost)
-        parts += [f"## {who}", message.text, *([f"*{price}*"] if price else [])]
+        parts += [f"## {who}", message.text]
+        if message.role == "assistant":
+            parts.append(f"*{note_of(message.state, message.tokens, message.cost)}*")
     text = "\n\n".join(parts) + "\n"
     return _download(Response(text, mimetype="text/markdown"), conversation, "md")
 
@@ -92,6 +93,7 @@ def _as_json(message: Message) -> dict[str, object]:
     return {
         "role": "assistant",
         "text": message.text,
+        **({"thoughts": message.thoughts} if message.thoughts else {}),
         "model": message.model,
         "state": message.state,
         "tokens": message.tokens,

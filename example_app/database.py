@@ -118,6 +118,8 @@ def init_app(app: Flask) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     with opened(str(path)) as db:
         _use_wal(db)
+        _upgrade(db)
+        _upgrade(db)
         db.executescript((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
     app.extensions["chat_database"] = Pool(str(path))
     app.teardown_appcontext(_give_back)
@@ -134,6 +136,17 @@ def _use_wal(db: sqlite3.Connection) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Change the tables of an older file: thoughts are new, and a cost may be unknown (NULL)."""
+    with transaction(db):
+        columns = {row["name"] for row in db.execute("PRAGMA table_info(message)")}
+        if columns and "thoughts" not in columns:
+            db.execute("ALTER TABLE message ADD COLUMN thoughts TEXT NOT NULL DEFAULT ''")
+            db.execute("CREATE TABLE spent AS SELECT * FROM spending")
+            db.execute("DROP TABLE spending")
+            db.execute("ALTER TABLE spent RENAME TO spending")
 
 
 def _give_back(_: BaseException | None) -> None:

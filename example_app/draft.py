@@ -6,9 +6,10 @@ import sqlite3
 import time
 from dataclasses import dataclass
 
+from flask_openrouter.client import Usage
+
 from . import money
 from .database import Pool, transaction
-from .upstream import Usage
 
 #: Notes below an answer that is not complete.
 _NOTES = {
@@ -16,6 +17,10 @@ _NOTES = {
     "cut": "Cut at the length limit",
     "stopped": "Stopped",
     "broken": "Broken off",
+    "filtered": "Cut off by a content filter",
+    "refused": "The model refused to answer",
+    "thought": "Used all its tokens for thinking",
+    "unsaid": "Thought, but gave no answer",
 }
 
 
@@ -29,58 +34,55 @@ class Draft:
     answer_id: int
     model: str
 
-    def save(self, text: str) -> None:
-        """Save the text so far, and show other workers that the answer is still being written."""
+    def save(self, text: str, thoughts: str) -> None:
+        """Save what arrived, and show other workers that the answer is still being written."""
         with self.pool.connection() as db:
-            self._write(db, text, "writing", None)
+            self._write(db, text, thoughts, "writing", None, None)
 
-    def finish(self, text: str, state: str, usage: Usage | None) -> str:
+    def finish(self, text: str, thoughts: str, state: str, usage: Usage | None) -> str:
         """Save the final text, record the cost, and return the conversation's cost in words.
 
-        An empty answer is deleted, so that the question can be asked again.
+        An empty answer is deleted, so that the question can be asked again. A cost that OpenRouter
+        did not report is unknown (NULL), not 0.
         """
+        spent = (usage.total_tokens, usage.cost) if usage else (None, None)
         with self.pool.connection() as db, transaction(db):
-            if text:
-                self._write(db, text, state, usage)
+            if text or thoughts:
+                self._write(db, text, thoughts, state, *spent)
             else:
                 db.execute("DELETE FROM message WHERE id = ?", (self.answer_id,))
-            if usage is not None:
+            if text or thoughts or usage:
+                values = (self.owner, self.conversation_id, self.model, *spent, time.time())
                 db.execute(
                     "INSERT INTO spending (owner, conversation_id, model, tokens, cost, spent_at)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
-                    (
-                        self.owner,
-                        self.conversation_id,
-                        self.model,
-                        usage.tokens,
-                        usage.cost,
-                        time.time(),
-                    ),
+                    values,
                 )
             return cost_of(db, self.owner, self.conversation_id)
 
-    def _write(self, db: sqlite3.Connection, text: str, state: str, usage: Usage | None) -> None:
-        tokens, cost = (usage.tokens, usage.cost) if usage else (None, None)
+    def _write(self, db: sqlite3.Connection, *values: object) -> None:
         db.execute(
-            "UPDATE message SET text = ?, state = ?, tokens = ?, cost = ?, touched_at = ?"
-            " WHERE id = ?",
-            (text, state, tokens, cost, time.time(), self.answer_id),
+            "UPDATE message SET text = ?, thoughts = ?, state = ?, tokens = ?, cost = ?,"
+            " touched_at = ? WHERE id = ?",
+            (*values, time.time(), self.answer_id),
         )
 
 
 def cost_of(db: sqlite3.Connection, owner: str, conversation_id: str) -> str:
     """Return the cost of a conversation in words, including replaced answers."""
-    tokens, cost = db.execute(
-        "SELECT sum(tokens), sum(cost) FROM spending WHERE owner = ? AND conversation_id = ?",
+    answers, priced, tokens, cost = db.execute(
+        "SELECT count(*), count(cost), sum(tokens), sum(cost) FROM spending"
+        " WHERE owner = ? AND conversation_id = ?",
         (owner, conversation_id),
     ).fetchone()
-    return money.summary(tokens, cost)
+    if not answers:
+        return ""
+    words = money.summary(tokens, cost)
+    return f"{words} · not all prices reported" if 0 < priced < answers else words
 
 
 def note_of(state: str, tokens: int | None, cost: float | None) -> str:
     """Return the note below an answer: how it ended and what it cost."""
-    parts = [_NOTES.get(state, ""), money.summary(tokens, cost)]
-    if state in ("stopped", "broken") and cost is None:
-        # OpenRouter reports the price at the very end, which this answer did not reach.
-        parts.append("price not reported")
-    return " · ".join(filter(None, parts))
+    # OpenRouter reports the price at the very end.
+    price = "" if state == "writing" else money.summary(tokens, cost)
+    return " · ".join(filter(None, [_NOTES.get(state, ""), price]))

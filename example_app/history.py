@@ -39,6 +39,7 @@ class Message:
     id: int
     role: str
     text: str
+    thoughts: str
     model: str
     state: str
     tokens: int | None
@@ -72,7 +73,8 @@ class History:
     def messages(self, conversation_id: str) -> list[Message]:
         """Return the messages of a conversation, the oldest first."""
         rows = self.db.execute(
-            "SELECT message.id, role, text, model, CASE WHEN state = 'writing' AND touched_at < ?"
+            "SELECT message.id, role, text, thoughts, model,"
+            " CASE WHEN state = 'writing' AND touched_at < ?"
             " THEN 'broken' ELSE state END, tokens, cost"
             " FROM message JOIN conversation ON conversation.id = conversation_id"
             " WHERE conversation_id = ? AND owner = ? ORDER BY message.id",

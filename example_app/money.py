@@ -23,7 +23,6 @@ def tokens(count: int) -> str:
 
 
 def summary(count: int | None, cost: float | None) -> str:
-    """Return ``$0.0012 · 1,234 tokens``, or an empty string if the cost is unknown."""
-    if count is None or cost is None:
-        return ""
-    return f"{dollars(cost) if cost else 'free'} · {tokens(count)}"
+    """Return ``$0.0012 · 1,234 tokens``. None: OpenRouter did not report it."""
+    price = "price not reported" if cost is None else dollars(cost) if cost else "free"
+    return price if count is None else f"{price} · {tokens(count)}"

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flask_openrouter.errors import OpenRouterError, OutOfCreditError
+from flask_openrouter.errors import (
+    APIError,
+    ForbiddenError,
+    OpenRouterError,
+    OutOfCreditError,
+    RequestTimeoutError,
+    TransportError,
+    TransportTimeoutError,
+)
 
 if TYPE_CHECKING:
     from flask_openrouter.connection import Connection
@@ -16,16 +25,16 @@ class Problem:
     """A problem as the page shows it: one or two sentences, and what the visitor can do now.
 
     ``status``: the HTTP status of the app's response, if that has not started yet. ``link_url``: a
-    page that helps. ``action``: ``"connect"`` or ``"choose_model"``. ``retry``: whether to offer
-    "Try again", after ``wait`` seconds.
+    page that helps. ``choose`` and ``retry``: whether to offer another model, and "Try again",
+    after ``wait`` seconds.
     """
 
     error: str
+    status: int
     message: str
-    status: int = 502
     link_text: str = ""
     link_url: str = ""
-    action: str = ""
+    choose: bool = False
     retry: bool = True
     wait: int = 0
 
@@ -36,117 +45,128 @@ class Problem:
             "error": self.error,
             "message": self.message,
             "link": link,
-            "action": self.action,
+            "action": "choose_model" if self.choose else "",
             "retry": self.retry,
             "wait": self.wait,
         }
 
 
-NETWORK = Problem(
-    "network", "OpenRouter cannot be reached from here at the moment. Try again in a minute."
-)
-INTERRUPTED = Problem(
-    "interrupted",
-    "The connection to OpenRouter broke before the answer was complete. What arrived is kept. "
-    "Try again for a complete answer.",
-)
-PROVIDER_DOWN = Problem(
-    "provider_down",
-    "The provider of this model is not answering. Try again in a moment, or choose another model.",
-    action="choose_model",
-)
-MODEL_GONE = Problem(
-    "model_gone",
-    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
-    action="choose_model",
-    retry=False,
-)
-NOT_ALLOWED = Problem(
-    "not_allowed",
-    "OpenRouter does not allow this with your settings or this model. Choose another model, or "
-    "put the question differently.",
-    action="choose_model",
-    retry=False,
-)
-TOO_LONG = Problem(
-    "too_long",
-    "This conversation is too long for the model. Start a new chat, or choose a model with more "
-    "context.",
-    action="choose_model",
-    retry=False,
-)
-REJECTED = Problem(
-    "rejected",
-    "OpenRouter no longer accepts your key: it was deleted, disabled, or has expired. Connect "
-    "again to go on. Your conversations are kept.",
-    status=401,
-    action="connect",
-    retry=False,
-)
-
-
-NOT_SAVED = Problem(
-    "not_saved",
-    "This server could not save the conversation. Copy what you need, and try again later.",
-    status=503,
-)
-BUSY = Problem(
-    "busy",
+# fmt: off
+NOT_SAVED = Problem("not_saved", 503,
+    "This server could not save the conversation. Copy what you need, and try again later.")
+BUSY = Problem("busy", 409,
     "Another answer is still being written in this conversation, perhaps in another tab. Wait for "
-    "its end, or stop it there.",
-    status=409,
-)
-OUT_OF_CREDIT = Problem(
-    "out_of_credit",
+    "its end, or stop it there.")
+NETWORK = Problem("network", 502,
+    "OpenRouter cannot be reached from here at the moment. Try again in a minute.")
+INTERRUPTED = Problem("interrupted", 502,
+    "The connection to OpenRouter broke before the answer was complete. What arrived is kept. Try "
+    "again for a complete answer.")
+NO_MODELS = Problem("no_models", 502,
+    "OpenRouter does not show its list of models at the moment. Try again in a minute.")
+UNCONFIRMED = Problem("unconfirmed", 502,
+    "OpenRouter could not check your key just now. You are still connected. Try again in a moment.")
+PROVIDER_DOWN = Problem("provider_down", 502,
+    "The provider of this model is not answering. Try again in a moment, or choose another model.",
+    choose=True)
+MODEL_GONE = Problem("model_gone", 502,
+    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
+    choose=True, retry=False)
+TOO_LONG = Problem("too_long", 400,
+    "This conversation is too long for the model. Start a new chat, or choose a model with more "
+    "context.", choose=True, retry=False)
+NOT_ALLOWED = Problem("not_allowed", 403,
+    "OpenRouter does not allow this with your settings or this model. Choose another model, or put "
+    "the question differently.", choose=True, retry=False)
+REFUSED = Problem("refused", 403,
+    "A moderator of this model refused the conversation because of its contents. Put the question "
+    "differently, or choose another model.", choose=True, retry=False)
+PRIVACY = Problem("privacy", 403,
+    "Your privacy settings at OpenRouter exclude this model. Change them, or choose another model.",
+    "Open your privacy settings", choose=True)
+OUT_OF_CREDIT = Problem("out_of_credit", 402,
     "There is no credit left on your OpenRouter account. Add some, then try again. Models marked "
-    "as free work without.",
-    status=402,
-    link_text="Add credit at OpenRouter",
-    link_url=OutOfCreditError.settings_url,
-    action="choose_model",
-)
+    "as free work without.", "Add credit at OpenRouter", choose=True)
+TOO_EXPENSIVE = Problem("too_expensive", 402,
+    "Your credit is too small for an answer of this length by this model. Add some, or choose a "
+    "cheaper model.", "Add credit at OpenRouter", choose=True)
+KEY_LIMIT = Problem("key_limit", 402,
+    "The key of this app has reached its spending limit. Raise the limit at OpenRouter, then try "
+    "again.", "Raise the limit at OpenRouter")
+BUDGET = Problem("budget", 402,
+    "The budget that your OpenRouter workspace sets is spent. Its administrator can raise it.")
+RESERVED = Problem("reserved", 429,
+    "Your other requests have reserved the rest of your credit. Try again when they are finished.")
+RATE_LIMITED = Problem("rate_limited", 429,
+    "Too many questions in a short time for this model. Wait a little, or choose another.",
+    choose=True)
+FREE_DAILY = Problem("free_daily", 429,
+    "You have used up today's questions to free models{when}. Add credit at OpenRouter to have "
+    "more, or choose a model that is not free.",
+    "Add credit at OpenRouter", choose=True, retry=False)
+# fmt: on
+
+#: Flask-OpenRouter: an error has a reason if OpenRouter gives one, in a status or in a stream.
+_BY_REASON = {
+    "account": OUT_OF_CREDIT,
+    "max_tokens": TOO_EXPENSIVE,
+    "key_limit": KEY_LIMIT,
+    "workspace_budget": BUDGET,
+    "guardrail_budget": BUDGET,
+    "in_flight_budget": RESERVED,
+    "free_daily": FREE_DAILY,
+    "context_length": TOO_LONG,
+    "moderation": REFUSED,
+    "content_policy": REFUSED,
+    "refusal": REFUSED,
+    "privacy": PRIVACY,
+    "unconfirmed": UNCONFIRMED,
+}
+_BY_STATUS = {400: MODEL_GONE, 404: MODEL_GONE, 413: TOO_LONG, 422: MODEL_GONE, 429: RATE_LIMITED}
+#: The longest countdown on the page, and the wait if OpenRouter names none, in seconds.
+_LONGEST_WAIT, _USUAL_WAIT = 3600, 10
 
 
-def spent(connection: Connection, status: int) -> Problem:
-    """Return the problem of an empty account or of a spent key limit. 402 can mean either."""
-    if status == 402:
-        try:
-            left = connection.key_info().limit_remaining
-        except OpenRouterError:
-            left = None
-        if left is None or left > 0:
-            return OUT_OF_CREDIT
-    return Problem(
-        "key_limit",
-        "The key of this app has reached its spending limit. Raise the limit at OpenRouter, then "
-        "try again.",
-        status=402,
-        link_text="Raise the limit at OpenRouter",
-        link_url=connection.settings_url,
+def problem_of(error: OpenRouterError, connection: Connection) -> Problem:
+    """Return an error of OpenRouter, or of the connection to it, in words."""
+    if isinstance(error, TransportError):
+        is_timeout = isinstance(error, TransportTimeoutError)
+        return replace(NETWORK, status=504) if is_timeout else NETWORK
+    if not isinstance(error, APIError):
+        return PROVIDER_DOWN
+    by_status = NOT_ALLOWED if isinstance(error, ForbiddenError) else _BY_STATUS.get(error.status)
+    problem = _BY_REASON.get(error.reason or "") or by_status or PROVIDER_DOWN
+    if problem is OUT_OF_CREDIT and _is_limit_spent(connection):
+        problem = KEY_LIMIT
+    url = connection.settings_url if problem is KEY_LIMIT else error.help_url
+    message, wait = problem.message, 0
+    if problem.status == 429:
+        seconds = _USUAL_WAIT if error.retry_after is None else error.retry_after
+        wait = min(math.ceil(seconds), _LONGEST_WAIT)
+        message = message.format(when=_in_words(error.retry_after))
+    if isinstance(error, OutOfCreditError) and (day := error.resets_at):
+        message += f" It is renewed on {day.day} {day:%B at %H:%M %Z}."
+    return replace(
+        problem,
+        message=message,
+        status=504 if isinstance(error, RequestTimeoutError) else problem.status,
+        link_url=url or "" if problem.link_text else "",
+        wait=wait if problem.retry else 0,
     )
 
 
-def rate_limited(retry_after: str | None) -> Problem:
-    """Return the problem of too many requests. ``retry_after``: OpenRouter's header, unchecked."""
-    text = retry_after or ""
-    wait = min(int(text), 3600) if text.isascii() and text.isdigit() and len(text) < 6 else 10
-    return Problem(
-        "rate_limited",
-        "Too many questions in a short time for this model. Wait a little, or choose another.",
-        status=429,
-        action="choose_model",
-        wait=wait,
-    )
+def _is_limit_spent(connection: Connection) -> bool:
+    """Whether the key has a limit, and it is spent: a 402 can mean that, too."""
+    try:
+        left = connection.key_info().limit_remaining
+    except OpenRouterError:
+        return False
+    return left is not None and left <= 0
 
 
-def problem_for_status(status: int, retry_after: str | None = None) -> Problem:
-    """Return the problem for an error status of OpenRouter."""
-    if status == 429:
-        return rate_limited(retry_after)
-    return {
-        400: MODEL_GONE,
-        403: NOT_ALLOWED,
-        404: MODEL_GONE,
-        413: TOO_LONG,
-        422: MODEL_GONE,
-    }.get(status, PROVIDER_DOWN)
+def _in_words(seconds: float | None) -> str:
+    if not seconds:
+        return ""
+    hours, minutes = round(seconds / 3600), math.ceil(seconds / 60)
+    count, unit = (hours, "hour") if minutes > 90 else (minutes, "minute")
+    return f", and returns in about {count} {unit}{'' if count == 1 else 's'}"

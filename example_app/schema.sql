@@ -14,10 +14,12 @@ CREATE TABLE IF NOT EXISTS message (
   conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
   role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
   text TEXT NOT NULL,
-  -- Of an answer only: the model's id, and 'writing', 'done', 'cut', 'stopped' or 'broken'.
+  -- Of an answer only: the model's thoughts before it, its id, and how the answer ended: 'writing'
+  -- if it has not, 'done', or a word of draft.py.
+  thoughts TEXT NOT NULL DEFAULT '',
   model TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL DEFAULT 'done',
-  -- NULL where OpenRouter did not say, which it does at the very end of an answer.
+  -- NULL: OpenRouter did not report it, which it does at the very end of an answer.
   tokens INTEGER,
   cost REAL,
   -- Seconds since the epoch. An answer that is 'writing' and was not touched lately lost its worker.
@@ -31,8 +33,8 @@ CREATE TABLE IF NOT EXISTS spending (
   owner TEXT NOT NULL,
   conversation_id TEXT NOT NULL,
   model TEXT NOT NULL,
-  tokens INTEGER NOT NULL,
-  cost REAL NOT NULL,
+  tokens INTEGER,
+  cost REAL,
   spent_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS spending_of_owner ON spending (owner, spent_at);

@@ -11,11 +11,12 @@ from . import money
 
 @dataclass(frozen=True)
 class Day:
-    """The tokens and the cost of one day. ``cost`` in USD."""
+    """The tokens and the cost of one day. ``cost`` in USD, without ``unpriced`` answers."""
 
     date: date
     tokens: int
     cost: float
+    unpriced: int
 
     @property
     def name(self) -> str:
@@ -30,12 +31,12 @@ class Day:
 
 @dataclass(frozen=True)
 class ModelSpending:
-    """The answers, tokens and cost of one model. ``cost`` in USD."""
+    """The answers, tokens and cost of one model. ``cost`` in USD, None if it is unknown."""
 
     model: str
     answers: int
     tokens: int
-    cost: float
+    cost: float | None
 
 
 def today() -> date:
@@ -51,19 +52,19 @@ def by_day(db: sqlite3.Connection, owner: str, last: date, count: int) -> list[D
     """Return ``count`` days up to ``last``, the oldest first, including days without answers."""
     first = last - timedelta(days=count - 1)
     rows = db.execute(
-        "SELECT date(spent_at, 'unixepoch'), sum(tokens), sum(cost) FROM spending"
-        " WHERE owner = ? AND spent_at >= ? GROUP BY 1",
+        "SELECT date(spent_at, 'unixepoch'), coalesce(sum(tokens), 0), coalesce(sum(cost), 0.0),"
+        " count(*) - count(cost) FROM spending WHERE owner = ? AND spent_at >= ? GROUP BY 1",
         (owner, _start_of(first)),
     )
-    found = {row[0]: (row[1], row[2]) for row in rows}
+    found = {row[0]: tuple(row)[1:] for row in rows}
     days = [first + timedelta(days=i) for i in range(count)]
-    return [Day(day, *found.get(day.isoformat(), (0, 0.0))) for day in days]
+    return [Day(day, *found.get(day.isoformat(), (0, 0.0, 0))) for day in days]
 
 
 def by_model(db: sqlite3.Connection, owner: str, first: date) -> list[ModelSpending]:
     """Return the spending since ``first``, the most expensive model first."""
     rows = db.execute(
-        "SELECT model, count(*), sum(tokens), sum(cost) FROM spending"
+        "SELECT model, count(*), coalesce(sum(tokens), 0), sum(cost) FROM spending"
         " WHERE owner = ? AND spent_at >= ? GROUP BY model ORDER BY 4 DESC, 2 DESC",
         (owner, _start_of(first)),
     )

@@ -33,5 +33,6 @@ def index() -> str:
         today=days[-1],
         total=sum(day.cost for day in days),
         tokens=sum(day.tokens for day in days),
+        unpriced=sum(day.unpriced for day in days),
         dollars=money.dollars,
     )

@@ -29,6 +29,7 @@ export function addAnswer(modelName) {
   const message = add("answer-template");
   message.querySelector(".author").textContent = modelName;
   const text = message.querySelector(".text");
+  const thoughts = message.querySelector(".thoughts");
   let tail = [];
 
   // The server has rendered and cleaned this HTML (render.py); nothing else may come here.
@@ -40,8 +41,11 @@ export function addAnswer(modelName) {
     return nodes;
   }
 
-  function show({ html = "", tail: growing = "" }) {
+  function show({ html, tail: growing = "", thoughts: thought = "" }) {
     keepBottom(() => {
+      if (thought) thoughts.hidden = false;
+      thoughts.lastElementChild.append(thought);
+      if (html === undefined) return;
       for (const node of tail) node.remove();
       append(html).forEach(speak);
       tail = append(growing);
@@ -54,7 +58,7 @@ export function addAnswer(modelName) {
     addCopyButtons();
   }
 
-  return { message, show, finish, isEmpty: () => !text.textContent.trim() };
+  return { message, show, finish, isEmpty: () => thoughts.hidden && !text.textContent.trim() };
 }
 
 // Takes out a message and all after it; returns a function that puts them back.

@@ -29,20 +29,33 @@ from .credentials import MALFORMED_KEY, hides_frames, is_api_key
 from .environment import Environment
 
 if TYPE_CHECKING:
+    from .completions import Completion, Usage
     from .models import AuthCode, IssuedKey, KeyInfo
     from .session import APISession, OnUnauthorized, Timeout
+    from .stream import CompletionStream, read_completion, read_stream
     from .transport import Transport
 else:
-    # Imported on first use, or by preload(): only a login needs them.
+    # Imported on first use, or by preload(): only a login or a stream needs them.
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import models
+        from . import completions, models, stream
 
-        return getattr(models, name)
+        homes = [each for each in (models, completions, stream) if hasattr(each, name)]
+        return getattr(homes[0], name)
 
 
-__all__ = ["AuthCode", "IssuedKey", "KeyInfo", "OpenRouterClient"]
+__all__ = [
+    "AuthCode",
+    "Completion",
+    "CompletionStream",
+    "IssuedKey",
+    "KeyInfo",
+    "OpenRouterClient",
+    "Usage",
+    "read_completion",
+    "read_stream",
+]
 
 
 class OpenRouterClient:

@@ -197,7 +197,7 @@ class APISession(Unpicklable, requests.Session):
             # Not the network: a wrong setting, or a hook or a body of the caller.
             if isinstance(error, OpenRouterError) or not is_network_error(error):
                 return without_trace(error)
-            return _known_to_requests(failure_of(error, deadline), error)
+            return known_to_requests(failure_of(error, deadline), error)
         except BaseException as error:
             return without_trace(error)
         finally:
@@ -291,7 +291,7 @@ def _read_seconds(timeout: Any) -> float:
     return float(seconds) if isinstance(seconds, int | float) else READ_SECONDS
 
 
-def _known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
+def known_to_requests(failure: OpenRouterError, error: Exception) -> OpenRouterError:
     """Return a transport failure as an exception that code for ``requests`` catches, too."""
     if not isinstance(failure, TransportError):
         return failure

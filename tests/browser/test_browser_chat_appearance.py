@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from accessibility import assert_accessible
-from chat_visitor import CHAT, answered
+from chat_visitor import CHAT, answered, sse
 from held_model import HeldModel
 from tab import Site, Tab
 
@@ -99,6 +99,12 @@ def test_every_state_of_every_page_is_accessible(
         page.evaluate("scrollTo(0, 0)")
         page.get_by_role("button", name="Go to the end").wait_for()
         check("scrolled up")
+    thoughts = {"choices": [{"delta": {"reasoning": "hmm " * 200}, "finish_reason": "length"}]}
+    site.emulator.add_fault(**sse(thoughts, "[DONE]"))
+    tab.send("think")
+    tab.wait_for_answer(3)
+    page.get_by_text("Thoughts").last.click()
+    check("thoughts")
     page.get_by_role("button", name="Edit").first.click()
     check("editing")
     page.keyboard.press("Escape")

@@ -21,7 +21,7 @@ def test_each_problem_is_explained_with_the_next_step(tab: Tab, site: Site) -> N
     tab.expected.append("status of (402|502)")
     tab.connect()
     faults: tuple[tuple[dict[str, Any], str, str | None], ...] = (
-        ({"status": 402}, "no credit left", "https://openrouter.ai/settings/credits"),
+        ({"status": 402}, "no credit left", "/settings/credits"),
         ({"status": 403, "body": KEY_LIMIT}, "reached its spending limit", "/keys/"),
         ({"status": 404}, "may no longer offer it", None),
         ({"status": 503}, "provider of this model is not answering", None),
@@ -93,7 +93,7 @@ def test_after_a_key_is_deleted_a_new_login_returns_to_the_same_chat(tab: Tab, s
 def test_an_answer_that_breaks_off_is_kept_and_explained(tab: Tab, site: Site) -> None:
     tab.connect()
     faults: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"status": 401}, "not answering"),
+        ({"status": 401}, "You are still connected"),
         ({"status": 402}, "no credit left"),
         ({"status": 502}, "not answering"),
         ({"reset": True}, "broke before the answer was complete"),
@@ -192,3 +192,26 @@ def test_a_failed_list_of_models_can_be_requested_again(tab: Tab) -> None:
     tab.page.unroute("**/models")
     alert.get_by_role("button", name="Try again").click()
     expect(tab.page.get_by_role("option")).to_have_count(8)
+
+
+@pytest.mark.requirement("O14")
+def test_thoughts_are_shown_folded_while_and_after_the_model_thinks(tab: Tab, site: Site) -> None:
+    tab.connect()
+    page = tab.page
+    thoughts = [{"choices": [{"delta": {"reasoning": "<i>hmm</i> "}}]}] * 3
+    end = {"choices": [{"delta": {}, "finish_reason": "length"}]}
+    site.emulator.add_fault(**sse(*thoughts, end, "[DONE]"))
+    tab.send("hello")
+    assert tab.wait_for_answer() == ""
+    for _ in range(2):
+        expect(page.locator(".note")).to_contain_text("Used all its tokens for thinking")
+        words = page.locator(".thoughts div")
+        expect(words).to_be_hidden()
+        page.get_by_text("Thoughts").click()
+        expect(words).to_have_text("<i>hmm</i> <i>hmm</i> <i>hmm</i>")
+        expect(page.get_by_role("alert")).to_be_empty()
+        page.reload()
+    page.get_by_role("button", name="Try again").click()
+    page.locator(ANSWER, has_text="hello").wait_for()
+    tab.wait_for_answer()
+    expect(page.locator(".thoughts:visible")).to_have_count(0)

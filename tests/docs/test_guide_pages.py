@@ -208,10 +208,17 @@ def test_the_streamed_answer_arrives(bare_app: Flask, emulator: Emulator) -> Non
     visitor.connect(emulator)
     answer = visitor.post("/stream", data={"question": "Hello?"})
     assert answer.mimetype == "text/event-stream"
-    assert answer.text.count("data: {") > 3
-    assert "data: [DONE]\n" in answer.text
+    assert answer.text.count('data: "') > 3
+    assert answer.text.endswith("event: end\ndata: {}\n\n")
     (sent,) = [r for r in emulator.requests if r.path == "/api/v1/chat/completions"]
     assert sent.status == 200
+    # An error in the middle ends the stream, and one in its place is a response of its own.
+    with emulator.faults(path="/api/v1/chat/completions", mid_stream=True, status=502):
+        answer = visitor.post("/stream", data={"question": "Hello?"})
+    assert answer.text.endswith('event: failed\ndata: "ServerError"\n\n')
+    refusal = {"error": {"code": 402}}
+    with emulator.faults(path="/api/v1/chat/completions", status=200, body=refusal):
+        assert visitor.post("/stream", data={"question": "Hello?"}).status_code == 402
 
 
 # -- users, and logins without a callback --------------------------------------------------------

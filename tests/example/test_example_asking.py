@@ -162,7 +162,7 @@ def test_an_answer_cut_at_its_limit_is_marked(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**sse({"choices": [choice]}, "[DONE]")):
         end = end_of(connected.ask())
     assert end["state"] == "cut"
-    assert end["note"] == "Cut at the length limit"
+    assert end["note"] == "Cut at the length limit · price not reported"
 
 
 def test_an_answer_beyond_the_maximum_length_is_cut(

@@ -9,7 +9,7 @@ from chat_visitor import ORIGIN, OUR_SCRIPT, ChatVisitor
 from werkzeug.test import TestResponse
 
 from example_app import models
-from example_app.models import Model
+from example_app.models import read_model
 from flask_openrouter.emulator import Emulator
 
 
@@ -44,7 +44,7 @@ def test_models_are_listed_by_name_with_price_and_context(connected: ChatVisitor
 def test_prices_are_per_million_tokens() -> None:
     cases: tuple[tuple[dict[str, Any], str | None, str | None], ...] = (
         ({"pricing": {"prompt": "-1", "completion": "-1"}}, "Price varies", "128K"),
-        ({"pricing": {"prompt": "0", "completion": "0"}}, None, "128K"),
+        ({"pricing": {"prompt": "0", "completion": "0"}, "id": "a/b:free"}, None, "128K"),
         (
             {"pricing": {"prompt": "0.000000001", "completion": "0.00002"}},
             "$0.001 in, $20.00 out",
@@ -54,7 +54,8 @@ def test_prices_are_per_million_tokens() -> None:
         ({"context_length": None}, "$0.15 in, $0.60 out", None),
     )
     for changes, price, context in cases:
-        shown = Model.from_json(entry(**changes)).as_json()
+        shown = read_model(entry(**changes))
+        assert shown is not None
         assert (shown.get("price"), shown.get("context")) == (price, context), changes
 
 
@@ -103,3 +104,85 @@ def test_only_a_model_of_the_list_can_be_chosen(connected: ChatVisitor) -> None:
     invalid: tuple[object, ...] = ("no/such", "", None, 7, ["x"])
     for model in invalid:
         assert choose(connected, model).status_code == 400, model
+
+
+ODD: tuple[dict[str, Any], ...] = (
+    {"architecture": None},
+    {"architecture": {"output_modalities": None}},
+    {"architecture": {"output_modalities": "text"}},
+    {"pricing": None},
+    {"pricing": {}},
+    {"pricing": {"prompt": "0.1"}},
+    {"pricing": {"prompt": "", "completion": ""}},
+    {"pricing": {"prompt": "NaN", "completion": "0.1"}},
+    {"pricing": {"prompt": "0.1", "completion": "1e999"}},
+    {"pricing": {"prompt": None, "completion": ["x"]}},
+    {"name": None},
+    {"name": 7},
+    {"context_length": "many"},
+    {"context_length": -1},
+)
+
+
+@pytest.mark.requirement("O16")
+def test_an_odd_entry_is_shown_without_its_price_or_left_out(connected: ChatVisitor) -> None:
+    odd = [entry(id=f"odd/{i}", **changes) for i, changes in enumerate(ODD)]
+    useless: list[object] = [None, 7, "x", [], {}, entry(id=None), entry(id=""), entry(id=7)]
+    body = {"data": [*useless, *odd, entry()]}
+    with connected.emulator.faults(status=200, body=body, path="/api/v1/models"):
+        response = connected.fetch("/models")
+    assert response.status_code == 200
+    models_by_id = {model["id"]: model for model in response.get_json()["models"]}
+    assert set(models_by_id) == {"a/b", *(model["id"] for model in odd)}
+    assert "nan" not in response.text.lower()
+    for model, changes in zip(odd, ODD, strict=True):
+        assert ("price" in models_by_id[model["id"]]) is ("pricing" not in changes), changes
+
+
+@pytest.mark.requirement("O16")
+@pytest.mark.parametrize(
+    "following",
+    [
+        "{root}/models?offset=2&limit=2",
+        "/api/v1/models?offset=2&limit=2",
+        "?offset=2&limit=2",
+        "https://evil.example/api/v1/models?offset=2&limit=2",
+    ],
+)
+def test_the_next_page_of_the_list_is_read(connected: ChatVisitor, following: str) -> None:
+    link = following.format(root=f"{connected.emulator.url}/api/v1")
+    first = {"data": [entry(id="first/page")], "links": {"next": link}}
+    second = {"data": [entry(id="second/page")], "links": {"next": None}}
+    for body in (first, second):
+        connected.emulator.add_fault(status=200, body=body, path="/api/v1/models")
+    response = connected.fetch("/models").get_json()
+    assert [model["id"] for model in response["models"]] == ["first/page", "second/page"]
+    asked = [r for r in connected.emulator.requests if r.path == "/api/v1/models"]
+    assert len(asked) == 2
+
+
+@pytest.mark.requirement("O16")
+def test_a_list_without_an_end_is_not_read_for_ever(connected: ChatVisitor) -> None:
+    body = {"data": [entry()], "links": {"next": "/api/v1/models?offset=1"}}
+    with connected.emulator.faults(times=None, status=200, body=body, path="/api/v1/models"):
+        assert len(connected.fetch("/models").get_json()["models"]) == 1
+    assert connected.emulator.count("GET", "/api/v1/models") == models.MAX_PAGES
+
+
+@pytest.mark.requirement("O26")
+def test_only_what_is_called_free_is_free() -> None:
+    zero = {"prompt": "0", "completion": "0"}
+    for model_id, is_free in (
+        ("a/b:free", True),
+        ("openrouter/free", True),
+        ("a/b", False),
+        ("a/free", False),
+        ("a/b:free:online", False),
+    ):
+        shown = read_model(entry(id=model_id, pricing=zero))
+        assert shown is not None
+        assert shown.get("free", False) is is_free, model_id
+        assert "price" not in shown
+    shown = read_model(entry(id="a/b", pricing={"prompt": "-1", "completion": "0"}))
+    assert shown is not None
+    assert shown["price"] == "Price varies"

@@ -87,4 +87,6 @@ def test_small_amounts_keep_two_digits_and_one_token_is_singular() -> None:
     }.items():
         assert money.dollars(amount) == words
     assert money.summary(1, 0.5) == "$0.50 · 1 token"
-    assert money.summary(None, None) == ""
+    assert money.summary(None, None) == "price not reported"
+    assert money.summary(7, None) == "price not reported · 7 tokens"
+    assert money.summary(7, 0) == "free · 7 tokens"

@@ -83,7 +83,7 @@ def parts_of(response: TestResponse) -> list[dict[str, Any]]:
 
 def lines_of(response: TestResponse) -> Iterator[dict[str, Any]]:
     """Yield the lines as they arrive, without heartbeats. The request had ``buffered=False``."""
-    return (json.loads(line) for line in response.response if str(line).strip())
+    return (json.loads(line) for line in response.response if line.strip())
 
 
 def begin_of(response: TestResponse) -> dict[str, Any]:

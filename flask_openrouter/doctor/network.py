@@ -18,7 +18,7 @@ from ..client import OpenRouterClient
 from ..client.deadline import Deadline, LimitedSSLSocket, connect, limited_by
 from ..client.environment import Environment
 from ..errors import CodeRefusedError, OpenRouterError, RateLimitError
-from ..login.pending import MAX_CLOCK_SKEW
+from ..login.cookies import MAX_CLOCK_SKEW
 from .case import Case
 from .finding import Finding, ok, problem, warning
 

@@ -11,8 +11,9 @@ browser, key in store  ``browser:`` + random    the id in the cookie, signed
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import secrets
+import hmac
 from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..services import AppFunctions
 
 _SALT: Final = b"flask_openrouter browser id v1"
+_ID_BYTES: Final = 16
 
 
 class Owners:
@@ -37,10 +39,9 @@ class Owners:
         secret_keys: tuple[bytes, ...],
         app_functions: AppFunctions,
         cookie_storage: CookieStorage | None,
-        *,
-        base_url: str,
     ) -> None:
         self._cookie = cookie
+        self._newest_key = secret_keys[0]
         # itsdangerous signs with the last key; our settings have the newest first.
         self._signer = Signer(
             [*reversed(secret_keys)],
@@ -50,7 +51,6 @@ class Owners:
         )
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
-        self._base_url = base_url
 
     def current(self, request_state: RequestState) -> str | None:
         """Return the owner id of this request, or None for a browser that never connected."""
@@ -87,13 +87,19 @@ class Owners:
             return None
         return None if user_id is None else check_app_user(user_id)
 
-    def renew(self) -> str:
-        """Return the owner id for a key that is connected now.
+    def renew(self, login_digest: str) -> str:
+        """Return the owner id for a key that this login connects.
 
-        A browser gets a new id each time, so an older one that somebody planted or copied is
-        worthless.
+        A browser gets another id with each login, so an older one that somebody planted or copied
+        is worthless. It is the same for each callback of one login, whichever worker has it.
+        ``login_digest``: stands for the login with its code.
         """
-        return self.app_user() or BROWSER + secrets.token_urlsafe(16)
+        user_id = self.app_user()
+        if user_id is not None:
+            return user_id
+        message = _SALT + b" of login " + login_digest.encode()
+        mac = hmac.digest(self._newest_key, message, "sha256")[:_ID_BYTES]
+        return BROWSER + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def remember(self, owner_id: str | None) -> None:
         """Let this browser prove in later requests that it is ``owner_id``; None takes it back.
@@ -108,12 +114,6 @@ class Owners:
             self._cookie.write(self._signer.sign(browser_id).decode())
         elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
             self._cookie.write("")
-
-    def visitor(self) -> str:
-        """Return what a login is bound to: the app's user of this request, and the base URL."""
-        user_id = self.app_user()
-        user = "nobody" if user_id is None else f"user {user_id}"
-        return f"{self._base_url} {user}"
 
 
 def check_app_user(user_id: object) -> str:

@@ -47,6 +47,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
         elif name.lower() not in ours:
             headers.append((name, value))
     response.headers[:] = [*headers, ("Vary", vary_with_cookie(vary))]
+    get_services().login_cookies.trim()
     return response
 
 
@@ -70,6 +71,19 @@ def see_other(url: str) -> Response:
     return protect_page(response)
 
 
+def show_callback_page(title: str, message: str, *, status: int, goes_on: bool) -> Response:
+    """Return a page that leads to the same address again, by a link.
+
+    ``goes_on``: also by itself. The address holds a code, so the page does not repeat it.
+    """
+    page = render_template(
+        "openrouter/callback.html", title=title, message=message, goes_on=goes_on
+    )
+    response = make_response(page)
+    response.status_code = status
+    return protect_page(response)
+
+
 def refuse_background_load() -> Response | None:
     """Return a refusal, or None if a person visits this address.
 
@@ -83,11 +97,16 @@ def refuse_background_load() -> Response | None:
 
 
 def show_problem(
-    problem: Problem, *, next_url: str | None = None, error: OpenRouterError | None = None
+    problem: Problem,
+    *,
+    next_url: str | None = None,
+    is_popup: bool = False,
+    error: OpenRouterError | None = None,
 ) -> Response:
     """Return the problem as a page that links to a new login, or as JSON for scripts.
 
-    ``next_url``: where that login leads; already checked. ``error``: the cause, for the log only.
+    ``next_url``: where that login leads; already checked. ``is_popup``: whether it runs in this
+    window and closes it. ``error``: the cause, for the log only.
     """
     reference = secrets.token_hex(4)
     cause = "" if error is None else f" {error}"
@@ -95,7 +114,7 @@ def show_problem(
         "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
     )
     base_url = get_services().settings.base_url
-    login_url = login_url_for(next_url)
+    login_url = login_url_for(next_url, is_popup=is_popup)
     if is_script():
         response = jsonify(
             error=problem.code, message=problem.title, login_url=login_url, reference=reference
@@ -106,7 +125,9 @@ def show_problem(
             "openrouter/error.html",
             problem=problem,
             login_url=login_url,
-            save_url=url_for("openrouter.save", next=next_url),
+            save_url=url_for(
+                "openrouter.save", next=next_url, display="popup" if is_popup else None
+            ),
             home_url=home_url(),
             keys_url=keys_url(base_url),
             credits_url=credits_url(base_url),
@@ -129,4 +150,4 @@ def _findings(problem: Problem) -> Sequence[Finding]:
         return ()
     from ..doctor.lost_login import CODES, explain_lost_login
 
-    return explain_lost_login() if problem.code in CODES else ()
+    return explain_lost_login(problem.code) if problem.code in CODES else ()

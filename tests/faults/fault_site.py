@@ -20,7 +20,7 @@ from faults.fault_rows import Row
 from faults.faulty_storage import Store
 from faults.faulty_upstream import Upstream
 from flask import Flask, got_request_exception
-from leaks import leaks_in, response_bytes, session_text, without_protocol, without_session
+from leaks import leaks_in, response_bytes, session_text, without_protocol, without_logins
 from live_app import LiveAnswer
 from visitor import Visitor
 from werkzeug.test import TestResponse
@@ -98,7 +98,7 @@ class FaultSite:
 
     def record_response(self, data: bytes) -> None:
         """Record a response to a browser, without what the protocol itself puts into it."""
-        self.record("answers", without_session(without_protocol(data, self.upstream.url)))
+        self.record("answers", without_logins(without_protocol(data, self.upstream.url)))
         # A login's state and verifier belong in its browser's session; code and key never do.
         self.record("sessions", without_protocol(data, self.upstream.url))
 

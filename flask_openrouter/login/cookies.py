@@ -11,9 +11,10 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadData, Signer, base64_decode, base64_encode
@@ -26,7 +27,7 @@ MAX_LOGINS: Final = 8
 #: The longest name and value of one login, in bytes. A longer ``next`` is dropped.
 MAX_LOGIN_SIZE: Final = 700
 #: Bytes of it that stay free when a login starts, for a property that it may get later.
-_RESERVED: Final = 4
+_RESERVED: Final = 16
 #: All our cookies together stay below this, in bytes: servers with buffers of 4 KiB are common.
 MAX_TOTAL_SIZE: Final = 3_000
 #: Seconds by which the clocks of several machines may differ.
@@ -134,22 +135,30 @@ class LoginCookies:
     ) -> None:
         self._cookie = cookie
         # itsdangerous signs with the last key.
-        self._secret_keys = [*reversed(secret_keys)]
-        self._salt = f"flask_openrouter login v1 {purpose}".encode()
+        keys, salt = [*reversed(secret_keys)], f"flask_openrouter login v1 {purpose}"
+
+        # A function, so that no dump of this object shows the keys.
+        def make_signer(settings: tuple[Any, Any]) -> Signer:
+            return Signer(keys, salt, b".", *settings)
+
+        self._make_signer = make_signer
         self._max_age = max_age
         self._clock = clock
-        self._signer: tuple[tuple[object, object], Signer] | None = None
+        self._signer: tuple[tuple[Any, Any], Signer] | None = None
 
     def read(self, part: str) -> Login | None:
         """Return the login in this cookie, however old, or None if it is not one of ours."""
         return self._open(part, self._cookie.read(part) or "")
 
     def write(self, login: Login) -> None:
-        """Send the cookie of this login. A long ``next`` is dropped."""
+        """Send the cookie of this login. An address that makes it too long is dropped."""
+        # The prefix counts, whether or not this request has it.
+        name_length = len(self._cookie.name(is_https=True)) + len(login.part)
+        most = MAX_LOGIN_SIZE - name_length - (0 if login.is_repeated else _RESERVED)
         value = self._sign(login)
-        # The browser's limit counts the prefix, whether or not this request has it.
-        size = len(self._cookie.name(is_https=True)) + len(login.part) + len(value)
-        if size > MAX_LOGIN_SIZE - (0 if login.is_repeated else _RESERVED):
+        if len(value) > most:
+            value = self._sign(login, is_compressed=True)
+        if len(value) > most:
             value = self._sign(replace(login, next_url=None))
         self._cookie.write(value, login.part)
 
@@ -176,7 +185,8 @@ class LoginCookies:
         # Cookies that do not open may be another app's. They neither count nor go.
         total = sum(size for part, size in sizes.items() if _OTHER_PART.fullmatch(part))
         total += sum(sizes[login.part] for login in logins)
-        for number, login in enumerate(logins):
+        # One stays in any case: a cookie that somebody planted must not end every login.
+        for number, login in enumerate(logins[:-1]):
             if len(logins) - number <= MAX_LOGINS and total < MAX_TOTAL_SIZE:
                 break
             self._cookie.write("", login.part)
@@ -216,8 +226,14 @@ class LoginCookies:
     def _is_fresh_at(self, issued_at: int) -> bool:
         return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age
 
-    def _sign(self, login: Login) -> str:
-        payload = base64_encode(json.dumps(login.to_text()))
+    def _sign(self, login: Login, *, is_compressed: bool = False) -> str:
+        payload = json.dumps(login.to_text()).encode()
+        # As in Flask's session, a dot says that what follows is compressed.
+        payload = (
+            b"." + base64_encode(zlib.compress(payload))
+            if is_compressed
+            else (base64_encode(payload))
+        )
         issued_at = max(login.issued_at, 0)
         time = base64_encode(issued_at.to_bytes((issued_at.bit_length() + 7) // 8 or 1, "big"))
         return self._get_signer().sign(payload + b"." + time).decode()
@@ -227,9 +243,11 @@ class LoginCookies:
             return None
         try:
             payload, _, time = self._get_signer().unsign(value).rpartition(b".")
-            text = json.loads(base64_decode(payload))
+            data = base64_decode(payload.lstrip(b"."))
+            # Signed, so it is no bomb.
+            text = json.loads(zlib.decompress(data) if payload.startswith(b".") else data)
             issued_at = _number_in(time)
-        except (BadData, ValueError):
+        except (BadData, ValueError, zlib.error):
             return None
         return Login.from_text(part, text, issued_at)
 
@@ -240,8 +258,7 @@ class LoginCookies:
             interface = _FLASK
         settings = interface.key_derivation, interface.digest_method
         if self._signer is None or self._signer[0] != settings:
-            signer = Signer(self._secret_keys, self._salt, b".", *settings)
-            self._signer = settings, signer
+            self._signer = settings, self._make_signer(settings)
         return self._signer[1]
 
 

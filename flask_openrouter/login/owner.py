@@ -11,9 +11,7 @@ browser, key in store  ``browser:`` + random    the id in the cookie, signed
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
@@ -27,7 +25,9 @@ if TYPE_CHECKING:
     from ..services import AppFunctions
 
 _SALT: Final = b"flask_openrouter browser id v1"
-_ID_BYTES: Final = 16
+_LOGIN_SALT: Final = b"flask_openrouter browser id of a login v1"
+#: Characters of base64, so 132 bits.
+_ID_LENGTH: Final = 22
 
 
 class Owners:
@@ -41,14 +41,8 @@ class Owners:
         cookie_storage: CookieStorage | None,
     ) -> None:
         self._cookie = cookie
-        self._newest_key = secret_keys[0]
-        # itsdangerous signs with the last key; our settings have the newest first.
-        self._signer = Signer(
-            [*reversed(secret_keys)],
-            salt=_SALT,
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+        self._signer = _signer(secret_keys, _SALT)
+        self._login_signer = _signer(secret_keys, _LOGIN_SALT)
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
 
@@ -97,9 +91,7 @@ class Owners:
         user_id = self.app_user()
         if user_id is not None:
             return user_id
-        message = _SALT + b" of login " + login_digest.encode()
-        mac = hmac.digest(self._newest_key, message, "sha256")[:_ID_BYTES]
-        return BROWSER + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+        return BROWSER + self._login_signer.get_signature(login_digest)[:_ID_LENGTH].decode()
 
     def remember(self, owner_id: str | None) -> None:
         """Let this browser prove in later requests that it is ``owner_id``; None takes it back.
@@ -114,6 +106,12 @@ class Owners:
             self._cookie.write(self._signer.sign(browser_id).decode())
         elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
             self._cookie.write("")
+
+
+def _signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+    # itsdangerous signs with the last key; our settings have the newest first.
+    keys = [*reversed(secret_keys)]
+    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def check_app_user(user_id: object) -> str:

@@ -20,7 +20,7 @@ from faults.fault_rows import Row
 from faults.faulty_storage import Store
 from faults.faulty_upstream import Upstream
 from flask import Flask, got_request_exception
-from leaks import leaks_in, response_bytes, session_text, without_protocol, without_logins
+from leaks import leaks_in, response_bytes, session_text, without_logins, without_protocol
 from live_app import LiveAnswer
 from visitor import Visitor
 from werkzeug.test import TestResponse

@@ -74,7 +74,8 @@ def test_no_object_shows_a_secret(make_app: MakeApp, key_issuer: KeyIssuer) -> N
             current_openrouter, connection, record, connection.session, connection.session.headers,
             services, services.vault, services.vault.storage, services.client, services.settings,
             services.owners, services.app_functions, services.pending_logins,
-            services.finished_logins, services.parked_keys, app.extensions,
+            services.finished_logins, services.login_cookies, services.parked_keys,
+            app.extensions,
         ):  # fmt: skip
             look(thing)
         for thing in (current_openrouter, connection, connection.session):

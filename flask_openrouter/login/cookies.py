@@ -20,7 +20,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadData, Signer, base64_decode, base64_encode
 
 from ..client.credentials import Unpicklable
-from ..web import ExtensionCookie, this_app
+from ..web import ExtensionCookie, request_state, this_app
 
 #: Logins that one browser may have at once, in as many tabs.
 MAX_LOGINS: Final = 8
@@ -170,7 +170,7 @@ class LoginCookies:
         """Delete the logins that are too many, or too long together.
 
         The first to go are those that another site may have forced on the visitor, so that they
-        never push out one that the visitor wanted; then the oldest.
+        never push out one that the visitor wanted; then those that are over; then the oldest.
         """
         cookies = self._cookie.read_all()
         if not cookies:
@@ -219,9 +219,13 @@ class LoginCookies:
                 if login is not None:
                     yield login
 
-    def _worth(self, login: Login) -> tuple[bool, bool, int]:
+    def _worth(self, login: Login) -> tuple[bool, bool, bool, int]:
+        state = request_state()
+        is_new = self._cookie.name(is_https=state.is_https) + login.part in state.cookies
         is_forced = login.is_open and login.is_cross_site
-        return self.is_fresh(login), not is_forced, login.issued_at
+        # One that this request ends is wanted in a moment: by the page of a popup, or a reload.
+        is_over = not (login.is_open or is_new)
+        return self.is_fresh(login), not is_forced, not is_over, login.issued_at
 
     def _is_fresh_at(self, issued_at: int) -> bool:
         return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age

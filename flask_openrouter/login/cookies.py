@@ -243,17 +243,7 @@ class LoginCookies:
         return self._get_signer().sign(payload + b"." + time).decode()
 
     def _open(self, part: str, value: str) -> Login | None:
-        if len(value) > MAX_LOGIN_SIZE:
-            return None
-        try:
-            payload, _, time = self._get_signer().unsign(value).rpartition(b".")
-            data = base64_decode(payload.lstrip(b"."))
-            # Signed, so it is no bomb.
-            text = json.loads(zlib.decompress(data) if payload.startswith(b".") else data)
-            issued_at = _number_in(time)
-        except (BadData, ValueError, zlib.error):
-            return None
-        return Login.from_text(part, text, issued_at)
+        return read_login(self._get_signer(), part, value)
 
     def _get_signer(self) -> Signer:
         # The app may replace its session interface after init_app.
@@ -264,6 +254,21 @@ class LoginCookies:
         if self._signer is None or self._signer[0] != settings:
             self._signer = settings, self._make_signer(settings)
         return self._signer[1]
+
+
+def read_login(signer: Signer, part: str, value: str) -> Login | None:
+    """Return the login in a cookie, or None if the signer has not signed it."""
+    if len(value) > MAX_LOGIN_SIZE:
+        return None
+    try:
+        payload, _, time = signer.unsign(value).rpartition(b".")
+        data = base64_decode(payload.lstrip(b"."))
+        # Signed, so it is no bomb.
+        text = json.loads(zlib.decompress(data) if payload.startswith(b".") else data)
+        issued_at = _number_in(time)
+    except (BadData, ValueError, zlib.error):
+        return None
+    return Login.from_text(part, text, issued_at)
 
 
 def part_of(state: str) -> str:

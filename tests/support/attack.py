@@ -7,12 +7,13 @@ import warnings
 from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
+from flask.sessions import SecureCookieSessionInterface
 from leaks import leaks_in, response_bytes, without_logins
 from visitor import STATES, Visitor
 from werkzeug.test import TestResponse
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.login.cookies import Login
+from flask_openrouter.login.cookies import Login, read_login
 
 EXCHANGE = "/api/v1/auth/keys"
 
@@ -39,12 +40,21 @@ def state_of(url: str) -> str:
 
 
 def logins(visitor: Visitor) -> list[Login]:
-    """Return the logins that are in this browser's cookies, however old."""
-    jar = save_jar(visitor)
+    """Return the logins that are in this browser's cookies, however old.
+
+    Without a request to the app, whose hooks may count them.
+    """
     cookies = visitor.app.extensions["openrouter"].login_cookies
-    header = "; ".join(map("=".join, jar.items()))
-    with visitor.app.test_request_context(base_url=visitor.base_url, headers={"Cookie": header}):
-        return list(cookies._logins(cookies._cookie.read_all()))
+    flasks = SecureCookieSessionInterface()
+    signer = cookies._make_signer((flasks.key_derivation, flasks.digest_method))
+    prefix = cookies._cookie.name(is_https=visitor.base_url.startswith("https:")) + "."
+    jar = save_jar(visitor).items()
+    found = [
+        read_login(signer, f".{name.removeprefix(prefix)}", value)
+        for name, value in jar
+        if name.startswith(prefix)
+    ]
+    return [login for login in found if login is not None]
 
 
 def pending(visitor: Visitor) -> list[tuple[str, str]]:

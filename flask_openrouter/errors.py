@@ -84,7 +84,8 @@ class LoginError(OpenRouterError):
     """This login cannot be finished; the visitor has to start again.
 
     ``reason`` is a short machine-readable code: one of those documented with the subclasses, or
-    ``insecure_address``: OpenRouter does not redirect to the app's address.
+    ``insecure_address``: OpenRouter does not redirect to the app's address; or
+    ``provider_failed``: OpenRouter had trouble while it asked the visitor.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -95,8 +96,8 @@ class LoginError(OpenRouterError):
 class StateMismatchError(LoginError):
     """No login of this browser is waiting for this callback (RFC 6749 §10.12).
 
-    ``reason``: ``malformed``, ``unknown``, ``expired`` or ``foreign`` (started by another user of
-    the app, or against another base URL).
+    ``reason``: ``malformed``, ``unknown``, ``expired``, ``foreign`` (started by another user of the
+    app) or ``signed_out`` (its user is not signed in any more).
     """
 
 

@@ -82,7 +82,10 @@ class OpenRouterAuth:
             )
         _check_app(app)
         settings = Settings.from_config(app.config)
-        _warn_of_session_cookie(app, settings.callback_url or "")
+        if app.config["SESSION_COOKIE_SECURE"] and (settings.callback_url or "").startswith(
+            "http:"
+        ):
+            logger.warning(SECURE_ON_HTTP, settings.callback_url)
         services = Services.create(
             app,
             settings,
@@ -197,14 +200,4 @@ def _check_storage(storage: object) -> None:
         raise ConfigurationError(
             f"storage ({type(storage).__name__}) has async methods, which are never awaited: get,"
             " set and delete must be plain functions."
-        )
-
-
-def _warn_of_session_cookie(app: Flask, callback_url: str) -> None:
-    if app.config["SESSION_COOKIE_SECURE"] and callback_url.startswith("http:"):
-        logger.warning(SECURE_ON_HTTP, callback_url)
-    if str(app.config["SESSION_COOKIE_SAMESITE"]).lower() == "strict":
-        logger.warning(
-            "SESSION_COOKIE_SAMESITE is 'Strict': browsers will not send the session when a visitor"
-            " comes back from OpenRouter, so no login can finish. Use 'Lax'."
         )

@@ -57,7 +57,6 @@ _LOST_LOGIN: Final = (
     " started in another browser or in a private window.",
     "The login was started at another address of this site: localhost and 127.0.0.1, or the name"
     " with and without www, do not share cookies.",
-    "For the operator: the session cookie must not be SameSite=Strict, nor Secure on plain http.",
     "For the operator: all workers must have the same SECRET_KEY.",
 )
 
@@ -80,13 +79,29 @@ _ALL: Final = (
         "It was started by another user of this site. Nothing was changed.",
     ),
     Problem(
+        "signed_out", 400, "You are signed out of this site",
+        "You were signed in when this login began. Nothing was changed; please sign in and connect"
+        " again.",
+        (
+            "Your session at this site has ended, or you signed out in another tab.",
+            "Your browser was updated during the login, and this site then ends sessions.",
+        ),
+    ),
+    Problem(
+        "lost", 409, "This login was finished already",
+        "Its key is not in this browser. OpenRouter may have created one that got lost on the way"
+        " to you; this site has no copy of it.",
+        key_may_exist=True,
+    ),
+    Problem(
         "declined", 400, "You declined",
         "Nothing was connected, and nothing was changed.",
     ),
     Problem(
         "code_refused", 400, "OpenRouter refused this login",
-        "Its code has expired, was used already, or does not belong to this login. Nothing was"
-        " changed; please try again.",
+        "Its code has expired, was used already, or does not belong to this login. If it was used"
+        " already, OpenRouter may have created a key that this site did not receive.",
+        key_may_exist=True,
     ),
     Problem(
         "busy", 502, "OpenRouter is busy",

@@ -17,6 +17,7 @@ from .client import OpenRouterClient
 from .config import Settings
 from .login import parked
 from .login.callback import CallbackAddress
+from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
 from .login.finished import FinishedLogins
 from .login.owner import Owners
 from .login.parked import ParkedKeys
@@ -60,6 +61,7 @@ class Services:
     owners: Owners
     app_functions: AppFunctions
     callback_address: CallbackAddress
+    login_cookies: LoginCookies
     pending_logins: PendingLogins
     finished_logins: FinishedLogins
     parked_keys: ParkedKeys
@@ -105,7 +107,14 @@ class Services:
         base_url = settings.base_url
         # Bound into every ciphertext. No base URL has a fragment.
         realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
-        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage, base_url=realm)
+        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage)
+        login_cookies = LoginCookies(
+            ExtensionCookie(settings.login_max_age, suffix=suffix, is_secure=is_secure),
+            settings.secret_keys,
+            purpose=f"{suffix} {realm}",
+            max_age=settings.login_max_age,
+            clock=clock,
+        )
         client = OpenRouterClient(
             base_url,
             timeout=settings.request_timeout,
@@ -129,17 +138,12 @@ class Services:
             owners=owners,
             app_functions=app_functions,
             callback_address=CallbackAddress(settings.callback_url),
-            pending_logins=PendingLogins(
-                owners,
-                SpentStates(settings.login_max_age),
-                max_age=settings.login_max_age,
-                clock=clock,
-            ),
+            login_cookies=login_cookies,
+            pending_logins=PendingLogins(owners, login_cookies, clock=clock),
             finished_logins=FinishedLogins(
-                owners,
-                ExtensionCookie(
-                    settings.login_max_age, suffix=f"{suffix}-done", is_secure=is_secure
-                ),
+                # A login that another machine dated up to a minute ahead lives that much longer.
+                max_age=settings.login_max_age + MAX_CLOCK_SKEW,
+                clock=clock,
             ),
             parked_keys=ParkedKeys(
                 owners,

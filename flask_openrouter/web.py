@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -28,6 +28,7 @@ from werkzeug.http import dump_cookie
 from werkzeug.local import LocalProxy
 
 from .awaiting import call_function
+from .client.base_url import is_loopback_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -116,10 +117,7 @@ class RequestState:
     def __init__(self, call: _WSGICall) -> None:
         self.services: Services = get_services()
         self.call: _WSGICall = call
-        # Behind a proxy that ends TLS, the app may know about https from its settings only.
-        self.is_https: bool = this_request().is_secure or bool(
-            this_app().config["SESSION_COOKIE_SECURE"]
-        )
+        self.is_https: bool = this_request().is_secure or _is_behind_tls()
         #: The visitor's connection, once it was asked for (``connection.get_connection``).
         self.connection: Connection | None = None
         #: Whether the visitor counts as not connected for the rest of this request, so that an
@@ -127,19 +125,23 @@ class RequestState:
         self.hides_connection: bool = False
         #: The id in this browser's cookie, for ``Owners``. None: it has none; ``""``: not read yet.
         self.browser_id: str | None = ""
-        #: The values of our cookies, as the browser sent them or as this request has set them.
-        self.cookies: dict[ExtensionCookie, str] = {}
+        #: The values of our cookies that this request has set, by their names.
+        self.cookies: dict[str, str] = {}
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
         self.new_cookies: dict[str, str] = {}
         self._is_private = self._is_no_store = False
 
-    def set_cookie(self, cookie: ExtensionCookie, value: str) -> None:
-        """Send this value with the response; ``""`` deletes the cookie."""
-        self.cookies[cookie] = value
+    def set_cookie(self, name: str, value: str, line: str) -> None:
+        """Send this ``Set-Cookie`` line with the response. The request reads ``value`` from now."""
+        self.cookies[name] = value
         # Whichever cookie it was: to read the id again costs next to nothing.
         self.browser_id = ""
-        name, line = cookie.dump(value, is_https=self.is_https)
         self.new_cookies[name] = line
+
+    def repeat_cookies(self, lines: Mapping[str, str]) -> None:
+        """Send the cookies of another response, by their names, to the same browser."""
+        for name, line in lines.items():
+            self.set_cookie(name, line.partition(";")[0].partition("=")[2], line)
 
     def forbid_sharing(self, *, no_store: bool) -> None:
         """Tell caches that the response is for this browser alone (RFC 9111).
@@ -177,6 +179,12 @@ class RequestState:
             others = [line for line in lines if line.partition("=")[0] not in self.new_cookies]
             headers.setlist("Set-Cookie", [*others, *self.new_cookies.values()])
         return response
+
+
+def _is_behind_tls() -> bool:
+    # Not on this machine, where browsers would drop a Secure cookie.
+    is_declared: bool = this_app().config["SESSION_COOKIE_SECURE"]
+    return is_declared and not is_loopback_url(f"http://{this_request().host.lower()}")
 
 
 def request_state() -> RequestState:
@@ -281,7 +289,8 @@ class ExtensionCookie:
     """One small cookie: HttpOnly, SameSite=Lax, host-only, and ``__Host-`` with Secure on https.
 
     ``max_age`` in seconds; ``suffix`` tells one cookie of the extension from another;
-    ``is_secure``: whether visitors use https even if the requests do not show it.
+    ``is_secure``: whether visitors use https even if the requests do not show it. Its values need
+    no quoting. The ``part`` of a method names one of several cookies of the same kind.
 
     It is not part of Flask's session: a slow request that saves the session late would erase what
     another request has stored meanwhile, or bring back what it has deleted.
@@ -290,32 +299,38 @@ class ExtensionCookie:
     def __init__(self, max_age: int, *, suffix: str = "", is_secure: bool = False) -> None:
         self._max_age = max_age
         self._is_always_secure = is_secure
-        self._name = f"openrouter{suffix}"
+        # The prefix is that of RFC 6265bis §4.1.3.2.
+        self._names = f"openrouter{suffix}", f"__Host-openrouter{suffix}"
 
-    def read(self) -> str | None:
+    def name(self, *, is_https: bool) -> str:
+        """Return the name on https or on http."""
+        return self._names[self._is_always_secure or is_https]
+
+    def read(self, part: str = "") -> str | None:
         """Return the value that this request has set, or else the one that the browser sent."""
         try:
             state = request_state()
         except RuntimeError:
             return None
-        values = state.cookies
-        if self not in values:
-            name, sent = self.name(is_https=state.is_https), this_request().cookies
-            # Not get(), with which Werkzeug builds an exception for a name that is missing.
-            values[self] = sent[name] if name in sent else ""  # noqa: SIM401
-        return values[self] or None
+        name = self.name(is_https=state.is_https) + part
+        values = state.cookies if name in state.cookies else this_request().cookies
+        # Not get(): Werkzeug builds an exception for a name that is missing.
+        return (values[name] or None) if name in values else None
 
-    def write(self, value: str) -> None:
+    def read_all(self) -> dict[str, str]:
+        """Return all cookies whose names begin as this one's: the rest of the name, the value.
+
+        In the order of the browser, which puts older ones first (RFC 6265 §5.4).
+        """
+        state = request_state()
+        start = self.name(is_https=state.is_https)
+        values = {**this_request().cookies, **state.cookies}
+        return {n[len(start) :]: v for n, v in values.items() if v and n.startswith(start)}
+
+    def write(self, value: str, part: str = "") -> None:
         """Send this value with the response; ``""`` deletes the cookie."""
-        request_state().set_cookie(self, value)
-
-    def name(self, *, is_https: bool) -> str:
-        """Return the name on https or on http (RFC 6265bis §4.1.3.2 for the prefix)."""
-        return f"__Host-{self._name}" if self._is_always_secure or is_https else self._name
-
-    def dump(self, value: str, *, is_https: bool) -> tuple[str, str]:
-        """Return the name and the ``Set-Cookie`` line for this value."""
-        name = self.name(is_https=is_https)
+        state = request_state()
+        name = self.name(is_https=state.is_https) + part
         line = dump_cookie(
             name,
             value,
@@ -323,11 +338,11 @@ class ExtensionCookie:
             # Every current browser obeys Max-Age. Expires would only add bytes.
             sync_expires=False,
             max_size=this_app().config["MAX_COOKIE_SIZE"],
-            secure=self._is_always_secure or is_https,
+            secure=self._is_always_secure or state.is_https,
             httponly=True,
             samesite="Lax",
         )
-        return name, line
+        state.set_cookie(name, value, line)
 
 
 def vary_with_cookie(vary: list[str]) -> str:

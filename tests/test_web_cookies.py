@@ -140,10 +140,6 @@ def test_the_domain_of_the_session_cookie_does_not_widen_the_cookies(
     )
     visitor = Visitor(app, base_url="https://localhost")
     authorization_url = visitor.start()
-    # The session of this app is sent to /sub only; the test lends it to the callback.
-    cookie = visitor.client.get_cookie("session", domain="localhost", path="/sub")
-    assert cookie is not None
-    visitor.client.set_cookie("session", cookie.value, domain="localhost", secure=True)
     landed = visitor.get(emulator.approve(authorization_url))
     found = {n: c for n, c in set_cookies(landed).items() if n.startswith("__Host-openrouter-")}
     assert len(found) == 2
@@ -157,18 +153,19 @@ def test_the_domain_of_the_session_cookie_does_not_widen_the_cookies(
 def test_a_sibling_subdomain_cannot_finish_a_login_with_tossed_cookies(
     make_app: Any, emulator: Emulator
 ) -> None:
-    """With a session cookie named ``__Host-…``, as the docs advise, which no other host can set."""
-    app = make_app(SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_SECURE=True)
+    """Their names begin with ``__Host-``, which no other host can set, whatever the app sets."""
+    app = make_app()
     at = {"base_url": "https://localhost"}
     attacker, victim = Visitor(app, **at), Visitor(app, **at)
     planted = emulator.approve(attacker.start())
     attacker.get(emulator.approve(attacker.start()))
     own = emulator.approve(victim.start("/own"))
-    for name in ("__Host-session", "__Host-openrouter"):
-        cookie = attacker.client.get_cookie(name, domain="localhost")
-        assert cookie is not None
+    jar = save_jar(attacker)
+    assert len(jar) == 3
+    for name, value in jar.items():
+        assert name.startswith("__Host-")
         for tossed in (name.removeprefix("__Host-"), name.lower()):
-            victim.client.set_cookie(tossed, cookie.value, domain="localhost", path="/openrouter")
+            victim.client.set_cookie(tossed, value, domain="localhost", path="/openrouter")
     assert_refused(victim, emulator, planted)
     assert victim.key is None
     assert victim.get(own).location == "/own"
@@ -178,11 +175,15 @@ def test_a_sibling_subdomain_cannot_finish_a_login_with_tossed_cookies(
 def test_another_app_on_this_host_may_use_the_same_cookie_names(
     make_app: Any, emulator: Emulator
 ) -> None:
-    """Ports do not separate cookies: the other app's session replaces this one during a login."""
-    visitor = Visitor(make_app())
-    callback = emulator.approve(visitor.start())
-    neighbour = Visitor(make_app(SECRET_KEY=secrets.token_hex()))
-    neighbour.start()
-    load_jar(visitor, save_jar(neighbour))
-    assert_refused(visitor, emulator, callback)
-    assert visitor.connect(emulator).status_code == 303
+    """Ports do not separate cookies: both apps see, and keep, those of the other."""
+    one, other = make_app(), make_app(SECRET_KEY=secrets.token_hex())
+    visitor, neighbour = Visitor(one), Visitor(other)
+    callbacks = []
+    for number in range(4):
+        callbacks.append(emulator.approve(visitor.start(f"/{number}")))
+        load_jar(neighbour, save_jar(visitor))
+        callbacks.append(emulator.approve(neighbour.start(f"/{number}")))
+        load_jar(visitor, save_jar(neighbour))
+    for number, callback in enumerate(callbacks):
+        browser = (visitor, neighbour)[number % 2]
+        assert browser.get(callback).location == f"/{number // 2}"

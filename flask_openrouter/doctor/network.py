@@ -21,7 +21,7 @@ from ..client.deadline import Deadline, limited_by
 from ..client.environment import Environment
 from ..client.racing import Address, Race, addresses_of
 from ..errors import CodeRefusedError, OpenRouterError, RateLimitError
-from ..login.pending import MAX_CLOCK_SKEW
+from ..login.cookies import MAX_CLOCK_SKEW
 from .case import Case
 from .finding import Finding, ok, problem, warning
 

@@ -1,4 +1,8 @@
-"""The session cookie, which holds a login until the callback. Does the browser send it back?"""
+"""The app's session cookie, which tells who is signed in. Does the browser send it back?
+
+Logins have cookies of their own. The session matters to apps whose users own the keys: the user who
+starts a login must still be signed in when it ends.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +30,8 @@ def check_session_cookie(case: Case) -> Iterator[Finding]:
     if lifetime < case.settings.login_max_age:
         yield warning(
             "session_lifetime",
-            f"PERMANENT_SESSION_LIFETIME is {lifetime:.0f} seconds. A login that takes longer is"
-            " lost.",
+            f"PERMANENT_SESSION_LIFETIME is {lifetime:.0f} seconds. A user whose login takes longer"
+            " may be signed out before it ends.",
             f"Set it to {case.settings.login_max_age} seconds or more.",
         )
 
@@ -38,14 +42,7 @@ def check_attributes(case: Case) -> Iterator[Finding]:
     is_secure = interface.get_cookie_secure(app)
     value = interface.get_cookie_samesite(app)
     same_site = str(value).lower()
-    if same_site == "strict":
-        yield problem(
-            "session_cookie_samesite",
-            "SESSION_COOKIE_SAMESITE is 'Strict': browsers do not send the session when a visitor"
-            " comes back from OpenRouter, so no login can finish.",
-            "Set SESSION_COOKIE_SAMESITE = 'Lax'.",
-        )
-    elif same_site not in ("lax", "none"):
+    if same_site not in ("lax", "strict", "none"):
         yield problem(
             "session_cookie_samesite",
             f"SESSION_COOKIE_SAMESITE is {value!r}, but must be 'Lax', 'Strict' or 'None'. With any"

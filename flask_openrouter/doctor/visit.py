@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from flask import Flask, request, request_started
 from werkzeug.test import Client, TestResponse
 
-from ..login.pending import MAX_COOKIE
 from ..problems import PROBLEMS
 from .case import Case, Site
 from .finding import Finding, location_of, problem, warning
 
-#: Bytes of the session cookie that must stay free for logins in other tabs.
-_RESERVED_BYTES: Final = 1000
+#: The cookie of a login, with a value.
+_LOGIN_COOKIE: Final = re.compile(r"(__Host-)?openrouter[A-Za-z0-9_-]*\.[A-Za-z0-9_-]{8}=[^;]")
 # One value for each proxy that an app may trust.
 _FORWARDED_HTTPS: Final = {"X-Forwarded-Proto": "https, https, https"}
 _HEADERS: Final = {
@@ -73,7 +73,7 @@ def _visit(case: Case, site: Site, headers: dict[str, str]) -> tuple[TestRespons
 def _check_response(case: Case, response: TestResponse) -> Iterator[Finding]:
     status, location = response.status_code, response.headers.get("Location", "")
     if status == 303 and location.startswith(f"{case.settings.base_url}/auth?"):
-        yield from _check_cookie(case, response)
+        yield from _check_cookie(response)
     elif (known := PROBLEMS.get(_error_code(response))) is not None:
         yield problem(
             "login_fails",
@@ -102,22 +102,11 @@ def _error_code(response: TestResponse) -> str:
     return str(document.get("error")) if isinstance(document, dict) else ""
 
 
-def _check_cookie(case: Case, response: TestResponse) -> Iterator[Finding]:
-    start = f"{case.app.session_interface.get_cookie_name(case.app)}="
-    cookies = [line for line in response.headers.getlist("Set-Cookie") if line.startswith(start)]
-    if not cookies:
+def _check_cookie(response: TestResponse) -> Iterator[Finding]:
+    lines = response.headers.getlist("Set-Cookie")
+    if not any(_LOGIN_COOKIE.match(line) for line in lines):
         yield problem(
-            "session_not_sent",
-            "The login route sends no session cookie, so the login is lost.",
-            "Use a session interface that saves flask.session, and make sure that no function of"
-            " the app removes its cookie.",
-        )
-        return
-    size = len(cookies[-1].partition(";")[0])
-    if size > MAX_COOKIE - _RESERVED_BYTES:
-        yield warning(
-            "session_cookie_size",
-            f"The session cookie of a first visit has {size} bytes. Browsers drop a cookie of more"
-            f" than {MAX_COOKIE} bytes, and the login with it.",
-            "Keep less in flask.session, or keep sessions on the server (Flask-Session).",
+            "login_cookie_not_sent",
+            "The login route sends no cookie, so the login is lost.",
+            "Make sure that no function of the app and no middleware removes the cookie.",
         )

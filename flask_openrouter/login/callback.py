@@ -21,8 +21,10 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 SECURE_ON_HTTP: Final = (
     "SESSION_COOKIE_SECURE is set, and visitors come back to plain http (%s): browsers may not keep"
-    " the session there, and no login can be finished. Use https, or unset it for development."
+    " the app's session there, so users may not stay signed in. Use https, or unset it for"
+    " development."
 )
+_FAILURES: Final = (["server_error"], ["temporarily_unavailable"])
 #: Bytes of the longest query that is read. A callback's holds a state and a code.
 _MAX_QUERY: Final = 8192
 
@@ -89,10 +91,14 @@ class CallbackAddress:
 
 @dataclass(frozen=True, slots=True)
 class Callback(Unpicklable):
-    """A well-formed callback. ``code`` is None when the visitor declined."""
+    """A well-formed callback. ``code`` is None when there is none: the visitor declined.
+
+    ``has_provider_failed``: it is OpenRouter that could not go on (RFC 6749 §4.1.2.1).
+    """
 
     state: str = field(repr=False)
     code: str | None = field(repr=False)
+    has_provider_failed: bool = False
 
 
 def read_callback(base_url: str) -> Callback:
@@ -153,8 +159,8 @@ def _callback_of(values: MultiDict[str, str] | None, base_url: str) -> Callback 
     if code:
         return Callback(state[0], code[0]) if is_code(code[0]) else None
     # OpenRouter declines with the bare callback address. A garbled code is not a refusal.
-    is_garbled = any(name.lower().startswith("code") for name in values)
-    return None if is_garbled else Callback(state[0], None)
+    is_garbled = any("code" in name.lower() for name in values)
+    return None if is_garbled else Callback(state[0], None, error[:1] in _FAILURES)
 
 
 def _well_formed(callback: Callback | None) -> Callback:

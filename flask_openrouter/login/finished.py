@@ -1,58 +1,110 @@
-"""The login that this browser finished last, for a visitor who reloads the callback.
+"""The logins that this process finishes or has finished: their codes are sent once.
 
-They land where the login led, and their code is not sent again. It is remembered in a small cookie
-of its own: Flask would read a session with every request.
+A callback may come twice: from a service worker, by a double click, or again because its response
+was lost. Other workers do not know of these logins, and a restart forgets them. OpenRouter's own
+check is behind this one: it takes each code once.
 """
 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ..web import ExtensionCookie
-from .owner import Owners
-from .pending import PendingLogin, binding_of, digest
+from ..client.credentials import hash_of_key
+from ..errors import StateMismatchError
+from .cookies import digest
 
-#: The longest address that is remembered, in characters.
-MAX_REMEMBERED_LENGTH: Final = 200
-_PROOF_LENGTH: Final = 16
+#: Callbacks of one login that may wait for its end, each in a thread of the server.
+MAX_WAITING: Final = 2
 
 
 @dataclass(frozen=True)
-class FinishedLogin:
-    """The address that a finished login led to, or None."""
+class Ending:
+    """The end of one login."""
 
-    next_url: str | None
+    #: The code of the problem that the visitor saw, or None if the key was stored.
+    problem: str | None
+    #: The owner of the key, if it was stored.
+    owner_id: str = ""
+    #: What stands for the key, if this process has stored it.
+    key_mark: str | None = None
+    #: The ``Set-Cookie`` lines of the response, by name. Empty for those who did not wait.
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Exchange:
+    """One login that this process finishes. The callback that begins it calls :meth:`end`."""
+
+    def __init__(self, code_digest: str, expires_at: float) -> None:
+        self.code_digest = code_digest
+        #: Unix time in seconds.
+        self.expires_at = expires_at
+        self._ending: Ending | None = None
+        self._waiting = 0
+        self._is_over = threading.Condition()
+
+    def end(self, ending: Ending) -> None:
+        """Tell the callbacks that wait. The cookies are forgotten with the last of them."""
+        with self._is_over:
+            self._ending = ending if self._waiting else replace(ending, cookies={})
+            self._is_over.notify_all()
+
+    def wait(self, seconds: float) -> Ending | None:
+        """Return the ending; None if it takes longer than that, or enough callbacks wait."""
+        with self._is_over:
+            if self._ending is None and self._waiting < MAX_WAITING:
+                self._waiting += 1
+                self._is_over.wait_for(lambda: self._ending is not None, seconds)
+                self._waiting -= 1
+                if (ending := self._ending) is not None and not self._waiting:
+                    self._ending = replace(ending, cookies={})
+                return ending
+            return self._ending
 
 
 class FinishedLogins:
-    """The login that each browser finished last. One per app; the state is in the cookies."""
+    """The logins of this process that were finished lately. One per app.
 
-    def __init__(self, owners: Owners, cookie: ExtensionCookie) -> None:
-        self._owners = owners
-        self._cookie = cookie
+    Stores some hundred bytes for each, for ``max_age`` seconds and ``most`` of them. ``clock``:
+    returns Unix time in seconds.
+    """
 
-    def remember(self, login: PendingLogin) -> None:
-        """Let this browser prove that it has finished this login."""
-        # Handling a reload is a convenience, so the cookie stays small.
-        is_short = len(login.next_url or "") <= MAX_REMEMBERED_LENGTH
-        proof = digest(f"{digest(login.state)} {login.binding}")
-        self._cookie.write(f"{proof}{(login.next_url if is_short else None) or ''}")
+    def __init__(self, *, max_age: int, clock: Callable[[], float], most: int = 100_000) -> None:
+        self._max_age = max_age
+        self._clock = clock
+        self._most = most
+        self._exchanges: dict[str, Exchange] = {}
+        self._lock = threading.Lock()
 
-    def find(self, state: str) -> FinishedLogin | None:
-        """Return the login with this state if this browser finished it last, as this user.
+    def begin(self, state: str, code: str | None) -> tuple[Exchange, bool]:
+        """Return the exchange of this login, and whether this callback is the one that makes it.
 
-        Only the browser vouches for the address: check it.
+        ``code``: None if the visitor declined. Raises :class:`StateMismatchError` when the login
+        was finished with another code.
         """
-        remembered = self._cookie.read()
-        if remembered is None:
-            return None
-        state_digest = digest(state)
-        # An exception of the app's owner_loader must not show the state in its traceback.
-        del state
-        proof = digest(f"{state_digest} {binding_of(state_digest, self._owners.visitor())}")
-        shown = remembered[:_PROOF_LENGTH].encode(errors="replace")
-        if not hmac.compare_digest(proof.encode(), shown):
-            return None
-        return FinishedLogin(remembered[_PROOF_LENGTH:] or None)
+        key, code_digest, now = digest(state), digest(f"{state} {code}"), self._clock()
+        # An error report must not show them in this frame.
+        del state, code
+        with self._lock:
+            exchange = self._exchanges.get(key)
+            if exchange is not None and exchange.expires_at > now:
+                if hmac.compare_digest(exchange.code_digest, code_digest):
+                    return exchange, False
+                raise StateMismatchError("This login has been finished.", reason="unknown")
+            self._exchanges.pop(key, None)
+            while self._exchanges:
+                oldest = next(iter(self._exchanges))
+                is_old = self._exchanges[oldest].expires_at <= now
+                if not is_old and len(self._exchanges) < self._most:
+                    break
+                del self._exchanges[oldest]
+            exchange = self._exchanges[key] = Exchange(code_digest, now + self._max_age)
+            return exchange, True
+
+
+def mark_of_key(owner_id: str, api_key: str) -> str:
+    """Return what stands for the key of this owner, in 16 characters."""
+    return digest(f"{owner_id} {hash_of_key(api_key)}")

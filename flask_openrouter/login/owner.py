@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from itsdangerous import BadSignature, Signer
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("flask_openrouter")
 
 _SALT: Final = b"flask_openrouter browser id v1"
+_LOGIN_SALT: Final = b"flask_openrouter browser id of a login v1"
+#: Characters of base64, so 132 bits.
+_ID_LENGTH: Final = 22
 
 
 class Owners:
@@ -44,20 +46,12 @@ class Owners:
         secret_keys: tuple[bytes, ...],
         app_functions: AppFunctions,
         cookie_storage: CookieStorage | None,
-        *,
-        base_url: str,
     ) -> None:
         self._cookie = cookie
-        # itsdangerous signs with the last key; our settings have the newest first.
-        self._signer = Signer(
-            [*reversed(secret_keys)],
-            salt=_SALT,
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+        self._signer = _signer(secret_keys, _SALT)
+        self._login_signer = _signer(secret_keys, _LOGIN_SALT)
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
-        self._base_url = base_url
         self._has_warned = False
         #: The class whose primary keys own keys in place of session ids, once there is one.
         self._kind: type | None = None
@@ -129,13 +123,17 @@ class Owners:
                 )
         return account.primary_key
 
-    def renew(self) -> str:
-        """Return the owner id for a key that is connected now.
+    def renew(self, login_digest: str) -> str:
+        """Return the owner id for a key that this login connects.
 
-        A browser gets a new id each time, so an older one that somebody planted or copied is
-        worthless.
+        A browser gets another id with each login, so an older one that somebody planted or copied
+        is worthless. It is the same for each callback of one login, whichever worker has it.
+        ``login_digest``: stands for the login with its code.
         """
-        return self.app_user() or BROWSER + secrets.token_urlsafe(16)
+        user_id = self.app_user()
+        if user_id is not None:
+            return user_id
+        return BROWSER + self._login_signer.get_signature(login_digest)[:_ID_LENGTH].decode()
 
     def remember(self, owner_id: str | None) -> None:
         """Let this browser prove in later requests that it is ``owner_id``; None takes it back.
@@ -151,11 +149,11 @@ class Owners:
         elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
             self._cookie.write("")
 
-    def visitor(self) -> str:
-        """Return what a login is bound to: the app's user of this request, and the base URL."""
-        user_id = self.app_user()
-        user = "nobody" if user_id is None else f"user {user_id}"
-        return f"{self._base_url} {user}"
+
+def _signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+    # itsdangerous signs with the last key; our settings have the newest first.
+    keys = [*reversed(secret_keys)]
+    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _account() -> Account | None:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..client.credentials import Unpicklable, hash_of_key
+from ..client.credentials import Unpicklable
 from ..storage.cipher import KeyCipher, bound_to
 from ..storage.cookie import BROWSER
 from ..storage.record import KeyRecord
 from ..web import ExtensionCookie
+from .finished import mark_of_key
 from .owner import Owners
-from .pending import digest
 from .spent import SpentStates
 
 #: Seconds that a key waits.
@@ -101,4 +101,4 @@ class ParkedKeys:
 
 def _mark(parked: ParkedKey) -> str:
     # Of the key, not of the cookie: each time a key is parked, its ciphertext is another.
-    return digest(f"{parked.owner_id} {hash_of_key(parked.record.api_key)}")
+    return mark_of_key(parked.owner_id, parked.record.api_key)

@@ -1,4 +1,4 @@
-"""Logins and parked keys that have been used: each can be claimed once."""
+"""Parked keys that have been used: each can be claimed once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class SpentStates:
 
     Needed because a browser can put a signed cookie back. Stores 16 characters for each, for
     ``max_age`` seconds and ``most`` of them. Other workers do not share them, and a restart loses
-    them: OpenRouter's own check is behind this one.
+    them.
     """
 
     def __init__(self, max_age: int, *, most: int = 100_000) -> None:

@@ -74,6 +74,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
         elif name.lower() not in ours:
             headers.append((name, value))
     response.headers[:] = [*headers, ("Vary", vary_with_cookie(vary))]
+    get_services().login_cookies.trim()
     return response
 
 
@@ -94,6 +95,17 @@ def see_other(url: str) -> Response:
     """Redirect with 303 to this address, which is already checked."""
     response = _short_text("Redirecting.", 303)
     response.headers["Location"] = url
+    return protect_page(response)
+
+
+def show_callback_page(title: str, message: str, *, status: int, goes_on: bool) -> Response:
+    """Return a page that leads to the same address again, by a link.
+
+    ``goes_on``: also by itself. The address holds a code, so the page does not repeat it.
+    """
+    page = render_page("openrouter/callback.html", title=title, message=message, goes_on=goes_on)
+    response = make_response(page)
+    response.status_code = status
     return protect_page(response)
 
 
@@ -141,12 +153,17 @@ def refuse_background_load() -> Response | None:
 
 
 def show_problem(
-    problem: Problem, *, next_url: str | None = None, error: OpenRouterError | None = None
+    problem: Problem,
+    *,
+    next_url: str | None = None,
+    is_popup: bool = False,
+    error: OpenRouterError | None = None,
 ) -> Response:
     """Return the problem as a page for people, JSON for scripts, or a piece of HTML for htmx.
 
-    ``next_url``: where a new login leads; already checked. ``error``: the cause, for the log; the
-    time to wait and the page that helps come from it as well.
+    ``next_url``: where a new login leads; already checked. ``is_popup``: whether it runs in this
+    window and closes it. ``error``: the cause, for the log; the time to wait and the page that
+    helps come from it as well.
     """
     reference = secrets.token_hex(4)
     cause = "" if error is None else f" {error}"
@@ -154,7 +171,7 @@ def show_problem(
         "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
     )
     base_url = get_services().settings.base_url
-    login_url = login_url_for(next_url)
+    login_url = login_url_for(next_url, is_popup=is_popup)
     from_script = is_script()
     if from_script and not (is_htmx() and problem.is_of_call):
         response = show_data(
@@ -171,7 +188,9 @@ def show_problem(
             problem=problem,
             retry_url=page_of_visitor(from_script=from_script) or home_url(),
             login_url=login_url,
-            save_url=url_for("openrouter.save", next=next_url),
+            save_url=url_for(
+                "openrouter.save", next=next_url, display="popup" if is_popup else None
+            ),
             home_url=home_url(),
             keys_url=keys_url(base_url),
             credits_url=credits_url(base_url),
@@ -198,4 +217,4 @@ def _findings(problem: Problem) -> Sequence[Finding]:
         return ()
     from ..doctor.lost_login import CODES, explain_lost_login
 
-    return explain_lost_login() if problem.code in CODES else ()
+    return explain_lost_login(problem.code) if problem.code in CODES else ()

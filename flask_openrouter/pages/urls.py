@@ -65,9 +65,12 @@ def own_path() -> str:
     return f"{this_request().script_root}{prefix}"
 
 
-def login_url_for(next_url: str | None) -> str:
-    """Return the address of a login that leads to ``next_url``, which must be checked already."""
-    url = url_for("openrouter.login")
+def login_url_for(next_url: str | None, *, is_popup: bool = False) -> str:
+    """Return the address of a login that leads to ``next_url``, which must be checked already.
+
+    ``is_popup``: the login runs in a window of its own.
+    """
+    url = url_for("openrouter.login", display="popup" if is_popup else None)
     if next_url is None:
         return url
     # The app's url_defaults may have added parameters.
@@ -96,6 +99,13 @@ def next_of_request() -> str | None:
     request = this_request()
     # A form may have it in its address, too.
     return checked_next((request.args if request.method == "GET" else request.values).get("next"))
+
+
+def is_popup_request() -> bool:
+    """Whether the page that this request asks for is shown in a window of its own."""
+    request = this_request()
+    values = request.args if request.method == "GET" else request.values
+    return "display" in values and values["display"] == "popup"
 
 
 def page_of_visitor(*, from_script: bool) -> str | None:

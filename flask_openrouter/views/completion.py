@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 
 from ..connection import Connection, get_connection
-from ..errors import AccessDeniedError, KeyStorageError, OpenRouterError
+from ..errors import (
+    AccessDeniedError,
+    KeyStorageError,
+    LoginError,
+    OpenRouterError,
+    StateMismatchError,
+)
 from ..login.callback import Callback
+from ..login.cookies import Login, digest
+from ..login.finished import Ending, Exchange, mark_of_key
 from ..login.parked import ParkedKey
-from ..pages.responses import see_other, show_problem
+from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
 from ..problems import PROBLEMS, Problem, problem_of_login
 from ..services import Services
 from ..signals import key_connected, login_failed
+from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.record import KeyRecord
 from ..web import request_state, send_signal, this_app
 
 logger: Final = logging.getLogger("flask_openrouter")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The page that a login leads to."""
+
+    #: Checked already; None for the app's own choice.
+    next_url: str | None = None
+    #: Whether the login runs in a window of its own, which closes at the end.
+    is_popup: bool = False
 
 
 def finish_login(services: Services, read: Callable[[str], Callback]) -> Response:
@@ -28,42 +48,155 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
 
     ``read`` gets the base URL and returns the callback, or raises LoginError.
     """
-    next_url = None
+    target = Target()
+    logins = services.pending_logins
     try:
         callback = read(services.settings.base_url)
-        finished = services.finished_logins.find(callback.state)
-        if finished is not None and get_connection():
-            # The visitor reloaded the callback, or went back to it.
-            return go_on(checked_next(finished.next_url))
-        pending = services.pending_logins.find(callback.state)
-        # Another version, with other rules, may have written the session.
-        next_url = checked_next(pending.next_url)
-        if callback.code is None:
-            services.pending_logins.take(pending)
-            raise AccessDeniedError("The visitor declined.", reason="declined")
-        # All that can fail is done before the code is spent: reading the old key, asking the app
-        # for its user, and asking the storage for anything at all.
+        login = logins.find(callback.state)
+        # Another version, with other rules, may have written the cookie.
+        target = Target(checked_next(login.next_url), login.is_popup)
+        if request.method == "GET" and logins.lacks_session(login):
+            logins.repeat(login)
+            return show_callback_page(
+                "Almost connected", "This page goes on by itself.", status=200, goes_on=True
+            )
+        logins.check_user(login, callback.state)
+        owner_id = services.owners.renew(digest(f"{callback.state} {callback.code}"))
         previous = get_connection()
-        bool(previous)
-        owner_id = services.owners.renew()
-        services.vault.probe(owner_id)
-        services.pending_logins.take(pending)
-        key = services.client.exchange_code(callback.code, pending.code_verifier, "S256")
+        if callback.code is not None:
+            # All that can fail is done before the code is spent: asking the app for its user,
+            # asking the storage for anything at all, and reading the old key.
+            is_stored = services.vault.probe(owner_id)
+            if is_stored and not login.is_finished and owner_id.startswith(BROWSER):
+                # Another worker has finished this login, and its response was lost.
+                return _repeat(services, login, Ending(None, owner_id), target)
+            bool(previous)
+        if not login.is_open:
+            return _show_over(services, login, target)
+        exchange, is_first = services.finished_logins.begin(callback.state, callback.code)
+        if not is_first:
+            ending = exchange.wait(services.settings.request_timeout)
+            if ending is None:
+                return show_callback_page(
+                    "Being connected",
+                    "OpenRouter is about to answer. Please go on in a moment.",
+                    status=202,
+                    goes_on=False,
+                )
+            return _repeat(services, login, ending, target)
     except OpenRouterError as error:
         failure = error
     else:
-        record = KeyRecord(
-            key.api_key,
-            key.openrouter_user_id,
-            int(services.clock()),
-            follows_rejected=previous.is_set_aside,
-        )
-        storage_error = store_key(services, previous, owner_id, record)
-        if storage_error is not None:
-            return fail_login(PROBLEMS["not_saved"], next_url, storage_error)
-        services.finished_logins.remember(pending)
-        return go_on(next_url, is_popup=pending.is_popup)
-    return fail_login(problem_of_login(failure), next_url, failure)
+        return _finish_once(services, exchange, callback, login, previous, owner_id, target)
+    return fail_login(problem_of_login(failure), target, failure)
+
+
+def _finish_once(
+    services: Services,
+    exchange: Exchange,
+    callback: Callback,
+    login: Login,
+    previous: Connection,
+    owner_id: str,
+    target: Target,
+) -> Response:
+    """Send the code, store the key, and tell the other callbacks of this login."""
+    # If this fails half-way, OpenRouter may have created a key.
+    ending = Ending("lost")
+    try:
+        outcome = _exchange_code(services, callback, login, previous, owner_id)
+        if isinstance(outcome, KeyRecord):
+            services.pending_logins.finish(login)
+            ending = Ending(None, owner_id, mark_of_key(owner_id, outcome.api_key))
+            response = go_on(target)
+        else:
+            problem = problem_of_login(outcome)
+            if isinstance(outcome, KeyStorageError):
+                problem = PROBLEMS["not_saved"]
+            services.pending_logins.fail(login, problem.code)
+            ending = Ending(problem.code)
+            response = fail_login(problem, target, outcome)
+    finally:
+        exchange.end(replace(ending, cookies=dict(request_state().new_cookies)))
+    return response
+
+
+def _exchange_code(
+    services: Services, callback: Callback, login: Login, previous: Connection, owner_id: str
+) -> KeyRecord | OpenRouterError:
+    """Return the record of the key, which is stored then, or what went wrong."""
+    if callback.has_provider_failed:
+        return LoginError("OpenRouter could not ask the visitor.", reason="provider_failed")
+    if callback.code is None or login.code_verifier is None:
+        return AccessDeniedError("The visitor declined.", reason="declined")
+    try:
+        key = services.client.exchange_code(callback.code, login.code_verifier, "S256")
+    except OpenRouterError as error:
+        return error
+    record = KeyRecord(
+        key.api_key,
+        key.openrouter_user_id,
+        int(services.clock()),
+        follows_rejected=previous.is_set_aside,
+    )
+    return store_key(services, previous, owner_id, record) or record
+
+
+def _show_over(services: Services, login: Login, target: Target) -> Response:
+    """Repeat the end of a login that this browser knows to be over.
+
+    The visitor reloaded the callback, or went back to it. Raises StateMismatchError when they have
+    disconnected since.
+    """
+    if login.problem is not None:
+        is_gone = login.problem == "not_saved" and services.parked_keys.find() is None
+        return _show_again("nothing_to_save" if is_gone else login.problem, target)
+    if not get_connection():
+        raise StateMismatchError("This login is over.", reason="unknown")
+    return go_on(target)
+
+
+def _repeat(services: Services, login: Login, ending: Ending, target: Target) -> Response:
+    """Repeat the end of a login to a browser that does not know it yet.
+
+    Raises StateMismatchError when its key was forgotten since.
+    """
+    if ending.cookies:
+        # This callback has waited for the end.
+        request_state().repeat_cookies(ending.cookies)
+        return go_on(target) if ending.problem is None else _show_again(ending.problem, target)
+    problem = ending.problem
+    if problem == "not_saved" or (problem is None and not _can_connect(services, ending)):
+        # The key was in the response that was lost.
+        problem = "lost"
+    if problem is not None:
+        services.pending_logins.fail(login, problem)
+        return _show_again(problem, target)
+    services.pending_logins.finish(login)
+    return go_on(target)
+
+
+def _can_connect(services: Services, ending: Ending) -> bool:
+    """Whether this browser has, or can get, the key of a login whose response was lost.
+
+    Raises StateMismatchError when the key was forgotten since.
+    """
+    connection, owner_id = get_connection(), ending.owner_id
+    if isinstance(services.vault.storage, CookieStorage):
+        if not connection or connection.owner_id != owner_id:
+            return False
+        return ending.key_mark in (None, mark_of_key(owner_id, connection.api_key))
+    if services.vault.load(owner_id) is None:
+        raise StateMismatchError("The key of this login was forgotten.", reason="unknown")
+    if not connection:
+        services.owners.remember(owner_id)
+        request_state().connection = None
+    return True
+
+
+def _show_again(code: str, target: Target) -> Response:
+    problem = PROBLEMS.get(code, PROBLEMS["unknown"])
+    return show_problem(problem, next_url=target.next_url, is_popup=target.is_popup)
 
 
 def store_key(
@@ -98,19 +231,20 @@ def store_key(
     return None
 
 
-def go_on(next_url: str | None, *, is_popup: bool = False) -> Response:
-    """Send a visitor who is connected to the address that the login leads to."""
-    url = url_for("openrouter.connected", next=next_url) if is_popup else landing_url(next_url)
-    return see_other(url)
+def go_on(target: Target) -> Response:
+    """Send a visitor who is connected to the page that the login leads to."""
+    if target.is_popup:
+        return see_other(url_for("openrouter.connected", next=target.next_url))
+    return see_other(landing_url(target.next_url))
 
 
-def fail_login(problem: Problem, next_url: str | None, error: OpenRouterError) -> Response:
+def fail_login(problem: Problem, target: Target, error: OpenRouterError) -> Response:
     """End a login without a key: send the signal and show the problem.
 
     ``error``: the cause, for the log.
     """
     send_signal(login_failed, this_app(), reason=problem.code)
-    return show_problem(problem, next_url=next_url, error=error)
+    return show_problem(problem, next_url=target.next_url, is_popup=target.is_popup, error=error)
 
 
 def _save_with_one_retry(services: Services, owner_id: str, record: KeyRecord) -> None:

@@ -14,43 +14,40 @@ from flask import Response, make_response, request
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
 from ..login.callback import Callback, read_callback, read_pasted
-from ..login.pending import PendingLogin
+from ..login.pending import AuthorizationRequest
 from ..pages.responses import protect_page, refuse_background_load, see_other, show_problem
 from ..pages.templates import render_page
-from ..pages.urls import landing_url, next_of_request
-from ..pages.visit import is_cross_site, is_same_origin
+from ..pages.urls import is_popup_request, landing_url, next_of_request
+from ..pages.visit import is_cross_site, is_navigation, is_prefetch, is_same_origin
 from ..problems import PROBLEMS, problem_of_login
 from ..services import Services
 from ..web import call_app_function, get_services
-from .completion import fail_login, finish_login, go_on, store_key
+from .completion import Target, fail_login, finish_login, go_on, store_key
 
 
 def login() -> Response:
-    """Start a login: remember it in this browser's session and send the visitor to OpenRouter."""
+    """Start a login: remember it in this browser and send the visitor to OpenRouter."""
     if (refusal := refuse_background_load()) is not None:
         return refusal
     services = get_services()
-    next_url = next_of_request()
-    is_popup = request.args.get("display") == "popup"
+    target = Target(next_of_request(), is_popup_request())
     try:
-        if (response := _resume(next_url, is_popup=is_popup)) is not None:
+        if (response := _resume(target)) is not None:
             return response
         callback_url = services.callback_address.for_request()
-        pending = services.pending_logins.start(
-            next_url=next_url,
-            is_cross_site=is_cross_site(),
-            is_popup=is_popup,
+        asked = services.pending_logins.start(
+            next_url=target.next_url, is_cross_site=is_cross_site(), is_popup=target.is_popup
         )
     except (LoginError, KeyStorageError) as error:
         # Handled outside of the clause: an exception of the app in there would have this as its
         # context, with frames that hold the state.
         failure = error
     else:
-        return see_other(authorization_url(services, pending, callback_url))
-    return fail_login(problem_of_login(failure), next_url, failure)
+        return see_other(authorization_url(services, asked, callback_url))
+    return fail_login(problem_of_login(failure), target, failure)
 
 
-def _resume(next_url: str | None, *, is_popup: bool = False) -> Response | None:
+def _resume(target: Target) -> Response | None:
     """Return the response for a visitor who needs no new key, or for whom one would not help."""
     try:
         connection = get_connection()
@@ -61,13 +58,15 @@ def _resume(next_url: str | None, *, is_popup: bool = False) -> Response | None:
         # The callback will say so, before a code is spent. By then the storage may be back.
         return None
     if is_connected:
-        return go_on(next_url, is_popup=is_popup)
+        return go_on(target)
     if connection.is_set_aside_again:
-        return show_problem(PROBLEMS["new_key_rejected"], next_url=next_url)
+        return show_problem(PROBLEMS["new_key_rejected"], next_url=target.next_url)
     return None
 
 
-def authorization_url(services: Services, pending: PendingLogin, callback_url: str | None) -> str:
+def authorization_url(
+    services: Services, asked: AuthorizationRequest, callback_url: str | None
+) -> str:
     """Return the address at OpenRouter for this login; without a callback URL it is headless.
 
     Raises ValueError when the app's ``key_options`` are wrong.
@@ -80,9 +79,9 @@ def authorization_url(services: Services, pending: PendingLogin, callback_url: s
         raise ValueError("key_options returns limit and key_label, nothing else.")
     return services.client.authorization_url(
         callback_url,
-        services.client.create_code_challenge(pending.code_verifier),
+        services.client.create_code_challenge(asked.code_verifier),
         "S256",
-        state=None if callback_url is None else pending.state,
+        state=None if callback_url is None else asked.state,
         **options,
     )
 
@@ -95,9 +94,16 @@ def callback() -> Response:
 
 
 def connected() -> Response:
-    """End a login in a popup: a small script tells the page that opened it, and closes it."""
-    page = render_page("openrouter/connected.html", next_url=landing_url(next_of_request()))
-    return protect_page(make_response(page), scripts=True)
+    """End a login in a popup: a small script tells the page that opened it, and closes it.
+
+    The script is only for a browser that has just finished such a login. Otherwise a link from
+    another site could make it open a page of this one as if from a page of this site.
+    """
+    next_url = next_of_request()
+    is_visit = request.method == "GET" and is_navigation() and not is_prefetch()
+    closes = is_visit and get_services().pending_logins.take_popup(next_url)
+    page = render_page("openrouter/connected.html", next_url=landing_url(next_url), closes=closes)
+    return protect_page(make_response(page), scripts=closes)
 
 
 def show_code_form() -> Response:
@@ -105,21 +111,23 @@ def show_code_form() -> Response:
     if (refusal := refuse_background_load()) is not None:
         return refusal
     services = get_services()
-    next_url = next_of_request()
+    target = Target(next_of_request(), is_popup_request())
     try:
-        if (response := _resume(next_url)) is not None:
+        if (response := _resume(target)) is not None:
             return response
-        pending = services.pending_logins.start(next_url=next_url, is_cross_site=is_cross_site())
+        asked = services.pending_logins.start(
+            next_url=target.next_url, is_cross_site=is_cross_site(), is_popup=target.is_popup
+        )
     except KeyStorageError as error:
         failure = error
     else:
         page = render_page(
             "openrouter/code.html",
-            authorization_url=authorization_url(services, pending, None),
-            state=pending.state,
+            authorization_url=authorization_url(services, asked, None),
+            state=asked.state,
         )
         return protect_page(make_response(page))
-    return fail_login(problem_of_login(failure), next_url, failure)
+    return fail_login(problem_of_login(failure), target, failure)
 
 
 def take_pasted_code() -> Response:
@@ -138,14 +146,17 @@ def save() -> Response:
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
     services = get_services()
-    next_url = next_of_request()
+    target = Target(next_of_request(), is_popup_request())
     parked = services.parked_keys.find()
     if parked is None:
         if services.parked_keys.is_announced() and get_connection():
             # A second click on Save: the first one stored the key.
-            return go_on(next_url)
-        return show_problem(PROBLEMS["nothing_to_save"], next_url=next_url)
+            return go_on(target)
+        return show_problem(
+            PROBLEMS["nothing_to_save"], next_url=target.next_url, is_popup=target.is_popup
+        )
     storage_error = store_key(services, get_connection(), parked.owner_id, parked.record)
     if storage_error is not None:
-        return fail_login(PROBLEMS["not_saved"], next_url, storage_error)
-    return go_on(next_url)
+        return fail_login(PROBLEMS["not_saved"], target, storage_error)
+    services.pending_logins.finish_saved()
+    return go_on(target)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import Any
 
 import pytest
 from cases import case
-from flask import Flask, redirect, session
+from flask import Flask, redirect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_openrouter.cli import create_commands
@@ -240,29 +239,21 @@ def test_a_login_route_that_raises_is_a_problem(
     assert "hunter2" not in diagnosis.text
 
 
-def test_a_session_that_is_not_saved_is_a_problem(production: Any, diagnose: Any) -> None:
+def test_a_login_whose_cookie_is_removed_is_a_problem(production: Any, diagnose: Any) -> None:
     app = production()
+    inner = app.wsgi_app
 
-    @app.after_request
-    def drop(response: Any) -> Any:
-        session.modified = False
-        return response
+    def without_cookies(environ: Any, start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            kept = [(name, value) for name, value in headers if name != "Set-Cookie"]
+            return start_response(status, kept, *rest)
 
+        return inner(environ, start)
+
+    app.wsgi_app = without_cookies
     diagnosis = diagnose(app)
-    assert diagnosis.bad == {"session_not_sent": "problem"}
-    diagnosis.says("session_not_sent", "no session cookie")
-
-
-def test_a_session_that_is_nearly_full_is_a_warning(production: Any, diagnose: Any) -> None:
-    app = production()
-
-    @app.before_request
-    def fill() -> None:
-        session["own"] = secrets.token_urlsafe(2200)
-
-    diagnosis = diagnose(app)
-    assert diagnosis.bad == {"session_cookie_size": "warning"}
-    diagnosis.says("session_cookie_size", "4093", "flask.session")
+    assert diagnosis.bad == {"login_cookie_not_sent": "problem"}
+    diagnosis.says("login_cookie_not_sent", "no cookie", "middleware")
 
 
 def test_the_other_checks_run_after_one_fails(production: Any, diagnose: Any) -> None:

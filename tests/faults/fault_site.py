@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attack import parameter
+from attack import logins, parameter
 from faults.fault_rows import Row
 from faults.faulty_storage import Store
 from faults.faulty_upstream import Upstream
 from flask import Flask, got_request_exception
-from leaks import leaks_in, response_bytes, session_text, without_protocol, without_session
+from leaks import leaks_in, response_bytes, without_logins, without_protocol
 from live_app import LiveAnswer
 from visitor import Visitor
 from werkzeug.test import TestResponse
@@ -98,8 +98,8 @@ class FaultSite:
 
     def record_response(self, data: bytes) -> None:
         """Record a response to a browser, without what the protocol itself puts into it."""
-        self.record("answers", without_session(without_protocol(data, self.upstream.url)))
-        # A login's state and verifier belong in its browser's session; code and key never do.
+        self.record("answers", without_logins(without_protocol(data, self.upstream.url)))
+        # A login's state and verifier belong in its browser's cookies; code and key never do.
         self.record("sessions", without_protocol(data, self.upstream.url))
 
     def record_live(self, *answers: LiveAnswer) -> None:
@@ -207,12 +207,10 @@ class Person(Visitor):
         return callback_url
 
     def note_verifiers(self) -> None:
-        """Remember the state and code_verifier of every login that waits in this browser."""
-        cookie = self.client.get_cookie("session")
-        session = json.loads(session_text(cookie.value)) if cookie else {}
-        for entry in session.get("_openrouter", []):
-            self.site.canaries[f"waiting state {entry[:4]}"] = entry[:22]
-            self.site.canaries[f"waiting verifier {entry[:4]}"] = entry[22:65]
+        """Remember the code_verifier of every login that waits in this browser."""
+        for login in logins(self):
+            if login.code_verifier is not None:
+                self.site.canaries[f"waiting verifier {login.part}"] = login.code_verifier
 
 
 class Scene:

@@ -13,7 +13,7 @@ import pytest
 from faults.fault_rows import SERVER_SIDE, STORAGES
 from faults.fault_site import FaultSite, Person, error_report
 from faults.object_dumps import dumps_of, texts_within
-from flask import Flask, session
+from flask import Flask
 from leaks import leaks_in
 from servers import PostgreSQLServer
 
@@ -22,8 +22,9 @@ from flask_openrouter.client.models import AuthCode, IssuedKey
 from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.login.callback import Callback, read_callback
+from flask_openrouter.login.cookies import Login
 from flask_openrouter.login.parked import ParkedKey
-from flask_openrouter.login.pending import SESSION_KEY, PendingLogin
+from flask_openrouter.login.pending import AuthorizationRequest
 from flask_openrouter.storage.record import KeyRecord
 
 KEY = f"sk-or-v1-{secrets.token_hex(32)}"
@@ -40,7 +41,8 @@ def _look_around(site: FaultSite, app: Flask) -> None:
     @app.get("/look")
     def look() -> str:
         connection = current_openrouter.detach()
-        waiting = [PendingLogin.from_session(entry) for entry in session[SESSION_KEY]]
+        waiting = list(services.login_cookies.all())
+        assert waiting
         callback = read_callback(services.settings.base_url)
         things = [
             current_openrouter, connection, connection.session, connection.session.headers,
@@ -164,7 +166,8 @@ def test_a_connection_without_a_request_shows_nothing(
 
 THINGS = [
     KeyRecord(KEY, "user_1", 1),
-    PendingLogin(STATE, VERIFIER, 1, "A" * 16, "/", False, False),
+    Login(".12345678", "A" * 16, VERIFIER, 1, "/"),
+    AuthorizationRequest(STATE, VERIFIER),
     Callback(STATE, CODE),
     ParkedKey("browser:x", KeyRecord(KEY, "user_1", 1)),
     IssuedKey(KEY, "user_1"),

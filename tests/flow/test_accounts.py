@@ -98,6 +98,7 @@ def test_a_login_under_way_ends_with_the_account(visitor: Visitor, emulator: Emu
     assert (visitor.key, exchanges(emulator)) == (None, 0)
 
 
+@pytest.mark.requirement("W23")
 def test_strong_protection_signs_out_and_with_it_goes_the_key_until_the_next_sign_in(
     visitor: Visitor, emulator: Emulator
 ) -> None:
@@ -109,7 +110,11 @@ def test_strong_protection_signs_out_and_with_it_goes_the_key_until_the_next_sig
 
     visitor.client.environ_base["HTTP_USER_AGENT"] = "another browser"
     assert visitor.key is None
-    assert visitor.get(callback).status_code == 400
+    assert visitor.get(callback).status_code == 200
+    page = visitor.get(callback)
+    assert page.status_code == 400
+    assert "You are signed out of this site" in page.text
+    assert "browser was updated" in page.text
     assert exchanges(emulator) == 1
     assert visitor.get("/openrouter/status").json == {
         "connected": False,

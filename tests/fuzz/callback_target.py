@@ -1,7 +1,7 @@
 """Any query with any cookies, sent to the callback route.
 
-An input is the raw query, a line feed, and the raw ``Cookie`` header. ``{session}`` stands for the
-session of a browser with pending logins, ``{connected}`` for the other cookies of that browser,
+An input is the raw query, a line feed, and the raw ``Cookie`` header. ``{logins}`` stands for the
+cookies of a browser with pending logins, ``{connected}`` for the other cookies of that browser,
 which has a key, and ``{state}``, ``{expired}`` and ``{finished}`` for the states of its logins. A
 fuzzer cannot sign a cookie, and the code behind the signature is to be tested as well.
 """
@@ -13,12 +13,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qsl
 
-from attack import parameter
+from attack import parameter, save_jar
 from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
 from leaks import leaks_in, session_text
 from visitor import NAVIGATE, Visitor
 from werkzeug.sansio.http import parse_cookie
@@ -26,7 +24,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_openrouter import OpenRouterAuth, OpenRouterClient
 from flask_openrouter.client import IssuedKey
-from flask_openrouter.login.spent import SpentStates
+from flask_openrouter.login.cookies import part_of
 
 NOW = 1_800_000_000
 LOGIN_MAX_AGE = 600
@@ -88,11 +86,13 @@ class CallbackTarget:
     PROBES = (
         b"\n",
         b"state=unknown&code=0123456789\n",
-        b"state={state}&code=0123456789\nsession={session}",
-        b"state={state}\nsession={session}",
-        b"state={expired}&code=0123456789\nsession={session}",
-        b"state={finished}&code=0123456789\nsession={session}; {connected}",
-        b"state={state}&code=0123456789\nsession={session}; openrouter=0123456789abcdef.garbled",
+        b"state={state}&code=0123456789\n{logins}",
+        b"state={state}\n{logins}",
+        b"state={expired}&code=0123456789\n{logins}",
+        b"state={finished}&code=0123456789\n{logins}; {connected}",
+        b"state={state}&code=0123456789\n{logins}; openrouter=0123456789abcdef.garbled",
+        b"state={finished}&code=0123456789\nopenrouter=x; {connected}",
+        b"state={finished}&code=0123456789\nopenrouter=0123456789abcdef.garbled; {connected}",
     )
 
     FINISHED = "/finished"
@@ -133,9 +133,9 @@ class CallbackTarget:
     def _check_exchange(self, query: bytes, cookies: bytes, set_cookies: list[str]) -> None:
         names = {line.partition("=")[0] for line in set_cookies}
         if not self.client.exchanged:
-            assert names <= {"session"}, names
+            assert names <= self._logins.keys(), names
             return
-        assert {name for name in names if not name.startswith("openrouter")} <= {"session"}, names
+        assert {name for name in names if not name.startswith("openrouter")} == set(), names
         values: dict[str, list[str]] = {}
         for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
             values.setdefault(name, []).append(value)
@@ -144,10 +144,11 @@ class CallbackTarget:
         assert values["code"] == [code]
         assert self.client.create_code_challenge(code_verifier) == self._code_challenge
         # The signed part exactly; base64 has several spellings of the signature itself.
-        signed = parse_cookie(cookies.decode("latin-1"))["session"].rpartition(".")[0]
-        assert signed == self._names["session"].rpartition(".")[0]
+        name = f"openrouter{part_of(values['state'][0])}"
+        signed = parse_cookie(cookies.decode("latin-1"))[name].rpartition(".")[0]
+        assert signed == self._logins[name].rpartition(".")[0]
         if len(code) >= 8:
-            shown = [*set_cookies, session_text(parse_cookie("; ".join(set_cookies))["session"])]
+            shown = [*set_cookies, session_text(parse_cookie("; ".join(set_cookies))[name])]
             assert leaks_in(shown, {"code": code, "code_verifier": code_verifier}) == []
 
     def _parts(self, data: bytes) -> tuple[bytes, bytes]:
@@ -158,8 +159,7 @@ class CallbackTarget:
 
     def _ask(self, query: bytes, cookies: bytes) -> tuple[Answer, list[str]]:
         # Each input meets the server in its first state.
-        pending_logins = self.app.extensions["openrouter"].pending_logins
-        pending_logins._spent = SpentStates(LOGIN_MAX_AGE)
+        self.app.extensions["openrouter"].finished_logins._exchanges.clear()
         self.client.exchanged.clear()
         self.log.lines.clear()
         environ = EnvironBuilder("/openrouter/callback", headers=NAVIGATE).get_environ()
@@ -187,6 +187,7 @@ class CallbackTarget:
         old, visitor = Visitor(self.app), Visitor(self.app)
         self.now = NOW - 2 * LOGIN_MAX_AGE
         expired = _state_of(old.start("/expired"))
+        self._logins = save_jar(old)
         self.now = NOW
         finished = visitor.callback_url(visitor.start("/finished"), code="0123456789")
         answer = visitor.get(finished)
@@ -194,19 +195,15 @@ class CallbackTarget:
         cookies = [line.partition(";")[0] for line in answer.headers.getlist("Set-Cookie")]
         authorization_url = visitor.start("/state")
         self._code_challenge = parameter(authorization_url, "code_challenge")
-        content = _session_of(visitor)
+        name = f"openrouter{part_of(_state_of(authorization_url))}"
         # To start a login drops those that are too old; a browser may hold them all the same.
-        content["_openrouter"] += _session_of(old)["_openrouter"]
-        interface = self.app.session_interface
-        assert isinstance(interface, SecureCookieSessionInterface)
-        serializer = interface.get_signing_serializer(self.app)
-        assert serializer is not None
+        self._logins[name] = save_jar(visitor)[name]
         return {
             "state": _state_of(authorization_url),
             "expired": expired,
             "finished": parameter(finished, "state"),
-            "session": str(serializer.dumps(content)),
-            "connected": "; ".join(name for name in cookies if not name.startswith("session=")),
+            "logins": "; ".join(map("=".join, self._logins.items())),
+            "connected": "; ".join(cookies),
         }
 
     @contextmanager
@@ -226,8 +223,3 @@ class CallbackTarget:
 
 def _state_of(authorization_url: str) -> str:
     return parameter(parameter(authorization_url, "callback_url"), "state")
-
-
-def _session_of(visitor: Visitor) -> dict[str, Any]:
-    with visitor.client.session_transaction() as session:
-        return dict(session)

@@ -142,13 +142,39 @@ def test_a_visitor_who_declines_sees_so_and_keeps_the_old_key(
 @pytest.mark.requirement("R10")
 def test_the_text_of_the_error_is_not_shown(visitor: Visitor, emulator: Emulator) -> None:
     texts = "&error_description=Call-our-hotline&error_uri=https://evil.example/"
-    for error in ("access_denied", "server_error", "", "x" * 4_000, "<b>", "%00"):
+    errors = dict.fromkeys(("access_denied", "", "x" * 4000, "<b>", "%00"), (400, "You declined"))
+    errors |= {"server_error": (502, "OpenRouter has trouble")}
+    for error, (status, title) in errors.items():
         answer = visitor.get(f"{visitor.callback_url(visitor.start())}&error={error}{texts}")
-        assert answer.status_code == 400, error
-        assert "You declined" in answer.text, error
+        assert answer.status_code == status, error
+        assert title in answer.text, error
         for text in ("hotline", "evil", "<b>", "xxxx", "server_error"):
             assert text not in answer.text, error
     assert exchanges(emulator) == 0
+
+
+@pytest.mark.requirement("O20")
+def test_trouble_of_openrouter_is_no_refusal(visitor: Visitor, emulator: Emulator) -> None:
+    """RFC 6749 §4.1.2.1. The login is over, and another one may be started."""
+    for error in ("server_error", "temporarily_unavailable"):
+        callback = f"{visitor.callback_url(visitor.start('/there'))}&error={error}"
+        for _ in range(2):
+            answer = visitor.get(callback)
+            assert answer.status_code == 502
+            assert "declined" not in answer.text
+            assert 'href="/openrouter/login?next=/there"' in answer.text
+    assert exchanges(emulator) == 0
+
+
+@pytest.mark.requirement("O19")
+def test_a_garbled_code_is_no_refusal(visitor: Visitor, emulator: Emulator) -> None:
+    """An encoder has left its marks in the address. The login waits for the right one."""
+    callback = emulator.approve(visitor.start())
+    for mark in ("&amp;", "&amp%3B", "&%26", "&x-", "&"):
+        garbled = callback.replace("&code=", f"{mark}code" + ("" if mark != "&" else "s") + "=")
+        answer = assert_refused(visitor, emulator, garbled)
+        assert "not complete" in answer.text
+    assert visitor.get(callback).status_code == 303
 
 
 @pytest.mark.requirement("R17")

@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask, session
-from key_issuer import KeyIssuer, running_key_issuer
+from key_issuer import KeyIssuer
 from live_app import Browser, LiveAnswer, live
 from servers import PostgreSQLServer, running_postgresql, running_redis
 
 from flask_openrouter import KeyStorage, current_openrouter, requires_openrouter_key
+from flask_openrouter.storage.cookie import CookieStorage
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -42,12 +43,6 @@ def postgresql() -> Iterator[PostgreSQLServer]:
         yield server
 
 
-@pytest.fixture
-def key_issuer() -> Iterator[KeyIssuer]:
-    with running_key_issuer() as key_issuer:
-        yield key_issuer
-
-
 @pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStorage | None]:
     """Every kind of storage; None is the visitor's cookie."""
@@ -70,12 +65,6 @@ def _open(request: pytest.FixtureRequest, folder: Path) -> SQLAlchemyStorage | R
 
 
 @pytest.fixture
-def in_thread() -> Iterator[Callable[..., Future[Any]]]:
-    with ThreadPoolExecutor(4) as pool:
-        yield pool.submit
-
-
-@pytest.fixture
 def app(make_app: MakeApp, key_issuer: KeyIssuer, storage: KeyStorage | None) -> Flask:
     return make_app({"storage": storage}, OPENROUTER_BASE_URL=key_issuer.url)
 
@@ -94,37 +83,15 @@ def after(browser: Browser, *answers: LiveAnswer) -> Browser:
     return later
 
 
-@pytest.mark.requirement("R40", "F32")
-def test_of_two_simultaneous_callbacks_one_connects_and_the_other_changes_nothing(
-    app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
-) -> None:
-    with live(app) as url:
-        for number in range(ROUNDS):
-            browser = Browser(url)
-            code = secrets.token_urlsafe(12)
-            callback_url = browser.callback_url(code)
-            with key_issuer.held() as gate:
-                first = in_thread(browser.send, "GET", callback_url)
-                gate.wait_for_exchange()
-                loser = browser.send("GET", callback_url)
-                gate.opened.set()
-                winner = first.result()
-            assert winner.status == 303
-            assert 400 <= loser.status < 500
-            assert not [line for line in loser.set_cookies if line.startswith("openrouter")]
-            assert key_issuer.exchanges == number + 1
-            for answers in ((winner, loser), (loser, winner)):
-                assert after(browser, *answers).key == key_issuer.fingerprint(code)
-
-
 @pytest.mark.requirement("R40")
-def test_without_any_order_exactly_one_of_two_connects(
+def test_without_any_order_all_callbacks_lead_to_one_key(
     app: Flask, key_issuer: KeyIssuer, in_thread: Callable[..., Future[LiveAnswer]]
 ) -> None:
     def send(start: threading.Barrier, browser: Browser, url: str) -> LiveAnswer:
         start.wait()
         return browser.send("GET", url)
 
+    is_in_cookie = isinstance(app.extensions["openrouter"].vault.storage, CookieStorage)
     with live(app) as url:
         for number in range(ROUNDS):
             browser = Browser(url)
@@ -133,7 +100,10 @@ def test_without_any_order_exactly_one_of_two_connects(
             start = threading.Barrier(2)
             futures = [in_thread(send, start, browser, callback_url) for _ in range(2)]
             answers = sorted((f.result() for f in futures), key=lambda answer: answer.status)
-            assert [answer.status for answer in answers] == [303, 400]
+            # In a cookie, a key is gone as soon as its response is on the way.
+            late = {303, 409} if is_in_cookie else {303}
+            assert answers[0].status == 303
+            assert answers[1].status in late
             assert key_issuer.exchanges == number + 1
             for order in (answers, answers[::-1]):
                 assert after(browser, *order).key == key_issuer.fingerprint(code)
@@ -146,7 +116,10 @@ def test_two_workers_without_shared_memory_make_one_key(
     storage: KeyStorage | None,
     in_thread: Callable[..., Future[LiveAnswer]],
 ) -> None:
-    """Both send the code. OpenRouter refuses the second, and that response changes nothing."""
+    """Both may send the code. OpenRouter refuses the second, and that response changes nothing.
+
+    With a key on the server, the refused callback leads to it when it is loaded again.
+    """
     settings = {"OPENROUTER_BASE_URL": key_issuer.url, "SECRET_KEY": secrets.token_hex()}
     apps = [make_app({"storage": storage}, **settings) for _ in range(2)]
     with workers(*apps) as urls:
@@ -157,9 +130,14 @@ def test_two_workers_without_shared_memory_make_one_key(
             twin = Browser(urls[1], browser.jar)
             futures = [in_thread(worker.send, "GET", path) for worker in (browser, twin)]
             answers = sorted((f.result() for f in futures), key=lambda answer: answer.status)
-            assert [answer.status for answer in answers] == [303, 400]
+            assert answers[0].status == 303
+            assert answers[1].status in (303, 400)
             for order in (answers, answers[::-1]):
                 assert after(twin, *order).key == key_issuer.fingerprint(code)
+            if answers[1].status == 400:
+                assert "may have created a key" in answers[1].text
+                alone = after(twin, answers[1])
+                assert alone.get(path).status == (400 if storage is None else 303)
 
 
 @pytest.mark.requirement("R41")

@@ -41,7 +41,7 @@ def make_owners(
     cookie = ExtensionCookie(3_600)
     functions = AppFunctions(owner_loader=loader)
     storage = CookieStorage(cookie) if in_cookie else None
-    return Owners(cookie, keys or (NEW,), functions, storage, base_url="https://openrouter.ai")
+    return Owners(cookie, keys or (NEW,), functions, storage)
 
 
 def cookie_after(action: Callable[[], Any], cookie: str | None = None) -> str | None:
@@ -60,12 +60,14 @@ def current(owners: Owners, cookie: str | None = None) -> str | None:
     return found[0]
 
 
-def test_a_new_browser_has_no_owner_and_gets_a_new_random_id_each_time() -> None:
-    """The id is 128 random bits in base64: it cannot be guessed, and it is short."""
+def test_a_new_browser_has_no_owner_and_gets_another_id_with_each_login() -> None:
+    """The id is 128 bits in base64 that nobody without the secret key can compute."""
     owners = make_owners()
     assert current(owners) is None
     with app.test_request_context():
-        ids = {owners.renew() for _ in range(100)}
+        ids = {owners.renew(str(number)) for number in range(100)}
+        assert owners.renew("7") in ids, "one login, one id"
+        assert make_owners(OLD).renew("7") not in ids
     assert len(ids) == 100
     assert all(
         owner_id.startswith(BROWSER) and len(owner_id) == len(BROWSER) + 22 for owner_id in ids
@@ -122,7 +124,7 @@ def test_users_of_the_app_need_no_cookie() -> None:
     owners = make_owners(loader=lambda: "alice")
     assert current(owners) == current(owners, _COOKIE) == "alice"
     with app.test_request_context():
-        assert owners.renew() == "alice"
+        assert owners.renew("a login") == "alice"
     assert cookie_after(lambda: owners.remember("alice")) is None
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask
 
 from flask_openrouter.errors import StateMismatchError
 
@@ -25,43 +23,34 @@ def test_a_login_that_cannot_be_finished_has_a_reason(make_app: Any, clock: Any)
         return str(caught.value), caught.value.reason
 
     with app.test_request_context():
-        login = services.pending_logins.start(next_url=None, is_cross_site=False)
-        assert reason_of(lambda: services.pending_logins.find("A" * 22)) == (
+        logins = services.pending_logins
+        state = logins.start(next_url=None, is_cross_site=False).state
+        assert reason_of(lambda: logins.find("A" * 22)) == (
             "No login of this browser waits for this.",
             "unknown",
         )
+        login = logins.find(state)
         user[0] = "alice"
-        assert reason_of(lambda: services.pending_logins.find(login.state)) == (
+        assert reason_of(lambda: logins.check_user(login, state)) == (
             "Somebody else started this login.",
             "foreign",
         )
+        of_alice = logins.start(next_url=None, is_cross_site=False).state
         user[0] = None
+        logins.check_user(login, state)
+        assert reason_of(lambda: logins.check_user(logins.find(of_alice), of_alice)) == (
+            "Its user is signed out.",
+            "signed_out",
+        )
         clock.now += services.settings.login_max_age
-        assert services.pending_logins.find(login.state) == login
+        assert logins.find(state) == login
         clock.now += 1
-        assert reason_of(lambda: services.pending_logins.find(login.state)) == (
+        assert reason_of(lambda: logins.find(state)) == (
             "This login took too long.",
             "expired",
         )
-        services.pending_logins.take(login)
-        assert reason_of(lambda: services.pending_logins.take(login)) == (
-            "This login has been finished already.",
+        services.finished_logins.begin(state, "a code")
+        assert reason_of(lambda: services.finished_logins.begin(state, "another code")) == (
+            "This login has been finished.",
             "unknown",
         )
-
-
-def test_the_log_names_the_remedy_for_a_full_session(
-    make_app: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    app: Flask = make_app()
-    with app.test_request_context():
-        session["of the app"] = secrets.token_urlsafe(4_000)
-        app.extensions["openrouter"].pending_logins.start(next_url="/chat", is_cross_site=False)
-    assert caplog.record_tuples == [
-        (
-            "flask_openrouter",
-            logging.WARNING,
-            "The session cookie is too big for browsers even without this login: they will drop"
-            " it, and the login cannot be finished. Keep less in flask.session.",
-        )
-    ]

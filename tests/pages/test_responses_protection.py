@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask, Response
-from page_checks import Page, assert_harmless, assert_headers, every_page
+from page_checks import Page, assert_harmless, assert_headers, every_page, page_after_popup
 from visitor import NAVIGATE, Visitor
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -18,9 +18,11 @@ from flask_openrouter.pages.responses import protect_page, see_other
 
 @pytest.mark.requirement("R57")
 def test_pages_run_under_a_strict_policy(app: Flask, emulator: Emulator) -> None:
-    for path, shown in every_page(app):
+    pages = every_page(app)
+    pages.append(("a popup", page_after_popup(Visitor(app), emulator)))
+    for path, shown in pages:
         page = Page(shown.text)
-        is_popup = path.endswith("/connected")
+        is_popup = path == "a popup"
         scripts = ("/openrouter/static/popup.js",) if is_popup else ()
         assert_harmless(page, scripts=scripts)
         assert_headers(shown, scripts=is_popup)

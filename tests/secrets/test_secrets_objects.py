@@ -14,7 +14,7 @@ import pytest
 from attack import parameter
 from flask import Flask
 from key_issuer import KeyIssuer
-from leaks import leaks_in, response_bytes, without_session
+from leaks import leaks_in, response_bytes, without_logins
 from visitor import Visitor
 from werkzeug.debug import DebuggedApplication
 
@@ -74,7 +74,8 @@ def test_no_object_shows_a_secret(make_app: MakeApp, key_issuer: KeyIssuer) -> N
             current_openrouter, connection, record, connection.session, connection.session.headers,
             services, services.vault, services.vault.storage, services.client, services.settings,
             services.owners, services.app_functions, services.pending_logins,
-            services.finished_logins, services.parked_keys, app.extensions,
+            services.finished_logins, services.login_cookies, services.parked_keys,
+            app.extensions,
         ):  # fmt: skip
             look(thing)
         for thing in (current_openrouter, connection, connection.session):
@@ -203,4 +204,4 @@ def test_the_debugger_s_page_shows_no_secret(
     assert "Traceback" not in page.text
     canaries = {"code": CODE, "state": parameter(callback_url, "state")}
     canaries |= {f"key {code}": key for code, key in key_issuer.keys.items()}
-    assert leaks_in(without_session(response_bytes(page)), canaries) == []
+    assert leaks_in(without_logins(response_bytes(page)), canaries) == []

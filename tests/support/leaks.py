@@ -7,8 +7,8 @@
 
 A secret is found raw, percent-encoded, in hexadecimal, and in base64 and base64url wherever it
 stands inside the encoded text; also inside the cookies of Flask's session, which are compressed.
-The state and the code_verifier of a login live in this browser's own signed session cookie: scan
-what a response sets with ``without_session``.
+The code_verifier of a login lives in this browser's own signed cookie: scan what a response sets
+with ``without_logins``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 from werkzeug.test import TestResponse
 
-#: The name of Flask's session cookie, with and without the prefix for https.
-_SESSION_COOKIE: Final = re.compile(rb"(?:__Host-)?session=[^;\r\n]*")
+#: The cookie of a login, with and without the prefix for https.
+_LOGIN_COOKIE: Final = re.compile(rb"(?:__Host-)?openrouter[a-z0-9-]*\.[A-Za-z0-9_-]{8}=[^;\r\n]*")
 #: What Flask's session looks like: base64url, dated and signed; a leading dot says compressed.
 _SIGNED: Final = re.compile(rb"\.?[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{5,7}\.[A-Za-z0-9_-]{27}")
 
@@ -46,9 +46,9 @@ def response_bytes(answer: TestResponse) -> bytes:
     return head.encode() + b"\r\n\r\n" + answer.data
 
 
-def without_session(text: bytes) -> bytes:
-    """Return the text without Flask's session cookie, where a login's own secrets belong."""
-    return _SESSION_COOKIE.sub(b"", text)
+def without_logins(text: bytes) -> bytes:
+    """Return the text without the cookies of logins, where their own secrets belong."""
+    return _LOGIN_COOKIE.sub(b"", text)
 
 
 def without_protocol(text: bytes, base_url: str) -> bytes:
@@ -62,7 +62,7 @@ def without_protocol(text: bytes, base_url: str) -> bytes:
 
 
 def session_text(cookie: str) -> str:
-    """Return the JSON inside the value of a session cookie."""
+    """Return the JSON inside the value of a signed cookie."""
     payload = cookie.lstrip(".").split(".")[0]
     data = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     return (zlib.decompress(data) if cookie.startswith(".") else data).decode()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask
 from visitor import Visitor
 
+from flask_openrouter.emulator import Emulator
 from flask_openrouter.problems import PROBLEMS
 
 #: The policy that every page of the extension has.
@@ -102,3 +103,9 @@ def every_page(app: Flask) -> list[tuple[str, Any]]:
     paths = [f"/problem/{code}" for code in PROBLEMS]
     paths += [f"/openrouter/{name}" for name in ("disconnected", "code", "connected")]
     return [(path, visitor.get(path)) for path in paths]
+
+
+def page_after_popup(visitor: Visitor, emulator: Emulator) -> Any:
+    """Return the response at the end of a login in a popup."""
+    login = visitor.get("/openrouter/login?display=popup&next=/a")
+    return visitor.get(visitor.get(emulator.approve(login.location)).location)

@@ -9,7 +9,10 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.login.cookies import part_of
 
+#: The states of all logins that visitors have started, by the names of their cookies.
+STATES: dict[str, str] = {}
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
 
@@ -36,7 +39,14 @@ class Visitor:
         parts = urlsplit(url)
         base_url = f"{parts.scheme}://{parts.netloc}" if parts.netloc else self.base_url
         path = parts._replace(scheme="", netloc="").geturl()
-        return self.client.get(path, base_url=base_url, headers={**NAVIGATE, **headers})
+        answer = self.client.get(path, base_url=base_url, headers={**NAVIGATE, **headers})
+        self._note_state(answer)
+        return answer
+
+    def _note_state(self, answer: TestResponse) -> None:
+        for url in parse_qs(urlsplit(answer.location or "").query).get("callback_url", []):
+            (state,) = parse_qs(urlsplit(url).query)["state"]
+            STATES[part_of(state)] = state
 
     def post(self, path: str, **kwargs: object) -> TestResponse:
         """Send a form of this site."""

@@ -1,0 +1,297 @@
+"""The logins of one browser: each in a signed cookie of its own.
+
+A cookie has the form of Flask's session: base64url of JSON, a time and a signature, with a salt of
+our own. It is not the app's session, so nothing that the app does with that loses a login, and two
+logins that start at the same moment both stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import BadData, Signer, base64_decode, base64_encode
+
+from ..client.credentials import Unpicklable
+from ..web import ExtensionCookie, request_state, this_app
+
+#: Logins that one browser may have at once, in as many tabs.
+MAX_LOGINS: Final = 8
+#: The longest name and value of one login, in bytes. A longer ``next`` is dropped.
+MAX_LOGIN_SIZE: Final = 700
+#: Bytes of it that stay free when a login starts, for a property that it may get later.
+_RESERVED: Final = 16
+#: All our cookies together stay below this, in bytes: servers with buffers of 4 KiB are common.
+MAX_TOTAL_SIZE: Final = 3_000
+#: Seconds by which the clocks of several machines may differ.
+MAX_CLOCK_SKEW: Final = 60
+#: The text in a cookie, where bytes count: binding, code_verifier while the login is open, a letter
+#: for each property that is true, and the problem with which it ended or the address to go to.
+_TEXT: Final = re.compile(
+    r"([A-Za-z0-9_-]{16})([A-Za-z0-9_-]{43})?(x?)(p?)(u?)(r?)(?:!([a-z_]+))?(/.*)?", re.S
+)
+_FLASK: Final = SecureCookieSessionInterface()
+#: The rest of the name of a login's cookie.
+_PART: Final = re.compile(r"\.[A-Za-z0-9_-]{8}")
+#: The rest of the names of our other cookies.
+_OTHER_PART: Final = re.compile(r"(-[a-z]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Unpicklable):
+    """One login of this browser: its authorization request (RFC 6749 §4.1.1) and where it leads."""
+
+    #: The end of the name of its cookie, made of the state.
+    part: str
+    #: Ties the login to its state, and to the app's user at its start.
+    binding: str = field(repr=False)
+    #: None when the login is over, so that its code can never be sent again.
+    code_verifier: str | None = field(repr=False)
+    #: Unix time in seconds.
+    issued_at: int
+    #: The address to go to afterwards, or None.
+    next_url: str | None
+    #: Whether another site sent the visitor here. Such logins are dropped first.
+    is_cross_site: bool = False
+    #: Whether the login runs in a window of its own, which closes at the end.
+    is_popup: bool = False
+    #: Whether a user of the app was signed in when it started.
+    is_of_user: bool = False
+    #: Whether its callback is repeated from a page of this site, with SameSite=Strict cookies.
+    is_repeated: bool = False
+    #: The code of the problem with which it ended, or None.
+    problem: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its code has not been used yet."""
+        return self.code_verifier is not None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it ended with a key."""
+        return self.code_verifier is None and self.problem is None
+
+    def to_text(self) -> str:
+        """Return what is written into the cookie, besides the time."""
+        return "".join(
+            (
+                self.binding,
+                self.code_verifier or "",
+                "x" if self.is_cross_site else "",
+                "p" if self.is_popup else "",
+                "u" if self.is_of_user else "",
+                "r" if self.is_repeated else "",
+                f"!{self.problem}" if self.problem else "",
+                self.next_url or "",
+            )
+        )
+
+    @classmethod
+    def from_text(cls, part: str, text: object, issued_at: int) -> Login | None:
+        """Read what :meth:`to_text` wrote; None for anything that this version did not write."""
+        fields = _TEXT.fullmatch(text) if isinstance(text, str) else None
+        if fields is None:
+            return None
+        binding, code_verifier, cross_site, popup, user, repeated, problem, next_url = (
+            fields.groups()
+        )
+        return cls(
+            part=part,
+            binding=binding,
+            code_verifier=code_verifier,
+            issued_at=issued_at,
+            next_url=next_url,
+            is_cross_site=bool(cross_site),
+            is_popup=bool(popup),
+            is_of_user=bool(user),
+            is_repeated=bool(repeated),
+            problem=problem,
+        )
+
+
+class LoginCookies:
+    """Reads and writes the logins of the browser of this request. One per app, without state.
+
+    ``secret_keys``: newest first. ``purpose``: separates apps and providers that share a key.
+    ``max_age``: seconds that a login may take. ``clock``: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        cookie: ExtensionCookie,
+        secret_keys: tuple[bytes, ...],
+        *,
+        purpose: str,
+        max_age: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._cookie = cookie
+        # itsdangerous signs with the last key.
+        keys, salt = [*reversed(secret_keys)], f"flask_openrouter login v1 {purpose}"
+
+        # A function, so that no dump of this object shows the keys.
+        def make_signer(settings: tuple[Any, Any]) -> Signer:
+            return Signer(keys, salt, b".", *settings)
+
+        self._make_signer = make_signer
+        self._max_age = max_age
+        self._clock = clock
+        self._signer: tuple[tuple[Any, Any], Signer] | None = None
+
+    def read(self, part: str) -> Login | None:
+        """Return the login in this cookie, however old, or None if it is not one of ours."""
+        return self._open(part, self._cookie.read(part) or "")
+
+    def write(self, login: Login) -> None:
+        """Send the cookie of this login. An address that makes it too long is dropped."""
+        # The prefix counts, whether or not this request has it.
+        name_length = len(self._cookie.name(is_https=True)) + len(login.part)
+        most = MAX_LOGIN_SIZE - name_length - (0 if login.is_repeated else _RESERVED)
+        value = self._sign(login)
+        if len(value) > most:
+            value = self._sign(login, is_compressed=True)
+        if len(value) > most:
+            value = self._sign(replace(login, next_url=None))
+        self._cookie.write(value, login.part)
+
+    def is_fresh(self, login: Login) -> bool:
+        """Whether the login is young enough. One from the future may come from another machine."""
+        return self._is_fresh_at(login.issued_at)
+
+    def trim(self) -> None:
+        """Delete the logins that are too many, or too long together.
+
+        The first to go are those that another site may have forced on the visitor, so that they
+        never push out one that the visitor wanted; then those that are over; then the oldest.
+        """
+        cookies = self._cookie.read_all()
+        if not cookies:
+            return
+        name_length = len(self._cookie.name(is_https=True))
+        # With "=", and "; " between two of them.
+        sizes = {part: name_length + len(part) + len(value) + 3 for part, value in cookies.items()}
+        parts = [part for part in cookies if _PART.fullmatch(part)]
+        if len(parts) <= MAX_LOGINS and sum(sizes.values()) < MAX_TOTAL_SIZE:
+            return
+        logins = sorted(self._logins(cookies), key=self._worth)
+        # Cookies that do not open may be another app's. They neither count nor go.
+        total = sum(size for part, size in sizes.items() if _OTHER_PART.fullmatch(part))
+        total += sum(sizes[login.part] for login in logins)
+        # One stays in any case: a cookie that somebody planted must not end every login.
+        for number, login in enumerate(logins[:-1]):
+            if len(logins) - number <= MAX_LOGINS and total < MAX_TOTAL_SIZE:
+                break
+            self._cookie.write("", login.part)
+            total -= sizes[login.part]
+
+    def delete_stale(self) -> None:
+        """Delete the logins that are too old, or too far in the future."""
+        for login in self._logins(self._cookie.read_all(), skip=self._is_fresh_at):
+            self._cookie.write("", login.part)
+
+    def all(self) -> Iterator[Login]:
+        """Yield the logins of this browser that are young enough."""
+        for login in self._logins(self._cookie.read_all()):
+            if self.is_fresh(login):
+                yield login
+
+    def count(self) -> tuple[int, int]:
+        """Return how many cookies of logins the browser sent: those that open, and all others."""
+        cookies = self._cookie.read_all()
+        opened = len([*self._logins(cookies)])
+        return opened, sum(_PART.fullmatch(part) is not None for part in cookies) - opened
+
+    def _logins(
+        self, cookies: Mapping[str, str], *, skip: Callable[[int], bool] = lambda _: False
+    ) -> Iterator[Login]:
+        for part, value in cookies.items():
+            # The time is readable before the signature is checked, which takes much longer.
+            if _PART.fullmatch(part) and not skip(_time_in(value)):
+                login = self._open(part, value)
+                if login is not None:
+                    yield login
+
+    def _worth(self, login: Login) -> tuple[bool, bool, bool, int]:
+        state = request_state()
+        is_new = self._cookie.name(is_https=state.is_https) + login.part in state.cookies
+        is_forced = login.is_open and login.is_cross_site
+        # One that this request ends is wanted in a moment: by the page of a popup, or a reload.
+        is_over = not (login.is_open or is_new)
+        return self.is_fresh(login), not is_forced, not is_over, login.issued_at
+
+    def _is_fresh_at(self, issued_at: int) -> bool:
+        return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age
+
+    def _sign(self, login: Login, *, is_compressed: bool = False) -> str:
+        payload = json.dumps(login.to_text()).encode()
+        # As in Flask's session, a dot says that what follows is compressed.
+        payload = (
+            b"." + base64_encode(zlib.compress(payload))
+            if is_compressed
+            else (base64_encode(payload))
+        )
+        issued_at = max(login.issued_at, 0)
+        time = base64_encode(issued_at.to_bytes((issued_at.bit_length() + 7) // 8 or 1, "big"))
+        return self._get_signer().sign(payload + b"." + time).decode()
+
+    def _open(self, part: str, value: str) -> Login | None:
+        return read_login(self._get_signer(), part, value)
+
+    def _get_signer(self) -> Signer:
+        # The app may replace its session interface after init_app.
+        interface = this_app().session_interface
+        if not isinstance(interface, SecureCookieSessionInterface):
+            interface = _FLASK
+        settings = interface.key_derivation, interface.digest_method
+        if self._signer is None or self._signer[0] != settings:
+            self._signer = settings, self._make_signer(settings)
+        return self._signer[1]
+
+
+def read_login(signer: Signer, part: str, value: str) -> Login | None:
+    """Return the login in a cookie, or None if the signer has not signed it."""
+    if len(value) > MAX_LOGIN_SIZE:
+        return None
+    try:
+        payload, _, time = signer.unsign(value).rpartition(b".")
+        data = base64_decode(payload.lstrip(b"."))
+        # Signed, so it is no bomb.
+        text = json.loads(zlib.decompress(data) if payload.startswith(b".") else data)
+        issued_at = _number_in(time)
+    except (BadData, ValueError, zlib.error):
+        return None
+    return Login.from_text(part, text, issued_at)
+
+
+def part_of(state: str) -> str:
+    """Return the end of the name of the cookie for the login with this state."""
+    return f".{digest(state)[:8]}"
+
+
+def _time_in(value: str) -> int:
+    """Return the time in the value of a cookie, before its signature is checked; else 0."""
+    try:
+        return _number_in(value.split(".")[-2])
+    except (BadData, LookupError, ValueError):
+        return 0
+
+
+def _number_in(text: str | bytes) -> int:
+    number = base64_decode(text)
+    if len(number) > 8:
+        raise ValueError("Not a time.")
+    return int.from_bytes(number, "big")
+
+
+def digest(text: str) -> str:
+    """Return 96 bits that stand for this text, in 16 characters: cookies are small."""
+    sha256 = hashlib.sha256(text.encode(errors="replace")).digest()
+    return base64.urlsafe_b64encode(sha256[:12]).decode()

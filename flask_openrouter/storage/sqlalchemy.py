@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import KeyStorageError
+from ..errors import ConfigurationError
 from . import check_owner_id, open_writes
 from .engine import OwnEngine, check_engine, require_sqlalchemy
 from .key_table import BYTES_DIALECTS, PAGE, STEP, KeyTable, create_upsert
@@ -21,7 +21,7 @@ __all__ = ["SQLAlchemyStorage"]
 Result = TypeVar("Result")
 
 
-class Database(Protocol):
+class _Database(Protocol):
     """What is used of Flask-SQLAlchemy's ``db``."""
 
     @property
@@ -51,13 +51,13 @@ class SQLAlchemyStorage:
 
     The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when an
     argument cannot be used. Every method raises ValueError for an owner id that ``check_owner_id``
-    refuses, KeyStorageError when the table of ``db`` is missing, and the errors of SQLAlchemy for
+    refuses, ConfigurationError when the table of ``db`` is missing, and the errors of SQLAlchemy for
     the rest.
     """
 
     def __init__(
         self,
-        url_or_engine: str | URL | Engine | Callable[[], Engine] | Database,
+        url_or_engine: str | URL | Engine | Callable[[], Engine] | _Database,
         *,
         table_name: str = "openrouter_keys",
         schema: str | None = None,
@@ -267,7 +267,7 @@ class SQLAlchemyStorage:
         return result
 
     def _explain(self, error: DBAPIError, binding: _Binding) -> None:
-        """Raise KeyStorageError if the statement failed because the table of ``db`` is missing."""
+        """Raise ConfigurationError if the statement failed because the table of ``db`` is missing."""
         from sqlalchemy.exc import DBAPIError
 
         if self._creates_table or error.connection_invalidated:
@@ -278,7 +278,7 @@ class SQLAlchemyStorage:
         except DBAPIError:
             return
         if is_missing:
-            raise KeyStorageError(
+            raise ConfigurationError(
                 f"The table {self.table.fullname!r} does not exist. It is part of the app's db:"
                 " make it with flask db migrate and flask db upgrade, or with db.create_all()."
             ) from error

@@ -164,7 +164,7 @@ class KeyVault:
         except Exception as exc:
             failure = exc
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
-        if isinstance(failure, ConfigurationError | KeyStorageError):
+        if isinstance(failure, ConfigurationError):
             # It names the remedy.
             message = f"{message} {failure}"
         if self._cipher is None:

@@ -52,7 +52,7 @@ def test_the_table_is_part_of_the_app_s_metadata_and_made_with_it_only(db: Datab
         storage.count_owners,
     ]
     for call in calls:
-        with pytest.raises(KeyStorageError, match=remedy):
+        with pytest.raises(ConfigurationError, match=remedy):
             call()
     assert inspect(db.engine).get_table_names() == []
     db.metadata.create_all(db.engine)
@@ -66,7 +66,7 @@ def test_a_missing_table_is_named_in_the_middle_of_the_app_s_changes(db: Databas
     with Session(db.engine) as session:
         session.execute(text("CREATE TABLE note (words text)"))
         session.execute(text("INSERT INTO note VALUES ('x')"))
-        with pytest.raises(KeyStorageError, match="flask db upgrade"):
+        with pytest.raises(ConfigurationError, match="flask db upgrade"):
             storage.delete("owner")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import ConfigurationError
 from . import drivers, sqlite
 from .drivers import TIMEOUT
-from .time_limit import TimeLimit
+from .time_limit import TimeLimit, limit_psycopg
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Dialect, Engine
@@ -166,9 +166,11 @@ def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     drivers.replace_read_only_connections(engine)
     if dialect.driver in drivers.LIBPQ and "statement_timeout" not in str(url.query.get("options")):
         # The server itself gives up first, unless it is frozen.
-        limit = TimeLimit(TIMEOUT + 1)
-        limit.listen(engine)
-        event.listen(engine, "connect", partial(_limit_statements, limit))
+        if dialect.driver == "psycopg":
+            limit_psycopg(engine, TIMEOUT + 1)
+        else:
+            TimeLimit(TIMEOUT + 1).listen(engine)
+        event.listen(engine, "connect", _limit_statements)
     if dialect.name in ("mysql", "mariadb"):
         drivers.limit_mysql(engine)
     return engine
@@ -182,17 +184,13 @@ def _check_dialect(dialect: Dialect | type[Dialect]) -> None:
         )
 
 
-def _limit_statements(limit: TimeLimit, connection: Any, _: ConnectionPoolEntry) -> None:
+def _limit_statements(connection: Any, _: ConnectionPoolEntry) -> None:
     # PgBouncer refuses the start-up parameter "options", and behind it a SET is wrong: it stays on
     # a connection to the server that serves other clients next. A pooler answers the handshake with
     # a process id of its own, so this condition holds for a connection that is ours alone.
     cursor = connection.cursor()
-    number = limit.start(connection.fileno())
-    try:
-        cursor.execute(
-            "SELECT set_config('statement_timeout', %s, false) WHERE pg_backend_pid() = %s",
-            (f"{TIMEOUT}s", connection.info.backend_pid),
-        )
-    finally:
-        limit.stop(number)
+    cursor.execute(
+        "SELECT set_config('statement_timeout', %s, false) WHERE pg_backend_pid() = %s",
+        (f"{TIMEOUT}s", connection.info.backend_pid),
+    )
     cursor.close()

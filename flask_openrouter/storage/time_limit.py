@@ -1,7 +1,6 @@
-"""A time limit for statements of drivers that wait for an answer for ever (libpq's).
+"""A time limit for statements of PostgreSQL's drivers, which wait for an answer for ever.
 
-A server that is frozen still acknowledges packets, so TCP notices nothing. When the time is over,
-the socket is shut down from another thread, and the driver finds its connection dead.
+The kernel of a server that is frozen still acknowledges packets, so TCP notices nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +13,52 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import psycopg
     from sqlalchemy import Engine
 
 _KEY: Final = "openrouter_time_limit"
 
 
-class TimeLimit:
-    """Ends what takes longer than ``seconds`` on a connection. One per engine; thread-safe.
+def limit_psycopg(engine: Engine, seconds: float) -> None:
+    """Let this engine's connections give up, and close, when an answer takes longer."""
+    import psycopg
+    from sqlalchemy import event
 
-    Its thread runs only while something is waited for, or was shortly before.
+    class LimitedConnection(psycopg.Connection[Any]):
+        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            # The driver resumes the generator several times a second.
+            return super().wait(_limited(self, gen, time.monotonic() + seconds), *args, **kwargs)
+
+    def connect(_: Any, __: Any, arguments: Any, parameters: Any) -> Any:
+        return LimitedConnection.connect(*arguments, **parameters)
+
+    event.listen(engine, "do_connect", connect)
+
+
+def _limited(
+    connection: psycopg.Connection[Any], waiting: Generator[Any, Any, Any], end: float
+) -> Generator[Any, Any, Any]:
+    from psycopg import OperationalError
+
+    try:
+        wanted = next(waiting)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > end:
+                connection.pgconn.finish()
+                raise OperationalError("the server did not answer in time")
+            wanted = waiting.send(ready)
+    except StopIteration as result:
+        return result.value
+
+
+class TimeLimit:
+    """Shuts a socket down when an answer takes longer than ``seconds``. Thread-safe.
+
+    For psycopg2, which waits inside of PostgreSQL's library. The thread that watches the time runs
+    only while something is waited for, or was shortly before.
     """
 
     def __init__(self, seconds: float) -> None:

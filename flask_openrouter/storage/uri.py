@@ -11,7 +11,7 @@ __all__ = ["storage_from_uri"]
 
 SETTING: Final = "OPENROUTER_STORAGE_URI"
 #: What other libraries call Redis, its cluster and its sentinels.
-REDIS_LIKE: Final = ("redis", "rediss", "valkey", "sentinel", "keydb")
+REDIS_LIKE: Final = ("redis", "valkey", "sentinel", "keydb")
 
 
 def storage_from_uri(

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
+from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError, KeyStorageError
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
+from .patience import current_patience
 from .record import KeyRecord
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -159,10 +161,16 @@ class KeyVault:
         self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         failure: Exception | None = None
+        patience, started = current_patience(), monotonic()
+        if patience is not None:
+            patience.check(started)
         try:
             return operation(*args, **kwargs)
         except Exception as exc:
             failure = exc
+        finally:
+            if patience is not None:
+                patience.note(started, failed=failure is not None)
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
         if isinstance(failure, ConfigurationError):
             # It names the remedy.

@@ -104,7 +104,7 @@ def _not_readable(error: KeyStorageError) -> Finding:
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
             " grant the app's account the right to create it.",
         )
-    if isinstance(error.__cause__, ConfigurationError | KeyStorageError):
+    if isinstance(error.__cause__, ConfigurationError):
         title, _, remedy = str(error.__cause__).partition(". ")
         return problem("storage_unusable", f"{title}.", remedy)
     return problem(

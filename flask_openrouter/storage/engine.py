@@ -10,31 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
-from . import sqlite
+from . import drivers, sqlite
+from .drivers import TIMEOUT
+from .time_limit import TimeLimit, limit_psycopg
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Dialect, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
-#: Seconds to wait for a connection, a lock or an answer: a visitor waits behind each of them.
-TIMEOUT: Final = 5
 #: Seconds after which a pooled connection is replaced: load balancers drop idle ones at 300 or so.
 RECYCLE: Final = 280
-
-# A server that vanishes silently is noticed by TCP alone, by default after 15 minutes.
-_LIBPQ: Final = {"connect_timeout": TIMEOUT, "tcp_user_timeout": TIMEOUT * 1000}
-_MYSQL: Final = {"connect_timeout": TIMEOUT, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
-_CONNECT_ARGS: Final[dict[str, dict[str, Any]]] = {
-    # Poolers hand a prepared statement's connection to another client, which may have one of the
-    # same name: its DELETE would run as our SELECT.
-    "psycopg": {**_LIBPQ, "prepare_threshold": None},
-    "psycopg2": _LIBPQ,
-    "pg8000": {"timeout": TIMEOUT},
-    "pymysql": _MYSQL,
-    "mysqldb": _MYSQL,
-    "mysqlconnector": {"connection_timeout": TIMEOUT},
-    "pysqlite": {"timeout": TIMEOUT},
-}
 
 
 def require_sqlalchemy() -> None:
@@ -153,22 +138,17 @@ def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     dialect = url.get_dialect()
     _check_dialect(dialect)
     is_memory = sqlite.is_memory(url)
-    is_libpq = dialect.driver in ("psycopg", "psycopg2")
     if sqlite.is_file(url):
         if instance_folder is not None:
             url = sqlite.anchored(url, instance_folder)
         sqlite.check_folder(url, instance_folder)
-    defaults = _CONNECT_ARGS.get(dialect.driver, {})
-    connect_args = {name: value for name, value in defaults.items() if name not in url.query}
-    if dialect.driver == "psycopg" and "prepare_threshold" in url.query:
-        # The driver takes a number only, and finds out at the first visitor.
-        connect_args["prepare_threshold"] = int(str(url.query["prepare_threshold"]))
+    arguments = drivers.connect_args(dialect.driver, url.query)
     if is_memory:
         # The one connection is the database: it is handed from thread to thread, never replaced.
-        connect_args["check_same_thread"] = False
+        arguments["check_same_thread"] = False
     engine = create_engine(
         url,
-        connect_args=connect_args,
+        connect_args=arguments,
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         poolclass=QueuePool,
@@ -182,8 +162,17 @@ def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     engine.dialect.skip_autocommit_rollback = True
     if sqlite.is_file(url):
         sqlite.prepare_file(engine, instance_folder)
-    if is_libpq and "statement_timeout" not in str(url.query.get("options")):
+    drivers.check_options(engine, url)
+    drivers.replace_read_only_connections(engine)
+    if dialect.driver in drivers.LIBPQ and "statement_timeout" not in str(url.query.get("options")):
+        # The server itself gives up first, unless it is frozen.
+        if dialect.driver == "psycopg":
+            limit_psycopg(engine, TIMEOUT + 1)
+        else:
+            TimeLimit(TIMEOUT + 1).listen(engine)
         event.listen(engine, "connect", _limit_statements)
+    if dialect.name in ("mysql", "mariadb"):
+        drivers.limit_mysql(engine)
     return engine
 
 

@@ -56,6 +56,9 @@ def _read(read: Callable[[], Result]) -> Result:
         return read()
     except Exception as exc:
         message = f"Listing the owners failed: the storage raised {type(exc).__name__}."
+        if isinstance(exc, ConfigurationError):
+            # It names the remedy.
+            message = f"{message} {exc}"
         raise KeyStorageError(message) from exc
 
 

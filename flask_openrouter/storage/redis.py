@@ -25,6 +25,14 @@ MAX_CONNECTIONS: Final = 20
 HEALTH_CHECK_INTERVAL: Final = 30
 #: Seconds that the entry of a browser lives by default.
 _BROWSER_MAX_AGE: Final = 31 * 24 * 3600
+#: The schemes of URLs, and what redis-py calls them.
+SCHEMES: Final = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+    "valkey": "redis",
+    "valkeys": "rediss",
+}
 # Keys that the server looks at in one step of a listing.
 _SCAN_COUNT: Final = 500
 
@@ -43,7 +51,8 @@ return redis.call("DEL", KEYS[1])
 class RedisStorage:
     """Keeps each ciphertext under ``prefix`` and the percent-encoded owner id.
 
-    ``url_or_client``: ``redis://`` or ``rediss://`` (TLS); or a client of redis-py, also one for
+    ``url_or_client``: ``redis://``, ``rediss://`` (TLS) or ``unix://``, also spelled ``valkey://``
+    and ``valkeys://``; or a client of redis-py, also one for
     Sentinel (``sentinel.master_for(...)``) or Cluster (``RedisCluster``), with or without
     ``decode_responses``. A client of the app keeps its own time-outs and retries. With a URL,
     everything takes 5 seconds at most and a lost connection is opened once more; the URL's query
@@ -98,7 +107,7 @@ class RedisStorage:
         max_age = self._max_age
         if max_age is None and is_of_browser(owner_id):
             max_age = _BROWSER_MAX_AGE
-        self._client.set(self._key(owner_id), ciphertext, ex=max_age)
+        self._write("set", self._key(owner_id), ciphertext, ex=max_age)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was.
@@ -106,18 +115,18 @@ class RedisStorage:
         The entry expires when it would have. Needs Redis 6.0 or newer, and the right to EVAL.
         """
         key = self._key(owner_id)
-        return bool(self._client.eval(_REPLACE, 1, key, ciphertext, new_ciphertext))
+        return bool(self._write("eval", _REPLACE, 1, key, ciphertext, new_ciphertext))
 
     def delete(self, owner_id: str) -> None:
         """Delete this owner's ciphertext. No error if there is none."""
-        self._client.delete(self._key(owner_id))
+        self._write("delete", self._key(owner_id))
 
     def delete_if(self, owner_id: str, ciphertext: str) -> bool:
         """Delete the entry if ``ciphertext`` is what is stored; return whether it was.
 
         Needs the right to EVAL.
         """
-        return bool(self._client.eval(_DELETE_IF, 1, self._key(owner_id), ciphertext))
+        return bool(self._write("eval", _DELETE_IF, 1, self._key(owner_id), ciphertext))
 
     def owner_ids(self, after: str | None = None) -> Iterator[str]:
         """Yield the owners in no order, some perhaps twice. Redis begins again whatever ``after``.
@@ -137,6 +146,18 @@ class RedisStorage:
         if self._is_own:
             self._client.connection_pool.disconnect()
 
+    def _write(self, command: str, *arguments: Any, **options: Any) -> Any:
+        from redis.exceptions import ReadOnlyError
+
+        try:
+            return getattr(self._client, command)(*arguments, **options)
+        except ReadOnlyError:
+            # A client of the app does not replace such a connection by itself.
+            pool = getattr(self._client, "connection_pool", None)
+            if pool is not None:
+                pool.disconnect(inuse_connections=False)
+            raise
+
     def _key(self, owner_id: str) -> str:
         # Reversible, one key per owner, and free of separators, patterns and line ends.
         return self._prefix + quote(check_owner_id(owner_id), safe="")
@@ -148,10 +169,13 @@ def _text(answer: bytes | str) -> str:
 
 
 def _create_client(url: str) -> Redis:
+    scheme, _, rest = url.partition("://")
+    url = f"{SCHEMES.get(scheme, scheme)}://{rest}"
     try:
         from redis import BlockingConnectionPool, Redis, RedisError
         from redis.backoff import NoBackoff
         from redis.exceptions import ConnectionError as RedisConnectionError
+        from redis.exceptions import ReadOnlyError
         from redis.retry import Retry
     except ImportError:
         is_missing = True
@@ -171,9 +195,10 @@ def _create_client(url: str) -> Redis:
             socket_connect_timeout=TIMEOUT,
             socket_keepalive=True,
             health_check_interval=HEALTH_CHECK_INTERVAL,
-            # Get, set and delete may be repeated harmlessly.
-            retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
-            retry_on_error=[RedisConnectionError],
+            # Get, set and delete may be repeated harmlessly. After a fail-over behind one address,
+            # only a new connection finds the new primary.
+            retry=Retry(NoBackoff(), 1, (RedisConnectionError, ReadOnlyError)),
+            retry_on_error=[RedisConnectionError, ReadOnlyError],
         )
         # Made, but not connected: unknown options fail now and not at the first visitor's login.
         pool.connection_class(**pool.connection_kwargs)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import KeyStorageError
+from ..errors import ConfigurationError
 from . import check_owner_id, open_writes
+from .drivers import TIMEOUT, replace_read_only_connections
 from .engine import OwnEngine, check_engine, require_sqlalchemy
 from .key_table import BYTES_DIALECTS, PAGE, STEP, KeyTable, create_upsert
 
@@ -21,7 +23,7 @@ __all__ = ["SQLAlchemyStorage"]
 Result = TypeVar("Result")
 
 
-class Database(Protocol):
+class _Database(Protocol):
     """What is used of Flask-SQLAlchemy's ``db``."""
 
     @property
@@ -51,13 +53,12 @@ class SQLAlchemyStorage:
 
     The constructor raises ConfigurationError when SQLAlchemy or the driver is missing and when an
     argument cannot be used. Every method raises ValueError for an owner id that ``check_owner_id``
-    refuses, KeyStorageError when the table of ``db`` is missing, and the errors of SQLAlchemy for
-    the rest.
+    refuses, ConfigurationError when the table of ``db`` is missing, and else SQLAlchemy's errors.
     """
 
     def __init__(
         self,
-        url_or_engine: str | URL | Engine | Callable[[], Engine] | Database,
+        url_or_engine: str | URL | Engine | Callable[[], Engine] | _Database,
         *,
         table_name: str = "openrouter_keys",
         schema: str | None = None,
@@ -225,6 +226,7 @@ class SQLAlchemyStorage:
     ) -> Result:
         from sqlalchemy.exc import DBAPIError
 
+        started = monotonic()
         binding = self._bind()
         if binding.database is not None:
             connection = open_writes.find_connection(binding.database)
@@ -239,8 +241,10 @@ class SQLAlchemyStorage:
         except DBAPIError as exc:
             # The table may have been dropped: look for it before the next statement.
             binding.has_table = False
-            # The first to meet a dead connection empties the pool; the retry opens a new one.
-            if is_retry or not exc.connection_invalidated:
+            # The first to meet a dead connection empties the pool; the retry opens a new one. After
+            # a time-out there is no time for another.
+            is_slow = monotonic() - started > TIMEOUT / 2
+            if is_retry or is_slow or not exc.connection_invalidated:
                 self._explain(exc, binding)
                 raise
         return self._run(work, is_write=is_write, is_retry=True)
@@ -267,7 +271,7 @@ class SQLAlchemyStorage:
         return result
 
     def _explain(self, error: DBAPIError, binding: _Binding) -> None:
-        """Raise KeyStorageError if the statement failed because the table of ``db`` is missing."""
+        """Raise ConfigurationError if a statement failed because the table of ``db`` is missing."""
         from sqlalchemy.exc import DBAPIError
 
         if self._creates_table or error.connection_invalidated:
@@ -278,7 +282,7 @@ class SQLAlchemyStorage:
         except DBAPIError:
             return
         if is_missing:
-            raise KeyStorageError(
+            raise ConfigurationError(
                 f"The table {self.table.fullname!r} does not exist. It is part of the app's db:"
                 " make it with flask db migrate and flask db upgrade, or with db.create_all()."
             ) from error
@@ -296,6 +300,7 @@ class SQLAlchemyStorage:
         if self._own_engine is None:
             engine = check_engine(source).execution_options(isolation_level="AUTOCOMMIT")
             engine.hide_parameters = True
+            replace_read_only_connections(engine)
         dialect_name = engine.dialect.name
         encode: Callable[[str], str | bytes] = str.encode if dialect_name in BYTES_DIALECTS else str
         database = open_writes.database_of(source)

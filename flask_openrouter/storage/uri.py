@@ -10,6 +10,8 @@ from . import KeyStorage
 __all__ = ["storage_from_uri"]
 
 SETTING: Final = "OPENROUTER_STORAGE_URI"
+#: What other libraries call Redis, its cluster and its sentinels.
+REDIS_LIKE: Final = ("redis", "valkey", "sentinel", "keydb")
 
 
 def storage_from_uri(
@@ -17,7 +19,8 @@ def storage_from_uri(
 ) -> KeyStorage:
     """Return the storage that a URI names. It connects on first use.
 
-    ``memory://``; ``redis://`` and ``rediss://``; everything else is a database URL of SQLAlchemy.
+    ``memory://``; ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` and ``unix://``;
+    everything else is a database URL of SQLAlchemy.
     ``max_age``: seconds until an entry expires, in storages that can do so (Redis). None: those of
     browsers after 31 days, those of users never. ``instance_folder``: where relative paths of
     SQLite files begin, or None for the working directory.
@@ -43,10 +46,16 @@ def _create_storage(uri: str, max_age: int | None, instance_folder: str | None) 
         from .memory import MemoryStorage
 
         return MemoryStorage()
-    if scheme in ("redis", "rediss"):
-        from .redis import RedisStorage
+    from .redis import SCHEMES, RedisStorage
 
+    if scheme in SCHEMES:
         return RedisStorage(uri, max_age=max_age)
+    if scheme.startswith(REDIS_LIKE):
+        raise ConfigurationError(
+            f"{scheme!r} is no scheme that this extension knows. Write redis://, rediss:// (TLS) or"
+            " unix://. For Sentinel or Cluster, make the client yourself, and pass"
+            " storage=RedisStorage(client) to OpenRouterAuth."
+        )
     from .sqlalchemy import SQLAlchemyStorage
 
     storage = SQLAlchemyStorage(uri)

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from functools import partial
+from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError, KeyStorageError
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
+from .patience import current_patience
 from .record import KeyRecord
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -205,12 +207,18 @@ class KeyVault:
         self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         failure: Exception | None = None
+        patience, started = current_patience(), monotonic()
+        if patience is not None:
+            patience.check(started)
         try:
             return operation(*args, **kwargs)
         except Exception as exc:
             failure = exc
+        finally:
+            if patience is not None:
+                patience.note(started, failed=failure is not None)
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
-        if isinstance(failure, ConfigurationError | KeyStorageError):
+        if isinstance(failure, ConfigurationError):
             # It names the remedy.
             message = f"{message} {failure}"
         if self._cipher is None:

@@ -140,6 +140,14 @@ def test_a_database_that_is_down_is_a_problem(production: Any, diagnose: Any) ->
     close(app)
 
 
+@pytest.mark.requirement("W16")
+def test_a_storage_that_cannot_be_used_says_why(production: Any, diagnose: Any) -> None:
+    storage = SQLAlchemyStorage(lambda: sqlalchemy.create_engine("sqlite://"))
+    diagnosis = diagnose(production({"storage": storage}))
+    assert diagnosis.bad["storage_unusable"] == "problem"
+    diagnosis.says("storage_unusable", "shares one connection", "Use a database file")
+
+
 def test_a_table_that_cannot_be_created_is_a_problem(
     production: Any, diagnose: Any, postgresql: PostgreSQLServer
 ) -> None:

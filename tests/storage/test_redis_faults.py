@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from servers import RedisServer
+from forwarding import forwarding_to
+from servers import RedisServer, running_redis
 
 from flask_openrouter.storage.redis import RedisStorage
 
@@ -90,3 +91,40 @@ def test_redis_restart_between_two_visitors_is_not_noticed(
         assert redis_storage.get("old") == "ciphertext"
         redis_server.execute("CLIENT", "KILL", "TYPE", "normal")
         assert_works(redis_storage)
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_connection_to_a_former_primary_is_replaced(
+    redis_server: RedisServer, is_own: bool
+) -> None:
+    """A fail-over behind one address: the pooled connection leads to a server that only reads."""
+    with running_redis() as former, forwarding_to(former.port) as address:
+        client = redis.Redis(port=address.port)
+        storage = RedisStorage(f"redis://127.0.0.1:{address.port}" if is_own else client)
+        storage.set("old", "ciphertext")
+        former.execute("REPLICAOF", "127.0.0.1", "1")
+        redis_server.execute("SET", "openrouter:key:old", "ciphertext")
+        address.target = redis_server.port
+        if not is_own:
+            # Its retries are its own. What matters is that it is not stuck.
+            with pytest.raises(redis.exceptions.ReadOnlyError):
+                storage.set("old", "ciphertext")
+        assert storage.replace("old", "ciphertext", "ciphertext")
+        assert_works(storage)
+        storage.close()
+        client.close()
+
+
+@pytest.mark.requirement("S4")
+def test_a_client_without_a_pool_reports_a_read_only_server() -> None:
+    """RedisCluster has no pool of its own."""
+
+    class Cluster:
+        def delete(self, key: str) -> None:
+            raise redis.exceptions.ReadOnlyError
+
+    storage = RedisStorage(Cluster())  # type: ignore[arg-type]
+    assert storage.location == "Cluster, keys openrouter:key:*"
+    with pytest.raises(redis.exceptions.ReadOnlyError):
+        storage.delete("owner")

@@ -9,17 +9,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import redis
+from components import require
 from polling import wait_until
 from servers import PostgreSQLServer, RedisServer
 from small_disk import small_disk
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from wire import counting_proxy
 
 from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.drivers import replace_read_only_connections
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
@@ -141,10 +145,11 @@ def test_postgresql_connection_ended_by_an_administrator_is_not_noticed(
         assert_works(postgresql_storage)
 
 
+@pytest.mark.requirement("S4")
 def test_postgresql_that_is_read_only(
     postgresql: PostgreSQLServer, postgresql_url: str, postgresql_storage: SQLAlchemyStorage
 ) -> None:
-    """As a standby is, on which a fail-over has left the app."""
+    """As a standby is, on which a fail-over has left the app. No connection to it is kept."""
     database = postgresql_url.rpartition("/")[2]
     postgresql.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     postgresql_storage.close()
@@ -154,8 +159,62 @@ def test_postgresql_that_is_read_only(
         postgresql_storage.delete("old")
     assert postgresql_storage.get("old") == "ciphertext"
     postgresql.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-    postgresql_storage.close()
     assert_works(postgresql_storage)
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "pg8000"])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_a_connection_to_a_former_primary_is_replaced_at_once(
+    driver: str, is_own: bool, postgresql_url: str
+) -> None:
+    """The address leads to the new primary already, and the pool to the old one."""
+    if find_spec(driver) is None:
+        require(driver, "not installed")
+    url = postgresql_url.replace("+psycopg:", f"+{driver}:")
+    engine = create_engine(url, pool_size=1, max_overflow=0)
+    storage = SQLAlchemyStorage(url if is_own else engine)
+    storage.set("old", "ciphertext")
+    for use in (lambda: storage.set("old", "ciphertext"), lambda: storage.delete("new")):
+        with storage._load_engine().connect() as connection:
+            connection.exec_driver_sql("SET default_transaction_read_only = on")
+            connection.commit()
+        use()
+    assert_works(storage)
+    storage.close()
+    engine.dispose()
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.parametrize(
+    ("dialect", "error", "is_end"),
+    [
+        ("mysql", Exception(1290, "--read-only"), True),
+        ("mariadb", Exception(1836, "read only mode"), True),
+        ("mysql", Exception(1062, "duplicate"), False),
+        ("mysql", Exception(), False),
+        ("sqlite", Exception(1290), False),
+        ("postgresql", Exception({"C": "25006"}), True),
+        ("postgresql", Exception({"C": "23505"}), False),
+    ],
+)
+def test_errors_of_read_only_servers_are_known(
+    dialect: str, error: Exception, is_end: bool
+) -> None:
+    """Of drivers and servers that are not among the programs for tests."""
+    engine = create_engine("sqlite://")
+    replace_read_only_connections(engine)
+    engine.dialect.name = dialect
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def fail(*_: object) -> None:
+        raise error
+
+    contexts = []
+    event.listen(engine, "handle_error", contexts.append)
+    with engine.connect() as connection, pytest.raises(type(error)):
+        connection.execute(text("SELECT 1"))
+    assert [context.is_disconnect for context in contexts] == [is_end]
 
 
 def test_postgresql_at_its_connection_limit(

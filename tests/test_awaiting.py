@@ -1,0 +1,207 @@
+"""Async functions of the app, from sync and async views: loaders, handlers, options, receivers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attack import parameter
+from flask import g, render_template_string, request, session
+from visitor import NAVIGATE, Visitor
+
+from flask_openrouter import current_openrouter, requires_openrouter_key, signals
+from flask_openrouter.errors import KeyRejectedError
+from flask_openrouter.storage.memory import MemoryStorage
+
+pytest.importorskip("asgiref", reason="Flask's async extra is not installed")
+pytest_plugins = "sites"
+
+
+async def a_user() -> str:
+    await asyncio.sleep(0)
+    return request.headers.get("X-User", "alice")
+
+
+class Loader:
+    """An object whose call is async."""
+
+    async def __call__(self) -> str:
+        return await a_user()
+
+
+async def _user_with(prefix: str) -> str:
+    return prefix + await a_user()
+
+
+#: Every form in which a function of the app may be async, and one that is not.
+LOADERS: list[Callable[[], Any]] = [
+    a_user,
+    Loader(),
+    functools.partial(_user_with, ""),
+    lambda: a_user(),
+    Loader().__call__,
+    lambda: "alice",
+]
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize("loader", LOADERS)
+def test_an_async_owner_loader_works_in_sync_and_async_views(loader: Any, make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(loader)
+
+    @site.app.get("/sync")
+    @requires_openrouter_key
+    def sync_view() -> str:
+        return f"{current_openrouter.owner_id} {bool(current_openrouter)}"
+
+    @site.app.get("/async")
+    @requires_openrouter_key
+    async def async_view() -> str:
+        await asyncio.sleep(0)
+        text = f"{current_openrouter.owner_id} {bool(current_openrouter)}"
+        await asyncio.sleep(0)
+        return text
+
+    @site.app.get("/open")
+    async def open_view() -> str:
+        return render_template_string("{{ 'yes' if current_openrouter else 'no' }}")
+
+    assert site.visitor.get("/open").text == "no"
+    assert site.visitor.get("/async").status_code == 303
+    site.connect()
+    assert site.visitor.get("/sync").text == "alice True"
+    assert site.visitor.get("/async").text == "alice True"
+    assert site.visitor.get("/open").text == "yes"
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_truth_test_swallows_no_error(is_async: bool, site: Any) -> None:
+    """Werkzeug's proxies are false after any RuntimeError."""
+
+    async def fail_later() -> str:
+        raise RuntimeError("the loader is broken")
+
+    def fail() -> str:
+        raise RuntimeError("the loader is broken")
+
+    async def ask_later() -> str:
+        return "connected" if current_openrouter else "not connected"
+
+    site.auth.owner_loader(fail_later if is_async else fail)
+    site.app.add_url_rule("/ask", "ask", lambda: str(bool(current_openrouter)))
+    site.app.add_url_rule("/later", "later", ask_later)
+    for path in ("/ask", "/later"):
+        with pytest.raises(RuntimeError, match="the loader is broken"):
+            site.visitor.get(path)
+
+
+@pytest.mark.requirement("W4")
+def test_an_async_function_sees_the_request_and_may_change_it(site: Any) -> None:
+    @site.auth.owner_loader
+    async def owner() -> str:
+        g.asked = g.get("asked", 0) + 1
+        session["seen"] = True
+        return str(request.args["user"])
+
+    @site.app.get("/view")
+    async def view() -> str:
+        return f"{current_openrouter.owner_id} {g.asked} {session['seen']}"
+
+    assert site.visitor.get("/view?user=bob").text == "bob 1 True"
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_async_handlers_and_options_are_awaited(is_async: bool, site: Any) -> None:
+    @site.auth.unauthorized_handler
+    async def ask() -> tuple[str, int]:
+        await asyncio.sleep(0)
+        return "connect first", 402
+
+    @site.auth.key_options
+    async def options() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"limit": 7}
+
+    async def on_missing() -> tuple[str, int]:
+        return "mine", 418
+
+    def sync_view() -> str:
+        raise KeyRejectedError
+
+    async def async_view() -> str:
+        raise KeyRejectedError
+
+    view = async_view if is_async else sync_view
+    site.app.add_url_rule("/a", "a", requires_openrouter_key(view))
+    site.app.add_url_rule("/b", "b", requires_openrouter_key(on_missing=on_missing)(view))
+    assert (site.visitor.get("/a").text, site.visitor.get("/b").status_code) == (
+        "connect first",
+        418,
+    )
+    assert parameter(site.visitor.start(), "limit") == "7"
+    site.connect()
+    assert site.visitor.get("/a", headers=NAVIGATE).status_code == 402
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_async_receiver_runs_when_a_key_is_dropped(is_async: bool, site: Any) -> None:
+    heard = []
+
+    async def hear(sender: Any, **payload: Any) -> None:
+        await asyncio.sleep(0)
+        heard.append((sender, payload["reason"]))
+
+    def sync_view() -> str:
+        current_openrouter.disconnect()
+        return ""
+
+    async def async_view() -> str:
+        await asyncio.sleep(0)
+        current_openrouter.disconnect()
+        return ""
+
+    site.app.add_url_rule("/drop", "drop", async_view if is_async else sync_view)
+    site.connect()
+    with signals.key_disconnected.connected_to(hear, site.app):
+        assert site.visitor.get("/drop").status_code == 200
+    assert heard == [(site.app, "visitor")]
+
+
+@pytest.mark.requirement("W4")
+def test_the_apps_own_way_to_run_async_functions_is_used(site: Any) -> None:
+    used = []
+
+    class OwnWay:
+        def __init__(self, function: Any) -> None:
+            used.append(function)
+            self._function = function
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return asyncio.run(self._function(*args, **kwargs))
+
+    site.app.async_to_sync = OwnWay
+    site.auth.owner_loader(a_user)
+    assert site.visitor.get("/openrouter/status").status_code == 200
+    assert used
+
+
+def test_two_visitors_at_once_stay_apart(make_site: Any) -> None:
+    """Each waits in an async view for an async function of the app."""
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(a_user)
+
+    @site.app.get("/who")
+    async def who() -> str:
+        return current_openrouter.owner_id or ""
+
+    visitors = {name: Visitor(site.app) for name in ("alice", "bob")}
+    for _ in range(3):
+        for name, visitor in visitors.items():
+            assert visitor.get("/who", **{"X-User": name}).text == name

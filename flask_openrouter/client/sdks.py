@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import (
@@ -237,21 +238,26 @@ def _reader(base_url: str, api_key: str, on_unauthorized: OnUnauthorized | None)
     The frames that raise the error hold this function, and not the key.
     """
 
-    def read(response: Any) -> OpenRouterError:
-        error: OpenRouterError | None = response.extensions.get(ERROR)
-        if error is None:
-            error = error_from(
-                response.status_code,
-                response.headers,
-                response.content,
-                base_url=base_url,
-                api_key=api_key,
-            )
-        if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
-            return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
-        return error
+    def error_of(response: Any) -> OpenRouterError:
+        return error_from(
+            response.status_code,
+            response.headers,
+            response.content,
+            base_url=base_url,
+            api_key=api_key,
+        )
 
-    return read
+    # A function of its own: a frame that an exception of on_unauthorized passes shows no key.
+    return partial(_judged, error_of, on_unauthorized)
+
+
+def _judged(
+    error_of: _Reader, on_unauthorized: OnUnauthorized | None, response: Any
+) -> OpenRouterError:
+    error: OpenRouterError = response.extensions.get(ERROR) or error_of(response)
+    if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
+        return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
+    return error
 
 
 def _finder(api_key: str) -> Callable[[object], bool]:
@@ -272,11 +278,12 @@ def _finder(api_key: str) -> Callable[[object], bool]:
 
 
 def _without_key(error: Exception, has_key: Callable[[object], bool]) -> Exception:
-    """Return a package's error; without its body, if this repeats the key."""
+    """Return a package's error; without body and headers, if these repeat the key."""
     attributes = vars(error)
     data: Any = attributes.get("data")
     plain = data.model_dump() if hasattr(data, "model_dump") else None
-    if has_key(attributes.get("body")) or has_key(plain):
-        made_of_it = ("body", "code", "param", "type", "data")
+    headers = dict(attributes.get("headers") or {})
+    if any(map(has_key, (attributes.get("body"), plain, headers))):
+        made_of_it = ("body", "code", "param", "type", "data", "headers")
         attributes.update({name: None for name in made_of_it if name in attributes})
     return error

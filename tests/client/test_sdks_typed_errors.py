@@ -165,6 +165,7 @@ def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> N
     choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": limit}
     for name, failing in {
         "chunk": f"data: {json.dumps({'id': 'gen-1', 'error': limit})}",
+        "separators": f'data: {{"a": "\u2028\x85", "error": {json.dumps(limit)}}}',
         "chunk with choices": f"data: {chunk('', error=limit)}",
         "on a choice": f"data: {chunk('', choices=[choice])}",
         "event": f"event: error\ndata: {json.dumps(limit)}",

@@ -43,13 +43,22 @@ _tls_context = cache(tls_context)
 
 #: Makes an error in a stream one of a package, too, from the response and the error object.
 AsTheirs: TypeAlias = "Callable[[APIError, Any, object], OpenRouterError]"
+#: Makes an exception in the middle of a stream one of a package, too.
+OfBrokenStream: TypeAlias = "Callable[[BaseException, Any], BaseException]"
 
 
 class Binding:
     """One key and the API root that it belongs to."""
 
-    def __init__(self, base_url: str, api_key: str, as_theirs: AsTheirs) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        as_theirs: AsTheirs,
+        of_broken_stream: OfBrokenStream = lambda error, response: error,
+    ) -> None:
         self.as_theirs = as_theirs
+        self.of_broken_stream = of_broken_stream
         self.root = f"{base_url}/api/v1/"
         self.authorize = authorizer(api_key)
 
@@ -218,7 +227,7 @@ def _iter_bytes(
         yield watch.last()
     except Exception as error:
         response.close()
-        raise _typed(error) from None
+        raise binding.of_broken_stream(_typed(error), response) from None
 
 
 class BoundAsyncHttp:
@@ -259,7 +268,7 @@ async def _aiter_bytes(
         yield watch.last()
     except Exception as error:
         await response.aclose()
-        raise _typed(error) from None
+        raise binding.of_broken_stream(_typed(error), response) from None
 
 
 async def _outcome_of(result: Awaitable[Any]) -> Any:

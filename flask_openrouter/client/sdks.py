@@ -18,6 +18,7 @@ from ..errors import (
     KeyRejectedError,
     OpenRouterError,
     TransportError,
+    TransportTimeoutError,
 )
 from .bound_http import (
     ERROR,
@@ -73,7 +74,17 @@ def openai_client(
     def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
         return both(error, _without_key(openai.APIError("", response.request, body=body), has_key))
 
-    binding = Binding(base_url, api_key, error_of_stream)
+    def error_of_broken_stream(error: BaseException, response: Any) -> BaseException:
+        # Not as an error of the HTTP client: the package would replace it by one of its own.
+        if isinstance(error, TransportTimeoutError):
+            own: TransportError = TransportTimeoutError(*error.args, was_sent=True)
+            return both(own, openai.APITimeoutError(response.request))
+        if isinstance(error, TransportError):
+            own = TransportError(*error.args, was_sent=True)
+            return both(own, openai.APIConnectionError(request=response.request))
+        return error
+
+    binding = Binding(base_url, api_key, error_of_stream, error_of_broken_stream)
 
     # One class for each key, so that copies made by with_options() keep it.
     class Client(openai.OpenAI):

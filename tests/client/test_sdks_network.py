@@ -103,6 +103,17 @@ def test_a_stream_that_breaks_is_the_sessions_error_too() -> None:
         with clients.sdk() as sdk, pytest.raises(httpx.TransportError) as caught:
             list(sdk.chat.send(model=MODEL, messages=QUESTION, stream=True))
         assert isinstance(caught.value, TransportError)
+        with clients.openai() as client, pytest.raises(openai.APIConnectionError) as caught_too:
+            list(ask_openai(client, stream=True))
+        assert isinstance(caught_too.value, TransportError)
+        assert not isinstance(caught_too.value, TransportTimeoutError)
+    act = hang(after=http_answer(200, b": a comment\n\n", headers))
+    with MisbehavingProvider(act) as provider:
+        clients = Clients(provider)
+        with clients.openai(timeout=0.2) as client, pytest.raises(openai.APITimeoutError) as late:
+            list(ask_openai(client, stream=True))
+        assert isinstance(late.value, TransportTimeoutError)
+        assert late.value.was_sent
 
 
 def test_an_exception_of_the_apps_own_hook_is_not_changed() -> None:

@@ -64,6 +64,23 @@ def test_the_dead_key_of_the_app_is_an_error_of_the_view(is_guarded: bool, site:
     assert site.visitor.key is not None
 
 
+@pytest.mark.requirement("A16")
+def test_a_refused_exchange_of_a_view_is_not_about_the_visitors_key(site: Any) -> None:
+    """The request has no key, so a 401 says nothing about one."""
+
+    @site.app.get("/v")
+    @requires_openrouter_key
+    def view() -> str:
+        return str(OpenRouterClient(site.emulator.url).exchange_code("a-code"))
+
+    site.connect()
+    refused = site.emulator.faults(status=401, path="/api/v1/auth/keys")
+    with refused, pytest.raises(KeyRejectedError) as caught:
+        site.visitor.get("/v")
+    assert caught.value.key_hash == ""
+    assert site.visitor.key is not None
+
+
 @pytest.mark.parametrize("use", ["session", "key_info"])
 def test_the_dead_key_of_the_visitor_asks_to_connect(use: str, site: Any) -> None:
     uses = {

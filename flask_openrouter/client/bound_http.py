@@ -42,16 +42,24 @@ _END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
 _tls_context = cache(tls_context)
 
-
 #: Makes an error in a stream one of a package, too, from the response and the error object.
 AsTheirs: TypeAlias = "Callable[[APIError, Any, object], OpenRouterError]"
+#: Makes an exception in the middle of a stream one of a package, too.
+OfBrokenStream: TypeAlias = "Callable[[BaseException, Any], BaseException]"
 
 
 class Binding:
     """One key and the API root that it belongs to."""
 
-    def __init__(self, base_url: str, api_key: str, as_theirs: AsTheirs) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        as_theirs: AsTheirs,
+        of_broken_stream: OfBrokenStream = lambda error, response: error,
+    ) -> None:
         self.as_theirs = as_theirs
+        self.of_broken_stream = of_broken_stream
         self.root = f"{base_url}/api/v1/"
         self.authorize = authorizer(api_key)
 
@@ -131,7 +139,8 @@ class _Watch:
         if b"error" not in event and b"failed" not in event:
             return event
         fields: dict[str, list[str]] = {"event": [], "data": []}
-        for line in event.decode("utf-8", "replace").lstrip("\ufeff").splitlines():
+        # Not splitlines(): it splits at characters that a JSON string may contain.
+        for line in re.split("\r\n|\r|\n", event.decode("utf-8", "replace").lstrip("\ufeff")):
             name, _, value = line.partition(":")
             fields.get(name, []).append(value.removeprefix(" "))
         body = parse_object("\n".join(fields["data"]).encode("utf-8", "replace"))
@@ -162,11 +171,13 @@ def is_stream_of_events(response: Any) -> bool:
 
 def _typed(error: BaseException) -> BaseException:
     """Return an error of the network as one of this package, too."""
+    if isinstance(error, OpenRouterError) or not isinstance(error, Exception):
+        return error
     # Both packages' exceptions have these names: httpx, and httpx2, its successor.
     names = {kind.__name__ for kind in type(error).__mro__}
-    if isinstance(error, Exception) and "DecodingError" in names:
+    if "DecodingError" in names:
         return both(InvalidAnswerError("OpenRouter's response is not well-formed HTTP"), error)
-    if not isinstance(error, Exception) or "TransportError" not in names:
+    if "TransportError" not in names:
         return error
     was_sent = not names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
     if "TimeoutException" in names:
@@ -217,7 +228,7 @@ def _iter_bytes(
         yield watch.last()
     except Exception as error:
         response.close()
-        raise _typed(error) from None
+        raise binding.of_broken_stream(_typed(error), response) from None
 
 
 class BoundAsyncHttp:
@@ -258,7 +269,7 @@ async def _aiter_bytes(
         yield watch.last()
     except Exception as error:
         await response.aclose()
-        raise _typed(error) from None
+        raise binding.of_broken_stream(_typed(error), response) from None
 
 
 async def _outcome_of(result: Awaitable[Any]) -> Any:

@@ -212,7 +212,7 @@ def status_of(error: Mapping[str, Any]) -> int:
     for code in _codes(error):
         if code in _STATUS_OF_CODE:
             return _STATUS_OF_CODE[code]
-    return 502
+    return 403 if _is_moderated(metadata_of(error)) else 502
 
 
 _ERRORS: Final = range(400, 600)
@@ -228,10 +228,10 @@ def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
     # OpenRouter's phrases are short; the rest only takes time.
     words = words[:400].lstrip() if isinstance(words, str) else ""
     codes = set(_codes(error))
+    # Decided before providers and limits: it names a provider, too, and may quote the visitor.
+    if status in (400, 403) and _is_moderated(metadata):
+        return Cause(ForbiddenError, "moderation")
     if status == 403:
-        # Decided before providers and limits: it names a provider, too, and may quote the visitor.
-        if metadata.get("reasons") or metadata.get("flagged_input"):
-            return Cause(ForbiddenError, "moderation")
         if metadata.get("patterns"):
             return Cause(ForbiddenError, "guardrail")
         for code in sorted(codes & _FORBIDDEN.keys()):
@@ -290,6 +290,10 @@ def _limit(
                     reason = _scope(metadata) or reason
                 return Cause(OutOfCreditError, reason)
     return None
+
+
+def _is_moderated(metadata: Mapping[str, Any]) -> bool:
+    return bool(metadata.get("reasons") or metadata.get("flagged_input"))
 
 
 def _names_provider(metadata: Mapping[str, Any]) -> bool:

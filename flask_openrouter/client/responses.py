@@ -107,7 +107,6 @@ def error_in(
     api_key: str | None = None,
     secrets: Iterable[str | None] = (),
     headers: Mapping[str, str] = _NO_HEADERS,
-    meanings: Mapping[int, type[APIError]] | None = None,
     now: datetime | None = None,
 ) -> APIError | None:
     """Return the error in a JSON object of a 200, or of an event of a stream; None without one.
@@ -123,8 +122,7 @@ def error_in(
     if error is None:
         return None
     status = status_of(error)
-    kind = (meanings or {}).get(status)
-    cause = cause_of(status, error) if kind is None else Cause(kind)
+    cause = cause_of(status, error)
     if cause.kind is KeyRejectedError:
         cause = Cause(APIError, "unconfirmed")
     return _Reader(base_url, api_key, (*secrets, api_key), headers, now).error(cause, status, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import (
@@ -17,6 +18,7 @@ from ..errors import (
     KeyRejectedError,
     OpenRouterError,
     TransportError,
+    TransportTimeoutError,
 )
 from .bound_http import (
     ERROR,
@@ -72,7 +74,17 @@ def openai_client(
     def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
         return both(error, _without_key(openai.APIError("", response.request, body=body), has_key))
 
-    binding = Binding(base_url, api_key, error_of_stream)
+    def error_of_broken_stream(error: BaseException, response: Any) -> BaseException:
+        # Not as an error of the HTTP client: the package would replace it by one of its own.
+        if isinstance(error, TransportTimeoutError):
+            own: TransportError = TransportTimeoutError(*error.args, was_sent=True)
+            return both(own, openai.APITimeoutError(response.request))
+        if isinstance(error, TransportError):
+            own = TransportError(*error.args, was_sent=True)
+            return both(own, openai.APIConnectionError(request=response.request))
+        return error
+
+    binding = Binding(base_url, api_key, error_of_stream, error_of_broken_stream)
 
     # One class for each key, so that copies made by with_options() keep it.
     class Client(openai.OpenAI):
@@ -237,22 +249,27 @@ def _reader(base_url: str, api_key: str, on_unauthorized: OnUnauthorized | None)
     The frames that raise the error hold this function, and not the key.
     """
 
-    def read(response: Any) -> OpenRouterError:
-        error: OpenRouterError | None = response.extensions.get(ERROR)
-        if error is None:
-            error = error_from(
-                response.status_code,
-                response.headers,
-                response.content,
-                base_url=base_url,
-                api_key=api_key,
-            )
-        about_request(error, response.request.method, response.request.url)
-        if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
-            return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
-        return error
+    def error_of(response: Any) -> OpenRouterError:
+        return error_from(
+            response.status_code,
+            response.headers,
+            response.content,
+            base_url=base_url,
+            api_key=api_key,
+        )
 
-    return read
+    # A function of its own: a frame that an exception of on_unauthorized passes shows no key.
+    return partial(_judged, error_of, on_unauthorized)
+
+
+def _judged(
+    error_of: _Reader, on_unauthorized: OnUnauthorized | None, response: Any
+) -> OpenRouterError:
+    error: OpenRouterError = response.extensions.get(ERROR) or error_of(response)
+    about_request(error, response.request.method, response.request.url)
+    if isinstance(error, KeyRejectedError) and on_unauthorized is not None:
+        return on_unauthorized(error, seconds_left(response.request, READ_SECONDS)) or error
+    return error
 
 
 def _finder(api_key: str) -> Callable[[object], bool]:
@@ -273,11 +290,12 @@ def _finder(api_key: str) -> Callable[[object], bool]:
 
 
 def _without_key(error: Exception, has_key: Callable[[object], bool]) -> Exception:
-    """Return a package's error; without its body, if this repeats the key."""
+    """Return a package's error; without body and headers, if these repeat the key."""
     attributes = vars(error)
     data: Any = attributes.get("data")
     plain = data.model_dump() if hasattr(data, "model_dump") else None
-    if has_key(attributes.get("body")) or has_key(plain):
-        made_of_it = ("body", "code", "param", "type", "data")
+    headers = dict(attributes.get("headers") or {})
+    if any(map(has_key, (attributes.get("body"), plain, headers))):
+        made_of_it = ("body", "code", "param", "type", "data", "headers")
         attributes.update({name: None for name in made_of_it if name in attributes})
     return error

@@ -61,7 +61,7 @@ class SessionTimeoutError(TransportTimeoutError, requests.Timeout):
 class SessionResponse(requests.Response):
     """A response to a request of a session. It knows OpenRouter's errors."""
 
-    #: Reads an error out of a status, headers and body. A closure: it knows the key.
+    #: Reads the error in this response. It has the key in a closure.
     _error_of: Callable[[SessionResponse], OpenRouterError | None] | None = None
     _is_streamed = False
     #: The body of an error, decoded, if it was read already.
@@ -117,7 +117,9 @@ class APISession(Unpicklable, requests.Session):
         self._transport = transport
         self._root = f"{transport.base_url}/api/v1/"
         self._authorize = authorizer(api_key)
-        self._error_of = partial(_error_of, base_url=transport.base_url, keep_key=_kept(api_key))
+        self._error_of = partial(
+            _error_of, base_url=transport.base_url, key_of=_closure_over(api_key)
+        )
         self._on_unauthorized = on_unauthorized
         self._timeout = (CONNECT_SECONDS, READ_SECONDS) if timeout is None else timeout
         self.trust_env = False
@@ -247,7 +249,7 @@ def _error_of(
     response: requests.Response,
     *,
     base_url: str = OPENROUTER,
-    keep_key: Callable[[], str | None] = lambda: None,
+    key_of: Callable[[], str | None] = lambda: None,
     now: datetime | None = None,
 ) -> OpenRouterError | None:
     """Return the error that a response stands for, or None."""
@@ -258,7 +260,7 @@ def _error_of(
             headers,
             _small_content(response),
             base_url=base_url,
-            api_key=keep_key(),
+            api_key=key_of(),
             now=now,
         )
     if status >= 300 or (getattr(response, "_is_streamed", False) and not _is_read(response)):
@@ -267,20 +269,21 @@ def _error_of(
     if not may_be_an_error(headers, body):
         return None
     found = parse_object(body) or {}
-    return error_in(found, base_url=base_url, api_key=keep_key(), headers=headers, now=now)
+    return error_in(found, base_url=base_url, api_key=key_of(), headers=headers, now=now)
 
 
 def _is_read(response: requests.Response) -> bool:
-    return vars(response)["_content"] is not False
+    # A hook of the app may return any object.
+    return getattr(response, "_content", None) is not False
 
 
 def _small_content(response: requests.Response) -> bytes | None:
-    read: bytes | None = vars(response).get("_error_body")
+    read: bytes | None = getattr(response, "_error_body", None)
     content = response.content if read is None else read
     return content if content is not None and len(content) <= MAX_RESPONSE_BYTES else None
 
 
-def _kept(api_key: str) -> Callable[[], str]:
+def _closure_over(api_key: str) -> Callable[[], str]:
     """Return a closure with the key: no dump of attributes shows it."""
     return lambda: api_key
 

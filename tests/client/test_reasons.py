@@ -330,6 +330,13 @@ def test_the_reason_of_a_forbidden_request() -> None:
     )
 
 
+@pytest.mark.requirement("O18")
+def test_moderation_is_known_without_its_status() -> None:
+    for error in (by_status(400, "No", reasons=["x"], raw="x"), by_body(None, "No", reasons=["x"])):
+        assert (type(error), error.reason) == (ForbiddenError, "moderation")
+    assert by_body(None, "No", reasons=["x"]).status == 403
+
+
 @pytest.mark.requirement("O1", "O2", "O22")
 def test_an_error_inside_a_200_never_says_that_the_key_is_dead() -> None:
     error = by_body(401, "User not found.")

@@ -16,6 +16,7 @@ from sdk_calls import CALLERS, GOOD, KEY, MODEL, QUESTION, Ask, ask_openai
 
 from flask_openrouter.client.hybrids import _restore_both
 from flask_openrouter.client.sdks import openai_client, openrouter_client
+from flask_openrouter.client.session import SessionConnectionError
 from flask_openrouter.errors import (
     InvalidAnswerError,
     RateLimitError,
@@ -102,22 +103,37 @@ def test_a_stream_that_breaks_is_the_sessions_error_too() -> None:
         with clients.sdk() as sdk, pytest.raises(httpx.TransportError) as caught:
             list(sdk.chat.send(model=MODEL, messages=QUESTION, stream=True))
         assert isinstance(caught.value, TransportError)
+        with clients.openai() as client, pytest.raises(openai.APIConnectionError) as caught_too:
+            list(ask_openai(client, stream=True))
+        assert isinstance(caught_too.value, TransportError)
+        assert not isinstance(caught_too.value, TransportTimeoutError)
+    act = hang(after=http_answer(200, b": a comment\n\n", headers))
+    with MisbehavingProvider(act) as provider:
+        clients = Clients(provider)
+        with clients.openai(timeout=0.2) as client, pytest.raises(openai.APITimeoutError) as late:
+            list(ask_openai(client, stream=True))
+        assert isinstance(late.value, TransportTimeoutError)
+        assert late.value.was_sent
 
 
 def test_an_exception_of_the_apps_own_hook_is_not_changed() -> None:
     class MyError(Exception):
         pass
 
-    def hook(*_: Any) -> None:
-        raise MyError
+    for kind in (MyError, SessionConnectionError, KeyboardInterrupt):
 
-    with (
-        MisbehavingProvider(GOOD) as provider,
-        httpx2.Client(event_hooks={"response": [hook]}) as http,
-        Clients(provider).openai(http_client=http) as client,
-        pytest.raises(MyError),
-    ):
-        ask_openai(client)
+        def hook(*_: Any, kind: Any = kind) -> None:
+            raise kind("Mine")
+
+        with (
+            case(kind),
+            MisbehavingProvider(GOOD) as provider,
+            httpx2.Client(event_hooks={"response": [hook]}) as http,
+            Clients(provider).openai(http_client=http) as client,
+            pytest.raises(kind) as caught,
+        ):
+            ask_openai(client)
+        assert type(caught.value) is kind
 
 
 def test_other_responses_arrive_as_they_are() -> None:

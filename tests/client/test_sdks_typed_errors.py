@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import threading
+import traceback
 from contextvars import ContextVar
 from typing import Any
 
@@ -32,6 +33,7 @@ from flask_openrouter.errors import (
     BadRequestError,
     ForbiddenError,
     KeyRejectedError,
+    KeyStorageError,
     NotFoundError,
     OpenRouterError,
     OutOfCreditError,
@@ -163,6 +165,7 @@ def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> N
     choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": limit}
     for name, failing in {
         "chunk": f"data: {json.dumps({'id': 'gen-1', 'error': limit})}",
+        "separators": f'data: {{"a": "\u2028\x85", "error": {json.dumps(limit)}}}',
         "chunk with choices": f"data: {chunk('', error=limit)}",
         "on a choice": f"data: {chunk('', choices=[choice])}",
         "event": f"event: error\ndata: {json.dumps(limit)}",
@@ -247,6 +250,23 @@ def test_on_unauthorized_decides_what_a_401_means(ask: Ask) -> None:
             assert str(caught.value) == str(expected)
 
 
+@pytest.mark.requirement("O3", "R65")
+@every_caller
+def test_an_exception_of_on_unauthorized_shows_no_key(ask: Ask) -> None:
+    def fail(*_: Any) -> OpenRouterError:
+        raise KeyStorageError("The storage failed")
+
+    with (
+        MisbehavingProvider(answer(401, error(401))) as provider,
+        pytest.raises(KeyStorageError) as caught,
+    ):
+        ask(Clients(provider, fail))
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [repr(frame.locals) for frame in shown.stack if frame.filename != __file__]
+    assert len(frames) > 2
+    assert KEY not in "\n".join(frames)
+
+
 @pytest.mark.requirement("O3")
 def test_an_asynchronous_client_asks_in_a_thread_with_the_context() -> None:
     """The loop runs meanwhile."""
@@ -298,10 +318,11 @@ def test_the_packages_still_try_again_as_they_are_told() -> None:
 def test_a_body_that_repeats_the_key_is_not_in_the_error(ask: Ask) -> None:
     echo = {"error": {"code": KEY, "type": KEY, "message": KEY, "metadata": {"a": [KEY]}}}
     for status in (400, 429, 500):
-        with case(status), MisbehavingProvider(answer(status, echo)) as provider:
+        act = answer(status, echo, {"X-Echo": KEY})
+        with case(status), MisbehavingProvider(act) as provider:
             with pytest.raises(APIError) as caught:
                 ask(Clients(provider))
-            held = ("response", "raw_response", "headers", "request")
+            held = ("response", "raw_response", "request")
             shown = {name: v for name, v in vars(caught.value).items() if name not in held}
             assert KEY not in repr(shown)
             assert KEY not in repr(caught.value)

@@ -77,8 +77,7 @@ class _Reader:
                 raise ValueError("a group of an unknown kind")
             self._at += 2
         inner = self.alternatives()
-        if self._take() != ")":
-            raise ValueError("a group without an end")
+        self._take()  # The end of the group.
         return inner
 
     def _set(self) -> str:

@@ -34,7 +34,8 @@ def test_what_costs_money_needs_a_live_key_with_credit(
             emulator.revoke(gone)
             assert error_of(post(http, emulator, path, gone, **body)) == (401, "User not found.")
             spent = emulator.issue_key(limit=1, usage=1)
-            assert error_of(post(http, emulator, path, spent, **body))[0] == 402
+            with emulator.configured(spent_limit_status=402):
+                assert error_of(post(http, emulator, path, spent, **body))[0] == 402
             with emulator.configured(spent_limit_status=403):
                 assert error_of(post(http, emulator, path, spent, **body)) == (
                     403,

@@ -11,6 +11,7 @@ from inference import ask, get, post, user
 from protocol_steps import error_of
 
 from flask_openrouter.emulator import Emulator, EmulatorConfig, run_in_thread
+from flask_openrouter.emulator.__main__ import emulator_command
 
 
 @pytest.mark.requirement("E1")
@@ -145,3 +146,12 @@ def test_a_model_without_prices_is_not_free(emulator: Emulator, http: requests.S
         "0",
     )
     assert ask(http, emulator, model=model)["usage"]["cost"] == 0.08
+
+
+@pytest.mark.requirement("E1")
+def test_the_program_takes_models() -> None:
+    arguments = ["--model", "acme/large", "--model", "acme/tiny:free", "--any-model"]
+    given = emulator_command.make_context("emulator", arguments).params
+    config = EmulatorConfig(models=given["models"], any_model=given["any_model"])
+    assert config.models == ("acme/large", "acme/tiny:free")
+    assert config.any_model is True

@@ -147,6 +147,14 @@ def test_strings_quote_from_the_question() -> None:
     assert len(sample_of({"type": "string"}, "x" * 1000)) == 280
 
 
+def test_a_schema_that_nothing_fits_gets_some_value() -> None:
+    members = {f"member_{number}": {"$ref": "#"} for number in range(20)}
+    endless = {"type": "object", "properties": members, "required": list(members)}
+    assert set(sample_of(endless)) == set(members)
+    assert isinstance(sample_of({"type": "integer", "minimum": 5, "maximum": 1}), int)
+    assert sample_of({"type": "integer", "multipleOf": 1e-300, "minimum": 1e300}) == 1
+
+
 _ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (

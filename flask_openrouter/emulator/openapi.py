@@ -11,7 +11,8 @@ from typing import Any, Final
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from .errors import MESSAGES
+from .cors import API_PREFIX
+from .errors import MALFORMED_JSON, MESSAGES
 from .schemas import (
     AMOUNT,
     CALLBACK_URL,
@@ -19,7 +20,9 @@ from .schemas import (
     CODE_CHALLENGE_METHOD,
     KEY_LABEL,
     SCHEMAS,
+    STATE,
     TEXT,
+    UUID,
     Schema,
     open_object,
     ref,
@@ -74,20 +77,27 @@ def document() -> Part:
 
 
 def _paths() -> Part:
+    preflight = _operation(
+        "Let scripts of any origin call",
+        {204: {"description": "They may"}},
+        security=_NO_KEY,
+    )
+    return {
+        path: {**found, "options": preflight} if path.startswith(API_PREFIX) else found
+        for path, found in _operations().items()
+    }
+
+
+def _operations() -> Part:
     key = _operation("Say what a key may spend", {200: _json("KeyInfo")}, 401, parameters=_APP)
     return {
         "/auth": {"get": _show_consent(), "post": _decide()},
         "/api/v1/auth/keys": {
             "post": _operation(
                 "Exchange a code for a key",
-                {200: _json("IssuedKey")},
-                *(400, 403, _BODY_TOO_LARGE),
+                {200: _json("IssuedKey"), 400: _bad_exchange()},
+                *(403, _BODY_TOO_LARGE),
                 body=_body("ExchangeRequest"),
-                security=_NO_KEY,
-            ),
-            "options": _operation(
-                "Let scripts of any origin exchange a code",
-                {204: {"description": "They may"}},
                 security=_NO_KEY,
             ),
         },
@@ -103,7 +113,7 @@ def _paths() -> Part:
         "/api/v1/key": {"get": key},
         "/api/v1/auth/key": {"get": {**key, "deprecated": True}},
         "/api/v1/credits": {
-            "get": _operation("Refuse: the balance is for management keys", {}, 401, 403)
+            "get": _operation("Return the balance", {200: _json("Credits")}, 401, 403)
         },
         "/api/v1/models": {
             "get": _operation(
@@ -133,11 +143,17 @@ def _show_consent() -> Part:
         "code_challenge_method": CODE_CHALLENGE_METHOD,
         "limit": AMOUNT,
         "key_label": KEY_LABEL,
-        "state": TEXT,
+        "state": STATE,
+        "workspace_id": UUID,
+        "required_workspace_id": UUID,
     }
     return _operation(
         "Show the consent page",
-        {200: _html("The page"), 400: _html("What is wrong with the request")},
+        {
+            200: _html("The page"),
+            400: _html("What is wrong with the request"),
+            403: _html("The account lacks the workspace that the app requires"),
+        },
         parameters=[{"name": name, "in": "query", "schema": query[name]} for name in query],
         security=_NO_KEY,
     )
@@ -148,6 +164,7 @@ def _decide() -> Part:
         ("consent", "decision"),
         consent=TEXT,
         decision={"type": "string", "enum": ["approve", "deny"]},
+        workspace_id={**TEXT, "description": "The workspace that the visitor chose"},
     )
     return _operation(
         "Do what the visitor decided",
@@ -159,13 +176,23 @@ def _decide() -> Part:
                 "content": {"text/html": {"schema": TEXT}},
             },
             400: _html("The page was answered already, or nothing was decided"),
-            403: _html("The form was sent from elsewhere"),
+            403: _html("The form was sent from elsewhere, or the account lacks the workspace"),
             409: _html("The code could not be created"),
             _BODY_TOO_LARGE: _html(MESSAGES[_BODY_TOO_LARGE]),
         },
         body=_content("application/x-www-form-urlencoded", form),
         security=_NO_KEY,
     )
+
+
+def _bad_exchange() -> Part:
+    response = _json("Error", "Invalid code, or an invalid body, which is checked first")
+    schema = {"oneOf": [ref("Error"), ref("ZodError")]}
+    response["content"] = {
+        **_content("application/json", schema)["content"],
+        **_content("text/plain", {"const": MALFORMED_JSON})["content"],
+    }
+    return response
 
 
 def _complete() -> Part:

@@ -19,7 +19,7 @@ from .ledger import CODE_PREFIX, KEY_PREFIX, fingerprint
 MAX_RECORDS = 2_000
 #: How much memory the records may take together, in bytes.
 MAX_BYTES = 16 * 1024 * 1024
-#: Replaces a body that would not fit.
+#: Replaces a body that would take more than half of it.
 TOO_LARGE = "[too large to record]"
 
 _SECRET_NAMES = frozenset({"code", "code_verifier", "key", "api_key", "consent"})
@@ -28,7 +28,7 @@ _SECRET = re.compile(rf"(?:{re.escape(KEY_PREFIX)}|{re.escape(CODE_PREFIX)})[0-9
 # A secret parameter of a URL inside of another text. The URL may be percent-encoded, even twice.
 _AND = r"%(?:25)*(?:3F|26|23)"
 _URL_PARAMETER = re.compile(
-    rf"((?:[?&#]|{_AND})(?:code|code_verifier|key|api_key)(?:=|%(?:25)*3D))((?:(?!{_AND})[^&#\s])+)",
+    rf"((?:^|[?&#;\s]|{_AND})(?:code|code_verifier|key|api_key)(?:=|%(?:25)*3D))((?:(?!{_AND})[^&#\s])+)",
     re.I,
 )
 _HEADERS = (
@@ -96,10 +96,9 @@ class Journal:
             api_key_hash=None if api_key is None else fingerprint(api_key),
             at=now,
         )
-        size = _size_of(asdict(record))
-        if size > MAX_BYTES:
+        if _size_of(record.body) > MAX_BYTES // 2:
             record = replace(record, body=TOO_LARGE)
-            size = _size_of(asdict(record))
+        size = _size_of([record.path, record.query, record.headers, record.body])
         with self._lock:
             self._arrived += 1
             self._records[self._arrived] = replace(record, number=self._arrived)

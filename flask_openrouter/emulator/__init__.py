@@ -18,7 +18,7 @@ from __future__ import annotations
 from .app import create_emulator_app
 from .config import EmulatorConfig
 from .emulator import Emulator
-from .faults import Fault
+from .faults import Fault, QueuedFault
 from .journal import RecordedRequest
 from .ledger import KEY_MARKER
 from .named_faults import NAMED_FAULTS
@@ -30,6 +30,7 @@ __all__ = [
     "Emulator",
     "EmulatorConfig",
     "Fault",
+    "QueuedFault",
     "RecordedRequest",
     "create_emulator_app",
     "run_in_thread",

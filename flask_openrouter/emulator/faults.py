@@ -32,8 +32,7 @@ class Fault:
     :param stream_body: with ``status``: a string that is sent instead of ``body``, as
         ``text/event-stream``, to a request whose JSON has ``"stream": true``.
     :param headers: with ``status``: headers of the response, such as ``Retry-After``.
-    :param rewrite: change the real response in this way, one of
-        :data:`~flask_openrouter.emulator.rewrites.REWRITES`. Most named faults use one.
+    :param rewrite: change the real response as the named fault of this name does.
     :param delay: wait this many seconds first, a day at most. Alone, the request is then served as
         usual.
     :param reset: drop the connection without a response.
@@ -109,9 +108,19 @@ class Fault:
 
 
 class QueuedFault:
-    """A fault in the queue. At the end of a ``with`` block it is removed."""
+    """A fault in the queue. As a context manager, it is removed at the end of the block.
 
-    def __init__(self, fault: Fault, left: float, until: float, remove: Callable[[Any], None]):
+    The queue makes it.
+
+    :param fault: the fault.
+    :param left: how many requests it still hits.
+    :param until: when it ends, in seconds since the epoch.
+    :param remove: the function that removes it from the queue.
+    """
+
+    def __init__(
+        self, fault: Fault, left: float, until: float, remove: Callable[[Any], None]
+    ) -> None:
         self.fault = fault
         self._left = left
         self._until = until

@@ -49,7 +49,7 @@ ANY_CALLBACK_URL: Schema = {
     "maxLength": MAX_CALLBACK_URL_LENGTH,
     "pattern": rf"^(https://{_ANY_HOST}|http://{_HOST})(:{_PORT})?{_REST}$",
     "description": "Where the code is used: https, or on this machine, without a fragment",
-    "examples": ["https://myapp.com/auth/callback"],
+    "examples": ["https://app.example/auth/callback"],
 }
 CODE_VERIFIER: Schema = {
     "type": "string",

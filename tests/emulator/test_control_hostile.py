@@ -27,6 +27,7 @@ def test_what_cannot_be_answered_is_refused(emulator: Emulator, http: requests.S
         ("POST", "/faults", {"status": 200, "body": HALF}),
         ("POST", "/faults", {"status": 200, "stream_body": HALF}),
         ("POST", "/faults", {"stream_body": "data: {}"}),
+        ("POST", "/faults", {"delay": 1, "stream_body": "data: {}"}),
         ("POST", "/faults", {"status": 200, "stream_body": 5}),
         ("POST", "/faults", {"delay": 1e308}),
         ("POST", "/faults", {"delay": 86_401}),

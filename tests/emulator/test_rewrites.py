@@ -84,6 +84,12 @@ def test_a_short_answer_breaks_off_at_its_end(emulator: Emulator, http: requests
     assert [c["choices"][0]["finish_reason"] for c in found][-2:] == [None, "error"]
 
 
+def test_a_stream_that_never_ends_is_left_alone() -> None:
+    stream = REWRITES["error_chunk"].stream
+    assert stream is not None
+    assert list(stream(iter([b": a comment\n\n"]))) == [b": a comment\n\n"]
+
+
 def test_a_broken_stream_costs_what_was_sent(emulator: Emulator, http: requests.Session) -> None:
     chat(http, emulator, stream=True)
     with emulator.faults("error_chunk"):

@@ -77,15 +77,21 @@ def document() -> Part:
 
 
 def _paths() -> Part:
-    preflight = _operation(
-        "Let scripts of any origin call",
-        {204: {"description": "They may"}},
-        security=_NO_KEY,
-    )
     return {
-        path: {**found, "options": preflight} if path.startswith(API_PREFIX) else found
+        path: {**found, "options": _preflight(found)} if path.startswith(API_PREFIX) else found
         for path, found in _operations().items()
     }
+
+
+def _preflight(found: Part) -> Part:
+    """Return the preflight of a path with these operations. They share its path parameters."""
+    parameters = next(iter(found.values())).get("parameters", ())
+    return _operation(
+        "Let scripts of any origin call",
+        {204: {"description": "They may"}},
+        parameters=[each for each in parameters if each["in"] == "path"],
+        security=_NO_KEY,
+    )
 
 
 def _operations() -> Part:

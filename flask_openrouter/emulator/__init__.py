@@ -3,7 +3,7 @@
 It refuses what OpenRouter refuses, and misbehaves on demand. It imports nothing of the rest of the
 package: shared code would repeat a mistake on both sides, and no test would notice.
 
-A request passes ``server``, the hooks in ``app`` (which use ``journal`` and ``misbehaviour``), and
+A request passes ``server``, the hooks in ``app`` (``journal``, ``cors``, ``misbehaviour``), and
 one blueprint: ``consent``, ``oauth``, ``catalogue``, ``chat``, ``control`` or ``openapi``. All of
 them use ``emulator``, the handle that holds the settings, the ``ledger`` and the queued faults.
 
@@ -18,16 +18,19 @@ from __future__ import annotations
 from .app import create_emulator_app
 from .config import EmulatorConfig
 from .emulator import Emulator
-from .faults import Fault
+from .faults import Fault, QueuedFault
 from .journal import RecordedRequest
 from .ledger import KEY_MARKER
+from .named_faults import NAMED_FAULTS
 from .server import run_in_thread
 
 __all__ = [
     "KEY_MARKER",
+    "NAMED_FAULTS",
     "Emulator",
     "EmulatorConfig",
     "Fault",
+    "QueuedFault",
     "RecordedRequest",
     "create_emulator_app",
     "run_in_thread",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
 import click
 
 from .config import DEFAULT_USER_ID, EmulatorConfig
+from .emulator import Emulator
+from .named_faults import NAMED_FAULTS
 from .server import run_in_thread
 
 DEFAULT_PORT = 18080
@@ -16,6 +19,7 @@ DEFAULT_PORT = 18080
 
 # No option takes its value from the environment: many platforms set HOST and PORT.
 _option = partial(click.option, show_default=True, allow_from_autoenv=False)
+_STYLES = click.Choice(["live", "documented"])
 
 
 @click.command("emulator")
@@ -32,9 +36,33 @@ _option = partial(click.option, show_default=True, allow_from_autoenv=False)
 )
 @_option(
     "--bad-code-style",
-    type=click.Choice(["live", "documented"]),
+    type=_STYLES,
     default="live",
     help="Unknown codes: 400 as seen live, or 403 as documented.",
+)
+@_option(
+    "--bad-body-style",
+    type=_STYLES,
+    default="live",
+    help="Invalid bodies of the exchange: a ZodError as seen live, or the documented error.",
+)
+@_option(
+    "--credits-style",
+    type=_STYLES,
+    default="live",
+    help="/credits for ordinary keys: 200 as seen live, or 403 as documented.",
+)
+@_option(
+    "--exchange-get-status",
+    type=click.Choice(["405", "404"]),
+    default="405",
+    help="GET /api/v1/auth/keys: 405 as in the guide, or 404 as seen live.",
+)
+@_option(
+    "--spent-limit-status",
+    type=click.Choice(["403", "402"]),
+    default="403",
+    help="Keys with a spent limit: 403 as seen live, or 402 as documented.",
 )
 @_option(
     "--code-max-age",
@@ -56,16 +84,58 @@ _option = partial(click.option, show_default=True, allow_from_autoenv=False)
     help="One more model, such as acme/large. Several are possible.",
 )
 @_option("--any-model", is_flag=True, help="Serve every model id of the form author/name.")
-@_option("--echo-state", is_flag=True, help="Return a top-level state on approval.")
+@_option("--echo-state/--no-echo-state", default=True, help="Return a top-level state on approval.")
+@_option("--echo-state-on-denial", is_flag=True, help="Return a top-level state on denial, too.")
+@_option(
+    "--workspace-id",
+    "workspace_ids",
+    multiple=True,
+    help="A workspace of the account, a UUID. By default it has every one that an app asks for.",
+)
+@_option(
+    "--resolve-hosts",
+    is_flag=True,
+    help="Send visitors back to hosts that resolve to this machine, such as by /etc/hosts.",
+)
 @_option(
     "--lenient-pkce",
     is_flag=True,
     help="Accept any code_verifier for a code without code_challenge.",
 )
-def emulator_command(host: str, port: int, **settings: Any) -> None:
+@_option(
+    "--bind",
+    help="Listen on this address instead, such as 0.0.0.0 in a container. Every machine that "
+    "reaches it can use the emulator; the Host header of requests must stay loopback.",
+)
+@_option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:TIMES]",
+    help="Start with a named fault. TIMES is a number or 'all'.",
+)
+@click.option("--list-faults", is_flag=True, help="List the named faults and stop.")
+def emulator_command(
+    host: str,
+    port: int,
+    bind: str | None,
+    faults: tuple[str, ...],
+    list_faults: bool,
+    **settings: Any,
+) -> None:
     """Run a local OpenRouter for development: fake keys, made-up answers, loopback only."""
+    if list_faults:
+        click.echo("\n".join(f"{name}: {text}" for name, text in NAMED_FAULTS.items()))
+        return
     try:
-        with run_in_thread(EmulatorConfig(**settings), host=host, port=port) as emulator:
+        config = EmulatorConfig(**_parsed(settings))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        with ExitStack() as stack:
+            emulator = stack.enter_context(run_in_thread(config, host=host, port=port, bind=bind))
+            for fault in faults:
+                _add_fault(emulator, fault)
             click.echo("OpenRouter emulator, for development and tests. Its keys are fake, and")
             click.echo("nothing leaves this machine. Point an app at it with this setting:")
             click.echo(f'\n    app.config["OPENROUTER_BASE_URL"] = "{emulator.url}"\n')
@@ -73,14 +143,39 @@ def emulator_command(host: str, port: int, **settings: Any) -> None:
                 "or, where the app calls app.config.from_prefixed_env(), in the environment:"
             )
             click.echo(f"\n    FLASK_OPENROUTER_BASE_URL={emulator.url}\n")
+            if bind is not None:
+                click.echo(f"It listens on {bind}: every machine that reaches this address can use")
+                click.echo("it and its control API. Requests must name a loopback host.\n")
             click.echo("Press Ctrl+C to stop.")
             _wait()
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--host") from None
+        raise click.BadParameter(
+            str(error), param_hint="--host" if bind is None else "--host / --bind"
+        ) from None
     except OSError as error:
         raise click.ClickException(
             f"Cannot listen on port {port}: {error.strerror}. Choose another with --port."
         ) from None
+
+
+def _parsed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the types of :class:`EmulatorConfig`."""
+    for name in ("exchange_get_status", "spent_limit_status"):
+        settings[name] = int(settings[name])
+    return {**settings, "workspace_ids": settings["workspace_ids"] or None}
+
+
+def _add_fault(emulator: Emulator, text: str) -> None:
+    name, separator, times = text.partition(":")
+    values: dict[str, Any] = {}
+    if separator:
+        # 0 is refused like every other text that is no number of requests.
+        number = int(times) if times.isascii() and times.isdigit() else 0
+        values["times"] = None if times == "all" else number
+    try:
+        emulator.add_fault(name, **values)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
 
 
 def _wait() -> None:

@@ -5,6 +5,21 @@ from __future__ import annotations
 import sys
 from typing import Any, TypeGuard
 
+#: Largest amount of money, in USD.
+MAX_USD = 1_000_000_000
+#: Longest delay, in seconds. A thread cannot wait for much longer than 292 years.
+MAX_DELAY = 86_400.0
+
+
+def is_usd(value: Any) -> TypeGuard[float]:
+    """Whether ``value`` is an amount of money: a number from zero to :data:`MAX_USD`."""
+    return is_amount(value) and value <= MAX_USD
+
+
+def is_delay(value: Any) -> TypeGuard[float]:
+    """Whether ``value`` is a time to wait: a number from zero to :data:`MAX_DELAY`."""
+    return is_amount(value) and value <= MAX_DELAY
+
 
 def is_amount(value: Any) -> TypeGuard[float]:
     """Whether ``value`` is a finite number, zero or more. ``True`` is not a number here."""

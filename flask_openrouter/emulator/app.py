@@ -19,8 +19,9 @@ from . import (
     responses,
 )
 from .config import EmulatorConfig
+from .cors import allow_any_origin, answer_preflight
 from .emulator import CONTROL_PREFIX, EXTENSION_KEY, Emulator, get_emulator
-from .errors import MAX_BODY_LENGTH, APIError
+from .errors import MAX_BODY_LENGTH, APIError, MalformedJSON
 from .loopback import is_loopback_host_header
 from .misbehaviour import misbehave, misbehave_afterwards
 
@@ -42,6 +43,7 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
         app.register_blueprint(module.bp)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)
+    app.before_request(answer_preflight)
     app.before_request(misbehave)
     # Flask runs the last one registered first.
     app.after_request(_finish)
@@ -89,17 +91,20 @@ def _finish(response: Response) -> Response:
     response.headers["X-Frame-Options"] = "DENY"
     # "no-referrer" would turn the Origin of the consent form into "null".
     response.headers["Referrer-Policy"] = "same-origin"
-    if request.path == oauth.EXCHANGE_PATH:
-        response.headers["Access-Control-Allow-Origin"] = "*"
+    allow_any_origin(response)
     return response
 
 
 def _api_error_response(error: APIError) -> ResponseReturnValue:
+    if isinstance(error, MalformedJSON):
+        return Response(error.message, error.status, mimetype="text/plain")
     return jsonify(error.as_json()), error.status
 
 
 def _http_error_response(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
+    if status == 405 and (request.method, request.path) == ("GET", oauth.EXCHANGE_PATH):
+        status = get_emulator().config.exchange_get_status
     is_page = not request.path.startswith(("/api/", CONTROL_PREFIX))
     if is_page:
         response = consent.message_page(status, error.name, error.description or "")

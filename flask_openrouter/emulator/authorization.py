@@ -17,14 +17,17 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from werkzeug.datastructures import MultiDict
 
-from .amounts import is_amount
+from .amounts import MAX_USD, is_usd
+from .labels import MAX_LABEL_LENGTH, is_encodable, is_uuid
 from .loopback import is_loopback_host
 
 MAX_CALLBACK_URL_LENGTH = 2048
-MAX_KEY_LABEL_LENGTH = 100
+MAX_KEY_LABEL_LENGTH = MAX_LABEL_LENGTH
+MAX_STATE_LENGTH = 4096
 LIMIT_RESETS = ("daily", "weekly", "monthly")
 CODE_CHALLENGE_METHODS = ("S256", "plain")
 
+_LIMIT = f"limit must be a number of US dollars from 0 to {MAX_USD}"
 _DECIMAL = re.compile(r"[0-9]{1,400}(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 # Visible ASCII without the backslash, which browsers read as a slash.
 _URL_CHARACTERS = re.compile(r"[!-\[\]-~]+", re.ASCII)
@@ -38,7 +41,10 @@ _DATE_TIME = re.compile(
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~]{43,128}", re.ASCII)
 # An unpadded base64url SHA-256 digest always has 43 characters.
 _S256 = re.compile(r"[A-Za-z0-9\-_]{43}", re.ASCII)
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+# Host and port of a URL. urlsplit() would read "[::1].example" as the host "::1".
+_AUTHORITY = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_-]+(?:\.[0-9A-Za-z_-]+)*\.?)(?::[0-9]{1,5})?", re.ASCII
+)
 
 
 class InvalidAuthorization(ValueError):
@@ -47,7 +53,10 @@ class InvalidAuthorization(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
-    """One checked request for a key. ``limit`` is in USD, ``expires_at`` in epoch seconds."""
+    """One checked request for a key. ``limit`` is in USD, ``expires_at`` in epoch seconds.
+
+    ``requires_workspace``: the visitor cannot choose another workspace.
+    """
 
     callback_url: str | None = None
     code_challenge: str | None = None
@@ -57,6 +66,7 @@ class AuthorizationRequest:
     limit_reset: str | None = None
     expires_at: float | None = None
     workspace_id: str | None = None
+    requires_workspace: bool = False
     state: str | None = None
 
     @property
@@ -75,6 +85,8 @@ def origin_of(url: str) -> str:
 
 def add_parameters(url: str, parameters: Mapping[str, str]) -> str:
     """Return the URL with these parameters appended to its query."""
+    if not parameters:
+        return url
     parts = urlsplit(url)
     query = "&".join(filter(None, (parts.query, urlencode(parameters))))
     return parts._replace(query=query).geturl()
@@ -91,7 +103,12 @@ def read_query(arguments: MultiDict[str, str]) -> AuthorizationRequest:
     callback_url = arguments.get("callback_url")
     limit = arguments.get("limit")
     if limit is not None and not _DECIMAL.fullmatch(limit):
-        raise InvalidAuthorization("limit must be a number of US dollars, zero or more")
+        raise InvalidAuthorization(_LIMIT)
+    workspace_id = arguments.get("workspace_id")
+    required_workspace_id = arguments.get("required_workspace_id")
+    state = arguments.get("state")
+    if state is not None and len(state) > MAX_STATE_LENGTH:
+        raise InvalidAuthorization(f"state is longer than {MAX_STATE_LENGTH} characters")
     code_challenge = arguments.get("code_challenge")
     if callback_url is None and code_challenge is None:
         raise InvalidAuthorization(
@@ -106,7 +123,10 @@ def read_query(arguments: MultiDict[str, str]) -> AuthorizationRequest:
         ),
         limit=None if limit is None else _check_limit(float(limit)),
         key_label=_check_key_label(arguments.get("key_label")),
-        state=arguments.get("state"),
+        workspace_id=_check_workspace_id(required_workspace_id, "required_workspace_id")
+        or _check_workspace_id(workspace_id),
+        requires_workspace=required_workspace_id is not None,
+        state=state,
     )
 
 
@@ -115,7 +135,8 @@ def read_json(body: Mapping[str, Any]) -> AuthorizationRequest:
 
     :raises InvalidAuthorization: if it cannot be granted.
     """
-    for name in ("callback_url", "code_challenge", "code_challenge_method", "key_label"):
+    texts = ("callback_url", "code_challenge", "code_challenge_method", "key_label")
+    for name in (*texts, "workspace_id"):
         if name in body and not isinstance(body[name], str):
             raise InvalidAuthorization(f"{name} must be a string")
     if "callback_url" not in body:
@@ -132,7 +153,7 @@ def read_json(body: Mapping[str, Any]) -> AuthorizationRequest:
         key_label=_check_key_label(body.get("key_label")),
         limit_reset=limit_reset,
         expires_at=_check_expires_at(body.get("expires_at")),
-        workspace_id=_check_workspace_id(body["workspace_id"]) if "workspace_id" in body else None,
+        workspace_id=_check_workspace_id(body.get("workspace_id", None)),
     )
 
 
@@ -159,10 +180,11 @@ def _check_callback_url(url: str) -> str:
         raise InvalidAuthorization("callback_url must not contain a user name")
     if "#" in url:  # RFC 6749 section 3.1.2
         raise InvalidAuthorization("callback_url must not have a fragment")
-    if not is_loopback_host(parts.hostname):
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise InvalidAuthorization("callback_url must name a host, as browsers read it")
+    if parts.scheme == "http" and not is_loopback_host(parts.hostname):
         raise InvalidAuthorization(
-            "the emulator sends visitors back to this machine only: callback_url must be on "
-            "localhost, 127.0.0.1 or [::1]"
+            "callback_url must use https, or be on localhost, 127.0.0.1 or [::1]"
         )
     return url
 
@@ -192,14 +214,16 @@ def _check_challenge(code_challenge: str | None, method: str | None) -> str | No
 
 
 def _check_limit(limit: object) -> float:
-    if not is_amount(limit):
-        raise InvalidAuthorization("limit must be a number of US dollars, zero or more")
+    if not is_usd(limit):
+        raise InvalidAuthorization(_LIMIT)
     return float(limit)
 
 
 def _check_key_label(key_label: str | None) -> str | None:
     if key_label is not None and len(key_label) > MAX_KEY_LABEL_LENGTH:
         raise InvalidAuthorization(f"key_label is longer than {MAX_KEY_LABEL_LENGTH} characters")
+    if key_label is not None and not is_encodable(key_label):
+        raise InvalidAuthorization("key_label has half of a surrogate pair")
     return key_label or None
 
 
@@ -222,7 +246,9 @@ def _parse_date_time(value: str) -> datetime:
     return datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value).replace("Z", "+00:00"))
 
 
-def _check_workspace_id(value: object) -> str:
-    if isinstance(value, str) and _UUID.fullmatch(value):
-        return value.lower()
-    raise InvalidAuthorization("workspace_id must be a UUID")
+def _check_workspace_id(value: str | None, name: str = "workspace_id") -> str | None:
+    if value is None:
+        return None
+    if not is_uuid(value):
+        raise InvalidAuthorization(f"{name} must be a UUID")
+    return value.lower()

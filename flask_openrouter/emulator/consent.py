@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,8 +19,13 @@ from .authorization import (
     origin_of,
     read_query,
 )
+from .config import EmulatorConfig
 from .emulator import Emulator, get_emulator
 from .errors import APIError
+from .loopback import is_loopback_host, resolves_to_loopback
+
+#: Keys on one page of the list.
+KEYS_PER_PAGE = 50
 
 bp: Final = Blueprint("consent", __name__)
 
@@ -31,6 +38,10 @@ def show_consent() -> ResponseReturnValue:
     except InvalidAuthorization as error:
         return message_page(400, "This request cannot be granted", f"{error}.")
     emulator = get_emulator()
+    refusal = _refusal(authorization, emulator.config)
+    if refusal is not None:
+        return refusal
+    authorization = _with_workspace(authorization, authorization.workspace_id, emulator.config)
     limit, callback_url = authorization.limit, authorization.callback_url
     response = _page(
         "consent.html",
@@ -40,6 +51,7 @@ def show_consent() -> ResponseReturnValue:
         consent=emulator.ledger.add_consent(authorization),
         openrouter_user_id=emulator.config.openrouter_user_id,
         code_minutes=f"{emulator.config.code_max_age / 60:.3g}",
+        workspace_ids=emulator.config.workspace_ids or (),
     )
     policy = content_security_policy(_form_targets(authorization))
     response.headers["Content-Security-Policy"] = policy
@@ -62,8 +74,13 @@ def decide() -> ResponseReturnValue:
             "This page was already answered",
             "A consent page works once. Start again from the app that sent you here.",
         )
-    act = _approve if decision == "approve" else _deny
-    return act(emulator, authorization)
+    refusal = _refusal(authorization, emulator.config)
+    if refusal is not None:
+        return refusal
+    if decision == "deny":
+        return _deny(emulator, authorization)
+    chosen = request.form.get("workspace_id") or authorization.workspace_id
+    return _approve(emulator, _with_workspace(authorization, chosen, emulator.config))
 
 
 @bp.get("/")
@@ -72,13 +89,26 @@ def decide() -> ResponseReturnValue:
 @bp.get("/logs", endpoint="logs")
 @bp.get("/keys/<key_hash>", endpoint="key")
 def list_keys(key_hash: str | None = None) -> ResponseReturnValue:
-    """Show every issued key with its spending, or one key."""
-    emulator = get_emulator()
+    """Show the issued keys with their spending, the newest first, or one key."""
+    ledger, now = get_emulator().ledger, get_emulator().now()
     wanted = key_hash or request.args.get("api_key_hash")
-    keys = [key for key in emulator.ledger.keys(emulator.now()) if wanted in (None, key["hash"])]
-    if wanted is not None and not keys:
-        return message_page(404, "No such key", "This emulator has not issued it.")
-    response = _page("index.html", base_url=request.host_url.rstrip("/"), keys=keys)
+    number = request.args.get("page", "1")
+    page = int(number) if number.isascii() and number.isdigit() and len(number) < 7 else 1
+    first = (max(page, 1) - 1) * KEYS_PER_PAGE
+    if wanted is None:
+        keys, total = ledger.latest_keys(now, first, KEYS_PER_PAGE), ledger.count_keys()
+    else:
+        found = ledger.describe(wanted, now)
+        if found is None:
+            return message_page(404, "No such key", "This emulator has not issued it.")
+        keys, total = [found], 1
+    response = _page(
+        "index.html",
+        base_url=request.host_url.rstrip("/"),
+        keys=keys,
+        newer=page - 1 if page > 1 else None,
+        older=page + 1 if first + KEYS_PER_PAGE < total else None,
+    )
     response.headers["Content-Security-Policy"] = content_security_policy("'self'")
     return response
 
@@ -122,22 +152,59 @@ def _approve(emulator: Emulator, authorization: AuthorizationRequest) -> Respons
     code = emulator.ledger.issue_code(authorization, config.openrouter_user_id, emulator.now())
     if authorization.callback_url is None:
         return _page("code.html", code=code, code_minutes=f"{config.code_max_age / 60:.3g}")
-    parameters = {"code": code}
-    if config.echo_state and authorization.state is not None:
-        parameters["state"] = authorization.state
+    parameters = {"code": code, **_echoed(authorization, config.echo_state)}
     return redirect(add_parameters(authorization.callback_url, parameters), code=303)
 
 
 def _deny(emulator: Emulator, authorization: AuthorizationRequest) -> ResponseReturnValue:
     if authorization.callback_url is None:
         return message_page(200, "Denied", "No key was created. You can close this page.")
-    if emulator.config.deny_style == "bare":
-        return redirect(authorization.callback_url, code=303)
-    parameters = {
-        "error": "access_denied",
-        "error_description": "The user denied the authorization request",
-    }
+    parameters = _echoed(authorization, emulator.config.echo_state_on_denial)
+    if emulator.config.deny_style == "error":
+        error = {
+            "error": "access_denied",
+            "error_description": "The user denied the authorization request",
+        }
+        parameters = {**error, **parameters}
     return redirect(add_parameters(authorization.callback_url, parameters), code=303)
+
+
+def _echoed(authorization: AuthorizationRequest, is_on: bool) -> dict[str, str]:
+    return {"state": authorization.state} if is_on and authorization.state is not None else {}
+
+
+def _refusal(authorization: AuthorizationRequest, config: EmulatorConfig) -> Response | None:
+    """Return the page for a request that this account or this emulator cannot grant, if so."""
+    workspace_id = authorization.workspace_id
+    if authorization.requires_workspace and not config.has_workspace(workspace_id or ""):
+        return message_page(
+            403,
+            "This account is not in the workspace",
+            f"The app asks for a key of the workspace {workspace_id}, and the account "
+            f"{config.openrouter_user_id or 'without an id'} does not have it.",
+        )
+    host = urlsplit(authorization.callback_url or "http://localhost").hostname or ""
+    if is_loopback_host(host) or (config.resolve_hosts and resolves_to_loopback(host)):
+        return None
+    return message_page(
+        400,
+        "This request cannot be granted",
+        "The emulator sends visitors back to this machine only, so that no code leaves it: "
+        "callback_url must be on localhost, 127.0.0.1 or [::1]. OpenRouter itself accepts every "
+        "https address. For a host name that resolves to this machine, start the emulator with "
+        "--resolve-hosts.",
+    )
+
+
+def _with_workspace(
+    authorization: AuthorizationRequest, workspace_id: str | None, config: EmulatorConfig
+) -> AuthorizationRequest:
+    """Return the request with the workspace that the visitor chose, if it is theirs to choose."""
+    is_free = config.workspace_ids is not None and not authorization.requires_workspace
+    if workspace_id is None or not is_free:
+        return authorization
+    is_known = config.has_workspace(workspace_id.lower())
+    return replace(authorization, workspace_id=workspace_id.lower() if is_known else None)
 
 
 def _form_targets(authorization: AuthorizationRequest) -> str:
@@ -145,10 +212,18 @@ def _form_targets(authorization: AuthorizationRequest) -> str:
     if authorization.callback_url is None:
         return "'self'"
     parts = urlsplit(authorization.callback_url)
-    if parts.hostname in ("localhost", "127.0.0.1"):
+    if parts.hostname == "127.0.0.1" or not _is_address(parts.hostname or ""):
         return f"'self' {origin_of(authorization.callback_url)}"
     # CSP level 3 section 2.3.1 cannot name any other address, IPv6 least of all.
     return f"'self' {parts.scheme}:"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_own_form() -> bool:

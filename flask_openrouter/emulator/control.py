@@ -4,8 +4,9 @@ It calls the methods of :class:`~flask_openrouter.emulator.Emulator` and returns
 
 =============================== ===============================================================
 ``GET /_emulator/requests``     the recorded requests, secrets redacted; ``DELETE`` drops them
-``POST /_emulator/faults``      a fault: the members of ``Fault`` and ``times``; ``GET`` lists the
-                                queued faults, ``DELETE`` drops them
+``POST /_emulator/faults``      a fault: its ``name``, members of ``Fault``, ``times``; ``GET``
+                                lists the queue, ``DELETE`` drops it
+``GET /_emulator/faults/names``  the named faults, each with a sentence
 ``POST /_emulator/keys``        a key without login: ``openrouter_user_id``, ``limit``, ``usage``;
                                 ``GET`` lists the issued keys by hash
 ``PATCH /_emulator/keys/<hash>``  ``limit`` and ``usage`` of a key; ``DELETE`` revokes it
@@ -28,6 +29,7 @@ from flask.typing import ResponseReturnValue
 
 from .emulator import CONTROL_PREFIX, get_emulator
 from .errors import APIError, read_json_object
+from .named_faults import NAMED_FAULTS
 
 bp: Final = Blueprint("control", __name__, url_prefix=CONTROL_PREFIX.rstrip("/"))
 
@@ -72,7 +74,16 @@ def drop_requests() -> ResponseReturnValue:
 @bp.get("/faults")
 def list_faults() -> ResponseReturnValue:
     """List the queued faults."""
-    return jsonify({"data": [f.as_json() for f in get_emulator().fault_queue.faults()]})
+    emulator = get_emulator()
+    return jsonify({"data": [f.as_json() for f in emulator.fault_queue.faults(emulator.now())]})
+
+
+@bp.get("/faults/names")
+def list_named_faults() -> ResponseReturnValue:
+    """List the named faults."""
+    return jsonify(
+        {"data": [{"name": name, "sentence": NAMED_FAULTS[name]} for name in NAMED_FAULTS]}
+    )
 
 
 @bp.post("/faults")

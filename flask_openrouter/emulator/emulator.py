@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, Final
@@ -14,13 +14,15 @@ from urllib.parse import urlsplit
 from flask import current_app
 from werkzeug.test import Client, TestResponse
 
-from .amounts import is_amount
+from .amounts import MAX_USD, is_amount, is_usd
 from .authorization import AuthorizationRequest
 from .config import EmulatorConfig
-from .faults import Fault, FaultQueue
+from .faults import FaultQueue, QueuedFault
 from .generations import Generations
 from .journal import Journal, RecordedRequest
+from .labels import MAX_LABEL_LENGTH, is_label
 from .ledger import Ledger, fingerprint
+from .named_faults import make_fault
 
 EXTENSION_KEY = "openrouter_emulator"
 #: Path of the control API and of the pages' style sheet. Requests there are neither recorded nor
@@ -86,14 +88,23 @@ class Emulator:
     def configured(self, **changes: Any) -> Iterator[None]:
         """Change settings for the duration of a ``with`` block.
 
+        What :meth:`configure` changes meanwhile stays changed.
+
         :raises ValueError: if a name or value is not a setting.
         """
-        before = self._config
-        self.configure(**changes)
+        with self._lock:
+            before = self._config
+            self._config = changed = before.changed(changes)
         try:
             yield
         finally:
-            self._config = before
+            with self._lock:
+                restored = {
+                    name: getattr(before, name)
+                    for name in changes
+                    if getattr(self._config, name) == getattr(changed, name)
+                }
+                self._config = self._config.changed(restored)
 
     def reset(self) -> None:
         """Drop codes, keys, records and faults; restore the first settings and the clock."""
@@ -142,26 +153,32 @@ class Emulator:
 
     # -- faults -------------------------------------------------------------------------------
 
-    def add_fault(self, *, times: int | None = 1, **fault: Any) -> object:
-        """Let the next ``times`` matching requests fail as :class:`Fault` describes.
+    def faults(
+        self, name: str | None = None, /, *, times: int | EllipsisType | None = ..., **fault: Any
+    ) -> QueuedFault:
+        """Let the next ``times`` matching requests fail, by name or as ``Fault`` describes.
 
-        Return a handle for ``fault_queue.remove``.
-
-        :raises ValueError: if the fault is invalid.
-        """
-        return self.fault_queue.add(_make_fault(fault), times)
-
-    @contextmanager
-    def faults(self, *, times: int | None = 1, **fault: Any) -> Iterator[None]:
-        """Like :meth:`add_fault`, but the fault ends with the ``with`` block at the latest.
+        ``name`` is one of ``NAMED_FAULTS``, such as ``"relayed_401"``; further arguments change the
+        named fault, such as ``path``. ``times`` is 1 unless the named fault says otherwise; with
+        ``None`` all matching requests fail. Return a handle with ``remove()``. As a context
+        manager, the fault ends with the ``with`` block at the latest.
 
         :raises ValueError: if the fault is invalid.
         """
-        handle = self.add_fault(times=times, **fault)
-        try:
-            yield
-        finally:
-            self.fault_queue.remove(handle)
+        now = self.now()
+        made, default = make_fault(fault.pop("name", name), fault, now)
+        return self.fault_queue.add(
+            made, default if isinstance(times, EllipsisType) else times, now=now
+        )
+
+    def add_fault(
+        self, name: str | None = None, /, *, times: int | EllipsisType | None = ..., **fault: Any
+    ) -> QueuedFault:
+        """Like :meth:`faults`, for a fault that ends by itself.
+
+        :raises ValueError: if the fault is invalid.
+        """
+        return self.faults(name, times=times, **fault)
 
     # -- keys ---------------------------------------------------------------------------------
 
@@ -175,11 +192,16 @@ class Emulator:
     ) -> str:
         """Return a live key without a login. ``limit`` and ``usage`` are in USD.
 
-        :raises ValueError: if ``limit`` or ``usage`` is not an amount.
+        :raises ValueError: if ``limit`` or ``usage`` is not an amount, or another value is not a
+            short text.
         """
         _check_amounts(limit, usage)
         if isinstance(openrouter_user_id, EllipsisType):
             openrouter_user_id = self._config.openrouter_user_id
+        for name, value in (("openrouter_user_id", openrouter_user_id), ("key_label", key_label)):
+            is_unnamed = value is None and name == "openrouter_user_id"
+            if not is_unnamed and not is_label(value):
+                raise ValueError(f"{name} must be text of at most {MAX_LABEL_LENGTH} characters")
         request = AuthorizationRequest(limit=limit, key_label=key_label)
         api_key = self.ledger.issue_key(request, openrouter_user_id)
         if usage:
@@ -276,23 +298,11 @@ def get_emulator() -> Emulator:
     return emulator
 
 
-def _make_fault(values: Mapping[str, Any]) -> Fault:
-    """Return the fault with these values.
-
-    :raises ValueError: if a name or a value is invalid.
-    """
-    try:
-        return Fault(**values)
-    except TypeError:
-        unknown = set(values) - set(Fault.__dataclass_fields__)
-        raise ValueError(f"a fault has no {', '.join(sorted(unknown))}") from None
-
-
 def _check_amounts(limit: float | EllipsisType | None, usage: float | EllipsisType) -> None:
-    if limit not in (None, ...) and not is_amount(limit):
-        raise ValueError("limit must be an amount in USD, zero or more, or None")
-    if usage is not ... and not is_amount(usage):
-        raise ValueError("usage must be an amount in USD, zero or more")
+    if limit is not None and limit is not ... and not is_usd(limit):
+        raise ValueError(f"limit must be an amount from 0 to {MAX_USD} USD, or None")
+    if usage is not ... and not is_usd(usage):
+        raise ValueError(f"usage must be an amount from 0 to {MAX_USD} USD")
 
 
 def _refusal(response: TestResponse) -> str:

@@ -11,18 +11,22 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from itertools import islice
 from types import EllipsisType
 from typing import Any, TypeVar
 
 from .authorization import AuthorizationRequest
 
 KEY_PREFIX = "sk-or-v1-"
+CODE_PREFIX = "auth_code_"
 #: Follows the prefix in every emulated key ("emulate" twice, as far as hex can spell it), so that
 #: a key found in a log or a database is recognised as fake at a glance.
 KEY_MARKER = "e41a7e00e41a7e00"
 
-# A forgotten emulator must not fill the memory. Real tests have far fewer logins pending.
+# A forgotten emulator must not fill the memory. Real tests have far fewer logins and keys.
 MAX_PENDING = 10_000
+#: How many keys are stored. The oldest one goes when another is issued.
+MAX_KEYS = 10_000
 
 _Value = TypeVar("_Value")
 
@@ -141,7 +145,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._consents: OrderedDict[str, AuthorizationRequest] = OrderedDict()
         self._codes: OrderedDict[str, CodeRecord] = OrderedDict()
-        self._keys: dict[str, KeyRecord] = {}
+        self._keys: OrderedDict[str, KeyRecord] = OrderedDict()
 
     def clear(self) -> None:
         """Drop everything."""
@@ -191,7 +195,7 @@ class Ledger:
             workspace_id=request.workspace_id,
         )
         with self._lock:
-            self._keys[record.hash] = record
+            _add(self._keys, record.hash, record, MAX_KEYS)
         return api_key
 
     def live_key(self, api_key: str, now: float) -> str | None:
@@ -264,6 +268,23 @@ class Ledger:
         with self._lock:
             return [record.as_json(now) for record in self._keys.values()]
 
+    def latest_keys(self, now: float, first: int, most: int) -> list[dict[str, Any]]:
+        """Return a description of ``most`` keys from number ``first`` on, newest first."""
+        with self._lock:
+            records = list(islice(reversed(self._keys.values()), first, first + most))
+            return [record.as_json(now) for record in records]
+
+    def count_keys(self) -> int:
+        """Return the number of stored keys."""
+        with self._lock:
+            return len(self._keys)
+
+    def describe(self, key_hash: str, now: float) -> dict[str, Any] | None:
+        """Return a description of one key, or ``None`` if there is no such key."""
+        with self._lock:
+            record = self._keys.get(key_hash)
+            return None if record is None else record.as_json(now)
+
     def _key(self, key_hash: str) -> KeyRecord:
         record = self._keys.get(key_hash)
         if record is None:
@@ -278,7 +299,7 @@ def _create_api_key() -> str:
 
 def _create_code() -> str:
     """Return a new authorization code. Real ones contain ``-`` and ``_``, too."""
-    return f"auth_code_{secrets.token_urlsafe(24)}"
+    return f"{CODE_PREFIX}{secrets.token_urlsafe(24)}"
 
 
 def _mask(api_key: str) -> str:
@@ -286,9 +307,11 @@ def _mask(api_key: str) -> str:
     return f"{api_key[:12]}...{api_key[-3:]}"
 
 
-def _add(records: OrderedDict[str, _Value], name: str, value: _Value) -> None:
+def _add(
+    records: OrderedDict[str, _Value], name: str, value: _Value, most: int = MAX_PENDING
+) -> None:
     records[name] = value
-    while len(records) > MAX_PENDING:
+    while len(records) > most:
         records.popitem(last=False)
 
 

@@ -8,9 +8,11 @@ from typing import Any, NoReturn
 
 from flask import Response, g, jsonify, request
 
+from .chunks import to_json
 from .emulator import CONTROL_PREFIX, get_emulator
-from .errors import APIError
+from .errors import APIError, parse_json
 from .faults import Fault
+from .rewrites import REWRITES, Rewrite, rewritten_stream
 
 
 def misbehave() -> Response | None:
@@ -18,10 +20,10 @@ def misbehave() -> Response | None:
     if request.path.startswith(CONTROL_PREFIX):
         return None
     emulator = get_emulator()
-    fault = emulator.fault_queue.take(request.method, request.path)
+    fault = emulator.fault_queue.take(request.method, request.path, emulator.now())
     if fault is None:
         return None
-    if fault.processed or fault.mid_stream:
+    if fault.processed or fault.mid_stream or fault.rewrite is not None:
         g.fault = fault
         return None
     emulator.pause(fault.delay)
@@ -29,11 +31,13 @@ def misbehave() -> Response | None:
 
 
 def misbehave_afterwards(response: Response) -> Response:
-    """Replace the response to a request whose fault lets it take effect first."""
+    """Replace or rewrite the response to a request whose fault lets it take effect first."""
     fault: Fault | None = g.get("fault")
-    if fault is None or not fault.processed:
+    if fault is None or fault.mid_stream:
         return response
     get_emulator().pause(fault.delay)
+    if fault.rewrite is not None:
+        return _rewritten(response, REWRITES[fault.rewrite])
     faulty = _faulty_response(fault)
     if faulty is None:
         return response
@@ -67,7 +71,9 @@ def _faulty_response(fault: Fault) -> Response | None:
         return Response(iter(lambda: break_off(environ), b""))
     if fault.status is None:
         return None
-    if fault.body is None:
+    if fault.stream_body is not None and _wants_stream():
+        response = Response(fault.stream_body, mimetype="text/event-stream")
+    elif fault.body is None:
         response = jsonify(APIError(fault.status).as_json())
     elif isinstance(fault.body, (str, bytes)):
         response = Response(fault.body, mimetype="text/plain")
@@ -76,4 +82,22 @@ def _faulty_response(fault: Fault) -> Response | None:
     response.status_code = fault.status
     for name, value in fault.headers.items():
         response.headers[name] = value
+    return response
+
+
+def _wants_stream() -> bool:
+    body = parse_json(request.get_data())
+    return isinstance(body, dict) and body.get("stream") is True
+
+
+def _rewritten(response: Response, rewrite: Rewrite) -> Response:
+    """Return the response as the rewrite changes it. An error stays as it is."""
+    if response.status_code >= 400:
+        return response
+    if rewrite.location is not None and response.location is not None:
+        response.headers["Location"] = rewrite.location(response.location)
+    elif rewrite.stream is not None and response.mimetype == "text/event-stream":
+        response.response = rewritten_stream(response.response, rewrite.stream)  # type: ignore[arg-type]
+    elif rewrite.body is not None and response.mimetype == "application/json":
+        response.set_data(to_json(rewrite.body(response.get_json())))
     return response

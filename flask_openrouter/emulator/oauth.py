@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from .authorization import (
@@ -17,22 +17,23 @@ from .authorization import (
 )
 from .config import EmulatorConfig
 from .emulator import get_emulator
-from .errors import APIError, read_json_object
+from .errors import (
+    TOO_SHORT,
+    APIError,
+    MalformedJSON,
+    ZodError,
+    invalid_choice,
+    invalid_type,
+    load_json,
+    read_json_object,
+)
 from .ledger import CodeRecord, iso_time
 
 EXCHANGE_PATH = "/api/v1/auth/keys"
+#: What the emulated account has bought, in USD.
+TOTAL_CREDITS = 1_000
 
 bp: Final = Blueprint("oauth", __name__)
-
-
-@bp.route(EXCHANGE_PATH, methods=["OPTIONS"])
-def exchange_preflight() -> ResponseReturnValue:
-    """Let scripts of any origin exchange a code, as OpenRouter does."""
-    response = Response(status=204)
-    response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
-    response.headers["Access-Control-Allow-Headers"] = "*, Authorization"
-    response.headers["Access-Control-Max-Age"] = "600"
-    return response
 
 
 @bp.post(EXCHANGE_PATH)
@@ -42,17 +43,9 @@ def exchange() -> ResponseReturnValue:
     The code is spent even if the exchange fails, so that a ``code_verifier`` can only be
     guessed once. What the real OpenRouter does here is unknown.
     """
-    body = read_json_object()
-    code, code_verifier = body.get("code"), body.get("code_verifier")
-    method = body.get("code_challenge_method")
-    if not isinstance(code, str) or not code:
-        raise APIError(400)
-    if "code_verifier" in body and not isinstance(code_verifier, str):
-        raise APIError(400)
-    if not isinstance(method, (str, type(None))):
-        raise APIError(400)
     emulator = get_emulator()
     config, now = emulator.config, emulator.now()
+    code, code_verifier, method = _read_exchange(config)
     record = emulator.ledger.take_code(code)
     if record is None:
         raise _unknown_code(config)
@@ -91,9 +84,16 @@ def key_info() -> ResponseReturnValue:
 
 @bp.get("/api/v1/credits")
 def credit_balance() -> ResponseReturnValue:
-    """Refuse: only management keys may read the balance of the account."""
-    require_key()
-    raise APIError(403)
+    """Return the balance of the account, as seen live for ordinary keys.
+
+    :raises APIError: 403 if only management keys may read it, as documented.
+    """
+    key_hash = require_key()
+    emulator = get_emulator()
+    if emulator.config.credits_style == "documented":
+        raise APIError(403)
+    usage = emulator.ledger.key_info(key_hash, emulator.now())["usage"]
+    return jsonify({"data": {"total_credits": TOTAL_CREDITS, "total_usage": usage}})
 
 
 def bearer_key() -> str | None:
@@ -115,6 +115,60 @@ def require_key() -> str:
     if key_hash is None:
         raise APIError(401, "User not found.")
     return key_hash
+
+
+def _read_exchange(config: EmulatorConfig) -> tuple[str, str | None, str | None]:
+    """Return code, code_verifier and method, checked before the code is looked at.
+
+    :raises APIError: 400.
+    """
+    if config.bad_body_style == "documented":
+        body = read_json_object()
+        code, code_verifier = body.get("code"), body.get("code_verifier")
+        method = body.get("code_challenge_method")
+        if not isinstance(code, str) or not code or not isinstance(method, (str, type(None))):
+            raise APIError(400)
+        if "code_verifier" in body and not isinstance(code_verifier, str):
+            raise APIError(400)
+        return code, code_verifier, method
+    try:
+        body = load_json(request.get_data()) if request.is_json else {}
+    except ValueError:
+        raise MalformedJSON from None
+    issues = _issues_of(body)
+    if issues:
+        raise ZodError(*issues)
+    return body["code"], body.get("code_verifier"), body.get("code_challenge_method")
+
+
+def _issues_of(body: Any) -> list[dict[str, Any]]:
+    if not isinstance(body, dict):
+        return [invalid_type(None, "object", _type_of(body))]
+    issues = []
+    if not isinstance(body.get("code"), str):
+        issues.append(invalid_type("code", "string", _type_of(body.get("code", ...))))
+    elif not body["code"]:
+        issues.append(TOO_SHORT)
+    if not isinstance(body.get("code_verifier", ""), str):
+        issues.append(invalid_type("code_verifier", "string", _type_of(body["code_verifier"])))
+    if body.get("code_challenge_method") not in (None, *CODE_CHALLENGE_METHODS):
+        issues.append(invalid_choice("code_challenge_method", CODE_CHALLENGE_METHODS))
+    return issues
+
+
+def _type_of(value: object) -> str:
+    """Return what JavaScript calls the type of a JSON value; ``...`` is a missing one."""
+    if isinstance(value, bool):
+        return "boolean"
+    names: dict[type, str] = {
+        type(...): "undefined",
+        type(None): "null",
+        int: "number",
+        float: "number",
+        str: "string",
+        list: "array",
+    }
+    return names.get(type(value), "object")
 
 
 def _read_authorization(body: dict[str, Any], now: float) -> AuthorizationRequest:

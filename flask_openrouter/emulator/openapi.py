@@ -12,7 +12,8 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from .answer_schemas import ANSWER_SCHEMAS
-from .errors import MESSAGES
+from .cors import API_PREFIX
+from .errors import MALFORMED_JSON, MESSAGES
 from .inference_paths import inference_paths
 from .listing_schemas import LISTING_SCHEMAS
 from .operation import (
@@ -34,8 +35,11 @@ from .schemas import (
     CODE_CHALLENGE_METHOD,
     KEY_LABEL,
     SCHEMAS,
+    STATE,
     TEXT,
+    UUID,
     open_object,
+    ref,
 )
 
 bp: Final = Blueprint("openapi", __name__)
@@ -69,20 +73,33 @@ def document() -> Part:
 
 
 def _paths() -> Part:
+    return {
+        path: {**found, "options": _preflight(found)} if path.startswith(API_PREFIX) else found
+        for path, found in _operations().items()
+    }
+
+
+def _preflight(found: Part) -> Part:
+    """Return the preflight of a path with these operations. They share its path parameters."""
+    parameters = next(iter(found.values())).get("parameters", ())
+    return operation(
+        "Let scripts of any origin call",
+        {204: {"description": "They may"}},
+        parameters=[each for each in parameters if each["in"] == "path"],
+        security=NO_KEY,
+    )
+
+
+def _operations() -> Part:
     key = operation("Say what a key may spend", {200: json_of("KeyInfo")}, 401, parameters=APP)
     return {
         "/auth": {"get": _show_consent(), "post": _decide()},
         "/api/v1/auth/keys": {
             "post": operation(
                 "Exchange a code for a key",
-                {200: json_of("IssuedKey")},
-                *(400, 403, BODY_TOO_LARGE),
+                {200: json_of("IssuedKey"), 400: _bad_exchange()},
+                *(403, BODY_TOO_LARGE),
                 body=body_of("ExchangeRequest"),
-                security=NO_KEY,
-            ),
-            "options": operation(
-                "Let scripts of any origin exchange a code",
-                {204: {"description": "They may"}},
                 security=NO_KEY,
             ),
         },
@@ -98,7 +115,7 @@ def _paths() -> Part:
         "/api/v1/key": {"get": key},
         "/api/v1/auth/key": {"get": {**key, "deprecated": True}},
         "/api/v1/credits": {
-            "get": operation("Refuse: the balance is for management keys", {}, 401, 403)
+            "get": operation("Return the balance", {200: json_of("Credits")}, 401, 403)
         },
         **inference_paths(),
     }
@@ -111,11 +128,17 @@ def _show_consent() -> Part:
         "code_challenge_method": CODE_CHALLENGE_METHOD,
         "limit": AMOUNT,
         "key_label": KEY_LABEL,
-        "state": TEXT,
+        "state": STATE,
+        "workspace_id": UUID,
+        "required_workspace_id": UUID,
     }
     return operation(
         "Show the consent page",
-        {200: html_page("The page"), 400: html_page("What is wrong with the request")},
+        {
+            200: html_page("The page"),
+            400: html_page("What is wrong with the request"),
+            403: html_page("The account lacks the workspace that the app requires"),
+        },
         parameters=[{"name": name, "in": "query", "schema": query[name]} for name in query],
         security=NO_KEY,
     )
@@ -126,6 +149,7 @@ def _decide() -> Part:
         ("consent", "decision"),
         consent=TEXT,
         decision={"type": "string", "enum": ["approve", "deny"]},
+        workspace_id={**TEXT, "description": "The workspace that the visitor chose"},
     )
     return operation(
         "Do what the visitor decided",
@@ -137,10 +161,20 @@ def _decide() -> Part:
                 "content": {"text/html": {"schema": TEXT}},
             },
             400: html_page("The page was answered already, or nothing was decided"),
-            403: html_page("The form was sent from elsewhere"),
+            403: html_page("The form was sent from elsewhere, or the account lacks the workspace"),
             409: html_page("The code could not be created"),
             BODY_TOO_LARGE: html_page(MESSAGES[BODY_TOO_LARGE]),
         },
         body=content("application/x-www-form-urlencoded", form),
         security=NO_KEY,
     )
+
+
+def _bad_exchange() -> Part:
+    response = json_of("Error", "Invalid code, or an invalid body, which is checked first")
+    schema = {"oneOf": [ref("Error"), ref("ZodError")]}
+    response["content"] = {
+        **content("application/json", schema)["content"],
+        **content("text/plain", {"const": MALFORMED_JSON})["content"],
+    }
+    return response

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .amounts import MAX_USD
 from .authorization import (
     CODE_CHALLENGE_METHODS,
     LIMIT_RESETS,
     MAX_CALLBACK_URL_LENGTH,
     MAX_KEY_LABEL_LENGTH,
+    MAX_STATE_LENGTH,
 )
 from .ledger import KEY_MARKER, KEY_PREFIX
 
@@ -20,16 +22,33 @@ _HOST = r"(localhost|127(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}|\[::1
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
-AMOUNT: Schema = {"type": "number", "minimum": 0, "description": "US dollars"}
+AMOUNT: Schema = {
+    "type": "number",
+    "minimum": 0,
+    "maximum": MAX_USD,
+    "description": "US dollars",
+}
+UUID: Schema = {"type": "string", "format": "uuid"}
+STATE: Schema = {"type": "string", "maxLength": MAX_STATE_LENGTH}
 NOTHING: Schema = {"type": "null"}
 DATE_TIME: Schema = {"type": "string", "format": "date-time"}
+
+_ANY_HOST = r"(\[::1\]|[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*)"
+_REST = r"([/?][!-\"$-\[\]-~]*)?"
 
 CALLBACK_URL: Schema = {
     "type": "string",
     "maxLength": MAX_CALLBACK_URL_LENGTH,
-    "pattern": rf"^https?://{_HOST}(:{_PORT})?([/?][!-\"$-\[\]-~]*)?$",
+    "pattern": rf"^https?://{_HOST}(:{_PORT})?{_REST}$",
     "description": "Where the visitor goes with the code: on this machine, without a fragment",
     "examples": ["http://localhost:3000/openrouter/callback"],
+}
+ANY_CALLBACK_URL: Schema = {
+    "type": "string",
+    "maxLength": MAX_CALLBACK_URL_LENGTH,
+    "pattern": rf"^(https://{_ANY_HOST}|http://{_HOST})(:{_PORT})?{_REST}$",
+    "description": "Where the code is used: https, or on this machine, without a fragment",
+    "examples": ["https://app.example/auth/callback"],
 }
 CODE_VERIFIER: Schema = {
     "type": "string",
@@ -85,7 +104,7 @@ def ref(name: str) -> Schema:
 
 _CREATE_CODE_REQUEST = open_object(
     ("callback_url",),
-    callback_url=CALLBACK_URL,
+    callback_url=ANY_CALLBACK_URL,
     code_challenge=CODE_CHALLENGE,
     code_challenge_method=CODE_CHALLENGE_METHOD,
     limit=AMOUNT,
@@ -96,7 +115,7 @@ _CREATE_CODE_REQUEST = open_object(
         "description": "When what was spent of the limit starts anew",
     },
     expires_at={**or_null(DATE_TIME), "description": "In the future, with seconds and zone"},
-    workspace_id={"type": "string", "format": "uuid"},
+    workspace_id=UUID,
 )
 _EXCHANGE_REQUEST = open_object(
     ("code",),
@@ -125,12 +144,20 @@ _KEY_INFO = closed_object(
     allowed_data_regions=list_of(TEXT),
     free_model_daily_requests=closed_object(limit=COUNT, remaining=COUNT, used=COUNT),
     organization_id=NOTHING,
-    workspace_id=or_null({"type": "string", "format": "uuid"}),
+    workspace_id=or_null(UUID),
     budgets=list_of(TEXT, maxItems=0),
     effective_budget=NOTHING,
 )
 _ERROR = closed_object(
     error=open_object(("code", "message"), code=COUNT, message=TEXT, metadata={"type": "object"})
+)
+
+_ZOD_ERROR = closed_object(
+    success={"const": False},
+    error=closed_object(
+        name={"const": "ZodError"},
+        message={"type": "string", "contentMediaType": "application/json"},
+    ),
 )
 
 SCHEMAS: dict[str, Schema] = {
@@ -148,5 +175,7 @@ SCHEMAS: dict[str, Schema] = {
         )
     ),
     "KeyInfo": closed_object(data=_KEY_INFO),
+    "Credits": closed_object(data=closed_object(total_credits=AMOUNT, total_usage=AMOUNT)),
     "Error": _ERROR,
+    "ZodError": _ZOD_ERROR,
 }

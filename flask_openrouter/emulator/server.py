@@ -13,7 +13,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from .app import create_emulator_app
 from .config import EmulatorConfig
 from .emulator import EXTENSION_KEY, Emulator
-from .loopback import loopback_address
+from .loopback import listening_address
 
 #: How long the server may take to stop, in seconds.
 SHUTDOWN_TIMEOUT = 5.0
@@ -75,20 +75,28 @@ def _make_handler(connections: _Connections) -> type[WSGIRequestHandler]:
 
 @contextmanager
 def run_in_thread(
-    config: EmulatorConfig | None = None, *, port: int = 0, host: str = "127.0.0.1"
+    config: EmulatorConfig | None = None,
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    bind: str | None = None,
 ) -> Iterator[Emulator]:
     """Serve an emulator for the duration of a ``with`` block and yield its handle.
 
     ``port`` 0 takes a free one. Leaving the block stops the server and closes all connections.
 
-    :raises ValueError: if ``host`` is not loopback.
+    ``bind`` listens on another address than ``host``, such as ``0.0.0.0`` inside a container. Every
+    machine that reaches the address can use the emulator and its control API. The ``Host`` header
+    of requests and the emulator's ``url`` stay loopback.
+
+    :raises ValueError: if ``host`` is not loopback, or ``bind`` is not an IP address.
     :raises OSError: if the port is taken.
     :raises RuntimeError: at the end of the block, if the server does not stop within 5 seconds.
     """
     connections = _Connections()
     app = create_emulator_app(config)
     emulator: Emulator = app.extensions[EXTENSION_KEY]
-    with _listen(loopback_address(host), port) as listener:
+    with _listen(listening_address(host, bind), port) as listener:
         address, port = listener.getsockname()[:2]
         server = make_server(
             address,
@@ -116,7 +124,9 @@ def run_in_thread(
 def _listen(address: str, port: int) -> socket.socket:
     # Werkzeug would exit the process if the port were taken.
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family, backlog=128)
+    # All addresses of this machine include those of IPv4.
+    dual = address == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server((address, port), family=family, backlog=128, dualstack_ipv6=dual)
 
 
 def _authority(host: str, port: int) -> str:

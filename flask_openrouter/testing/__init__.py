@@ -5,11 +5,12 @@ pytest has the same as fixtures, without an import: :mod:`flask_openrouter.pytes
 
 from __future__ import annotations
 
-from ..emulator import Emulator, EmulatorConfig, run_in_thread
+from ..emulator import NAMED_FAULTS, Emulator, EmulatorConfig, run_in_thread
 from .contract import KeyStorageContract
 from .login import api_key_of, app_config, log_in
 
 __all__ = [
+    "NAMED_FAULTS",
     "Emulator",
     "EmulatorConfig",
     "KeyStorageContract",

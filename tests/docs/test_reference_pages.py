@@ -119,7 +119,8 @@ def test_every_switch_is_in_the_table_with_its_option() -> None:
     shown = {_names(row[0])[0]: row[1].strip("`") for row in rows}
     assert set(shown) == {field.name for field in fields(EmulatorConfig)}
     options = {option.name: option.opts[0] for option in emulator_command.params}
-    del options["host"], options["port"]
+    for other in ("host", "port", "bind", "faults", "list_faults"):
+        assert options.pop(other) in EMULATOR
     assert {name: option for name, option in shown.items() if option} == options
 
 

@@ -224,15 +224,15 @@ def test_without_a_live_key_the_chat_is_refused(emulator: Emulator, http: reques
 def test_a_spent_key_is_out_of_credit(
     emulator: Emulator, http: requests.Session, stream: bool
 ) -> None:
-    response = chat(http, emulator, emulator.issue_key(limit=1, usage=1), stream=stream)
+    with emulator.configured(spent_limit_status=402):
+        response = chat(http, emulator, emulator.issue_key(limit=1, usage=1), stream=stream)
     assert error_of(response) == (
         402,
         "Insufficient credits. Add more using https://openrouter.ai/settings/credits",
     )
     assert response.json()["error"]["metadata"] == {"limit_source": "openrouter_credits"}
     assert_documented(response.json(), "/chat/completions", "post", 402)
-    with emulator.configured(spent_limit_status=403):
-        refused = chat(http, emulator, emulator.issue_key(limit=0), stream=stream)
+    refused = chat(http, emulator, emulator.issue_key(limit=0), stream=stream)
     assert error_of(refused)[0] == 403
     assert "Key limit exceeded" in error_of(refused)[1]
 

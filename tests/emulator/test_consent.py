@@ -65,6 +65,15 @@ def test_a_foreign_callback_is_refused_without_redirect(
         "http://0.0.0.0:3000/",
         "http://[::]:3000/",
         "http://[::1/",
+        "http://[::1].evil.example/",
+        "https://[::1].evil.example/",
+        "http://[::1]evil.example/",
+        "http://[::1]:3000.evil.example/",
+        "http://[::1]:/",
+        "http://localhost%2eevil.example/",
+        "http://localhost;evil.example/",
+        "http://localhost,evil.example/",
+        "http://local_host.evil.example/",
         "http://localhost:0/",
         "http://localhost:99999/",
         "http://localhost:port/",
@@ -111,6 +120,11 @@ def test_bad_parameters_are_refused(emulator: Emulator, http: requests.Session) 
         {"limit": "nan"},
         {"limit": "inf"},
         {"limit": "1e99"},
+        {"limit": "1000000001"},
+        {"state": "x" * 4097},
+        {"workspace_id": "not-a-uuid"},
+        {"workspace_id": ""},
+        {"required_workspace_id": "not-a-uuid"},
         {"limit": "1_0"},
         {"limit": " 5"},
         {"limit": ""},
@@ -120,10 +134,7 @@ def test_bad_parameters_are_refused(emulator: Emulator, http: requests.Session) 
     ]:
         with case(parameters):
             page = ask(http, authorization_url(emulator, **parameters))
-            if parameters.get("limit") == "1e99":
-                assert page.status_code == 200  # a valid number, though far too large
-            else:
-                assert page.status_code == 400
+            assert page.status_code == 400
 
 
 def test_a_repeated_parameter_is_refused(emulator: Emulator, http: requests.Session) -> None:
@@ -134,7 +145,7 @@ def test_a_repeated_parameter_is_refused(emulator: Emulator, http: requests.Sess
 
 
 def test_a_limit_of_zero_or_more_is_granted(emulator: Emulator, http: requests.Session) -> None:
-    for limit in ["0", "0.5", "100", "1e2", "2.5E-1", "7.4e+307", "1" + "0" * 30]:
+    for limit in ["0", "0.5", "100", "1e2", "2.5E-1", "7.4e+8", "1" + "0" * 9]:
         with case(limit):
             assert ask(http, authorization_url(emulator, limit=limit)).status_code == 200
 

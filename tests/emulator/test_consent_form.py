@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 from cases import case
 from protocol_steps import (
@@ -69,12 +70,34 @@ def test_a_denial_can_carry_an_error_instead(emulator: Emulator) -> None:
     assert "top" not in callback
 
 
-def test_a_top_level_state_comes_back_only_when_switched_on(emulator: Emulator) -> None:
+@pytest.mark.requirement("E8")
+def test_a_top_level_state_comes_back_on_approval_only(emulator: Emulator) -> None:
     url = authorization_url(emulator, state="top level", **S256)
-    assert "top" not in emulator.approve(url)
-    with emulator.configured(echo_state=True):
-        assert emulator.approve(url).endswith("&state=top+level")
-        assert code_in(emulator.approve(authorization_url(emulator, **S256)))
+    assert emulator.approve(url).endswith("&state=top+level")
+    assert emulator.deny(url) == CALLBACK_URL
+    assert "state=top" not in emulator.approve(authorization_url(emulator, **S256))
+    with emulator.configured(echo_state=False):
+        assert "top" not in emulator.approve(url)
+        assert code_in(emulator.approve(url))
+
+
+@pytest.mark.requirement("E8")
+def test_a_denial_returns_the_state_only_when_switched_on(emulator: Emulator) -> None:
+    url = authorization_url(emulator, state="top", **S256)
+    with emulator.configured(echo_state_on_denial=True):
+        assert emulator.deny(url) == f"{CALLBACK_URL}&state=top"
+        with emulator.configured(deny_style="error"):
+            callback = emulator.deny(url)
+    assert "error=access_denied" in callback
+    assert callback.endswith("&state=top")
+
+
+@pytest.mark.requirement("E8")
+def test_a_headless_page_shows_no_state(emulator: Emulator, http: requests.Session) -> None:
+    url = f"{emulator.url}/auth?code_challenge={CODE_VERIFIER}&state=top-level-state"
+    response = decide(http, emulator, consent_on(ask(http, url)), "approve")
+    assert response.status_code == 200
+    assert "top-level-state" not in response.text
 
 
 def test_a_conflict_is_shown_on_the_page_without_redirect(

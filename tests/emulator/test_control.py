@@ -177,8 +177,24 @@ def test_settings_change_over_http(emulator: Emulator, http: requests.Session) -
         emulator.configure(nonsense=1)
 
 
+def test_what_is_configured_inside_a_block_stays(emulator: Emulator) -> None:
+    with emulator.configured(deny_style="error", code_max_age=5):
+        emulator.configure(lenient_pkce=True, code_max_age=7)
+        with emulator.configured(deny_style="bare", word_delay=1):
+            assert emulator.config.deny_style == "bare"
+        assert emulator.config.deny_style == "error"
+    assert emulator.config == EmulatorConfig(lenient_pkce=True, code_max_age=7)
+
+
+def test_a_reset_inside_a_block_stays(emulator: Emulator) -> None:
+    emulator.configure(code_max_age=7)
+    with emulator.configured(deny_style="error"):
+        emulator.reset()
+    assert emulator.config == EmulatorConfig()
+
+
 def test_settings_end_with_their_block_even_if_it_fails(emulator: Emulator) -> None:
-    with pytest.raises(RuntimeError), emulator.configured(echo_state=True):
+    with pytest.raises(RuntimeError), emulator.configured(echo_state=False):
         raise RuntimeError
     assert emulator.config == EmulatorConfig()
 

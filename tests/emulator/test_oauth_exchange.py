@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -105,11 +107,6 @@ def test_a_wrong_verifier_or_method_is_refused_and_spends_the_code(
             {"code_verifier": CODE_VERIFIER, "code_challenge_method": "S256"},
             (400, "Invalid code_challenge_method"),
         ),
-        (
-            S256,
-            {"code_verifier": CODE_VERIFIER, "code_challenge_method": "s256"},
-            (400, "Invalid code_challenge_method"),
-        ),
     ]:
         with case(asked, sent, error):
             code = approved_code(emulator, **asked)
@@ -146,7 +143,7 @@ def test_a_code_works_once(emulator: Emulator, http: requests.Session) -> None:
 
 def test_unknown_codes_all_get_the_same_error(emulator: Emulator, http: requests.Session) -> None:
     for code in ("unknown", "auth_code_" + "x" * 32, "\u00e9", "x" * 5000):
-        sent = {"code": code, "code_challenge_method": "nonsense"}
+        sent = {"code": code, "code_challenge_method": "S256"}
         assert error_of(exchange(http, emulator, **sent)) == (400, "Invalid code")
         with emulator.configured(bad_code_style="documented"):
             documented = exchange(http, emulator, **sent)
@@ -183,44 +180,137 @@ def test_only_one_of_many_concurrent_exchanges_succeeds(emulator: Emulator) -> N
     assert statuses == [200] + [400] * 31
 
 
-def test_malformed_members_are_refused_before_the_code_is_checked(
+MALFORMED: list[tuple[Any, str | None, str]] = [
+    ({}, "code", "Invalid input: expected string, received undefined"),
+    ({"code": None}, "code", "Invalid input: expected string, received null"),
+    ({"code": 5}, "code", "Invalid input: expected string, received number"),
+    ({"code": 0.5}, "code", "Invalid input: expected string, received number"),
+    ({"code": True}, "code", "Invalid input: expected string, received boolean"),
+    ({"code": {}}, "code", "Invalid input: expected string, received object"),
+    ({"code": ["x"]}, "code", "Invalid input: expected string, received array"),
+    ({"code": ""}, "code", "Too small: expected string to have >=1 characters"),
+    (
+        {"code": "x", "code_verifier": None},
+        "code_verifier",
+        "Invalid input: expected string, received null",
+    ),
+    (
+        {"code": "x", "code_challenge_method": 5},
+        "code_challenge_method",
+        'Invalid option: expected one of "S256"|"plain"',
+    ),
+    (
+        {"code": "x", "code_challenge_method": "S512"},
+        "code_challenge_method",
+        'Invalid option: expected one of "S256"|"plain"',
+    ),
+    (
+        {"code": "x", "code_challenge_method": "s256"},
+        "code_challenge_method",
+        'Invalid option: expected one of "S256"|"plain"',
+    ),
+    (["code"], None, "Invalid input: expected object, received array"),
+    ("code", None, "Invalid input: expected object, received string"),
+]
+
+
+@pytest.mark.requirement("E9")
+def test_a_malformed_member_is_a_zod_error(emulator: Emulator, http: requests.Session) -> None:
+    for body, member, message in MALFORMED:
+        with case(body):
+            response = http.post(f"{emulator.url}/api/v1/auth/keys", json=body, timeout=5)
+            assert response.status_code == 400
+            assert response.json().keys() == {"success", "error"}
+            assert response.json()["success"] is False
+            assert response.json()["error"]["name"] == "ZodError"
+            (issue,) = json.loads(response.json()["error"]["message"])
+            assert issue["path"] == [member] * (member is not None)
+            assert issue["message"] == message
+
+
+@pytest.mark.requirement("E9")
+def test_a_malformed_member_does_not_spend_the_code(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    for body in [
-        {},
-        {"code": None},
-        {"code": 5},
-        {"code": ""},
-        {"code": ["x"]},
-        {"code": "x", "code_verifier": None},
-        {"code": "x", "code_verifier": 5},
-        {"code": "x", "code_challenge_method": 5},
-    ]:
-        with case(body):
-            assert error_of(exchange(http, emulator, **body)) == (400, "Invalid request parameters")
+    code = approved_code(emulator, **S256)
+    sent = {"code": code, "code_verifier": CODE_VERIFIER}
+    refused = exchange(http, emulator, **sent, code_challenge_method="S512")
+    assert refused.json()["error"]["name"] == "ZodError"
+    assert exchange(http, emulator, **sent, code_challenge_method="S256").status_code == 200
 
 
-def test_the_body_must_be_a_json_object(emulator: Emulator, http: requests.Session) -> None:
-    for content_type, data in [
-        ("application/json", b""),
-        ("application/json", b"null"),
-        ("application/json", b'["code"]'),
-        ("application/json", b'{"code": "a"'),
-        ("application/json", b'{"code": NaN}'),
-        ("application/json", b'{"code": "a", "code": "b"}'),
-        ("application/json", b'{"code": "\xff"}'),
-        ("application/json", b"[" * 100_000),
-        ("text/plain", b'{"code": "a"}'),
-        ("application/x-www-form-urlencoded", b"code=a"),
+@pytest.mark.requirement("E9")
+def test_a_malformed_body_can_be_refused_as_documented(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    with emulator.configured(bad_body_style="documented"):
+        for body in [
+            {},
+            {"code": None},
+            {"code": ""},
+            {"code": ["x"]},
+            {"code": "x", "code_verifier": None},
+            {"code": "x", "code_challenge_method": 5},
+        ]:
+            with case(body):
+                response = exchange(http, emulator, **body)
+                assert error_of(response) == (400, "Invalid request parameters")
+                assert_documented(response.json(), "/auth/keys", "post", 400)
+        sent = {"code": "x", "code_challenge_method": "S512"}
+        assert error_of(exchange(http, emulator, **sent)) == (400, "Invalid code")
+        for content_type, data in [
+            ("application/json", b"["),
+            ("application/json", b'["code"]'),
+            ("text/plain", b'{"code": "a"}'),
+        ]:
+            with case(content_type, data):
+                response = post(http, emulator, content_type, data)
+                assert error_of(response) == (400, "Invalid request parameters")
+
+
+@pytest.mark.requirement("E9", "M10")
+def test_malformed_json_is_refused_in_plain_text(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for data in [
+        b"",
+        b'{"code": "a"',
+        b'{"code": NaN}',
+        b'{"code": "a", "code": "b"}',
+        b'{"code": "\xff"}',
+        b"[" * 100_000,
+        b"[" * 600 + b"]" * 600,
+        b'{"code":' * 600 + b"1" + b"}" * 600,
     ]:
-        with case(content_type, data):
-            response = http.post(
-                f"{emulator.url}/api/v1/auth/keys",
-                data=data,
-                headers={"Content-Type": content_type},
-                timeout=5,
-            )
-            assert error_of(response) == (400, "Invalid request parameters")
+        with case(data[:20]):
+            response = post(http, emulator, "application/json", data)
+            assert response.status_code == 400
+            assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert response.text == "Malformed JSON in request body"
+
+
+def test_another_content_type_is_an_empty_body(emulator: Emulator, http: requests.Session) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
+        with case(content_type):
+            response = post(http, emulator, content_type, b'{"code": "a"}')
+            assert response.json()["error"]["name"] == "ZodError"
+            assert "received undefined" in response.json()["error"]["message"]
+
+
+def post(
+    http: requests.Session, emulator: Emulator, content_type: str, data: bytes
+) -> requests.Response:
+    url, headers = f"{emulator.url}/api/v1/auth/keys", {"Content-Type": content_type}
+    return http.post(url, data=data, headers=headers, timeout=5)
+
+
+@pytest.mark.requirement("E9")
+def test_a_get_can_be_404_as_seen_live(emulator: Emulator, http: requests.Session) -> None:
+    url = f"{emulator.url}/api/v1/auth/keys"
+    with emulator.configured(exchange_get_status=404):
+        assert error_of(http.get(url, timeout=5))[0] == 404
+        assert error_of(http.put(url, timeout=5))[0] == 405
+    assert error_of(http.get(url, timeout=5))[0] == 405
 
 
 @pytest.mark.requirement("R106")
@@ -242,32 +332,6 @@ def test_the_exchange_needs_no_key_and_ignores_a_wrong_one(
         timeout=5,
     )
     assert response.status_code == 200
-
-
-def test_scripts_of_any_origin_may_exchange_a_code(
-    emulator: Emulator, http: requests.Session
-) -> None:
-    url = f"{emulator.url}/api/v1/auth/keys"
-    preflight = http.options(
-        url,
-        headers={"Origin": "https://app.example", "Access-Control-Request-Method": "POST"},
-        timeout=5,
-    )
-    assert preflight.status_code == 204
-    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
-    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
-    for response in (
-        exchange(http, emulator, code=approved_code(emulator)),
-        exchange(http, emulator, code="unknown"),
-        http.get(url, timeout=5),
-    ):
-        assert response.headers["Access-Control-Allow-Origin"] == "*"
-
-
-def test_only_the_exchange_allows_other_origins(emulator: Emulator, http: requests.Session) -> None:
-    for path in ("/api/v1/key", "/api/v1/models", "/api/v1/auth/keys/code", "/_emulator/requests"):
-        response = http.get(f"{emulator.url}{path}", timeout=5)
-        assert "Access-Control-Allow-Origin" not in response.headers
 
 
 def test_a_denial_creates_no_code_and_no_key(emulator: Emulator, http: requests.Session) -> None:

@@ -94,8 +94,16 @@ def test_a_revoked_key_is_unknown(emulator: Emulator, http: requests.Session) ->
     assert error_of(get(http, emulator, "/key", api_key)) == (401, "User not found.")
 
 
-def test_the_balance_is_for_management_keys(emulator: Emulator, http: requests.Session) -> None:
-    response = get(http, emulator, "/credits", emulator.issue_key())
+@pytest.mark.requirement("E9")
+def test_the_balance_is_for_every_key_or_for_management_keys(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    api_key = emulator.issue_key(usage=2.5)
+    live = get(http, emulator, "/credits", api_key)
+    assert live.json() == {"data": {"total_credits": 1000, "total_usage": 2.5}}
+    assert_documented(live.json(), "/credits", "get", 200)
+    with emulator.configured(credits_style="documented"):
+        response = get(http, emulator, "/credits", api_key)
     assert error_of(response) == (403, "Only management keys can perform this operation")
     assert_documented(response.json(), "/credits", "get", 403)
 
@@ -174,12 +182,22 @@ def test_bad_requests_for_a_code_are_refused(emulator: Emulator, http: requests.
         {},
         {"callback_url": None},
         {"callback_url": 5},
-        {"callback_url": "https://evil.example/"},
+        {"callback_url": "http://evil.example/"},
+        {"callback_url": "http://192.168.1.5/"},
+        {"callback_url": "http://[::1].evil.example/"},
+        {"callback_url": "https://[::1].evil.example/"},
+        {"callback_url": "https://user@app.example/"},
+        {"callback_url": "https://app.example/#fragment"},
+        {"callback_url": "https://app..example/"},
+        {"callback_url": "https:///callback"},
+        {"callback_url": "myapp://callback"},
         {"callback_url": CALLBACK_URL, "limit": -1},
         {"callback_url": CALLBACK_URL, "limit": "5"},
         {"callback_url": CALLBACK_URL, "limit": None},
         {"callback_url": CALLBACK_URL, "limit": True},
         {"callback_url": CALLBACK_URL, "limit": 10**400},
+        {"callback_url": CALLBACK_URL, "limit": 1e99},
+        {"callback_url": CALLBACK_URL, "key_label": "\ud83d"},
         {"callback_url": CALLBACK_URL, "key_label": "x" * 101},
         {"callback_url": CALLBACK_URL, "key_label": 5},
         {"callback_url": CALLBACK_URL, "usage_limit_type": "yearly"},
@@ -204,6 +222,26 @@ def test_bad_requests_for_a_code_are_refused(emulator: Emulator, http: requests.
             assert status == 400
             assert message.startswith("Invalid request parameters: ")
             assert_documented(response.json(), "/auth/keys/code", "post", 400)
+
+
+@pytest.mark.requirement("E9")
+def test_a_code_can_be_created_for_every_callback_that_openrouter_accepts(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for callback_url in [
+        "https://myapp.com/auth/callback",
+        "https://app.example:8443/callback?state=x",
+        "https://127.0.0.1.nip.io/",
+        "https://203.0.113.5/callback",
+        "https://[2001:db8::1]:8443/callback",
+        "https://MYAPP.example./",
+        "http://localhost:1/",
+        "http://127.0.0.1:65535/callback",
+    ]:
+        with case(callback_url):
+            created = create_code(http, emulator, emulator.issue_key(), callback_url=callback_url)
+            code = created.json()["data"]["id"]
+            assert exchange(http, emulator, code=code).status_code == 200
 
 
 def test_an_expiry_of_null_means_no_expiry(emulator: Emulator, http: requests.Session) -> None:

@@ -167,7 +167,7 @@ def test_openrouter_knows_the_refusals_of_creating_a_code(
     with pytest.raises(errors.UnauthorizedResponseError, match="Missing Authentication header"):
         sdk.o_auth.create_auth_code(callback_url=CALLBACK_URL)
     with pytest.raises(errors.BadRequestResponseError):
-        keyed_sdk.o_auth.create_auth_code(callback_url="https://evil.example/")
+        keyed_sdk.o_auth.create_auth_code(callback_url="http://evil.example/")
     with (
         emulator.configured(create_code_conflict=True),
         pytest.raises(errors.ConflictResponseError),
@@ -180,10 +180,25 @@ def test_openrouter_knows_the_refusals_of_creating_a_code(
         keyed_sdk.o_auth.create_auth_code(callback_url=CALLBACK_URL)
 
 
+@pytest.mark.requirement("E9")
+def test_the_example_of_openrouters_documentation_creates_a_code(
+    emulator: Emulator, keyed_sdk: Any
+) -> None:
+    created = keyed_sdk.o_auth.create_auth_code(
+        callback_url="https://myapp.com/auth/callback", limit=100
+    )
+    issued = keyed_sdk.o_auth.exchange_auth_code_for_api_key(code=created.data.id)
+    assert issued.key.startswith("sk-or-v1-")
+
+
 def test_openrouter_reports_a_dead_key_and_a_forbidden_balance(
     emulator: Emulator, keyed_sdk: Any
 ) -> None:
-    with pytest.raises(openrouter.errors.ForbiddenResponseError):
+    assert keyed_sdk.credits.get_credits().data.total_usage == 1
+    with (
+        emulator.configured(credits_style="documented"),
+        pytest.raises(openrouter.errors.ForbiddenResponseError),
+    ):
         keyed_sdk.credits.get_credits()
     emulator.reset()
     with pytest.raises(openrouter.errors.UnauthorizedResponseError, match="User not found"):

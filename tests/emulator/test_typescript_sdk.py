@@ -182,8 +182,10 @@ def test_it_knows_the_refusals_that_need_no_fault(
     assert error("exchange", **wrong) == (403, "ForbiddenResponseError")
     assert error("key", dead) == (401, "UnauthorizedResponseError")
     assert error("chat", dead, **QUESTION) == (401, "UnauthorizedResponseError")
-    assert error("chat", spent, **QUESTION) == (402, "PaymentRequiredResponseError")
-    assert error("credits", spent) == (403, "ForbiddenResponseError")
+    assert error("chat", spent, **QUESTION) == (403, "ForbiddenResponseError")
+    with emulator.configured(spent_limit_status=402, credits_style="documented"):
+        assert error("chat", spent, **QUESTION) == (402, "PaymentRequiredResponseError")
+        assert error("credits", spent) == (403, "ForbiddenResponseError")
     no_key = error("create_code", callback_url=CALLBACK_URL)
     assert no_key == (401, "UnauthorizedResponseError")
 

@@ -132,7 +132,9 @@ AUTH_PARAMETERS = {
     "code_challenge_method": (GUIDE, "S256"),
     "key_label": (GUIDE, "A key"),
     "limit": (NO, 5),
-    "state": (NO, "nonce"),
+    "state": (GUIDE, "nonce"),
+    "workspace_id": (GUIDE, "12345678-1234-4234-8234-123456789012"),
+    "required_workspace_id": (GUIDE, "12345678-1234-4234-8234-123456789012"),
 }
 BODY_PARAMETERS: Mapping[str, Any] = {
     "code": "any",

@@ -64,8 +64,7 @@ def _exchange(emulator: Emulator, **body: Any) -> int:
 
 
 def _state_comes_back(emulator: Emulator) -> bool:
-    with emulator.configured(echo_state=True):
-        return "state=mine" in emulator.approve(authorization_url(emulator, state="mine"))
+    return "state=mine" in emulator.approve(authorization_url(emulator, state="mine"))
 
 
 def _header_is_recorded(name: str, emulator: Emulator) -> bool:
@@ -125,8 +124,8 @@ _REFUSALS: Mapping[tuple[str, int], Callable[[Emulator], int]] = {
     ("key", 401): lambda e: ask(e, "GET", "/api/v1/key", headers={}),
     ("chat", 400): lambda e: _json(e, "/chat/completions", {**QUESTION, "model": "no/such"}),
     ("chat", 401): lambda e: _json(e, "/chat/completions", QUESTION, headers={}),
-    ("chat", 402): _spent,
-    ("chat", 403): lambda e: _spent(e, spent_limit_status=403),
+    ("chat", 402): lambda e: _spent(e, spent_limit_status=402),
+    ("chat", 403): _spent,
     ("chat", 413): lambda e: _json(e, "/chat/completions", {"user": "x" * 1_100_000}),
 }
 

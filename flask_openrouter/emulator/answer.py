@@ -89,8 +89,11 @@ def answer_to(question: Question) -> Answer:
 
 def _text(question: Question) -> str:
     if question.schema is None:
-        return compose_answer(question.model, question.messages)
-    return json.dumps(sample_of(question.schema, question.text), ensure_ascii=False)
+        text = compose_answer(question.model, question.messages)
+    else:
+        text = json.dumps(sample_of(question.schema, question.text), ensure_ascii=False)
+    ends = [text.find(stop) for stop in question.stop if stop in text]
+    return text[: min(ends, default=None)]
 
 
 def _chosen(question: Question) -> list[Tool]:

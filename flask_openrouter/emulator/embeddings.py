@@ -28,6 +28,7 @@ from .misbehaviour import mid_stream_fault
 from .model import Model
 from .oauth import require_key
 from .prose import count_tokens, text_of
+from .question import unknown_model_error
 
 #: How many texts one request may have.
 MAX_INPUTS = 2_048
@@ -84,7 +85,7 @@ def _choose_model(body: Mapping[str, Any], config: EmulatorConfig) -> Model:
     model_id = body.get("model")
     model = find_embedding_model(model_id) or find_model(model_id, config)
     if model is None:
-        raise APIError(400, f"{str(model_id)[:200]} is not a valid model ID")
+        raise unknown_model_error(model_id)
     if model in MODELS:
         raise APIError(404, f"No endpoints found that support embeddings for {model.id}.")
     return model

@@ -20,6 +20,9 @@ ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 TOOL_CHOICES: Final = ("auto", "none", "required")
 
 _WEB_TOOLS = frozenset({"openrouter:web_search", "web_search", "web_search_preview"})
+_HINT = (
+    "The settings models (--model) and any_model (--any-model) of the emulator add what it lacks."
+)
 _LENGTHS = ("max_completion_tokens", "max_tokens")
 
 
@@ -36,6 +39,7 @@ class Question:
     """What a chat request asks for, whichever API it came by.
 
     :param requested: the id in the request; ``model`` is the model that serves it.
+    :param stop: texts before which the answer ends.
     :param tool_choice: one of :data:`TOOL_CHOICES`, or the name of a function.
     :param schema: the JSON Schema of the answer, or ``None`` for Markdown.
     :param shows_reasoning: whether the thoughts are in the answer; they are charged anyway.
@@ -46,6 +50,7 @@ class Question:
     messages: list[dict[str, Any]]
     stream: bool
     max_tokens: int | None
+    stop: tuple[str, ...]
     tools: tuple[Tool, ...]
     tool_choice: str
     parallel: bool
@@ -86,6 +91,7 @@ def read_question(body: Mapping[str, Any], config: EmulatorConfig) -> Question:
         messages=_messages(body),
         stream=_flag(body, "stream"),
         max_tokens=_max_tokens(body),
+        stop=_stop(body),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
         parallel=body.get("parallel_tool_calls") is not False,
@@ -122,7 +128,14 @@ def choose_model(body: Mapping[str, Any], config: EmulatorConfig) -> tuple[str, 
         model = find_model(model_id, config)
         if model is not None:
             return model_id, model
-    raise APIError(400, f"{str(named[0])[:200]} is not a valid model ID")
+    raise unknown_model_error(named[0])
+
+
+def unknown_model_error(model_id: object) -> APIError:
+    """Return the refusal of an unknown model. Its metadata says how to add the model."""
+    return APIError(
+        400, f"{str(model_id)[:200]} is not a valid model ID", metadata={"emulator": _HINT}
+    )
 
 
 def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -158,6 +171,14 @@ def _max_tokens(body: Mapping[str, Any]) -> int | None:
                 raise APIError(400)
             return limit
     return None
+
+
+def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:
+    given = body.get("stop")
+    texts = [given] if isinstance(given, str) else _list(body, "stop")
+    if not all(isinstance(text, str) for text in texts):
+        raise APIError(400)
+    return tuple(filter(None, texts))
 
 
 def _tools(body: Mapping[str, Any]) -> tuple[Tool, ...]:

@@ -55,7 +55,11 @@ _ANY_API: Final[dict[str, Schema]] = {
     "plugins": {**or_null(_ANY_LIST), "description": "The plugin web adds a source"},
     "reasoning": or_null(_ANY_OBJECT),
 }
-_CHAT_LENGTHS = {"max_completion_tokens": _LENGTH, "max_tokens": _LENGTH}
+_CHAT_LENGTHS: Final[dict[str, Schema]] = {
+    "max_completion_tokens": _LENGTH,
+    "max_tokens": _LENGTH,
+    "stop": {"anyOf": [NOTHING, TEXT, list_of(TEXT)]},
+}
 _CHAT_REQUEST = open_object(
     ("messages",),
     messages=list_of(ref("Message"), minItems=1),

@@ -232,6 +232,23 @@ def test_max_tokens_cuts_calls_and_json(emulator: Emulator, http: requests.Sessi
 
 
 @pytest.mark.requirement("E3")
+def test_an_answer_ends_before_a_stop_text(emulator: Emulator, http: requests.Session) -> None:
+    whole = message_of(ask(http, emulator, "What is Flask?"))["content"]
+    for stop, kept in [
+        ("asked", whole.partition("asked")[0]),
+        (["look", "asked"], whole.partition("asked")[0]),
+        ("Good", ""),
+        (["nowhere in it", ""], whole),
+        ([], whole),
+        (None, whole),
+    ]:
+        with case(stop):
+            answer = ask(http, emulator, "What is Flask?", stop=stop)
+            assert message_of(answer)["content"] == kept
+            assert answer["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.requirement("E3")
 def test_a_picture_comes_with_the_text(emulator: Emulator, http: requests.Session) -> None:
     options: dict[str, Any] = {
         "model": "google/gemini-2.5-flash-image",
@@ -305,6 +322,8 @@ def test_malformed_wishes_are_refused(emulator: Emulator, http: requests.Session
         {"reasoning": "high"},
         {"modalities": "image"},
         {"plugins": "web"},
+        {"stop": 5},
+        {"stop": [5]},
     ]:
         with case(options):
             body = {"messages": [user("Hello!")], **options}

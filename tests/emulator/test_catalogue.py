@@ -55,6 +55,7 @@ def test_unknown_ids_are_refused(emulator: Emulator, http: requests.Session) -> 
             body = {"model": requested, "messages": [user("Hello!")]}
             response = post(http, emulator, "/chat/completions", emulator.issue_key(), **body)
             assert error_of(response) == (400, f"{requested[:200]} is not a valid model ID")
+            assert "--any-model" in response.json()["error"]["metadata"]["emulator"]
 
 
 @pytest.mark.requirement("E1")

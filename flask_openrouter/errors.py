@@ -35,13 +35,14 @@ encryption key.
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from typing import Any, TypeVar
 
-_Error = TypeVar("_Error", bound="OpenRouterError")
+    _Error = TypeVar("_Error", bound="OpenRouterError")
 
 #: Attributes of HTTP packages' exceptions that a pickle leaves out: they hold what was sent.
 _NOT_PICKLED: Final = ("request", "_request", "response", "raw_response")

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from ..errors import (
     APIError,
     ConfigurationError,
+    InvalidAnswerError,
     OpenRouterError,
     TransportError,
     TransportTimeoutError,
@@ -26,8 +27,8 @@ from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
 from .hybrids import both
 from .models import parse_object
-from .responses import error_in
-from .transport import MAX_RESPONSE_BYTES, tls_context
+from .responses import error_in, may_be_an_error, media_type
+from .transport import tls_context
 
 #: What a package sends as its key. :meth:`Binding.enter` replaces it.
 PLACEHOLDER: Final = "set-by-flask-openrouter"
@@ -93,14 +94,12 @@ class Binding:
 
         So the package that uses the client treats it as it treats any error.
         """
-        content = response.content
-        if response.status_code >= 400 or b'"error"' not in content:
-            return
-        if len(content) <= MAX_RESPONSE_BYTES:
+        content, error = response.content, None
+        if response.status_code < 400 and may_be_an_error(response.headers, content):
             error = self.read_error(parse_object(content) or {}, response.headers)
-            if error is not None:
-                response.extensions[ERROR] = error
-                response.status_code = error.status
+        if error is not None:
+            response.extensions[ERROR] = error
+            response.status_code = error.status
 
     def watch(self, response: Any) -> _Watch:
         """Return a filter for the bytes of a stream, which raises the error of an event."""
@@ -152,23 +151,20 @@ def seconds_left(request: Any, longest: float) -> float:
 
 def is_to_be_read(response: Any) -> bool:
     """Whether to read a response here: an error, or JSON, which no caller reads as a stream."""
-    return response.status_code >= 400 or _content_type(response) == "application/json"
+    return response.status_code >= 400 or media_type(response.headers) == "application/json"
 
 
 def is_stream_of_events(response: Any) -> bool:
     """Whether a response is a stream of server-sent events."""
-    return _content_type(response) == "text/event-stream"
-
-
-def _content_type(response: Any) -> str:
-    value: str = response.headers.get("content-type", "")
-    return value.partition(";")[0].strip().lower()
+    return media_type(response.headers) == "text/event-stream"
 
 
 def _typed(error: BaseException) -> BaseException:
     """Return an error of the network as one of this package, too."""
     # Both packages' exceptions have these names: httpx, and httpx2, its successor.
     names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, Exception) and "DecodingError" in names:
+        return both(InvalidAnswerError("OpenRouter's response is not well-formed HTTP"), error)
     if not isinstance(error, Exception) or "TransportError" not in names:
         return error
     was_sent = not names & {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
@@ -214,9 +210,13 @@ def _iter_bytes(
     chunk_size: int | None = None,
 ) -> Iterator[bytes]:
     watch = binding.watch(response)
-    for block in iter_bytes(chunk_size):
-        yield from watch.events(block)
-    yield watch.last()
+    try:
+        for block in iter_bytes(chunk_size):
+            yield from watch.events(block)
+        yield watch.last()
+    except Exception as error:
+        response.close()
+        raise _typed(error) from None
 
 
 class BoundAsyncHttp:
@@ -250,10 +250,14 @@ async def _aiter_bytes(
     chunk_size: int | None = None,
 ) -> AsyncIterator[bytes]:
     watch = binding.watch(response)
-    async for block in aiter_bytes(chunk_size):
-        for event in watch.events(block):
-            yield event
-    yield watch.last()
+    try:
+        async for block in aiter_bytes(chunk_size):
+            for event in watch.events(block):
+                yield event
+        yield watch.last()
+    except Exception as error:
+        await response.aclose()
+        raise _typed(error) from None
 
 
 async def _outcome_of(result: Awaitable[Any]) -> Any:

@@ -36,10 +36,14 @@ __all__ = [
     "clean_message",
     "error_from",
     "error_in",
+    "may_be_an_error",
+    "media_type",
     "parse_retry_after",
 ]
 
 MAX_MESSAGE_LENGTH: Final = 200
+#: The largest body of a 200 in which an error is looked for, in bytes.
+MAX_ERROR_BYTES: Final = 65_536
 #: Headers with an id of the request: the common name, and that of Cloudflare, OpenRouter's CDN.
 REQUEST_ID_HEADERS: Final = ("x-request-id", "cf-ray")
 _ANY_KEY: Final = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
@@ -181,6 +185,20 @@ def _is_retryable(reason: str | None) -> bool | None:
     return True if reason == "unconfirmed" else None
 
 
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the media type of a response, in lower case; empty if it has none."""
+    return (headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+
+def may_be_an_error(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether to look for an error in the body of a 200.
+
+    Not in a large one, nor in a file that OpenRouter stores.
+    """
+    is_text = media_type(headers) in ("application/json", "text/plain", "")
+    return is_text and len(body) <= MAX_ERROR_BYTES and b'"error"' in body
+
+
 def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
     """Return foreign text as one printable line of at most 200 characters, without ``secrets``."""
     for secret in secrets:
@@ -197,8 +215,7 @@ def _error_object(body: bytes | None, headers: Mapping[str, str]) -> Mapping[str
     parsed = parse_object(body)
     if parsed is not None:
         return _error_member(parsed, None) or {}
-    content_type = headers.get("content-type") or ""
-    if body is None or content_type.partition(";")[0].strip().lower() != "text/plain":
+    if body is None or media_type(headers) != "text/plain":
         # HTML is a page of Cloudflare, OpenRouter's CDN, or of a proxy.
         return {}
     # Not the text's words: OpenRouter's phrases are in JSON.

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import APIError, ConfigurationError, KeyRejectedError, OpenRouterError
+from ..errors import (
+    APIError,
+    ConfigurationError,
+    KeyRejectedError,
+    OpenRouterError,
+    TransportError,
+)
 from .bound_http import (
     ERROR,
     PLACEHOLDER,
@@ -94,9 +100,8 @@ def openai_client(
                 return super().request(*arguments, **options)
             except openai.APIConnectionError as error:
                 cause = error.__cause__
-                if not isinstance(cause, OpenRouterError):
-                    raise
-                failure = both(cause, error)
+                own = cause if isinstance(cause, OpenRouterError) else TransportError(str(error))
+                failure = both(own, error)
             raise failure
 
     timeout = openai.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)

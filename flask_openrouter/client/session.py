@@ -31,7 +31,7 @@ from .credentials import Unpicklable, authorizer, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .hybrids import both
 from .models import parse_object
-from .responses import error_from, error_in
+from .responses import error_from, error_in, may_be_an_error
 from .transport import (
     MAX_RESPONSE_BYTES,
     Transport,
@@ -264,7 +264,7 @@ def _error_of(
     if status >= 300 or (getattr(response, "_is_streamed", False) and not _is_read(response)):
         return None
     body = _small_content(response) or b""
-    if b'"error"' not in body:
+    if not may_be_an_error(headers, body):
         return None
     found = parse_object(body) or {}
     return error_in(found, base_url=base_url, api_key=keep_key(), headers=headers, now=now)

@@ -9,12 +9,11 @@ import threading
 from contextvars import ContextVar
 from typing import Any
 
-import httpx
 import openai
 import openrouter
 import pytest
 from cases import case
-from misbehaving import MisbehavingProvider, answer, drip, hang, http_answer, reset
+from misbehaving import MisbehavingProvider, answer, drip
 from sdk_calls import (
     CALLERS,
     KEY,
@@ -39,7 +38,6 @@ from flask_openrouter.errors import (
     ProviderError,
     RateLimitError,
     ServerError,
-    TransportError,
     TransportTimeoutError,
 )
 
@@ -293,44 +291,6 @@ def test_the_packages_still_try_again_as_they_are_told() -> None:
             found = client.chat.send(model=MODEL, messages=QUESTION, stream=True)
             assert len(list(found)) == 1
         assert len(provider.requests) == 2
-
-
-@every_caller
-def test_a_failure_of_the_network_is_the_sessions_error_too(ask: Ask) -> None:
-    theirs = (openai.APIConnectionError, httpx.TransportError)
-    for name, act, was_sent in [
-        ("reset", reset(), True),
-        ("cut", reset(after=http_answer(200, b"x" * 9)[:-3]), True),
-    ]:
-        with case(name), MisbehavingProvider(act) as provider:
-            with pytest.raises(theirs) as caught:
-                ask(Clients(provider))
-            assert isinstance(caught.value, TransportError)
-            assert not isinstance(caught.value, TransportTimeoutError)
-            assert caught.value.was_sent is was_sent
-            assert KEY not in repr(vars(caught.value))
-    with pytest.raises(theirs) as caught:
-        ask(Clients(provider))  # It is gone.
-    assert isinstance(caught.value, TransportError)
-    assert not caught.value.was_sent
-
-
-def test_a_timeout_is_the_sessions_error_too() -> None:
-    with MisbehavingProvider(hang()) as provider:
-        clients = Clients(provider)
-        with (
-            clients.openai(timeout=0.2, max_retries=0) as client,
-            pytest.raises(openai.APITimeoutError) as caught,
-        ):
-            ask_openai(client)
-        assert isinstance(caught.value, TransportTimeoutError)
-        with (
-            clients.sdk(timeout_ms=200) as sdk,
-            pytest.raises(httpx.TimeoutException) as caught_too,
-        ):
-            sdk.chat.send(model=MODEL, messages=QUESTION)
-        assert isinstance(caught_too.value, TransportTimeoutError)
-        assert caught_too.value.was_sent
 
 
 @pytest.mark.requirement("R64")

@@ -26,7 +26,7 @@ from flask_openrouter import (
     testing,
 )
 from flask_openrouter.cli import create_commands
-from flask_openrouter.client.session import APISession
+from flask_openrouter.client.session import APISession, SessionResponse
 from flask_openrouter.connection import Connection
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -34,6 +34,7 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 REACHED = {
     "flask_openrouter.connection.Connection": Connection,
     "flask_openrouter.client.session.APISession": APISession,
+    "flask_openrouter.client.session.SessionResponse": SessionResponse,
 }
 #: Public methods that only the package calls.
 MAKERS = {"from_json", "as_json", "matches", "changed"}

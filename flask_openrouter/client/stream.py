@@ -289,7 +289,8 @@ class CompletionStream:
         texts: dict[str, Any] = {
             name: joiner.add(getattr(part, name)) for name, joiner in self._joiners.items()
         }
-        part = replace(part, **texts)
+        if any(texts[name] != getattr(part, name) for name in texts):
+            part = replace(part, **texts)
         self._size += size_of(part)
         self._is_finished = self._is_finished or part.finish_reason is not None
         native = part.native_finish_reason or ""

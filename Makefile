@@ -66,6 +66,7 @@ versions: .venv/.dev
 fuzz: .venv/.fuzz
 	$(BIN)/python tests/fuzz callback --seconds $(FUZZ_SECONDS)
 	$(BIN)/python tests/fuzz answer --seconds $(FUZZ_SECONDS)
+	$(BIN)/python tests/fuzz stream --seconds $(FUZZ_SECONDS)
 
 audit: .venv/.dev
 	PATH="$$PWD/$(BIN):$$PATH" .ci/audit

@@ -106,7 +106,7 @@ class Completion:
             images=tuple(found.images),
             finish_reason=finish_reason,
             native_finish_reason=native_finish_reason,
-            usage=Usage.from_json(usage) if isinstance(usage, Mapping) and usage else None,
+            usage=Usage.from_json(usage) if isinstance(usage, dict) and usage else None,
             id=_word(data, "id"),
             model=_word(data, "model"),
             provider=_word(data, "provider"),
@@ -203,7 +203,7 @@ def choices_of(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the choices of OpenRouter's JSON."""
     choices = data.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, Mapping):
+        if isinstance(choice, dict):
             yield choice
 
 
@@ -231,7 +231,7 @@ class _Contents:
         for owner in (message, choice):
             annotations = owner.get("annotations")
             for each in annotations if isinstance(annotations, list) else ():
-                if isinstance(each, Mapping):
+                if isinstance(each, dict):
                     self._add_annotation(each)
 
     def _add(self, content: object, texts: list[str], depth: int = 0) -> None:
@@ -243,7 +243,7 @@ class _Contents:
         elif isinstance(content, list):
             for part in content:
                 self._add(part, texts, depth + 1)
-        elif isinstance(content, Mapping):
+        elif isinstance(content, dict):
             kind = str(content.get("type"))
             if kind.startswith(("reasoning", "thinking")):
                 texts = self.reasoning
@@ -267,15 +267,15 @@ class _Contents:
 
     def _add_images(self, images: object) -> None:
         for image in images if isinstance(images, list) else ():
-            url = image.get("image_url", image) if isinstance(image, Mapping) else image
-            url = url.get("url") if isinstance(url, Mapping) else url
+            url = image.get("image_url", image) if isinstance(image, dict) else image
+            url = url.get("url") if isinstance(url, dict) else url
             if isinstance(url, str) and url:
                 self.images.append(whole_characters(url))
 
 
 def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = data.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _word(data: Mapping[str, Any], name: str) -> str | None:

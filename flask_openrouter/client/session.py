@@ -64,6 +64,8 @@ class SessionResponse(requests.Response):
     #: Reads the error in this response. It has the key in a closure.
     _error_of: Callable[[SessionResponse], OpenRouterError | None] | None = None
     _is_streamed = False
+    #: Returns the key, for the links in errors that come with a stream. A closure, too.
+    _kept_key: Callable[[], str] | None = None
     #: The body of an error, decoded, if it was read already.
     _error_body: bytes | None = None
 
@@ -216,6 +218,7 @@ class APISession(Unpicklable, requests.Session):
         vars(typed).update(vars(response))
         typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))
         typed._is_streamed = is_streamed
+        typed._kept_key = self._error_of.keywords["keep_key"]
         return typed
 
     def _check_address(self, url: str | None) -> None:

@@ -15,7 +15,7 @@ import contextlib
 import json
 import re
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -108,6 +108,7 @@ class CompletionStream:
         self._reply = response = cast("Any", reply)
         self._max_event_bytes = max_event_bytes
         self._base_url: str = OPENROUTER
+        self._kept_key: Callable[[], str] | None = getattr(reply, "_kept_key", None)
         self._ahead: ReadAhead[Completion] | None = None
         self._is_closed = self._is_done = self._is_finished = False
         self._size = 0
@@ -280,14 +281,16 @@ class CompletionStream:
             if event.kind != "error":
                 return InvalidAnswerError("OpenRouter's stream has an event that is not JSON")
             data = {"error": event.data or True}
-        return error_in(data, event=event.kind or None, base_url=self._base_url)
+        api_key = self._kept_key() if self._kept_key else None
+        return error_in(data, event=event.kind or None, base_url=self._base_url, api_key=api_key)
 
     def _take(self, part: Completion) -> Completion:
         """Return the part with whole characters, and note what it tells about the end."""
         texts: dict[str, Any] = {
             name: joiner.add(getattr(part, name)) for name, joiner in self._joiners.items()
         }
-        part = replace(part, **texts)
+        if any(texts[name] != getattr(part, name) for name in texts):
+            part = replace(part, **texts)
         self._size += size_of(part)
         self._is_finished = self._is_finished or part.finish_reason is not None
         native = part.native_finish_reason or ""

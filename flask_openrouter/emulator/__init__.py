@@ -3,11 +3,11 @@
 It refuses what OpenRouter refuses, and misbehaves on demand. It imports nothing of the rest of the
 package: shared code would repeat a mistake on both sides, and no test would notice.
 
-A request passes ``server``, the hooks in ``app`` (``journal``, ``cors``, ``misbehaviour``), and one blueprint: ``consent``, ``oauth``, ``listings``, ``billing``, ``control``, ``openapi``, or one
-that answers: ``chat``, ``completions``, ``responses``, ``embeddings``. All of them use
-``emulator``, the handle that holds the settings, the ``ledger``, the ``generations`` and the queued
-faults. What is asked becomes a ``question``, then an ``answer``, which a ``delivery`` sends and
-charges.
+A request passes ``server``, the hooks in ``app`` (``journal``, ``cors``, ``misbehaviour``), and one
+blueprint: ``consent``, ``oauth``, ``listings``, ``billing``, ``control``, ``openapi``, or one that
+answers: ``chat``, ``completions``, ``responses``, ``embeddings``. All of them use ``emulator``, the
+handle that holds the settings, the ``ledger``, the ``generations`` and the queued faults. What is
+asked becomes a ``question``, then an ``answer``, which a ``delivery`` sends and charges.
 
 ::
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import delta, outcome, sse, whole
+from streams import check_any, delta, sse, whole
 
 from flask_openrouter.client import read_stream
 
@@ -52,17 +51,6 @@ def test_no_content_is_too_odd(events: list[dict[str, Any]]) -> None:
 def test_no_message_is_too_odd(message: object, member: object) -> None:
     check_any(sse({"choices": [{"delta": message, "annotations": member}]}, "[DONE]"))
     check_any(whole(message, usage=member))
-
-
-def check_any(stream: bytes) -> None:
-    """Check what holds of any stream."""
-    parts, _ = outcome([stream])
-    assert outcome(bytes([byte]) for byte in stream)[0] == parts
-    for part in parts:
-        shown = (part.text, part.reasoning, part.refusal, *part.images, part.finish_reason or "")
-        "".join(shown).encode()
-        json.dumps(part.annotations, ensure_ascii=False).encode()
-        assert part.usage is None or part.usage.cost is None or part.usage.cost >= 0
 
 
 @given(st.binary(max_size=200))

@@ -16,6 +16,7 @@ from streams import delta, finished, sse, whole
 
 from flask_openrouter import OpenRouterClient
 from flask_openrouter.client import CompletionStream, read_completion, read_stream
+from flask_openrouter.client.credentials import hash_of_key
 from flask_openrouter.client.session import APISession
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import (
@@ -23,6 +24,7 @@ from flask_openrouter.errors import (
     InvalidAnswerError,
     NotFoundError,
     OpenRouterError,
+    OutOfCreditError,
     ProviderError,
     RateLimitError,
     ServerError,
@@ -180,6 +182,19 @@ def test_an_error_status_is_raised_at_once(
             assert getattr(caught.value, "retry_after", None) == (7 if headers else None)
         with pytest.raises(kind, match=str(error["message"])):
             read_completion(requests.get(provider.url, stream=is_streamed, timeout=30))
+
+
+def test_an_error_in_a_stream_leads_to_the_page_of_the_key() -> None:
+    error = {"code": 403, "message": f"Key limit exceeded (daily limit) for {API_KEY}"}
+    body = answer(200, HALF + sse({"error": error}), {"Content-Type": "text/event-stream"})
+    with MisbehavingProvider(body) as provider:
+        stream = read_stream(asked(session_at(provider)))
+        assert next(stream).text == "Half"
+        with pytest.raises(OutOfCreditError) as caught:
+            list(stream)
+        key_page = f"{provider.url}/keys/{hash_of_key(API_KEY)}"
+    assert caught.value.help_url == key_page
+    assert API_KEY not in f"{caught.value!r} {vars(caught.value)} {vars(stream)}"
 
 
 def test_an_error_status_needs_no_readable_body() -> None:

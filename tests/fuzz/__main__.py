@@ -25,7 +25,7 @@ INSIDE = "--inside"
 def main() -> int:
     """Fuzz one target in a process of its own, and print the result."""
     parser = argparse.ArgumentParser(prog="python tests/fuzz", description=__doc__)
-    parser.add_argument("target", choices=["answer", "callback"])
+    parser.add_argument("target", choices=["answer", "callback", "stream"])
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--keep", action="store_true", help="let the kept corpus grow")
     arguments = parser.parse_args()

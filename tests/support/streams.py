@@ -41,3 +41,18 @@ def outcome(blocks: Iterable[bytes]) -> tuple[list[Completion], OpenRouterError 
     except OpenRouterError as error:
         return parts, error
     return parts, None
+
+
+def check_any(stream: bytes) -> None:
+    """Check what holds of any stream: its texts are clean, and its blocks do not matter."""
+    parts, error = outcome([stream])
+    for size in (1, 3):
+        blocks = (stream[i : i + size] for i in range(0, len(stream), size))
+        others, other = outcome(blocks)
+        assert others == parts
+        assert type(other) is type(error)
+    for part in parts:
+        shown = (part.text, part.reasoning, part.refusal, *part.images, part.finish_reason or "")
+        "".join(shown).encode()
+        json.dumps(part.annotations, ensure_ascii=False).encode()
+        assert part.usage is None or part.usage.cost is None or part.usage.cost >= 0

@@ -19,6 +19,13 @@ from flask_openrouter import (
     current_openrouter,
     requires_openrouter_key,
 )
+from flask_openrouter.client import (
+    Completion,
+    CompletionStream,
+    Usage,
+    read_completion,
+    read_stream,
+)
 from flask_openrouter.client.models import AuthCode, IssuedKey, KeyInfo
 from flask_openrouter.client.session import APISession
 from flask_openrouter.connection import Connection
@@ -181,6 +188,11 @@ assert_type(client.exchange_code("code").openrouter_user_id, str | None)
 assert_type(client.create_auth_code("api_key", "https://a.example/callback"), AuthCode)
 assert_type(client.get_key_info("api_key").limit_remaining, float | None)
 assert_type(client.api_session("api_key"), APISession)
+reply = client.api_session("api_key").post("chat/completions", stream=True)
+assert_type(read_completion(reply), Completion)
+assert_type(read_stream(reply, heartbeat=1), CompletionStream)
+assert_type(read_stream([b"data: [DONE]"]).start().completion.usage, Usage | None)
+read_stream("text")  # type: ignore[arg-type]
 OpenRouterClient(timeout="5")  # type: ignore[arg-type]
 client.exchange_code()  # type: ignore[call-arg]
 

@@ -70,18 +70,21 @@ class PendingLogins:
         return asked
 
     def find(self, state: str) -> Login:
-        """Return the login of this browser with this state, open or over.
+        """Return the login of this browser with this state: open, over, or too old.
 
-        Raises :class:`StateMismatchError` if there is none or it is too old.
+        Raises :class:`StateMismatchError` if there is none.
         """
         login = self._cookies.read(part_of(state)) if _STATE.fullmatch(state) else None
         # An error report must not show it in this frame.
         del state
         if login is None:
             raise StateMismatchError("No login of this browser waits for this.", reason="unknown")
+        return login
+
+    def check_age(self, login: Login) -> None:
+        """Check that the login did not take too long, which raises :class:`StateMismatchError`."""
         if not self._cookies.is_fresh(login):
             raise StateMismatchError("This login took too long.", reason="expired")
-        return login
 
     def lacks_session(self, login: Login) -> bool:
         """Whether the user who started this login may be signed in all the same.

@@ -55,6 +55,7 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         login = logins.find(callback.state)
         # Another version, with other rules, may have written the cookie.
         target = Target(checked_next(login.next_url), login.is_popup)
+        logins.check_age(login)
         if request.method == "GET" and logins.lacks_session(login):
             logins.repeat(login)
             return show_callback_page(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attack import load_jar, save_jar
 from cases import case
 from errors_page import PAGE, Entry, entries, rows_below
 from flask import Flask
@@ -129,6 +130,22 @@ def foreign(stage: Stage) -> TestResponse:
     return stage.visit(stage.callback)
 
 
+def signed_out(stage: Stage) -> TestResponse:
+    stage.sign_in("ada")
+    stage.callback = stage.emulator.approve(stage.visitor.start())
+    stage.sign_in(None)
+    assert stage.visit(stage.callback).status_code == 200
+    return stage.visit(stage.callback)
+
+
+def lost(stage: Stage) -> TestResponse:
+    jar = save_jar(stage.visitor)
+    stage.storage.failing.add("set")
+    assert stage.visit(stage.callback).status_code == 503
+    load_jar(stage.visitor, jar)
+    return stage.visit(stage.callback)
+
+
 def declined(stage: Stage) -> TestResponse:
     return stage.visit(re.sub(r"&code=[^&]+", "", stage.callback))
 
@@ -205,6 +222,8 @@ PROVOKE: dict[str, Callable[[Stage], TestResponse]] = {
     "unknown": unknown,
     "expired": expired,
     "foreign": foreign,
+    "signed_out": signed_out,
+    "lost": lost,
     "declined": declined,
     "code_refused": lambda stage: stage.finish_with(status=403),
     "busy": lambda stage: stage.finish_with(status=429),
@@ -313,6 +332,8 @@ def _check_afterwards(stage: Stage, entry: Entry, key_before: str | None) -> Non
         assert (key_now == key_before) is (entry.key == "kept")
     assert (key_now is not None) is (entry.key == "kept")
     if entry.login == "open":
+        if entry.code == "signed_out":
+            stage.sign_in("ada")
         assert stage.visitor.get(stage.callback).status_code == 303
         assert stage.visitor.key not in (None, key_before)
     elif entry.login == "over":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from attack import save_jar
 from components import require
 from doc_blocks import ROOT, Block, blocks, runs
 from flask import Flask, request, session, url_for
@@ -82,28 +84,24 @@ def bare_app(emulator: Emulator, tmp_path: Path) -> Flask:
 
 def test_the_cookies_are_named_as_the_page_says(make_app: MakeApp, emulator: Emulator) -> None:
     table = [names(row[0]) for row in rows("login", "What the browser holds")]
-    session, key, done, unsaved = table
+    login, key, unsaved = table
     for base_url, position in (("http://localhost", 0), ("https://localhost", 1)):
         visitor = Visitor(make_app(), base_url)
         visitor.start()
-        assert _cookies(visitor) == {session[0]}
+        (name,) = save_jar(visitor)
+        start, dot, part = name.partition(".")
+        assert (start, dot, len(part)) == (login[position], ".", 8)
         visitor.connect(emulator)
-        assert _cookies(visitor) - {session[0]} == {key[position], done[position]}
+        assert {name.partition(".")[0] for name in save_jar(visitor)} == {key[position]}
         assert unsaved[position] == f"{key[position]}-unsaved"
 
 
-def _cookies(visitor: Visitor) -> set[str]:
-    return {cookie.key for cookie in visitor.client._cookies.values()}
-
-
-def test_the_session_holds_what_the_page_says(make_app: MakeApp) -> None:
-    (name,) = re.findall(r"The session contains one entry, `(\w+)`", page("login"))
+def test_a_browser_holds_as_many_logins_as_the_page_says(make_app: MakeApp) -> None:
+    assert "At most eight stay" in page("login")
     visitor = Visitor(make_app())
     for _ in range(9):
         visitor.start()
-    with visitor.client.session_transaction() as session:
-        assert set(session) == {name}
-        assert len(session[name]) == 8
+    assert len(save_jar(visitor)) == 8
 
 
 def test_every_refusal_of_a_login_is_in_the_table() -> None:
@@ -284,6 +282,26 @@ def test_on_plain_http_a_code_can_be_pasted(bare_app: Flask, emulator: Emulator)
 
 
 # -- deployment ---------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("A15")
+def test_a_limit_for_logins_spends_nothing(bare_app: Flask, emulator: Emulator) -> None:
+    """Each login causes one call to OpenRouter at most, and the limit stops those."""
+    namespace = run_in(bare_app, python_run("deployment", "limit_logins"))
+    OpenRouterAuth(bare_app)
+    visitor = Visitor(bare_app)
+    exchanges = partial(emulator.count, "POST", "/api/v1/auth/keys")
+    made_up = visitor.callback_url(visitor.start(), code="made-up")
+    assert [visitor.get(made_up).status_code for _ in range(3)] == [400, 400, 400]
+    assert exchanges() == 1
+    callback = emulator.approve(visitor.start())
+    logins = namespace["logins"]
+    logins.extend([namespace["time"].monotonic()] * logins.maxlen)
+    refused = visitor.get(callback)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    assert exchanges() == 1
+    logins.clear()
+    assert visitor.get(callback).status_code == 303
 
 
 def test_behind_a_proxy_the_callback_is_https(bare_app: Flask) -> None:

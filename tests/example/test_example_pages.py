@@ -165,12 +165,19 @@ def test_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
 def test_the_session_is_host_bound_on_https_only(app: Flask, openrouter_emulator: Emulator) -> None:
     """A sibling host cannot plant a cookie with this name."""
     client = app.test_client()
-    response = client.get("/openrouter/login", base_url="https://chat.example")
-    cookies = response.headers.getlist("Set-Cookie")
-    assert [c for c in cookies if c.startswith("__Host-session=") and "; Secure" in c]
-    assert "max-age" in response.headers["Strict-Transport-Security"]
-    response = client.get("/openrouter/login", base_url=ORIGIN)
-    assert [c for c in response.headers.getlist("Set-Cookie") if c.startswith("session=")]
+    for base_url, host, name in (
+        ("https://chat.example", "chat.example", "__Host-session"),
+        (ORIGIN, "localhost", "session"),
+    ):
+        response = client.get("/", base_url=base_url)
+        assert ("max-age" in response.headers.get("Strict-Transport-Security", "")) is (
+            name != "session"
+        )
+        with client.session_transaction(base_url=base_url) as session:
+            session["kept"] = True
+        cookie = client.get_cookie(name, domain=host)
+        assert cookie is not None
+        assert cookie.secure is (name != "session")
 
 
 def test_proxy_headers_are_trusted_only_if_configured(tmp_path: Path) -> None:
@@ -178,7 +185,7 @@ def test_proxy_headers_are_trusted_only_if_configured(tmp_path: Path) -> None:
     for proxies, scheme in ((0, "http"), (1, "https")):
         app = example_at("http://127.0.0.1:9", tmp_path, CHAT_PROXIES=proxies)
         response = app.test_client().get("/openrouter/login", base_url=ORIGIN, headers=forwarded)
-        name = "__Host-session=" if scheme == "https" else "session="
+        name = "__Host-openrouter." if scheme == "https" else "openrouter."
         assert response.headers["Set-Cookie"].startswith(name)
 
 
@@ -192,11 +199,12 @@ def test_app_and_emulator_share_localhost(tmp_path: Path) -> None:
     ):
         consent = browser.get(f"{origin}/openrouter/login?next=/")
         assert consent.url.startswith(f"{emulator.url}/auth?")
-        session_before = browser.cookies["session"]
+        (login,) = [name for name in browser.cookies.get_dict() if name.startswith("openrouter.")]
+        login_before = browser.cookies[login]
         (hidden,) = re.findall(r'name="consent" value="([^"]+)"', consent.text)
         form = {"consent": hidden, "decision": "approve"}
         chat = browser.post(f"{emulator.url}/auth", data=form)
-        assert session_before
+        assert login_before != browser.cookies[login]
         assert chat.url == f"{origin}/"
         assert "sk-or-v1-…" in chat.text
 

@@ -76,7 +76,9 @@ def start(services: Services, **options: Any) -> str:
 
 def waits(services: Services, state: str) -> bool:
     try:
-        return services.pending_logins.find(state).is_open
+        login = services.pending_logins.find(state)
+        services.pending_logins.check_age(login)
+        return login.is_open
     except StateMismatchError:
         return False
 

@@ -45,8 +45,8 @@ class Visitor:
 
     def _note_state(self, answer: TestResponse) -> None:
         for url in parse_qs(urlsplit(answer.location or "").query).get("callback_url", []):
-            (state,) = parse_qs(urlsplit(url).query)["state"]
-            STATES[part_of(state)] = state
+            for state in parse_qs(urlsplit(url).query).get("state", []):
+                STATES[part_of(state)] = state
 
     def post(self, path: str, **kwargs: object) -> TestResponse:
         """Send a form of this site."""

@@ -115,14 +115,13 @@ def _is_read(text: str, value: object) -> bool:
     if not text.strip() or text == value:
         return True
     try:
-        if json.loads(text) == value:
-            return True
+        parsed = json.loads(text)
     except ValueError:
-        pass
-    # An app may convert it: "1" to True, "600" to seconds, "a, b" to a list.
-    if isinstance(value, list | tuple):
-        return all(str(each) in text for each in value) and bool(value)
-    return value is not None and not isinstance(value, str | bytes)
+        # An app may convert it: "yes" to True, "10 min" to seconds, "a, b" to a list.
+        if isinstance(value, list | tuple):
+            return bool(value) and all(str(each) in text for each in value)
+        return value is not None and not isinstance(value, str | bytes)
+    return bool(parsed == value)
 
 
 def _setting_name(field: str) -> str:

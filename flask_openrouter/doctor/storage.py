@@ -19,8 +19,6 @@ from .finding import Finding, ok, problem, warning
 
 #: How many stored keys are decrypted to see whether the encryption key fits.
 SAMPLE: Final = 50
-#: Errors of a storage that was asked for an owner whom it does not know.
-_REFUSALS: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 def check_storage(case: Case) -> Iterator[Finding]:
@@ -66,7 +64,7 @@ def _round_trip(case: Case) -> Finding | None:
 
 def _not_readable(case: Case, error: KeyStorageError) -> Finding:
     storage = case.services.vault.storage
-    if _is_own(storage) and isinstance(error.__cause__, _REFUSALS):
+    if _is_own(storage) and _is_refusal(error.__cause__):
         return warning(
             "storage_refuses_ids",
             f"get() of the storage raises {type(error.__cause__).__name__} for an owner id that it"
@@ -133,6 +131,13 @@ def _check_sample(case: Case) -> Iterator[Finding]:
             " and check OPENROUTER_BASE_URL. If that key is lost, delete them with flask"
             " openrouter forget.",
         )
+
+
+def _is_refusal(cause: BaseException | None) -> bool:
+    """Whether a storage failed because it does not know the owner."""
+    # The last one is SQLAlchemy's, for a result without a row.
+    is_known = isinstance(cause, ValueError | LookupError | TypeError | AttributeError)
+    return is_known or type(cause).__name__ == "NoResultFound"
 
 
 def _is_own(storage: object) -> bool:

@@ -38,7 +38,8 @@ class Site:
 def is_local(host: str) -> bool:
     """Whether a host, with or without a port, is the machine of the visitor."""
     name = urlsplit(f"//{host}").hostname or ""
-    return is_loopback_host(f"[{name}]" if ":" in name else name)
+    # RFC 6761 §6.3: names below localhost, too.
+    return name.endswith(".localhost") or is_loopback_host(f"[{name}]" if ":" in name else name)
 
 
 def _is_address(host: str) -> bool:

@@ -149,6 +149,7 @@ def test_a_callback_on_the_visitor_s_machine_is_a_problem(
         {"OPENROUTER_CALLBACK_URL": f"https://localhost{path}"},
         {"OPENROUTER_CALLBACK_URL": f"http://[::1]:5000{path}"},
         {"OPENROUTER_CALLBACK_URL": None, "SERVER_NAME": "localhost:5000"},
+        {"OPENROUTER_CALLBACK_URL": None, "SERVER_NAME": "app.localhost"},
     ]:
         with case(settings):
             settings |= {"TRUSTED_HOSTS": None, "SESSION_COOKIE_SECURE": False}

@@ -33,10 +33,8 @@ def main() -> None:
         listeners = _listen(options.port)
         for listener in listeners:
             stack.enter_context(listener)
-        if options.live:
-            config: dict[str, object] = {}
-            print("OpenRouter: the real one, https://openrouter.ai. Answers cost money.")
-        else:
+        config: dict[str, object] = {}
+        if not options.live:
             url = options.emulator_url or stack.enter_context(_emulator())
             config = {"OPENROUTER_BASE_URL": url, "OPENROUTER_EMULATOR": True}
             print(f"OpenRouter: emulated at {url}. No account, no network, no money.")
@@ -44,6 +42,9 @@ def main() -> None:
             app = create_app({**config, **_demo_settings(stack)})
         except ConfigurationError as error:
             sys.exit(f"The example app cannot start: {error}")
+        if options.live:
+            # The environment may name another one.
+            print(_live_provider(app.extensions["openrouter"].settings.base_url))
         servers = [
             make_server(
                 host, options.port, app, threaded=True, request_handler=_Handler, fd=sock.fileno()
@@ -52,6 +53,15 @@ def main() -> None:
         ]
         print(f"\nOpen http://localhost:{options.port} (Ctrl+C stops it)\n", flush=True)
         _serve(servers)
+
+
+def _live_provider(base_url: str) -> str:
+    if base_url == "https://openrouter.ai":
+        return f"OpenRouter: the real one, {base_url}. Answers cost money."
+    return (
+        f"OpenRouter: not the real one, but {base_url}, because FLASK_OPENROUTER_BASE_URL is set."
+        " Your browser is sent there to connect."
+    )
 
 
 def _parse_options() -> argparse.Namespace:
@@ -66,7 +76,7 @@ def _parse_options() -> argparse.Namespace:
         "--live",
         action="store_true",
         default=os.environ.get("LIVE", "") not in ("", "0"),
-        help="use https://openrouter.ai instead of the emulator, also as LIVE=1",
+        help="use OpenRouter itself instead of the emulator, also as LIVE=1",
     )
     parser.add_argument("--emulator-url", help="use an emulator that is already running")
     options = parser.parse_args()

@@ -11,6 +11,7 @@ from flask import Blueprint, Flask
 
 from . import guard
 from .cli import create_commands
+from .client.base_url import is_loopback_url
 from .config import Settings
 from .connection import Connection
 from .errors import ConfigurationError
@@ -82,6 +83,7 @@ class OpenRouterAuth:
             )
         _check_app(app)
         settings = Settings.from_config(app.config)
+        _warn_of_this_machine(app, settings)
         if app.config["SESSION_COOKIE_SECURE"] and (settings.callback_url or "").startswith(
             "http:"
         ):
@@ -185,6 +187,20 @@ def _check_app(app: Flask) -> None:
             "With host_matching=True Flask never finds a route without a host, and the routes of"
             " this extension have none. Create the app without it, or move the views that use"
             " OpenRouter into an app of their own."
+        )
+
+
+def _warn_of_this_machine(app: Flask, settings: Settings) -> None:
+    if app.debug or app.testing or settings.emulator:
+        return
+    server_name = app.config["SERVER_NAME"]
+    url = settings.callback_url or (f"http://{server_name}" if server_name else "")
+    if is_loopback_url("/".join(url.lower().split("/", 3)[:3])):
+        name = "OPENROUTER_CALLBACK_URL" if settings.callback_url else "SERVER_NAME"
+        logger.warning(
+            "%s is on this machine: OpenRouter sends every visitor to their own machine. In"
+            " production, set it to the public address of the app.",
+            name,
         )
 
 

@@ -1,7 +1,8 @@
 """Racing connections for the clients of ``httpx`` and its successor.
 
 Their own connections try the addresses of a name one after the other, each with the whole time to
-connect. Asynchronous clients already race (anyio), up to the TLS handshake.
+connect. Asynchronous clients already race (anyio), but not beyond TCP: an address whose handshake
+hangs costs them the call.
 """
 
 from __future__ import annotations

@@ -22,20 +22,36 @@ from .network import Network
 from .session_cookie import check_session_cookie
 from .settings import check_provider, check_secret_key, check_settings
 from .storage import check_storage
-from .visit import check_login
+from .versions import check_versions
+from .visit import check_callback, check_login
 from .workers import Workers
 
 __all__ = ["Doctor"]
 
 Check: TypeAlias = "tuple[str, str, Callable[[Case], Iterator[Finding]]]"
 
+
+def _in_a_request(
+    check: Callable[[Case], Iterator[Finding]],
+) -> Callable[[Case], Iterator[Finding]]:
+    """Return a check of the app's session interface, which may look at the request."""
+
+    def check_in_a_request(case: Case) -> Iterator[Finding]:
+        with case.request():
+            yield from check(case)
+
+    return check_in_a_request
+
+
 _CHECKS: Final[tuple[Check, ...]] = (
+    ("versions", "Installed packages", check_versions),
     ("settings", "Settings", check_settings),
     ("secret_key", "Secret key", check_secret_key),
     ("provider", "Base URL", check_provider),
-    ("callback_url", "Callback URL", check_callback_url),
-    ("session_cookie", "Session cookie", check_session_cookie),
+    ("callback_url", "Callback URL", _in_a_request(check_callback_url)),
+    ("session_cookie", "Session cookie", _in_a_request(check_session_cookie)),
     ("login", "Login route", check_login),
+    ("callback", "Callback route", check_callback),
     ("storage", "Storage", check_storage),
 )
 
@@ -81,7 +97,7 @@ class Doctor:
             # After a failed import the message contains the traceback. The first line is enough.
             lines = str(error).strip().splitlines()
             return None, _not_loaded(lines[0].rstrip(":."))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return None, _not_loaded(
                 f"Creating the app raises {type(error).__name__} at {location_of(error)}"
             )

@@ -7,14 +7,22 @@ from urllib.parse import urlsplit
 
 from werkzeug.sansio.utils import host_is_trusted
 
-from .case import Case
+from .case import Case, is_local
 from .finding import Finding, problem, warning
 
 
 def check_callback_url(case: Case) -> Iterator[Finding]:
     """Find a callback URL that leads elsewhere, or that a visitor can forge."""
-    config = case.app.config
-    trusted: list[str] | None = config.get("TRUSTED_HOSTS")
+    trusted = case.trusted_hosts
+    if isinstance(case.app.config.get("TRUSTED_HOSTS"), str) and not _is_host(trusted[0]):
+        yield problem(
+            "trusted_hosts_text",
+            "TRUSTED_HOSTS is a text, not a list, so the app refuses every request (HTTP 400).",
+            "Set a list. In the environment it is JSON, with its quotes:"
+            """ FLASK_TRUSTED_HOSTS='["app.example"]'. A shell that reads a file of settings"""
+            " removes quotes that are not quoted themselves.",
+        )
+        return
     if case.settings.callback_url is None:
         if not case.site.is_known and not case.is_development:
             yield warning(
@@ -25,6 +33,15 @@ def check_callback_url(case: Case) -> Iterator[Finding]:
             )
     else:
         yield from _check_setting(case)
+    is_named = case.settings.callback_url is not None or case.app.config["SERVER_NAME"]
+    if is_named and is_local(case.site.host) and not case.is_development:
+        yield problem(
+            "callback_on_this_machine",
+            f"The callback URL is on {case.site.host}, but the app runs in production mode."
+            " OpenRouter sends every visitor to their own machine.",
+            "Set OPENROUTER_CALLBACK_URL, or SERVER_NAME, to the public address. On a developer's"
+            " machine, use debug mode instead.",
+        )
     if trusted and case.site.is_known and not host_is_trusted(case.site.host, trusted):
         yield problem(
             "callback_host_refused",
@@ -53,3 +70,8 @@ def _check_setting(case: Case) -> Iterator[Finding]:
             " two hosts do not share cookies, so a login that starts on one is lost on the other.",
             "Use the same host in both.",
         )
+
+
+def _is_host(text: str) -> bool:
+    """Whether this can be a host, and not several, or a list as text."""
+    return not set(text) & set("[]{}()'\", \t")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Flask
+from flask.ctx import RequestContext
 
 from ..client.base_url import is_loopback_host
 from ..config import Settings
@@ -30,6 +33,21 @@ class Site:
     def hostname(self) -> str:
         """The host in lower case, without its port and without the brackets of IPv6."""
         return urlsplit(f"//{self.host}").hostname or ""
+
+
+def is_local(host: str) -> bool:
+    """Whether a host, with or without a port, is the machine of the visitor."""
+    name = urlsplit(f"//{host}").hostname or ""
+    # RFC 6761 §6.3: names below localhost, too.
+    return name.endswith(".localhost") or is_loopback_host(f"[{name}]" if ":" in name else name)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -61,14 +79,31 @@ class Case:
         if self.settings.callback_url is not None:
             parts = urlsplit(self.settings.callback_url)
             return Site(parts.scheme, parts.netloc)
-        if config["SERVER_NAME"] or config.get("TRUSTED_HOSTS"):
-            host = config["SERVER_NAME"] or config["TRUSTED_HOSTS"][0].removeprefix(".")
-            is_local = is_loopback_host(urlsplit(f"//{host}").hostname or "")
+        if host := config["SERVER_NAME"] or self._trusted_host:
             # OpenRouter sends visitors back to a public host by https only.
-            return Site(config["PREFERRED_URL_SCHEME"] if is_local else "https", host)
+            return Site(config["PREFERRED_URL_SCHEME"] if is_local(host) else "https", host)
         if self.is_development:
             return Site("http", "localhost", is_known=False)
         return Site("https", _PLACEHOLDER_HOST, is_known=False)
+
+    @property
+    def trusted_hosts(self) -> Sequence[str]:
+        """Flask's TRUSTED_HOSTS. A text counts as one host, as it does for Werkzeug."""
+        hosts = self.app.config.get("TRUSTED_HOSTS") or ()
+        return (hosts,) if isinstance(hosts, str) else tuple(map(str, hosts))
+
+    @property
+    def _trusted_host(self) -> str | None:
+        """The host of visitors among the trusted ones. Others are there for health checks."""
+        hosts = [host.removeprefix(".") for host in self.trusted_hosts]
+        public = [host for host in hosts if not is_local(host) and not _is_address(host)]
+        return next(iter(public or hosts), None)
+
+    def request(self) -> RequestContext:
+        """Return a context as in a visit, for functions of the app that need one."""
+        return self.app.test_request_context(
+            self.path_of("openrouter.login"), base_url=f"{self.site.scheme}://{self.site.host}"
+        )
 
     def path_of(self, endpoint: str) -> str:
         """Return the path of an extension route inside the app, such as ``/openrouter/login``."""

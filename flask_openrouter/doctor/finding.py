@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -12,6 +15,12 @@ from ..errors import ConfigurationError
 
 Subject = TypeVar("Subject")
 
+#: Folders of code that is not the app's.
+_LIBRARIES: Final = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    os.path.dirname(os.path.dirname(__file__)),
+    "<frozen ",
+)
 #: Separates the mistake from the remedy in the message of a ConfigurationError.
 _BEFORE_REMEDY: Final = re.compile(r"\. |: (?=pip install )")
 
@@ -84,11 +93,12 @@ def misconfiguration(error: ConfigurationError) -> Finding:
 
 
 def location_of(error: BaseException) -> str:
-    """Return the file and line that raised an error."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "?" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    """Return the file and line that raised an error: the app's own, if it took part."""
+    places = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [place for place in places if not place[0].startswith(_LIBRARIES)]
+    return "{}:{}".format(*(own or places or [("?", 0)])[-1])
 
 
 def _findings_of(
@@ -98,7 +108,7 @@ def _findings_of(
         yield from check(subject)
     except ConfigurationError as error:
         yield misconfiguration(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Without the message: it may quote a URL with its password.
         yield problem(
             "check_failed",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict
 from textwrap import TextWrapper
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -43,21 +44,41 @@ def print_report(results: Iterable[Result], *, as_json: bool) -> int:
     # What the extension would log is reported as a finding.
     logger.addFilter(_drop)
     try:
-        # An app may print while it is created. Only JSON may reach the program that reads it.
-        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        with _reserved_stdout() if as_json else nullcontext(sys.stdout) as stdout:
             for result in results:
                 done.append(result)
                 if not as_json:
                     _print_result(result)
+            document = _document(done)
+            if as_json:
+                click.echo(json.dumps(document, indent=2), file=stdout)
     finally:
         logger.removeFilter(_drop)
-    document = _document(done)
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    else:
+    if not as_json:
         problems, warnings = document["problems"], document["warnings"]
         click.echo(f"\n{_number(problems, 'problem')}, {_number(warnings, 'warning')}.")
     return int(document["severity"] == Severity.PROBLEM)
+
+
+@contextmanager
+def _reserved_stdout() -> Iterator[TextIO]:
+    """Yield the standard output. What the app prints goes to the standard error instead.
+
+    Only JSON may reach the program that reads it. If this is the output of the process, it stays
+    reserved until the process ends, because an app may print even then.
+    """
+    stdout = sys.stdout
+    is_of_this_process = stdout is sys.__stdout__
+    if not is_of_this_process:
+        with redirect_stdout(sys.stderr):
+            yield stdout
+        return
+    stdout.flush()
+    # The descriptor, too: for programs that the app starts, and for what kept the old object.
+    reserved: TextIO
+    with open(os.dup(stdout.fileno()), "w", encoding="utf-8") as reserved:
+        os.dup2(sys.stderr.fileno(), stdout.fileno())
+        yield reserved
 
 
 def _document(results: Sequence[Result]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from .case import Case, Site
 from .finding import Finding, problem, warning
+from .public_suffixes import is_public_suffix
 
 
 def check_session_cookie(case: Case) -> Iterator[Finding]:
@@ -88,6 +89,13 @@ def check_scope(case: Case, site: Site, callback_path: str) -> Iterator[Finding]
             "session_cookie_domain",
             f"SESSION_COOKIE_DOMAIN is {domain!r}, which does not cover the host of the callback.",
             "Remove SESSION_COOKIE_DOMAIN, or set it to a domain that covers the callback.",
+        )
+    elif is_public_suffix(domain):
+        yield problem(
+            "session_cookie_domain",
+            f"SESSION_COOKIE_DOMAIN is {domain!r}, under which anyone can have a site, so browsers"
+            " drop the session cookie.",
+            "Remove SESSION_COOKIE_DOMAIN, or set it to a domain of your own.",
         )
     path = interface.get_cookie_path(app)
     if not f"{callback_path}/".startswith(f"{path.rstrip('/')}/"):

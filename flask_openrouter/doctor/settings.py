@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -21,6 +23,7 @@ _SET_EARLIER: Final = "Set everything before OpenRouterAuth(app) or auth.init_ap
 def check_settings(case: Case) -> Iterator[Finding]:
     """Find settings without effect: misspelt ones, and ones that were changed too late."""
     yield from _check_names(case.app.config)
+    yield from _check_environment(case.app.config)
     error, now = _read({**case.app.config, "DEBUG": True})
     if error is not None:
         yield problem(
@@ -81,17 +84,44 @@ def check_provider(case: Case) -> Iterator[Finding]:
 
 
 def _check_names(config: Mapping[str, Any]) -> Iterator[Finding]:
-    known = {_setting_name(field.name) for field in fields(Settings)} | {_FALLBACKS}
     for name in config:
-        if not name.startswith("OPENROUTER_") or name in known:
+        if not name.startswith("OPENROUTER_") or name in _NAMES:
             continue
         # Apps define settings of their own, such as OPENROUTER_MODEL. Only near matches count.
-        for meant in get_close_matches(name, known, n=1, cutoff=0.9):
+        for meant in get_close_matches(name, _NAMES, n=1, cutoff=0.9):
             yield warning(
                 "setting_unknown",
                 f"{name} is not a setting of this extension and has no effect on it.",
                 f"If you mean {meant}, correct the name.",
             )
+
+
+def _check_environment(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find variables that the app did not read. Flask reads none by itself."""
+    for variable in sorted(os.environ):
+        name = variable.removeprefix("FLASK_")
+        if name not in _NAMES or _is_read(os.environ[variable], config.get(name)):
+            continue
+        yield warning(
+            "variable_not_read",
+            f"{variable} is set in the environment, but the app does not use its value.",
+            "Call app.config.from_prefixed_env() before OpenRouterAuth(app), which reads variables"
+            f" that begin with FLASK_, or set app.config[{name!r}] = os.environ[{variable!r}].",
+        )
+
+
+def _is_read(text: str, value: object) -> bool:
+    """Whether a setting can be the value of a variable, as a text or as JSON."""
+    if not text.strip() or text == value:
+        return True
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        # An app may convert it: "yes" to True, "10 min" to seconds, "a, b" to a list.
+        if isinstance(value, list | tuple):
+            return bool(value) and all(str(each) in text for each in value)
+        return value is not None and not isinstance(value, str | bytes)
+    return bool(parsed == value)
 
 
 def _setting_name(field: str) -> str:
@@ -105,3 +135,11 @@ def _read(config: Mapping[str, Any]) -> tuple[ConfigurationError | None, Setting
         return None, Settings.from_config(config)
     except ConfigurationError as error:
         return error, None
+
+
+#: The settings of this extension.
+_NAMES: Final = {
+    name
+    for name in (*(_setting_name(field.name) for field in fields(Settings)), _FALLBACKS)
+    if name.startswith("OPENROUTER_")
+}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -15,11 +14,11 @@ from ..errors import ConfigurationError, KeyStorageError
 from ..storage import ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.listing import Listing
-from ..storage.memory import MemoryStorage
 from ..storage.namespace import back_end, split_entry
 from ..storage.record import KeyRecord
 from ..storage.vault import Age
 from .case import Case
+from .durability import check_durability, check_memory, sqlite_file
 from .finding import Finding, ok, problem, warning
 
 #: How many stored keys are decrypted to see whether the encryption key fits.
@@ -34,40 +33,14 @@ def check_storage(case: Case) -> Iterator[Finding]:
     if isinstance(storage, CookieStorage):
         yield ok("storage_cookie", "Keys live in the visitors' browsers. No server is needed.")
         return
-    if isinstance(storage, MemoryStorage):
-        yield from _check_memory(case)
+    yield from check_memory(case, storage)
     failure = _round_trip(case)
     if failure is not None:
         yield failure
     else:
         yield from _check_sample(case)
+        yield from check_durability(case, storage)
         yield from _check_namespaces(case)
-
-
-def _check_memory(case: Case) -> Iterator[Finding]:
-    remedy = "Remove OPENROUTER_STORAGE_URI, or name a database or Redis."
-    workers = _count_workers()
-    if workers > 1:
-        yield problem(
-            "storage_memory",
-            f"Keys live in the memory of each process, and {workers} workers are configured. A"
-            " worker does not see the keys that another one stored.",
-            remedy,
-        )
-    elif not case.is_development:
-        yield warning(
-            "storage_memory",
-            "Keys live in the memory of this process. Other workers do not see them, and a restart"
-            " loses them.",
-            remedy,
-        )
-
-
-def _count_workers() -> int:
-    """Return the number of gunicorn workers that the environment sets, by default 1."""
-    arguments = re.search(r"(?:-w|--workers)[ =]?(\d+)", os.environ.get("GUNICORN_CMD_ARGS", ""))
-    number = arguments[1] if arguments else os.environ.get("WEB_CONCURRENCY", "")
-    return int(number) if number.isdecimal() else 1
 
 
 def _round_trip(case: Case) -> Finding | None:
@@ -78,7 +51,7 @@ def _round_trip(case: Case) -> Finding | None:
     try:
         vault.probe(owner_id)
     except KeyStorageError as error:
-        return _not_readable(error)
+        return _not_readable(case, error)
     try:
         vault.save(owner_id, record)
         vault.forget(owner_id)
@@ -96,7 +69,24 @@ def _round_trip(case: Case) -> Finding | None:
     return None
 
 
-def _not_readable(error: KeyStorageError) -> Finding:
+def _not_readable(case: Case, error: KeyStorageError) -> Finding:
+    storage = case.services.vault.storage
+    if _is_own(storage) and _is_refusal(error.__cause__):
+        return warning(
+            "storage_refuses_ids",
+            f"get() of the storage raises {type(error.__cause__).__name__} for an owner id that it"
+            " does not know. Visitors who are not signed in, and health checks with an id of their"
+            " own, get HTTP 503.",
+            "Let get() return None for an id that no user has.",
+        )
+    path = sqlite_file(storage)
+    if path:
+        return problem(
+            "storage_unreachable",
+            f"The SQLite file {path} cannot be opened or created{_reason(error)}.",
+            f"Let the app's account write to the folder {os.path.dirname(path) or '.'}. In a"
+            " container, mount a volume there that belongs to this account.",
+        )
     if _statement_of(error).startswith("CREATE TABLE"):
         return problem(
             "storage_table_missing",
@@ -117,7 +107,7 @@ def _not_readable(error: KeyStorageError) -> Finding:
 
 def _not_written(case: Case, error: KeyStorageError) -> Finding:
     title = f"The storage cannot write, read back and delete an entry{_reason(error)}."
-    if not type(back_end(case.services.vault.storage)).__module__.startswith("flask_openrouter."):
+    if _is_own(case.services.vault.storage):
         return warning(
             "storage_not_written",
             title,
@@ -176,6 +166,18 @@ def _check_namespaces(case: Case) -> Iterator[Finding]:
             "If they are this app's keys, set OPENROUTER_NAMESPACE again. If they are another"
             " app's, nothing is wrong; a namespace for this app removes the warning.",
         )
+
+
+def _is_refusal(cause: BaseException | None) -> bool:
+    """Whether a storage failed because it does not know the owner."""
+    # The last one is SQLAlchemy's, for a result without a row.
+    is_known = isinstance(cause, ValueError | LookupError | TypeError | AttributeError)
+    return is_known or type(cause).__name__ == "NoResultFound"
+
+
+def _is_own(storage: object) -> bool:
+    """Whether the storage is a class of the app."""
+    return not type(back_end(storage)).__module__.startswith("flask_openrouter.")
 
 
 def _statement_of(error: KeyStorageError) -> str:

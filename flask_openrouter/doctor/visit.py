@@ -44,7 +44,7 @@ def check_login(case: Case) -> Iterator[Finding]:
                 response, _ = _visit(case, site, {})
         else:
             response, _ = _visit(case, site, {})
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         yield problem(
             "login_fails",
             f"The login route raises {type(error).__name__} at {location_of(error)}.",
@@ -54,7 +54,46 @@ def check_login(case: Case) -> Iterator[Finding]:
     yield from _check_response(case, response)
 
 
-def _visit(case: Case, site: Site, headers: dict[str, str]) -> tuple[TestResponse, bool]:
+def check_callback(case: Case) -> Iterator[Finding]:
+    """Come back with a code that no login has asked for. Only this extension may refuse it."""
+    query = {"state": "doctor-asks-for-a-refusal", "code": "doctor-asks-for-a-refusal"}
+    if not _starts_login(case):
+        # The check before tells why, and the app may refuse both for one reason.
+        return
+    try:
+        response, _ = _visit(case, case.site, {}, "openrouter.callback", query)
+    except (Exception, SystemExit) as error:
+        yield problem(
+            "callback_fails",
+            f"The callback route raises {type(error).__name__} at {location_of(error)}.",
+            "Correct what raises it: a function of the app that runs before or after requests.",
+        )
+        return
+    if _error_code(response) not in PROBLEMS:
+        yield problem(
+            "callback_fails",
+            "The app itself responds to the callback route, with HTTP"
+            f" {response.status_code}, so no login can finish.",
+            "Look for a function of the app that runs before requests, such as a check of the"
+            " origin or a limit, and exempt the blueprint 'openrouter' from it.",
+        )
+
+
+def _starts_login(case: Case) -> bool:
+    try:
+        response, _ = _visit(case, case.site, {})
+    except (Exception, SystemExit):
+        return False
+    return response.headers.get("Location", "").startswith(f"{case.settings.base_url}/auth?")
+
+
+def _visit(
+    case: Case,
+    site: Site,
+    headers: dict[str, str],
+    endpoint: str = "openrouter.login",
+    query: dict[str, str] | None = None,
+) -> tuple[TestResponse, bool]:
     """Return the response, and whether the app considered the request secure."""
     seen = []
 
@@ -63,7 +102,8 @@ def _visit(case: Case, site: Site, headers: dict[str, str]) -> tuple[TestRespons
 
     with request_started.connected_to(note, case.app):
         response = Client(case.app, use_cookies=False).get(
-            case.path_of("openrouter.login"),
+            case.path_of(endpoint),
+            query_string=query,
             base_url=f"{site.scheme}://{site.host}",
             headers={**_HEADERS, **headers},
         )

@@ -60,7 +60,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             environment = read(base_url)
             return Environment(environment.proxy, environment.ca_bundle, found)
 
-        monkeypatch.setattr(sdks.Environment, "read", read_with_resolver)
+        monkeypatch.setattr(Environment, "read", read_with_resolver)
         # For the asynchronous clients. The test's own servers use addresses.
         monkeypatch.setattr(
             socket,

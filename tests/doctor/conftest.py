@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ class Diagnosis:
 
 @pytest.fixture(autouse=True)
 def _in_production(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FLASK_DEBUG", "FLASK_APP", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name in ("WEB_CONCURRENCY", "GUNICORN_CMD_ARGS") or name.startswith("FLASK_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -83,6 +85,8 @@ def production(make_app: MakeApp) -> MakeApp:
             "SESSION_COOKIE_SECURE": True,
             **config,
         }
+        if "OPENROUTER_STORAGE_URI" in config or "storage" in (extension or {}):
+            settings.setdefault("OPENROUTER_ENCRYPTION_KEY", "A" * 43 + "=")
         app = make_app(extension, **settings)
         app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)  # type: ignore[method-assign]
         return app

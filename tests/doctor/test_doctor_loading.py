@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from flask.cli import NoAppException, ScriptInfo
 from flask_openrouter import OpenRouterAuth
 from flask_openrouter.cli import commands
 from flask_openrouter.doctor import Doctor
+from flask_openrouter.doctor.finding import Result
+from flask_openrouter.doctor.report import print_report
 from flask_openrouter.doctor.workers import Workers
 from flask_openrouter.errors import ConfigurationError
 
@@ -112,3 +117,19 @@ def test_the_keys_of_two_processes_are_compared(
     monkeypatch.chdir(tmp_path)
     (*_, result) = Doctor(lambda: production(SECRET_KEY=secret), Workers("same")).run()
     assert [finding.code for finding in result.findings] == ([] if code is None else [code])
+
+
+@pytest.mark.requirement("M3")
+def test_the_output_of_a_process_is_reserved_until_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [Result("app", "App", ())]
+    with (tmp_path / "out").open("w") as stdout, (tmp_path / "err").open("w") as stderr:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        monkeypatch.setattr(sys, "__stdout__", stdout)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        assert print_report(results, as_json=True) == 0
+        print("Bye.", flush=True)
+        os.write(stdout.fileno(), b"From a program.")
+    assert json.loads((tmp_path / "out").read_text())["checks"][0]["name"] == "app"
+    assert (tmp_path / "err").read_text() == "Bye.\nFrom a program."

@@ -18,8 +18,8 @@ def test_a_correct_app_has_no_findings(production: Any, diagnose: Any) -> None:
     assert diagnosis.bad == {}
     assert (diagnosis.document["problems"], diagnosis.document["warnings"]) == (0, 0)
     assert diagnosis.checks == [
-        *("app", "settings", "secret_key", "provider", "callback_url"),
-        *("session_cookie", "login", "storage", "workers"),
+        *("app", "versions", "settings", "secret_key", "provider", "callback_url"),
+        *("session_cookie", "login", "callback", "storage", "workers"),
     ]
 
 
@@ -119,11 +119,55 @@ def test_a_host_in_a_flask_setting_is_accepted(production: Any, diagnose: Any) -
     for settings in [
         {"SERVER_NAME": "app.example"},
         {"TRUSTED_HOSTS": [".app.example"]},
-        {"SERVER_NAME": "localhost:5000", "SESSION_COOKIE_SECURE": False},
+        {"TRUSTED_HOSTS": ["localhost", "127.0.0.1", "10.0.0.7", "app.example"]},
+        {"TRUSTED_HOSTS": ["10.0.0.7", "[fd00::7]"]},
+        {"TRUSTED_HOSTS": "app.example"},
     ]:
         with case(settings):
             app = production(**{"OPENROUTER_CALLBACK_URL": None, "TRUSTED_HOSTS": None, **settings})
             assert diagnose(app).bad == {}
+
+
+@pytest.mark.requirement("M3")
+def test_a_host_for_health_checks_is_not_taken_for_the_site(production: Any, diagnose: Any) -> None:
+    """Visitors come to the other one by https, so the Secure cookies are right."""
+    for hosts in (["localhost", "app.example"], ["127.0.0.1", "[::1]", ".app.example"]):
+        with case(hosts):
+            app = production(OPENROUTER_CALLBACK_URL=None, TRUSTED_HOSTS=hosts)
+            assert diagnose(app).bad == {}
+
+
+@pytest.mark.requirement("M1")
+def test_a_callback_on_the_visitor_s_machine_is_a_problem(
+    production: Any, make_app: Any, diagnose: Any
+) -> None:
+    path = "/openrouter/callback"
+    for settings in [
+        {"OPENROUTER_CALLBACK_URL": f"http://localhost:5000{path}"},
+        {"OPENROUTER_CALLBACK_URL": f"http://127.0.0.1:5000{path}"},
+        {"OPENROUTER_CALLBACK_URL": f"https://localhost{path}"},
+        {"OPENROUTER_CALLBACK_URL": f"http://[::1]:5000{path}"},
+        {"OPENROUTER_CALLBACK_URL": None, "SERVER_NAME": "localhost:5000"},
+        {"OPENROUTER_CALLBACK_URL": None, "SERVER_NAME": "app.localhost"},
+    ]:
+        with case(settings):
+            settings |= {"TRUSTED_HOSTS": None, "SESSION_COOKIE_SECURE": False}
+            diagnosis = diagnose(production(**settings))
+            assert diagnosis.bad["callback_on_this_machine"] == "problem"
+            diagnosis.says("callback_on_this_machine", "own machine", "OPENROUTER_CALLBACK_URL")
+            assert "callback_on_this_machine" not in diagnose(make_app(**settings)).bad
+
+
+@pytest.mark.requirement("P7")
+def test_trusted_hosts_that_became_a_text_are_named(production: Any, diagnose: Any) -> None:
+    """A shell removed the quotes, so the JSON is not one."""
+    for text in ("[app.example]", "app.example,www.app.example", "['app.example']"):
+        with case(text):
+            diagnosis = diagnose(production(TRUSTED_HOSTS=text))
+            assert diagnosis.bad == {"trusted_hosts_text": "problem", "login_fails": "problem"}
+            diagnosis.says(
+                "trusted_hosts_text", "is a text, not a list", """FLASK_TRUSTED_HOSTS='["""
+            )
 
 
 def test_a_callback_url_without_the_route_is_a_problem(production: Any, diagnose: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_custom_storage_that_cannot_list_is_accepted(production: Any, diagnose
 
 
 def test_redis_is_not_changed_and_reported_when_it_is_down(production: Any, diagnose: Any) -> None:
-    with running_redis() as server:
+    with running_redis(appendonly="yes") as server:
         app = production(OPENROUTER_STORAGE_URI=server.url)
         assert diagnose(app).bad == {}
         assert server.execute("DBSIZE") == 0
@@ -197,7 +198,8 @@ def test_keys_under_another_encryption_key_are_a_problem(
     for number in range(3):
         services_of(old).vault.save(f"user {number}", KeyRecord(KEY, None, 1))
     close(old)
-    new = production(OPENROUTER_STORAGE_URI=uri, SECRET_KEY=secrets.token_hex())
+    other_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    new = production(OPENROUTER_STORAGE_URI=uri, OPENROUTER_ENCRYPTION_KEY=other_key)
     diagnosis = diagnose(new)
     assert diagnosis.bad == {"stored_keys_unreadable": "problem"}
     diagnosis.says(

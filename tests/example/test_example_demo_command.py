@@ -99,10 +99,21 @@ def test_a_fixed_key_and_a_database_file_outlive_the_demo(
     assert file.exists()
 
 
+@pytest.mark.requirement("M2")
+def test_live_with_another_base_url_says_which(tmp_path: Path) -> None:
+    settings = {"LIVE": "1", "FLASK_OPENROUTER_BASE_URL": "https://gateway.example/api/v1"}
+    with demo(tmp_path / "log", PORT=str(free_port()), **settings) as address:
+        assert login_page(address).startswith("https://gateway.example/auth?")
+    output = (tmp_path / "log").read_text()
+    assert "OpenRouter: not the real one, but https://gateway.example, because FLASK_" in output
+    assert "the real one, https://openrouter.ai" not in output
+
+
 def test_live_uses_openrouter(tmp_path: Path) -> None:
     with demo(tmp_path / "log", LIVE="1", PORT=str(free_port())) as address:
         assert login_page(address).startswith("https://openrouter.ai/auth?")
         assert "emulated" not in requests.get(address, timeout=PATIENCE).text
+    assert "the real one, https://openrouter.ai. Answers cost" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(

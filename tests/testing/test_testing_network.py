@@ -144,6 +144,114 @@ def test_the_guard_restores_the_socket_module() -> None:
     assert (dict(vars(socket.socket)), dict(vars(socket))) == before
 
 
+@pytest.mark.requirement("M5")
+def test_the_guard_leaves_what_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+    with guarded_network():
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert (socket.socket.connect, socket.getaddrinfo) == (connect, look_up)
+
+
+@pytest.mark.requirement("M5")
+def test_what_another_plugin_restored_stays_restored(
+    pytester: pytest.Pytester, run_pytest: Callable[..., pytest.RunResult]
+) -> None:
+    """As pytest-socket does: it forbids before the fixtures begin, and allows before they end."""
+    pytester.makeconftest(
+        """
+        import socket
+        import pytest
+
+        CONNECT = socket.socket.connect
+
+        def forbidden(self, address):
+            raise RuntimeError("forbidden by another plugin")
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_setup(item):
+            if "forbidding" in item.name:
+                socket.socket.connect = forbidden
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_teardown(item):
+            socket.socket.connect = CONNECT
+        """
+    )
+    pytester.makepyfile(
+        """
+        import socket
+        import pytest
+
+        def reach():
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                with socket.socket() as connection:
+                    connection.connect(server.getsockname())
+
+        def test_forbidding(openrouter_network_guard):
+            with pytest.raises(RuntimeError):
+                reach()
+
+        def test_the_next():
+            reach()
+
+        def test_the_next_with_the_guard(openrouter_network_guard):
+            reach()
+        """
+    )
+    run_pytest().assert_outcomes(passed=3)
+
+
+@pytest.mark.requirement("M6")
+def test_a_proxy_of_the_environment_is_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would pass the request on."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as proxy,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        port = proxy.getsockname()[1]
+        address = ("127.0.0.1", port)
+        monkeypatch.setenv("no_proxy", "localhost")
+        for url in (
+            f"http://127.0.0.1:{port}",
+            f"localhost:{port}",
+            f"http://u:p@127.0.0.1:{port}",
+        ):
+            monkeypatch.setenv("https_proxy", url)
+            with case(url), guarded_network():
+                with (
+                    socket.socket() as connection,
+                    pytest.raises(Failed, match=f"reached for the proxy of the .*:{port}, "),
+                ):
+                    connection.connect(address)
+                socket.create_connection(other.getsockname(), 5).close()
+            with guarded_network(["127.0.0.1", "localhost"]):
+                socket.create_connection(address, 5).close()
+        for url in ("http://127.0.0.1:port", "http://[::1", "http://proxy.example:1", "http://"):
+            monkeypatch.setenv("https_proxy", url)
+            with case(url), guarded_network():
+                socket.create_connection(address, 5).close()
+
+
+@pytest.mark.requirement("M6")
+def test_older_look_ups_and_datagrams_are_refused(guarded: None) -> None:
+    for look_up in (socket.gethostbyname, socket.gethostbyname_ex):
+        with pytest.raises(Failed, match=r"reached for api\.example,"):
+            look_up("api.example")
+    assert socket.gethostbyname("localhost") == "127.0.0.1"
+    assert "127.0.0.1" in socket.gethostbyname_ex("localhost")[2]
+    with (
+        socket.socket(type=socket.SOCK_DGRAM) as sender,
+        socket.socket(type=socket.SOCK_DGRAM) as to,
+    ):
+        to.bind(("127.0.0.1", 0))
+        assert sender.sendto(b"x", to.getsockname()) == 1
+        assert sender.sendto(b"x", 0, to.getsockname()) == 1
+        for arguments in ((b"x", (UNUSED_IPV4, 53)), (b"x", 0, (UNUSED_IPV4, 53))):
+            with pytest.raises(Failed, match=f"reached for {UNUSED_IPV4},"):
+                sender.sendto(*arguments)
+
+
 def test_other_threads_are_refused_and_the_test_fails() -> None:
     """A server's thread must not crash, and a refusal that it swallows must fail the test."""
     refused: list[str] = []

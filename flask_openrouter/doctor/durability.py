@@ -1,0 +1,124 @@
+"""Whether stored keys outlast a restart, another process, and another account."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ..storage.memory import MemoryStorage
+from .case import Case
+from .finding import Finding, ok, problem, warning
+
+
+def count_workers() -> int:
+    """Return the number of gunicorn workers that the environment sets, by default 1."""
+    arguments = re.search(r"(?:-w|--workers)[ =]?(\d+)", os.environ.get("GUNICORN_CMD_ARGS", ""))
+    number = arguments[1] if arguments else os.environ.get("WEB_CONCURRENCY", "")
+    return int(number) if number.isdecimal() else 1
+
+
+def check_memory(case: Case, storage: object) -> Iterator[Finding]:
+    """Find keys that live in the memory of one process."""
+    if not isinstance(storage, MemoryStorage) and sqlite_file(storage) != "":
+        return
+    remedy = "Remove OPENROUTER_STORAGE_URI, or name a database, a file or Redis."
+    workers = count_workers()
+    if workers > 1:
+        yield problem(
+            "storage_memory",
+            f"Keys live in the memory of each process, and {workers} workers are configured. A"
+            " worker does not see the keys that another one stored.",
+            remedy,
+        )
+    elif not case.is_development:
+        yield warning(
+            "storage_memory",
+            "Keys live in the memory of this process. Other workers, such as those of gunicorn"
+            " --workers 2, do not see them, and a restart loses them.",
+            remedy,
+        )
+
+
+def check_durability(case: Case, storage: object) -> Iterator[Finding]:
+    """Find what loses the keys of a storage that works."""
+    if case.is_development or isinstance(storage, MemoryStorage) or sqlite_file(storage) == "":
+        return
+    settings = case.settings
+    if case.services.vault.is_encrypting and settings.encryption_keys == settings.secret_keys:
+        yield warning(
+            "encryption_key_missing",
+            "OPENROUTER_ENCRYPTION_KEY is not set, so the stored keys are encrypted with a key that"
+            " is made from SECRET_KEY. A new SECRET_KEY without a fallback disconnects everyone,"
+            " and so does an encryption key that is set later.",
+            "Set OPENROUTER_ENCRYPTION_KEY before the first visitor connects. Make one with: flask"
+            " openrouter generate-key",
+        )
+    yield from _check_redis(storage)
+    yield from _check_owner(storage)
+
+
+def sqlite_file(storage: object) -> str | None:
+    """Return the path of an SQLite file, ``""`` for a database in memory, None for another."""
+    load_engine = getattr(storage, "_load_engine", None)
+    if load_engine is None:
+        return None
+    url: Any = None
+    # A function of the app may fail; other checks tell why.
+    with suppress(Exception):
+        url = load_engine().url
+    if url is None or not str(url.drivername).startswith("sqlite"):
+        return None
+    path = str(url.database or "")
+    is_memory = path in ("", ":memory:") or "mode=memory" in str(url) or ":memory:" in path
+    return "" if is_memory else path.removeprefix("file:")
+
+
+def _check_redis(storage: object) -> Iterator[Finding]:
+    settings = _redis_settings(getattr(storage, "_client", None))
+    policy = str(settings.get("maxmemory-policy", "noeviction"))
+    if policy != "noeviction" and str(settings.get("maxmemory", "0")) != "0":
+        yield warning(
+            "redis_evicts",
+            f"Redis deletes entries when its memory is full (maxmemory-policy {policy}), and keys"
+            " of visitors with them.",
+            "Use a Redis of its own for keys, with maxmemory-policy noeviction.",
+        )
+    if settings.get("appendonly") == "no" and settings.get("save") == "":
+        yield warning(
+            "redis_not_persistent",
+            'Redis writes nothing to disk (appendonly no, save ""), so a restart of Redis'
+            " disconnects everyone.",
+            "Turn on appendonly, or use a database. If visitors may be disconnected at any time,"
+            " nothing is wrong.",
+        )
+
+
+def _redis_settings(client: Any) -> Mapping[Any, Any]:
+    """Return Redis' settings; empty for another storage, or without the right to read them."""
+    found: Any = None
+    with suppress(Exception):
+        found = {}
+        for pattern in ("maxmemory*", "appendonly", "save"):
+            found |= client.config_get(pattern)
+    return {_text(name): _text(value) for name, value in (found or {}).items()}
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _check_owner(storage: object) -> Iterator[Finding]:
+    path = sqlite_file(storage)
+    if not path or not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return
+    with suppress(OSError):
+        if os.stat(path).st_uid == 0:
+            yield ok(
+                "storage_owner",
+                f"The doctor runs as root, and {path} belongs to root. If the app runs under"
+                " another account, which cannot write to it, give the file and its folder to that"
+                " account (chown), and run the doctor under it.",
+            )

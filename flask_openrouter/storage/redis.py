@@ -186,6 +186,7 @@ def _create_client(url: str) -> Redis:
             'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
         )
     try:
+        tcp_only = {} if scheme == "unix" else {"socket_keepalive": True}
         # The pool checks the process id at each use, and opens new connections after a fork.
         pool = BlockingConnectionPool.from_url(
             url,
@@ -193,7 +194,7 @@ def _create_client(url: str) -> Redis:
             timeout=TIMEOUT,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
-            socket_keepalive=True,
+            **tcp_only,
             health_check_interval=HEALTH_CHECK_INTERVAL,
             # Get, set and delete may be repeated harmlessly. After a fail-over behind one address,
             # only a new connection finds the new primary.

@@ -104,10 +104,10 @@ class RedisStorage:
 
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
-        max_age = self._max_age
+        key, max_age = self._key(owner_id), self._max_age
         if max_age is None and is_of_browser(owner_id):
             max_age = _BROWSER_MAX_AGE
-        self._write("set", self._key(owner_id), ciphertext, ex=max_age)
+        self._write("set", key, ciphertext, ex=max_age)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was.

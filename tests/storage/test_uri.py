@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from servers import PostgreSQLServer, RedisServer, running_redis
+from sqlalchemy import event
 
 from flask_openrouter.errors import ConfigurationError
 from flask_openrouter.storage import KeyStorage, ListableStorage, drivers
@@ -185,6 +186,30 @@ def _make_dsn(module: Any) -> Any:
         return dsn
 
     return make_dsn
+
+
+def _connect_pymysql(
+    user=None,
+    password="",
+    host=None,
+    database=None,
+    client_flag=0,
+    connect_timeout=10,
+    read_timeout=None,
+    write_timeout=None,
+):  # type: ignore[no-untyped-def]
+    """The parameters of PyMySQL 1.2, in part."""
+
+
+@pytest.mark.requirement("S6", "S9")
+def test_options_of_pymysql_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymysql", _module("pymysql", _connect_pymysql))
+    url = "mysql+pymysql://user:CANARY@host/db"
+    storage = storage_from_uri(f"{url}?read_timeout=2")
+    assert isinstance(storage, SQLAlchemyStorage)
+    assert event.contains(storage._load_engine(), "connect", drivers.limit_mysql)
+    with pytest.raises(ConfigurationError, match="'pymysql' knows no option 'nosuch'"):
+        storage_from_uri(f"{url}?nosuch=2")
 
 
 @pytest.mark.requirement("S6")

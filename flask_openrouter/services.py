@@ -28,6 +28,7 @@ from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
 from .storage.namespace import in_namespace
+from .storage.redis import RedisStorage
 from .storage.sqlalchemy import SQLAlchemyStorage
 from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
@@ -92,15 +93,14 @@ class Services:
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
-            storage = storage_from_uri(
-                settings.storage_uri,
-                max_age=settings.key_max_age if settings.limits_users else None,
-                instance_folder=app.instance_path,
-            )
+            storage = storage_from_uri(settings.storage_uri, instance_folder=app.instance_path)
         elif storage is None:
             storage = cookie_storage = CookieStorage(cookie)
         elif isinstance(storage, SQLAlchemyStorage):
             storage.anchor(app.instance_path)
+        if isinstance(storage, RedisStorage):
+            users = settings.key_max_age if settings.limits_users else None
+            storage.follow(browsers=settings.key_max_age, users=users)
         if settings.namespace is not None and cookie_storage is None:
             storage = in_namespace(storage, settings.namespace)
         cipher = KeyCipher(settings.encryption_keys)

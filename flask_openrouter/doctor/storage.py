@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from ..errors import ConfigurationError, KeyStorageError
-from ..storage import ListableStorage
+from ..storage import KeyStorage, ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.listing import Listing
 from ..storage.namespace import back_end, split_entry
@@ -175,7 +175,7 @@ def _is_refusal(cause: BaseException | None) -> bool:
     return is_known or type(cause).__name__ == "NoResultFound"
 
 
-def _is_own(storage: object) -> bool:
+def _is_own(storage: KeyStorage) -> bool:
     """Whether the storage is a class of the app."""
     return not type(back_end(storage)).__module__.startswith("flask_openrouter.")
 

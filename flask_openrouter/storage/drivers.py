@@ -96,16 +96,11 @@ def check_options(engine: Engine, url: URL) -> None:
         )
 
 
-def limit_mysql(engine: Engine) -> None:
+def limit_mysql(connection: Any, _: ConnectionPoolEntry | None) -> None:
     """Let MySQL and MariaDB give up a statement that waits, before its client gives up."""
-    from sqlalchemy import event
-
-    def limit(connection: Any, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute(_MYSQL_LIMITS)
-        cursor.close()
-
-    event.listen(engine, "connect", limit)
+    cursor = connection.cursor()
+    cursor.execute(_MYSQL_LIMITS)
+    cursor.close()
 
 
 def replace_read_only_connections(engine: Engine) -> None:

@@ -172,7 +172,7 @@ def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
             TimeLimit(TIMEOUT + 1).listen(engine)
         event.listen(engine, "connect", _limit_statements)
     if dialect.name in ("mysql", "mariadb"):
-        drivers.limit_mysql(engine)
+        event.listen(engine, "connect", drivers.limit_mysql)
     return engine
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-from flask import has_request_context
-
 from ..errors import KeyStorageError
 from ..web import this_request
 
@@ -45,9 +43,10 @@ class Patience:
 
 def current_patience() -> Patience | None:
     """Return the patience of the current request, or None outside of requests."""
-    if not has_request_context():
+    try:
+        request = this_request()
+    except RuntimeError:
         return None
-    request = this_request()
     patience: Patience | None = vars(request).get(_KEY)
     if patience is None:
         is_ours = request.blueprint == "openrouter"

@@ -60,8 +60,9 @@ class RedisStorage:
 
     ``prefix``: two apps that share one database need different prefixes.
 
-    ``max_age``: seconds after which an entry expires, counted from the last set. By default the
-    entries of browsers expire after 31 days, and those of the app's users do not.
+    ``max_age``: seconds after which an entry expires, counted from the last set. By default this
+    follows ``OPENROUTER_KEY_MAX_AGE``: 31 days for the entries of browsers, and no expiry for those
+    of the app's users unless the app sets it.
 
     The constructor raises ConfigurationError when redis-py is missing and when an argument cannot
     be used. Every method raises ValueError for an owner id that ``check_owner_id`` refuses, and
@@ -86,6 +87,7 @@ class RedisStorage:
             raise ConfigurationError("RedisStorage needs a client of redis, not of redis.asyncio.")
         self._prefix = prefix
         self._max_age = max_age
+        self._ages: tuple[int, int | None] = (_BROWSER_MAX_AGE, None)
 
     @property
     def location(self) -> str:
@@ -104,10 +106,17 @@ class RedisStorage:
 
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
-        max_age = self._max_age
-        if max_age is None and is_of_browser(owner_id):
-            max_age = _BROWSER_MAX_AGE
-        self._write("set", self._key(owner_id), ciphertext, ex=max_age)
+        key, max_age = self._key(owner_id), self._max_age
+        if max_age is None:
+            max_age = self._ages[0 if is_of_browser(owner_id) else 1]
+        self._write("set", key, ciphertext, ex=max_age)
+
+    def follow(self, *, browsers: int, users: int | None) -> None:
+        """Let entries expire after so many seconds, unless ``max_age`` was given. None: never.
+
+        The extension calls it with the app's settings.
+        """
+        self._ages = (browsers, users)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was.
@@ -186,6 +195,7 @@ def _create_client(url: str) -> Redis:
             'Keeping keys in Redis needs redis-py: pip install "Flask-OpenRouter[redis]"'
         )
     try:
+        tcp_only = {} if scheme == "unix" else {"socket_keepalive": True}
         # The pool checks the process id at each use, and opens new connections after a fork.
         pool = BlockingConnectionPool.from_url(
             url,
@@ -193,7 +203,7 @@ def _create_client(url: str) -> Redis:
             timeout=TIMEOUT,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
-            socket_keepalive=True,
+            **tcp_only,
             health_check_interval=HEALTH_CHECK_INTERVAL,
             # Get, set and delete may be repeated harmlessly. After a fail-over behind one address,
             # only a new connection finds the new primary.

@@ -35,14 +35,12 @@ def file_of(url: URL) -> Path:
 
 
 def anchored(url: URL, folder: str) -> URL:
-    """Return the URL with a relative file path made absolute, below the app's instance folder.
+    """Return the URL of a file with a relative path made absolute, below the instance folder.
 
     Otherwise each working directory would have a file of its own, and a command that is run
     elsewhere would find no keys. Raises ConfigurationError when there is a file in the working
     directory and none in the instance folder.
     """
-    if not is_file(url) or file_of(url).is_absolute():
-        return url
     file, stray = Path(folder, file_of(url)), file_of(url).absolute()
     if stray.is_file() and not file.exists():
         raise ConfigurationError(

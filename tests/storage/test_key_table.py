@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from flask_openrouter.errors import ConfigurationError, KeyStorageError
 from flask_openrouter.storage.cipher import KeyCipher
+from flask_openrouter.storage.listing import Listing
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 from flask_openrouter.storage.vault import KeyVault
 
@@ -68,6 +69,13 @@ def test_a_missing_table_is_named_in_the_middle_of_the_app_s_changes(db: Databas
         session.execute(text("INSERT INTO note VALUES ('x')"))
         with pytest.raises(ConfigurationError, match="flask db upgrade"):
             storage.delete("owner")
+
+
+@pytest.mark.requirement("W14")
+def test_a_missing_table_is_named_by_a_listing(db: Database) -> None:
+    vault = KeyVault(SQLAlchemyStorage(db), KeyCipher([b"x" * 32]), base_url="https://x.example")
+    with pytest.raises(KeyStorageError, match=r"^Listing the owners failed: .* flask db upgrade"):
+        Listing(vault).count_owners()
 
 
 @pytest.mark.requirement("W14")

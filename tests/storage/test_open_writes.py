@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
@@ -149,6 +150,20 @@ def test_a_view_that_has_only_read_is_left_alone(
         storage.set("owner", "ciphertext")
         session.rollback()
     assert storage.get("owner") == "ciphertext"
+
+
+def test_an_error_in_the_middle_of_the_app_s_own_changes_is_raised(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/app.db")
+    storage = SQLAlchemyStorage(engine)
+    storage.create_table()
+    with Session(engine) as session:
+        session.execute(text("DELETE FROM openrouter_keys"))
+        session.execute(text("ALTER TABLE openrouter_keys RENAME COLUMN ciphertext TO other"))
+        with pytest.raises(DBAPIError, match="no such column"):
+            storage.get("owner")
+        session.rollback()
+    assert storage.get("owner") is None
+    engine.dispose()
 
 
 def test_another_database_of_the_app_is_no_concern(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from servers import RedisServer
 from wire import counting_proxy
 
 from flask_openrouter.errors import ConfigurationError
+from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.redis import RedisStorage
 
 
@@ -74,6 +76,39 @@ def test_entries_of_browsers_expire_by_default_and_those_of_users_do_not(
     assert month - 10 <= expiry <= month
     assert redis_server.execute("TTL", "openrouter:key:ada") == -1
     storage.close()
+
+
+@pytest.mark.requirement("A7")
+@pytest.mark.parametrize("is_uri", [True, False])
+@pytest.mark.parametrize(
+    ("config", "given", "browsers", "users"),
+    [
+        ({}, None, 31 * 24 * 3600, -1),
+        ({"OPENROUTER_KEY_MAX_AGE": 90 * 24 * 3600}, None, 90 * 24 * 3600, 90 * 24 * 3600),
+        ({"OPENROUTER_KEY_MAX_AGE": 7200}, 1000, 1000, 1000),
+    ],
+)
+def test_entries_follow_the_setting_of_the_app(
+    redis_server: RedisServer,
+    make_app: Any,
+    is_uri: bool,
+    config: dict[str, int],
+    given: int | None,
+    browsers: int,
+    users: int,
+) -> None:
+    if is_uri and given is None:
+        app = make_app(OPENROUTER_STORAGE_URI=redis_server.url, **config)
+    else:
+        app = make_app({"storage": RedisStorage(redis_server.url, max_age=given)}, **config)
+    vault = app.extensions["openrouter"].vault
+    for owner_id, seconds in (("browser:id", browsers), ("ada", users)):
+        vault.save(owner_id, KeyRecord("sk-or-v1-canary", None, 1_800_000_000))
+        expiry = int(
+            str(redis_server.execute("TTL", RedisStorage(redis_server.url)._key(owner_id)))
+        )
+        assert seconds - 10 <= expiry <= seconds, owner_id
+    vault.storage.close()
 
 
 @pytest.mark.requirement("R97")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
-from servers import PostgreSQLServer, RedisServer
+from servers import PostgreSQLServer, RedisServer, running_redis
+from sqlalchemy import event
 
 from flask_openrouter.errors import ConfigurationError
-from flask_openrouter.storage import KeyStorage, ListableStorage
+from flask_openrouter.storage import KeyStorage, ListableStorage, drivers
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -22,6 +25,9 @@ def test_scheme_picks_the_back_end_and_nothing_connects_yet() -> None:
         ("memory://", MemoryStorage),
         ("redis://user:word@127.0.0.1:1/0", RedisStorage),
         ("rediss://127.0.0.1:1", RedisStorage),
+        ("valkey://user:word@127.0.0.1:1/0", RedisStorage),
+        ("valkeys://127.0.0.1:1", RedisStorage),
+        ("unix://user:word@/run/redis.sock?db=1", RedisStorage),
         ("sqlite://", SQLAlchemyStorage),
         ("sqlite:///keys.db", SQLAlchemyStorage),
         ("sqlite:///file:/nowhere/keys.db?uri=true", SQLAlchemyStorage),
@@ -68,10 +74,16 @@ WRONG = {
     "postgresql+psycopg://user:CANARY@host:port/db": "percent-encoded",
     "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=x": "does not take",
     "postgresql+psycopg://user:CANARY@host/db?prepare_threshold=1&prepare_threshold=2": "not take",
-    "postgresql+psycopg2://user:CANARY@host/db": "cannot be imported .*psycopg2.* Install it",
+    "postgresql+psycopg://user:CANARY@host/db?nosuch=1": "'psycopg' knows no option 'nosuch'",
     "postgresql+asyncpg://user:CANARY@host/db": "'asyncpg' is asynchronous",
     "sqlite://keys.db": "three slashes",
     "sqlite:////nowhere/at/all/keys.db": "folder '/nowhere/at/all' .* does not exist",
+    "redis+sentinel://:CANARY@host/main": r"Sentinel .* storage=RedisStorage\(client\)",
+    "rediss+cluster://:CANARY@host": r"Cluster, make the client yourself",
+    "redis+unix:///run/CANARY": "unix://",
+    "sentinel://:CANARY@host": "'sentinel' is no scheme",
+    "valkey+sentinel://:CANARY@host": "'valkey.sentinel' is no scheme",
+    "valkey://user:CANARY@host:port": "percent-encoded",
     "redis://user:CANARY@host:port": "percent-encoded",
     "redis://user:CAN/ARY@host": "percent-encoded",
     "redis://:CANARY@host?socket_timeout=CANARY": "redis-py",
@@ -88,6 +100,138 @@ def test_mistake_names_the_setting_and_the_remedy_but_no_password() -> None:
         assert not {"CANARY", "CAN", "ARY"} & set(str(caught.value).replace("/", " ").split()), uri
         assert "CANARY" not in repr(caught.value), uri
         assert caught.value.__cause__ is caught.value.__context__ is None, uri
+
+
+@pytest.mark.requirement("S9")
+def test_a_socket_and_the_other_names_of_redis_work(tmp_path: Path) -> None:
+    with running_redis(unixsocket=f"{tmp_path}/redis.sock") as server:
+        address = server.url.removeprefix("redis://")
+        uris = {f"unix://{tmp_path}/redis.sock": "/redis.sock", f"valkey://{address}": "127.0.0.1:"}
+        for uri, place in uris.items():
+            storage = storage_from_uri(uri)
+            assert isinstance(storage, RedisStorage)
+            storage.set("owner", uri)
+            assert storage.get("owner") == uri
+            assert place in storage.location
+            storage.close()
+
+
+@pytest.mark.requirement("S9")
+def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(ConfigurationError, match=r"cannot be imported .*psycopg2.* Install it"):
+        storage_from_uri("postgresql+psycopg2://user:word@host/db")
+
+
+def _module(name: str, connect: Any, **names: Any) -> Any:
+    """A driver that is not among the programs for tests, with the function of the real one."""
+    module: Any = ModuleType(name)
+    module.connect = connect
+    module.__version__, module.paramstyle = "1.31.6", "format"
+    module.Error = module.ProgrammingError = type("ProgrammingError", (Exception,), {})
+    vars(module).update(names)
+    return module
+
+
+def _connect_pg8000(
+    user, host="", database=None, password=None, timeout=None, ssl_context=None, tcp_keepalive=True
+):  # type: ignore[no-untyped-def]
+    """The parameters of pg8000 1.31, in part."""
+
+
+@pytest.mark.requirement("S9")
+def test_options_of_pg8000_are_taken_as_it_wants_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no text, and found out at the first visitor."""
+    monkeypatch.setitem(sys.modules, "pg8000", _module("pg8000", _connect_pg8000))
+    url = "postgresql+pg8000://user:CANARY@host/db"
+    good = f"{url}?timeout=2.5&tcp_keepalive=false&ssl_context=true"
+    assert isinstance(storage_from_uri(good), SQLAlchemyStorage)
+    assert drivers.connect_args("pg8000", {"timeout": "2.5", "ssl_context": "1"}) == {
+        "timeout": 2.5,
+        "ssl_context": True,
+    }
+    for option, words in {
+        "timeout=soon": "does not take",
+        "ssl_context=maybe": "does not take",
+        "connect_timeout=2": "'pg8000' knows no option 'connect_timeout'",
+    }.items():
+        with pytest.raises(ConfigurationError, match=words) as raised:
+            storage_from_uri(f"{url}?{option}")
+        assert "CANARY" not in str(raised.value)
+
+
+@pytest.mark.requirement("S9")
+def test_options_of_psycopg2_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = _module("psycopg2", lambda dsn=None, connection_factory=None: None)
+    module.extensions = _module("psycopg2.extensions", None, make_dsn=_make_dsn(module))
+    module.extensions.ISOLATION_LEVEL_AUTOCOMMIT = 0
+    module.__version__ = "2.9.13"
+    module.extras = ModuleType("psycopg2.extras")
+    for name, each in {
+        "": module,
+        ".extensions": module.extensions,
+        ".extras": module.extras,
+    }.items():
+        monkeypatch.setitem(sys.modules, f"psycopg2{name}", each)
+    url = "postgresql+psycopg2://user:CANARY@host/db"
+    assert isinstance(storage_from_uri(f"{url}?connect_timeout=2&port=1"), SQLAlchemyStorage)
+    with pytest.raises(ConfigurationError, match="'psycopg2' knows no option 'nosuch'"):
+        storage_from_uri(f"{url}?nosuch=2")
+
+
+def _make_dsn(module: Any) -> Any:
+    def make_dsn(dsn: str, **options: str) -> str:
+        if "nosuch" in options:
+            raise module.ProgrammingError('invalid connection option "nosuch"')
+        return dsn
+
+    return make_dsn
+
+
+def _connect_pymysql(
+    user=None,
+    password="",
+    host=None,
+    database=None,
+    client_flag=0,
+    connect_timeout=10,
+    read_timeout=None,
+    write_timeout=None,
+):  # type: ignore[no-untyped-def]
+    """The parameters of PyMySQL 1.2, in part."""
+
+
+@pytest.mark.requirement("S6", "S9")
+def test_options_of_pymysql_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymysql", _module("pymysql", _connect_pymysql))
+    url = "mysql+pymysql://user:CANARY@host/db"
+    storage = storage_from_uri(f"{url}?read_timeout=2")
+    assert isinstance(storage, SQLAlchemyStorage)
+    assert event.contains(storage._load_engine(), "connect", drivers.limit_mysql)
+    with pytest.raises(ConfigurationError, match="'pymysql' knows no option 'nosuch'"):
+        storage_from_uri(f"{url}?nosuch=2")
+
+
+@pytest.mark.requirement("S6")
+def test_mysql_gives_up_before_its_client_does() -> None:
+    """Otherwise a statement that waits for a lock runs later, when the visitor has gone."""
+    sent: list[str] = []
+
+    class Cursor:
+        def execute(self, statement: str) -> None:
+            sent.append(statement)
+
+        def close(self) -> None:
+            pass
+
+    class Connection:
+        cursor = Cursor
+
+    drivers.limit_mysql(Connection(), None)
+    (statement,) = sent
+    assert "innodb_lock_wait_timeout = 4, lock_wait_timeout = 4" in statement
+    assert "/*M!100101 , max_statement_time = 4 */" in statement
+    assert "/*!50708 , max_execution_time = 4000 */" in statement
 
 
 def test_uri_that_is_no_text_is_refused() -> None:

@@ -31,6 +31,9 @@ NOT_CORE = [
     for name in ("conformance_table", "openapi", "typescript_sdk")
 ]
 
+#: Flask 2.3.0 and 2.3.1 do not work with the oldest Werkzeug that this package works with.
+OLDEST = {"flask": "flask==2.3.2"}
+
 # An interpreter that is missing is named in the output and skipped, whatever CI thinks of it.
 nox.options.error_on_missing_interpreters = False
 nox.options.default_venv_backend = "venv"
@@ -62,7 +65,7 @@ def oldest(session: nox.Session) -> None:
         if line.partition("==")[0] not in oldest_of
     ]
     constraints = Path(session.virtualenv.location).resolve() / "constraints.txt"
-    pins = [each.replace(">=", "==") for each in oldest_of.values()]
+    pins = [OLDEST.get(name, each.replace(">=", "==")) for name, each in oldest_of.items()]
     constraints.write_text("\n".join([*others, *pins]), encoding="utf-8")
     run_tests(session, constraints)
 

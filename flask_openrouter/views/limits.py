@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import io
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.wsgi import LimitedStream, get_host
+from werkzeug.wsgi import get_host
 
 from ..web import this_app, this_request
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 #: Bytes of the longest body that a form of ours has, and many times more.
 MAX_BODY: Final = 64 * 1024
+
+
+class _LimitedBody(io.RawIOBase):
+    """A body of unknown length. Raises RequestEntityTooLarge where it grows too long.
+
+    Werkzeug's ``LimitedStream`` cuts such a body off when all of it is read at once.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = MAX_BODY
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        data = self._stream.read(min(len(target), self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise RequestEntityTooLarge
+        target[: len(data)] = data
+        return len(data)
 
 
 def check_request(endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -31,4 +58,4 @@ def check_request(endpoint: str | None, values: dict[str, Any] | None) -> None:
     else:
         # A chunked body, whose length shows at its end.
         environ = request.environ
-        environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], MAX_BODY, is_max=True)
+        environ["wsgi.input"] = _LimitedBody(environ["wsgi.input"])

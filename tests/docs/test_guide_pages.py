@@ -132,7 +132,12 @@ def test_the_list_has_as_many_steps_as_the_picture() -> None:
 def test_visitors_without_a_key_get_what_the_table_says(row: Row, make_app: MakeApp) -> None:
     client = make_app().test_client()
     headers_of = {
-        "a browser's tab": [NAVIGATE, {}],
+        "a browser's tab": [
+            NAVIGATE,
+            {},
+            {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "empty"},
+            {"Sec-Fetch-Mode": "same-origin", "Accept": "text/html,*/*"},
+        ],
         "a script": [
             {"Sec-Fetch-Mode": "cors"},
             {"X-Requested-With": "XMLHttpRequest"},

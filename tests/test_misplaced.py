@@ -1,0 +1,143 @@
+"""A guard above the route decorator, and a function that another app serves openly on purpose."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Blueprint
+
+from flask_openrouter import OpenRouterAuth, requires_openrouter_key
+
+pytest_plugins = "sites"
+
+
+def shared() -> str:
+    return "shared"
+
+
+def wrapped(view: Callable[[], str]) -> Callable[[], str]:
+    return functools.wraps(view)(lambda: view())
+
+
+shared_through_decorator = wrapped(shared)
+also_guarded = requires_openrouter_key(shared)
+
+
+@pytest.mark.requirement("W12")
+@pytest.mark.parametrize("view", [shared, shared_through_decorator])
+@pytest.mark.parametrize("is_open_first", [False, True])
+def test_a_function_of_a_module_is_guarded_in_one_app_and_open_in_another(
+    view: Any, is_open_first: bool, make_site: Any
+) -> None:
+    paid, free = make_site(), make_site()
+    routes = [
+        lambda: paid.app.add_url_rule("/view", "view", requires_openrouter_key(view)),
+        lambda: free.app.add_url_rule("/view", "view", view),
+    ]
+    for add_route in routes[:: -1 if is_open_first else 1]:
+        add_route()
+    assert free.visitor.get("/view").text == "shared"
+    assert paid.visitor.get("/view").status_code == 303
+    paid.connect()
+    assert paid.visitor.get("/view").text == "shared"
+    assert free.visitor.get("/view").text == "shared"
+
+
+@pytest.mark.requirement("W12")
+@pytest.mark.parametrize("is_blueprint", [False, True])
+def test_a_function_inside_of_a_function_is_served_openly_beside_a_guarded_route(
+    is_blueprint: bool, make_site: Any
+) -> None:
+    def view() -> str:
+        return "local"
+
+    paid, free = make_site(), make_site()
+    guarded = requires_openrouter_key(view)
+    if is_blueprint:
+        pages = Blueprint("pages", "pages")
+        pages.add_url_rule("/view", "view", wrapped(guarded))
+        paid.app.register_blueprint(pages)
+    else:
+        paid.app.add_url_rule("/view", "view", guarded)
+    free.app.add_url_rule("/view", "view", view)
+    assert free.visitor.get("/view").text == "local"
+    assert paid.visitor.get("/view").status_code == 303
+
+
+@pytest.mark.requirement("W12")
+def test_a_guard_above_the_route_of_an_app_factory_is_found_in_each_app(make_site: Any) -> None:
+    def add_views(site: Any) -> None:
+        @requires_openrouter_key
+        @site.app.get("/view")
+        def view() -> str:
+            raise AssertionError("the view ran")
+
+    sites = [make_site(), make_site()]
+    for site in sites:
+        add_views(site)
+    for site in sites:
+        with pytest.raises(RuntimeError, match="'view' is not guarded"):
+            site.visitor.get("/view")
+
+
+@pytest.mark.requirement("W12")
+def test_a_guard_above_the_route_of_a_module_is_found(make_site: Any, tmp_path: Any) -> None:
+    """The name of the function is that of the guarded version, which no route has."""
+    import importlib.util
+    import sys
+
+    file = tmp_path / "misplaced_views.py"
+    file.write_text(
+        "from flask import Blueprint\n"
+        "from flask_openrouter import requires_openrouter_key\n"
+        "pages = Blueprint('pages', __name__)\n"
+        "@requires_openrouter_key\n"
+        "@pages.get('/view')\n"
+        "def view():\n"
+        "    raise AssertionError('the view ran')\n"
+    )
+    spec = importlib.util.spec_from_file_location("misplaced_views", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["misplaced_views"] = module
+    try:
+        spec.loader.exec_module(module)
+        site, other = make_site(), make_site()
+        other.app.add_url_rule("/view", "view", lambda: "unrelated")
+        site.app.register_blueprint(module.pages)
+        with pytest.raises(RuntimeError, match="is not guarded"):
+            site.visitor.get("/view")
+    finally:
+        del sys.modules["misplaced_views"]
+
+
+def test_the_same_app_serves_no_function_of_a_function_openly_and_guarded(site: Any) -> None:
+    """It cannot be told from a guard above the route, so it stays an error."""
+
+    def view() -> str:
+        raise AssertionError("the view ran")
+
+    site.app.add_url_rule("/free", "free", view)
+    site.app.add_url_rule("/paid", "paid", requires_openrouter_key(view))
+    with pytest.raises(RuntimeError, match="'free' is not guarded"):
+        site.visitor.get("/free")
+    assert site.visitor.get("/paid").status_code == 303
+
+
+def test_apps_are_not_kept_alive(make_site: Any) -> None:
+    import gc
+    import weakref
+
+    from flask import Flask
+
+    app = Flask("short-lived")
+    app.config.update(TESTING=True, SECRET_KEY="0123456789abcdef" * 2)
+    OpenRouterAuth(app)
+    alive = weakref.ref(app)
+    del app
+    gc.collect()
+    assert alive() is None

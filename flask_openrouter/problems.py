@@ -299,14 +299,8 @@ _OF_CALLS: Final = (
 #: Reasons of errors that have a problem of their own.
 _REASONS: Final = MappingProxyType(
     {
-        "unconfirmed": "unconfirmed",
-        "key_limit": "key_limit",
-        "workspace_budget": "workspace_budget",
-        "guardrail_budget": "guardrail_budget",
-        "max_tokens": "max_tokens",
-        "free_daily": "free_daily",
-        "privacy": "privacy",
-        "guardrail": "guardrail",
+        **{code: code for code in ("unconfirmed", "key_limit", "workspace_budget", "max_tokens")},
+        **{code: code for code in ("guardrail_budget", "free_daily", "privacy", "guardrail")},
         "permission": "guardrail",
         "context_length": "too_long",
     }

@@ -318,9 +318,9 @@ class ExtensionCookie:
         return (values[name] or None) if name in values else None
 
     def read_all(self) -> dict[str, str]:
-        """Return all cookies whose names begin as this one's: the rest of the name, the value.
+        """Return all cookies whose names begin as this one's, by the rest of the name.
 
-        In the order of the browser, which puts older ones first (RFC 6265 §5.4).
+        Browsers put older ones first (RFC 6265 §5.4).
         """
         state = request_state()
         start = self.name(is_https=state.is_https)
@@ -335,8 +335,7 @@ class ExtensionCookie:
             name,
             value,
             max_age=self._max_age if value else 0,
-            # Every current browser obeys Max-Age. Expires would only add bytes.
-            sync_expires=False,
+            sync_expires=False,  # Browsers obey Max-Age. Expires would only add bytes.
             max_size=this_app().config["MAX_COOKIE_SIZE"],
             secure=self._is_always_secure or state.is_https,
             httponly=True,

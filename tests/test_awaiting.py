@@ -146,6 +146,7 @@ def test_async_handlers_and_options_are_awaited(is_async: bool, site: Any) -> No
     )
     assert parameter(site.visitor.start(), "limit") == "7"
     site.connect()
+    site.emulator.revoke(site.issued_key())
     assert site.visitor.get("/a", headers=NAVIGATE).status_code == 402
 
 

@@ -1,6 +1,7 @@
 """The network settings in the machine's environment, read once.
 
-Only those that an operator sets on purpose: proxies and the certificate bundle, never ``.netrc``.
+Only those that an operator sets on purpose: proxies, the certificate bundle and the log of TLS
+keys, never ``.netrc``.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ class Environment:
 
     ``proxy``: the proxy's URL, which may hold a password, or None. ``ca_bundle``: path of a file or
     directory of trusted certificates; None for certifi's. ``resolver``: used instead of
-    ``socket.getaddrinfo``, and never read from the environment.
+    ``socket.getaddrinfo``, and never read from the environment. ``key_log``: path of a file for the
+    keys of TLS sessions, with which developers read recorded traffic, or None.
     """
 
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     resolver: Callable[..., Iterable[tuple[Any, ...]]] | None = field(default=None, repr=False)
+    key_log: str | None = None
 
     @classmethod
     def read(cls, base_url: str) -> Environment:
@@ -37,7 +40,8 @@ class Environment:
         :raises ConfigurationError: if the bundle does not exist, or the proxy is a SOCKS proxy,
             through which the time limit cannot be kept.
         """
-        return cls(_proxy_for(base_url), _ca_bundle())
+        key_log = os.environ.get("SSLKEYLOGFILE") or None
+        return cls(_proxy_for(base_url), _ca_bundle(), key_log=key_log)
 
 
 def _proxy_for(base_url: str) -> str | None:

@@ -218,7 +218,7 @@ class APISession(Unpicklable, requests.Session):
         vars(typed).update(vars(response))
         typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))
         typed._is_streamed = is_streamed
-        typed._kept_key = self._error_of.keywords["keep_key"]
+        typed._kept_key = self._error_of.keywords["key_of"]
         return typed
 
     def _check_address(self, url: str | None) -> None:

@@ -140,8 +140,8 @@ def tls_context(environment: Environment) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     context.hostname_checks_common_name = False
     context.post_handshake_auth = True
-    if key_log := os.environ.get("SSLKEYLOGFILE"):
-        context.keylog_filename = os.path.expandvars(key_log)
+    if environment.key_log is not None:
+        context.keylog_filename = os.path.expandvars(environment.key_log)
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     bundle = environment.ca_bundle or DEFAULT_CA_BUNDLE_PATH

@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from flask_openrouter import current_openrouter, errors
 from flask_openrouter.emulator import Emulator, run_in_thread
-from flask_openrouter.problems import PROBLEMS, problem_of, problem_of_login
+from flask_openrouter.problems import PROBLEMS
 from flask_openrouter.storage.memory import MemoryStorage
 
 ENTRIES = entries()
@@ -339,62 +339,6 @@ def _check_afterwards(stage: Stage, entry: Entry, key_before: str | None) -> Non
     elif entry.login == "over":
         stage.visitor.get(stage.callback)
         assert stage.visitor.key == key_now
-
-
-# -- exceptions -------------------------------------------------------------------------------
-
-EXCEPTIONS = rows_below("| class | carries | in a login | in a view |")
-#: Exceptions of a view that the extension handles.
-HANDLED = {
-    errors.KeyStorageError,
-    errors.APIError,
-    errors.TransportError,
-    errors.InvalidAnswerError,
-    errors.KeyRejectedError,
-    errors.NotConnectedError,
-}
-
-
-def _make(cls: type[errors.OpenRouterError], **options: Any) -> errors.OpenRouterError:
-    if issubclass(cls, errors.LoginError):
-        return cls("m", reason="declined")
-    return cls(400) if issubclass(cls, errors.APIError) else cls("m", **options)
-
-
-def _codes(cell: str) -> list[str]:
-    return [code for code in re.findall(r"`(\w+)`", cell) if code in PROBLEMS]
-
-
-def test_every_exception_is_in_the_table() -> None:
-    named = [row[0].strip("`") for row in EXCEPTIONS]
-    classes = {name for name, cls in vars(errors).items() if inspect.isclass(cls)}
-    assert sorted([*named, "OpenRouterError"]) == sorted(classes)
-
-
-def test_the_table_of_exceptions_is_true() -> None:
-    for name, carries, in_login, in_view in EXCEPTIONS:
-        with case(name):
-            cls = getattr(errors, name.strip("`"))
-            error = _make(cls)
-            if in_login == "that code":
-                assert isinstance(error, errors.LoginError)
-            elif in_login:
-                first, *others = _codes(in_login)
-                assert problem_of_login(error).code == first
-                if others:
-                    assert problem_of_login(_make(cls, was_sent=True)).code == others[0]
-            if in_view == "500":
-                assert not issubclass(cls, tuple(HANDLED))
-            else:
-                assert issubclass(cls, tuple(HANDLED))
-                assert _codes(in_view) == [problem_of(error).code]
-            for attribute in re.findall(r"`([a-z_]+)`", carries):
-                assert hasattr(error, attribute) or attribute in PROBLEMS
-
-
-def test_exactly_these_exceptions_of_a_view_become_a_response(make_app: Any) -> None:
-    handlers = make_app().error_handler_spec[None][None]
-    assert {cls for cls in handlers if issubclass(cls, errors.OpenRouterError)} == HANDLED
 
 
 def test_the_messages_about_programming_errors_are_in_the_code() -> None:

@@ -165,7 +165,7 @@ def test_the_app_overrides_a_page_in_its_own_syntax(
             for page, title in (
                 (lost, "This link is not complete"),
                 (code, "Connect with a code"),
-                (connected, "Connected"),
+                (connected, "Continue"),
             ):
                 assert page.startswith("<nav>My site")
                 assert f"<h1>{title}</h1><a class=" in page

@@ -70,7 +70,10 @@ def _round_trip(case: Case) -> Finding | None:
 
 
 def _not_readable(case: Case, error: KeyStorageError) -> Finding:
-    storage = case.services.vault.storage
+    if isinstance(error.__cause__, ConfigurationError):
+        title, _, remedy = str(error.__cause__).partition(". ")
+        return problem("storage_unusable", f"{title}.", remedy)
+    storage = back_end(case.services.vault.storage)
     if _is_own(storage) and _is_refusal(error.__cause__):
         return warning(
             "storage_refuses_ids",
@@ -94,9 +97,6 @@ def _not_readable(case: Case, error: KeyStorageError) -> Finding:
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
             " grant the app's account the right to create it.",
         )
-    if isinstance(error.__cause__, ConfigurationError):
-        title, _, remedy = str(error.__cause__).partition(". ")
-        return problem("storage_unusable", f"{title}.", remedy)
     return problem(
         "storage_unreachable",
         f"The storage cannot be read{_reason(error)}.",
@@ -107,7 +107,7 @@ def _not_readable(case: Case, error: KeyStorageError) -> Finding:
 
 def _not_written(case: Case, error: KeyStorageError) -> Finding:
     title = f"The storage cannot write, read back and delete an entry{_reason(error)}."
-    if _is_own(case.services.vault.storage):
+    if _is_own(back_end(case.services.vault.storage)):
         return warning(
             "storage_not_written",
             title,

@@ -12,6 +12,7 @@ from cases import case
 from components import require
 from servers import running_redis
 
+from flask_openrouter.errors import ConfigurationError
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 
@@ -122,13 +123,43 @@ def test_a_file_that_cannot_be_opened_is_named(
     production: Any, diagnose: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "keys.db").mkdir()
-    app = production(OPENROUTER_STORAGE_URI=f"sqlite:///{tmp_path}/keys.db")
-    diagnosis = diagnose(app)
-    assert diagnosis.bad == {"storage_unreachable": "problem"}
-    diagnosis.says(
-        "storage_unreachable", f"file {tmp_path}/keys.db cannot", f"folder {tmp_path}.", "volume"
-    )
-    close(app)
+    for namespace in (None, "shop"):
+        app = production(
+            OPENROUTER_STORAGE_URI=f"sqlite:///{tmp_path}/keys.db", OPENROUTER_NAMESPACE=namespace
+        )
+        diagnosis = diagnose(app)
+        assert diagnosis.bad == {"storage_unreachable": "problem"}
+        diagnosis.says(
+            "storage_unreachable",
+            f"file {tmp_path}/keys.db cannot",
+            f"folder {tmp_path}.",
+            "volume",
+        )
+        app.extensions["openrouter"].vault.storage.close()
+
+
+def test_a_storage_that_says_why_it_cannot_be_used_is_quoted(
+    production: Any, diagnose: Any, tmp_path: Path
+) -> None:
+    """Neither the SQLite file nor the owner id is the reason."""
+    database = _Database(sqlalchemy.create_engine(f"sqlite:///{tmp_path}/app.db"))
+    try:
+        diagnosis = diagnose(production({"storage": SQLAlchemyStorage(database)}))
+        assert diagnosis.bad == {"storage_unusable": "problem"}
+    finally:
+        database.engine.dispose()
+    own = _UserTable(ConfigurationError("The column is missing. Add it."))
+    diagnosis = diagnose(production({"storage": own}))
+    assert diagnosis.bad == {"storage_unusable": "problem"}
+    diagnosis.says("storage_unusable", "The column is missing.", "Add it.")
+
+
+class _Database:
+    """As Flask-SQLAlchemy's ``db``, whose migrations have not run."""
+
+    def __init__(self, engine: sqlalchemy.Engine) -> None:
+        self.engine = engine
+        self.metadata = sqlalchemy.MetaData()
 
 
 def test_an_engine_that_cannot_be_made_is_not_the_doctor_s_failure(
@@ -169,8 +200,10 @@ def test_a_storage_that_raises_for_unknown_owners_is_told_so(
         sqlalchemy.exc.NoResultFound("hunter2"),
     ):
         with case(error):
-            diagnosis = diagnose(production({"storage": _UserTable(error)}))
-            assert diagnosis.bad == {"storage_refuses_ids": "warning"}
+            for namespace in (None, "shop"):
+                app = production({"storage": _UserTable(error)}, OPENROUTER_NAMESPACE=namespace)
+                diagnosis = diagnose(app)
+                assert diagnosis.bad == {"storage_refuses_ids": "warning"}
             diagnosis.says("storage_refuses_ids", type(error).__name__, "return None")
             assert "hunter2" not in diagnosis.text
     diagnosis = diagnose(production({"storage": _UserTable(OSError("hunter2"))}))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 64 * 1024
 
 
-class _LimitedBody(io.RawIOBase):
+class LimitedBody(io.RawIOBase):
     """A body of unknown length. Raises RequestEntityTooLarge where it grows too long.
 
     Werkzeug's ``LimitedStream`` cuts such a body off when all of it is read at once.
@@ -58,4 +58,4 @@ def check_request(endpoint: str | None, values: dict[str, Any] | None) -> None:
     else:
         # A chunked body, whose length shows at its end.
         environ = request.environ
-        environ["wsgi.input"] = _LimitedBody(environ["wsgi.input"])
+        environ["wsgi.input"] = LimitedBody(environ["wsgi.input"])

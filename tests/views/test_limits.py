@@ -11,6 +11,7 @@ from flask_wtf import CSRFProtect
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.views.limits import LimitedBody
 
 LIMIT = 64 * 1024
 POSTS = ("/openrouter/code", "/openrouter/save", "/openrouter/disconnect")
@@ -105,3 +106,9 @@ def test_only_trusted_hosts_are_served(make_app: Any) -> None:
         assert answer.status_code == (200 if is_trusted else 400), host
         start = app.test_client().get("/openrouter/login", base_url=f"https://{host}")
         assert start.status_code == (303 if is_trusted else 400), host
+
+
+def test_a_body_within_the_limit_may_be_buffered() -> None:
+    """As an app's own middleware may do it."""
+    body = io.BufferedReader(LimitedBody(io.BytesIO(b"a=b")))
+    assert body.read() == b"a=b"

@@ -35,13 +35,22 @@ def run_without_loop(function: Callable[[], Result]) -> Result:
     In an async view, a loop runs in this thread already, and a thread can have one only. Then the
     function runs in another thread, with the same request and app, while this one waits.
     """
-    # Here, because most apps have no use for them.
-    import asyncio
+    if not is_loop_running():
+        return function()
+    # Here, because most apps have no use for it.
     from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, function).result()
+
+
+def is_loop_running() -> bool:
+    """Whether an event loop runs in this thread."""
+    # Most apps have no use for it.
+    import asyncio
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return function()
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(copy_context().run, function).result()
+        return False
+    return True

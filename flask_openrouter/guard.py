@@ -9,6 +9,7 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from flask import Blueprint, Response, make_response
 
+from .awaiting import is_loop_running
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
 from .misplaced import mark
@@ -91,8 +92,21 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
+    async def guard_later(*args: Any, **kwargs: Any) -> Any:
+        response = refuse(on_missing, next_url)
+        if response is not None:
+            return _deliver(response, raises)
+        try:
+            return await view(*args, **kwargs)
+        except (KeyRejectedError, NotConnectedError) as error:
+            rejected = error
+        return _deliver(reconnect_or_raise(rejected, on_missing, next_url), raises)
+
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(view) and is_loop_running():
+            # An async decorator above the guard awaits what it takes for the view.
+            return guard_later(*args, **kwargs)
         response = refuse(on_missing, next_url)
         if response is not None:
             return _deliver(response, raises)

@@ -206,3 +206,37 @@ def test_two_visitors_at_once_stay_apart(make_site: Any) -> None:
     for _ in range(3):
         for name, visitor in visitors.items():
             assert visitor.get("/who", **{"X-User": name}).text == name
+
+
+def awaited(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the view in an async function, as an async decorator of an app does."""
+
+    @functools.wraps(view)
+    async def outer(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0)
+        return await view(*args, **kwargs)
+
+    return outer
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize("raises", [False, True])
+def test_an_async_decorator_may_stand_above_the_guard(raises: bool, site: Any) -> None:
+    @site.app.get("/view")
+    @awaited
+    @requires_openrouter_key(raises=raises)
+    async def view() -> str:
+        return current_openrouter.masked_key[:9]
+
+    @site.app.get("/dead")
+    @awaited
+    @requires_openrouter_key(raises=raises)
+    async def dead() -> str:
+        await asyncio.sleep(0)
+        raise KeyRejectedError
+
+    assert site.visitor.get("/view").location == "/openrouter/login?next=/view"
+    site.connect()
+    assert site.visitor.get("/view").text == "sk-or-v1-"
+    assert site.visitor.get("/dead").location == "/openrouter/login?next=/dead"
+    assert site.visitor.key is None

@@ -313,7 +313,7 @@ REFUSED_CALLBACKS = (
     "javascript:alert(1)", "https://", "https:///cb", "https://app.example/cb#a",
     "https://user@app.example/cb", "https://app.example:99999/cb", "https://app.example\\@x/cb",
     "https://app.example/cb?code=a", "https://app.example/cb?state=a", "https://äpp.example/cb",
-    "ftp://app.example/cb", " https://app.example/cb", "https://app.example/cb\n", 7, b"x",
+    "ftp://app.example/cb", " https://app.example/cb", "https://app.example/cb\n", True, 7, b"x",
 )  # fmt: skip
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from flask import Flask, request
-from flask_wtf import CSRFProtect
 from visitor import Visitor
+from werkzeug.exceptions import SecurityError
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.views.limits import LimitedBody, check_request
 
 LIMIT = 64 * 1024
 POSTS = ("/openrouter/code", "/openrouter/save", "/openrouter/disconnect")
@@ -68,10 +69,11 @@ def test_a_chunked_body_is_refused_where_it_grows_too_long(visitor: Visitor) -> 
 @pytest.mark.requirement("A14")
 def test_the_limit_comes_before_the_hooks_of_the_app(app: Flask) -> None:
     """Flask-WTF reads every form before its view, and would store an upload."""
+    flask_wtf = pytest.importorskip("flask_wtf")
     seen = []
     app.config["WTF_CSRF_ENABLED"] = True
     app.before_request(lambda: seen.append(request.path))
-    CSRFProtect(app)
+    flask_wtf.CSRFProtect(app)
     for path in POSTS:
         assert Visitor(app).post(path, data={"code": "x" * LIMIT}).status_code == 413
     assert seen == []
@@ -105,3 +107,36 @@ def test_only_trusted_hosts_are_served(make_app: Any) -> None:
         assert answer.status_code == (200 if is_trusted else 400), host
         start = app.test_client().get("/openrouter/login", base_url=f"https://{host}")
         assert start.status_code == (303 if is_trusted else 400), host
+
+
+def test_a_body_within_the_limit_may_be_buffered() -> None:
+    """As an app's own middleware may do it."""
+    body = io.BufferedReader(LimitedBody(io.BytesIO(b"a=b")))
+    assert body.read() == b"a=b"
+
+
+@pytest.mark.requirement("W21", "R72")
+def test_a_malformed_host_is_refused(app: Flask) -> None:
+    """Werkzeug does so since 3.1 only, so the host is set behind its back."""
+    for host, is_good in (
+        ("app.example", True),
+        ("APP.example:8080", True),
+        ("my_app:80", True),
+        ("my_app:", False),
+        ("[::1]:5000", True),
+        ("127.0.0.1", True),
+        ("app.example/@evil.example", False),
+        ("app.example@evil.example", False),
+        ("app.example:99999", False),
+        ("app.example:80:80", False),
+        ("", False),
+        ("a b", False),
+        ("\u0661.example", False),
+    ):
+        with app.test_request_context("/openrouter/login"):
+            request.environ["HTTP_HOST"] = host
+            if is_good:
+                check_request("openrouter.login", {})
+            else:
+                with pytest.raises(SecurityError):
+                    check_request("openrouter.login", {})

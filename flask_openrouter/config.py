@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .client.attribution import attribution_headers
-from .client.authorization import check_callback_url
+from .client.authorization import check_callback_url, checked_workspace_id
 from .client.base_url import is_openrouter, normalize_base_url
 from .errors import ConfigurationError
 from .storage.namespace import NAMESPACE_FORM
@@ -45,6 +45,9 @@ class Settings:
     request_timeout: float
     key_label: str | None
     key_limit: float | None
+    #: UUIDs: the workspace to suggest to the visitor, and the only one that the key may be in.
+    workspace_id: str | None
+    required_workspace_id: str | None
     app_url: str | None
     app_title: str | None
     app_categories: tuple[str, ...]
@@ -75,6 +78,8 @@ class Settings:
             request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
             key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
             key_limit=_limit(config),
+            workspace_id=_workspace(config, "OPENROUTER_WORKSPACE_ID"),
+            required_workspace_id=_workspace(config, "OPENROUTER_REQUIRED_WORKSPACE_ID"),
             app_url=app_url,
             app_title=app_title,
             app_categories=app_categories,
@@ -169,12 +174,18 @@ def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float 
 
 
 def _limit(config: Mapping[str, Any]) -> float | None:
-    if _given(config, "OPENROUTER_KEY_LIMIT") is None:
-        return None
     limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
     if limit < 0:
         raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or be left out.")
-    return limit
+    return None if _given(config, "OPENROUTER_KEY_LIMIT") is None else limit
+
+
+def _workspace(config: Mapping[str, Any], name: str) -> str | None:
+    value = _given(config, name)
+    try:
+        return None if value is None else checked_workspace_id(str(value).strip())
+    except ValueError:
+        raise ConfigurationError(f"{name} must be a workspace's UUID, or be left out.") from None
 
 
 def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
@@ -239,19 +250,16 @@ def _landing(config: Mapping[str, Any], name: str) -> str | None:
     url = _text(config, name)
     if url is None or (url.startswith("/") and not url.startswith(("//", "/\\"))):
         return url
-    if not _is_web_address(url):
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise ConfigurationError(
             f"{name} must be a path such as /chat, or a full http or https address."
         )
     return url
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes, ...]:

@@ -124,9 +124,12 @@ class OpenRouterAuth:
     def key_options(self, function: F) -> F:
         """Register the function that returns the options of a login's key, as a mapping.
 
-        ``limit``: the most that the key may spend, in USD; ``key_label``: its name at OpenRouter,
-        up to 100 characters. The defaults are ``OPENROUTER_KEY_LIMIT`` and
-        ``OPENROUTER_KEY_LABEL``. A wrong value raises ValueError at the login.
+        ``limit``: the spending limit to ask for, in USD; ``key_label``: the key's name at
+        OpenRouter, up to 100 characters; ``workspace_id``: the UUID of the workspace to suggest;
+        ``required_workspace_id``: that of the only workspace that the key may be in. The defaults
+        are ``OPENROUTER_KEY_LIMIT``, ``OPENROUTER_KEY_LABEL``, ``OPENROUTER_WORKSPACE_ID`` and
+        ``OPENROUTER_REQUIRED_WORKSPACE_ID``. None asks for nothing. A wrong value raises ValueError
+        at the login.
         """
         self._app_functions.key_options = function
         return function

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import astuple
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -31,6 +32,8 @@ NAMES = [
     "OPENROUTER_REQUEST_TIMEOUT",
     "OPENROUTER_KEY_LABEL",
     "OPENROUTER_KEY_LIMIT",
+    "OPENROUTER_WORKSPACE_ID",
+    "OPENROUTER_REQUIRED_WORKSPACE_ID",
     "OPENROUTER_APP_URL",
     "OPENROUTER_APP_TITLE",
     "OPENROUTER_APP_CATEGORIES",
@@ -60,6 +63,8 @@ def test_the_defaults_are_the_documented_ones(caplog: pytest.LogCaptureFixture) 
         request_timeout=15.0,
         key_label=None,
         key_limit=None,
+        workspace_id=None,
+        required_workspace_id=None,
         app_url=None,
         app_title=None,
         app_categories=(),
@@ -78,6 +83,7 @@ def test_a_flask_app_without_any_setting_has_these_defaults() -> None:
 
 
 KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+WORKSPACE = "0b5f0c9e-2c6e-4f2a-9e1b-0d9a2d6b7c11"
 OLD_KEY = base64.urlsafe_b64encode(bytes(range(1, 33))).decode()
 
 
@@ -130,6 +136,9 @@ def test_a_good_value_is_taken() -> None:
         ("REQUEST_TIMEOUT", timedelta(milliseconds=2500), "request_timeout", 2.5),
         ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
         ("KEY_LIMIT", "5", "key_limit", 5),
+        ("WORKSPACE_ID", WORKSPACE, "workspace_id", ...),
+        ("WORKSPACE_ID", f" {WORKSPACE.upper()}\n", "workspace_id", WORKSPACE),
+        ("REQUIRED_WORKSPACE_ID", UUID(WORKSPACE), "required_workspace_id", WORKSPACE),
         ("APP_CATEGORIES", '["game", "legal"]', "app_categories", ("game", "legal")),
         ("APP_CATEGORIES", "", "app_categories", ()),
     ]
@@ -215,6 +224,8 @@ WRONG: dict[str, list[Any]] = {
     ],
     "OPENROUTER_KEY_LABEL": [True, float("nan"), 10**400, ["a"], b"a", "a\nb", "x" * 101],
     "OPENROUTER_KEY_LIMIT": ["$5", "5,00", True, -0.01, float("nan"), float("inf"), 10**400],
+    "OPENROUTER_WORKSPACE_ID": ["mine", 7, True, [WORKSPACE], WORKSPACE.encode(), WORKSPACE[1:]],
+    "OPENROUTER_REQUIRED_WORKSPACE_ID": ["default", f"{WORKSPACE},{WORKSPACE}", 10**400, 1.5],
     "OPENROUTER_APP_URL": [7, "a.example", "javascript:x", "https://a.example/\n"],
     "OPENROUTER_APP_TITLE": [True, "Ünicode", "a\r\nX: y", "x" * 201],
     "OPENROUTER_APP_CATEGORIES": [

@@ -236,6 +236,8 @@ def test_an_unknown_key_option_is_an_error_of_the_login(emulator: Emulator) -> N
     app = new_app(emulator)
     OpenRouterAuth(app).key_options(lambda: {"limit": 1, "colour": "red"})
     with pytest.raises(
-        ValueError, match=r"^key_options returns limit and key_label, nothing else\.$"
+        ValueError,
+        match=r"^key_options returns limit, key_label, workspace_id and required_workspace_id,"
+        r" nothing else\.$",
     ):
         Visitor(app).get("/openrouter/login")

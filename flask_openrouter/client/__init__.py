@@ -109,6 +109,8 @@ class OpenRouterClient:
         limit: float | None = None,
         key_label: str | None = None,
         state: str | None = None,
+        workspace_id: str | UUID | None = None,
+        required_workspace_id: str | UUID | None = None,
     ) -> str:
         """Return the address of OpenRouter's consent page (``GET /auth``).
 
@@ -116,10 +118,15 @@ class OpenRouterClient:
             or http on loopback. Without one (headless) the page shows the code.
         :param code_challenge: from :meth:`create_code_challenge`; required without a callback.
         :param code_challenge_method: ``"S256"``, the default with a challenge, or ``"plain"``.
-        :param limit: the most that the key may spend, in USD; 0 is a limit too.
+        :param limit: the spending limit to ask for, in USD; 0 is a limit too. The person may change
+            it.
         :param key_label: the key's name on the person's page, 1 to 100 characters.
         :param state: added to the query of ``callback_url``, which comes back complete. It is not a
             parameter of its own, since OpenRouter does not return that one in all cases.
+        :param workspace_id: the UUID of the workspace to suggest for the key. The person may choose
+            another one (OpenRouter guide "OAuth PKCE").
+        :param required_workspace_id: the UUID of the only workspace that the key may be in. An
+            account without it gets an error page at OpenRouter.
         :raises ValueError: if an argument breaks these rules.
         """
         return build_authorization_url(
@@ -130,6 +137,8 @@ class OpenRouterClient:
             limit=limit,
             key_label=key_label,
             state=state,
+            workspace_id=workspace_id,
+            required_workspace_id=required_workspace_id,
         )
 
     @hides_frames

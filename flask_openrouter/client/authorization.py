@@ -38,6 +38,8 @@ def build_authorization_url(
     limit: float | None,
     key_label: str | None,
     state: str | None,
+    workspace_id: str | uuid.UUID | None,
+    required_workspace_id: str | uuid.UUID | None,
 ) -> str:
     """Return the address of OpenRouter's consent page; see ``OpenRouterClient.authorization_url``.
 
@@ -57,6 +59,12 @@ def build_authorization_url(
         parameters["limit"] = format(Decimal(str(checked_limit(limit))), "f")
     if key_label is not None:
         parameters["key_label"] = checked_key_label(key_label)
+    if workspace_id is not None:
+        parameters["workspace_id"] = checked_workspace_id(workspace_id)
+    if required_workspace_id is not None:
+        parameters["required_workspace_id"] = checked_workspace_id(
+            required_workspace_id, "required_workspace_id"
+        )
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
     return f"{base_url}/auth?{query}"
 
@@ -89,7 +97,7 @@ def build_auth_code_request(
             raise ValueError('usage_limit_type must be "daily", "weekly" or "monthly"')
         body["usage_limit_type"] = usage_limit_type
     if workspace_id is not None:
-        body["workspace_id"] = _checked_uuid(workspace_id)
+        body["workspace_id"] = checked_workspace_id(workspace_id)
     return body
 
 
@@ -179,15 +187,19 @@ def checked_key_label(key_label: str) -> str:
     return key_label
 
 
+def checked_workspace_id(value: str | uuid.UUID, name: str = "workspace_id") -> str:
+    """Return a workspace's id with dashes, in lower case. ``name``: of the argument.
+
+    :raises ValueError: unless it is a UUID.
+    """
+    try:
+        return str(uuid.UUID(str(value)))
+    except ValueError:
+        raise ValueError(f"{name} must be a UUID") from None
+
+
 def _utc_with_seconds(moment: datetime) -> str:
     """Return a time in UTC with seconds, which OpenRouter requires. A zone is required, too."""
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise ValueError("expires_at must be a datetime with a time zone")
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _checked_uuid(value: str | uuid.UUID) -> str:
-    try:
-        return str(uuid.UUID(str(value)))
-    except ValueError:
-        raise ValueError("workspace_id must be a UUID") from None

@@ -30,6 +30,7 @@ from .credentials import hash_of_key
 from .models import parse_moment, parse_object
 from .reasons import Cause, cause_of, metadata_of, status_of
 from .retry_after import parse_retry_after, seconds_to_wait
+from .spending import NEWS
 
 __all__ = [
     "APIResponse",
@@ -157,6 +158,8 @@ class _Reader:
         if isinstance(result, OutOfCreditError):
             result.settings_url = credits_url(self.base_url)
             result.resets_at = parse_moment(metadata.get("resets_at"))
+            if self.api_key:
+                NEWS.note(hash_of_key(self.api_key))
         elif isinstance(result, KeyRejectedError):
             result.key_hash = hash_of_key(self.api_key) if self.api_key else ""
         return result

@@ -27,11 +27,12 @@ from ..errors import (
 )
 from .base_url import OPENROUTER
 from .connections import Adapter
-from .credentials import Unpicklable, authorizer, without_trace
+from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .hybrids import both
 from .models import parse_object
 from .responses import about_request, error_from, error_in, may_be_an_error
+from .spending import NEWS
 from .transport import (
     MAX_RESPONSE_BYTES,
     Transport,
@@ -63,6 +64,8 @@ class SessionResponse(requests.Response):
 
     #: Reads the error in this response. It has the key in a closure.
     _error_of: Callable[[SessionResponse], OpenRouterError | None] | None = None
+    #: Notes that the key is out of credit: see ``note_error_of``.
+    _note_spending: Callable[[], None] | None = None
     _is_streamed = False
     #: Returns the key, for the links in errors that come with a stream. A closure, too.
     _kept_key: Callable[[], str] | None = None
@@ -122,6 +125,7 @@ class APISession(Unpicklable, requests.Session):
         self._error_of = partial(
             _error_of, base_url=transport.base_url, key_of=_closure_over(api_key)
         )
+        self._note_spending = partial(NEWS.note, hash_of_key(api_key))
         self._on_unauthorized = on_unauthorized
         self._timeout = (CONNECT_SECONDS, READ_SECONDS) if timeout is None else timeout
         self.trust_env = False
@@ -217,6 +221,7 @@ class APISession(Unpicklable, requests.Session):
         typed = SessionResponse()
         vars(typed).update(vars(response))
         typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))
+        typed._note_spending = self._note_spending
         typed._is_streamed = is_streamed
         typed._kept_key = self._error_of.keywords["key_of"]
         return typed

@@ -26,6 +26,7 @@ from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of,
 from .events import MAX_EVENT_BYTES, EventReader, ServerSentEvent, without_bom
 from .readahead import ReadAhead
 from .responses import clean_message, error_in
+from .spending import note_error_of
 
 if TYPE_CHECKING:
     import requests
@@ -234,6 +235,7 @@ class CompletionStream:
                 if data is not None and not (error is not None and part.is_empty):
                     yield part
                 if error is not None:
+                    note_error_of(self._reply, error)
                     return error
                 if self._size > _MAX_KEPT:
                     return InvalidAnswerError("OpenRouter's answer is too large")

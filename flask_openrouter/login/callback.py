@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
@@ -24,7 +25,17 @@ SECURE_ON_HTTP: Final = (
     " the app's session there, so users may not stay signed in. Use https, or unset it for"
     " development."
 )
-_FAILURES: Final = (["server_error"], ["temporarily_unavailable"])
+#: Errors that are no decision of the visitor: those of RFC 6749 §4.1.2.1 but ``access_denied``,
+#: their usual variants, and statuses.
+_FAILURE: Final = re.compile(
+    r"[a-z_-]*(?:server|internal|unavailable|time_?d?_?out|overload)[a-z_-]*"
+    r"|invalid_(?:request|scope)|unauthorized_client|unsupported_response_type|5[0-9]{2}",
+    re.IGNORECASE | re.ASCII,
+)
+#: What is left of an ampersand that was encoded too often, at the beginning of a name.
+_LEFTOVER: Final = re.compile(r"&|amp;|#38;|#x26;|%26", re.IGNORECASE)
+#: A separator that was none, so that the rest of the query became a part of the state.
+_REST_OF_QUERY: Final = re.compile(r"(?:code|error)=", re.IGNORECASE)
 #: Bytes of the longest query that is read. A callback's holds a state and a code.
 _MAX_QUERY: Final = 8192
 
@@ -140,27 +151,42 @@ def _parse(query: str) -> MultiDict[str, str] | None:
     if len(query) > _MAX_QUERY or not query.isascii():
         return None
     try:
-        return MultiDict(parse_qsl(query, keep_blank_values=True, errors="strict"))
+        values = MultiDict(parse_qsl(query, keep_blank_values=True, errors="strict"))
     except ValueError:
         return None
+    if query.endswith("&"):
+        # To a browser, the rest of "&#38;code=..." is a fragment, which it does not send.
+        values.add("", "")
+    return values
 
 
 def _callback_of(values: MultiDict[str, str] | None, base_url: str) -> Callback | None:
     """Return the callback that these parameters make, or None if they make none."""
-    if values is None:
+    # An encoder's leftover hides the code or the error, so it is unknown which one came.
+    if values is None or any(map(_LEFTOVER.match, values)):
         return None
     state, code, error, issuer = (
         values.getlist(name) for name in ("state", "code", "error", "iss")
     )
     if max(len(state), len(code), len(error), len(issuer)) > 1 or not state or (code and error):
         return None
-    if issuer and issuer != [base_url]:
+    if (issuer and issuer != [base_url]) or _REST_OF_QUERY.search(state[0]):
         return None
     if code:
         return Callback(state[0], code[0]) if is_code(code[0]) else None
     # OpenRouter declines with the bare callback address. A garbled code is not a refusal.
-    is_garbled = any("code" in name.lower() for name in values)
-    return None if is_garbled else Callback(state[0], None, error[:1] in _FAILURES)
+    is_garbled = any(_is_garbled(name, has_error=bool(error)) for name in values)
+    has_failed = bool(error and _FAILURE.fullmatch(error[0].strip()))
+    return None if is_garbled else Callback(state[0], None, has_failed)
+
+
+def _is_garbled(name: str, *, has_error: bool) -> bool:
+    """Whether this is the name of a code or of an error that something has changed."""
+    name = name.lower()
+    if not name or name.startswith("error"):
+        # Such as error_description and error_code.
+        return not has_error
+    return "code" in name or "error" in name
 
 
 def _well_formed(callback: Callback | None) -> Callback:

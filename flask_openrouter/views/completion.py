@@ -9,6 +9,8 @@ from typing import Final
 
 from flask import Response, request, url_for
 
+from ..client.credentials import hash_of_key
+from ..client.spending import NEWS
 from ..connection import Connection, get_connection
 from ..errors import (
     AccessDeniedError,
@@ -215,6 +217,7 @@ def store_key(
         services.parked_keys.park(ParkedKey(owner_id, record))
         return error
     services.parked_keys.clear(owner_id)
+    NEWS.note(hash_of_key(record.api_key))
     # The rest of this request reads the new key.
     request_state().connection = None
     services.owners.remember(owner_id)

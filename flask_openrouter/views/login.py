@@ -72,11 +72,20 @@ def authorization_url(
     Raises ValueError when the app's ``key_options`` are wrong.
     """
     settings = services.settings
-    options: dict[str, Any] = {"limit": settings.key_limit, "key_label": settings.key_label}
+    options: dict[str, Any] = {
+        "limit": settings.key_limit,
+        "key_label": settings.key_label,
+        "workspace_id": settings.workspace_id,
+        "required_workspace_id": settings.required_workspace_id,
+    }
+    known = len(options)
     if services.app_functions.key_options is not None:
         options |= call_app_function(services.app_functions.key_options) or {}
-    if len(options) > 2:
-        raise ValueError("key_options returns limit and key_label, nothing else.")
+    if len(options) > known:
+        raise ValueError(
+            "key_options returns limit, key_label, workspace_id and required_workspace_id,"
+            " nothing else."
+        )
     return services.client.authorization_url(
         callback_url,
         services.client.create_code_challenge(asked.code_verifier),

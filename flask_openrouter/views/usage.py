@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from ..client.spending import NEWS
 from ..errors import KeyRejectedError, OpenRouterError
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class UsageReader:
     def read(self, connection: Connection) -> Usage | None:
         """Return the usage of this key, at most minutes old, or None when it is not known.
 
+        OpenRouter is asked at once after it refused a call because credit or a limit is spent.
         Raises :class:`KeyRejectedError` for a rejected key, which is set aside.
         """
         try:
@@ -103,8 +105,10 @@ class UsageReader:
 
     def _read(self, connection: Connection) -> Usage | None:
         key_hash = connection.key_hash
+        # Made before OpenRouter is asked: news from meanwhile make the answer old.
+        entry = _entry_of(key_hash)
         now = self._clock()
-        is_known, usage = self._cache.get(key_hash, now)
+        is_known, usage = self._cache.get(entry, now)
         if is_known:
             return usage
         try:
@@ -112,8 +116,14 @@ class UsageReader:
         except KeyRejectedError:
             raise
         except OpenRouterError:
-            self._cache.put(key_hash, now, None)
+            # Made again, because this error may be news itself.
+            self._cache.put(_entry_of(key_hash), now, None)
             raise
         usage = Usage.from_key_info(info)
-        self._cache.put(key_hash, now, usage)
+        self._cache.put(entry, now, usage)
         return usage
+
+
+def _entry_of(key_hash: str) -> str:
+    """Return the name of the cache's entry for this key, which changes with its news."""
+    return f"{key_hash} {NEWS.latest(key_hash)}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from flask_openrouter.errors import ConfigurationError
 
 CALLBACK = "https://app.example/openrouter/callback"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+WORKSPACE = "0b5f0c9e-2c6e-4f2a-9e1b-0d9a2d6b7c11"
 client = OpenRouterClient()
 
 
@@ -209,6 +211,25 @@ def test_other_labels_are_refused():
     for label in ["", "x" * 101, "a\nb", "\u202eabc", 7]:
         with case(label), pytest.raises(ValueError, match="key_label must"):
             client.authorization_url(CALLBACK, key_label=label)
+
+
+def test_workspaces_are_sent():
+    for value in (WORKSPACE, WORKSPACE.upper(), uuid.UUID(WORKSPACE)):
+        for name in ("workspace_id", "required_workspace_id"):
+            with case(name, value):
+                url = client.authorization_url(CALLBACK, CHALLENGE, **{name: value})
+                assert parameters(url)[name] == WORKSPACE
+    both = client.authorization_url(
+        code_challenge=CHALLENGE, workspace_id=WORKSPACE, required_workspace_id=WORKSPACE
+    )
+    assert {"workspace_id", "required_workspace_id"} < set(parameters(both))
+
+
+def test_other_workspaces_are_refused():
+    for value in ("", "mine", WORKSPACE[1:], WORKSPACE + "0", 7, True, [WORKSPACE], b"x" * 36):
+        for name in ("workspace_id", "required_workspace_id"):
+            with case(name, value), pytest.raises(ValueError, match=f"^{name} must be a UUID$"):
+                client.authorization_url(CALLBACK, CHALLENGE, **{name: value})
 
 
 def test_base_url_is_normalised_and_shown():

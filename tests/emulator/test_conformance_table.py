@@ -64,10 +64,7 @@ def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(
 
 
 def test_the_client_has_everything_that_openrouter_documents() -> None:
-    """Except ``spawn_*``, telemetry of an OpenRouter program. For the key fields see the page.
-
-    The workspace of ``/auth`` is in OpenRouter's guide since autumn 2026.
-    """
+    """Except ``spawn_*``, telemetry of an OpenRouter program. For the key fields see the page."""
     gaps = {
         row[0]
         for heading, row in _rows_of_the_page()
@@ -76,8 +73,6 @@ def test_the_client_has_everything_that_openrouter_documents() -> None:
     assert gaps == {
         "`spawn_agent` of `/auth/keys/code`",
         "`spawn_cloud` of `/auth/keys/code`",
-        "`workspace_id` of `/auth`",
-        "`required_workspace_id` of `/auth`",
     }
 
 

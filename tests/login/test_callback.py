@@ -156,11 +156,16 @@ def test_the_text_of_the_error_is_not_shown(visitor: Visitor, emulator: Emulator
 @pytest.mark.requirement("O20")
 def test_trouble_of_openrouter_is_no_refusal(visitor: Visitor, emulator: Emulator) -> None:
     """RFC 6749 §4.1.2.1. The login is over, and another one may be started."""
-    for error in ("server_error", "temporarily_unavailable"):
+    for error in (
+        *("server_error", "temporarily_unavailable", "SERVER_ERROR", "+server_error%20"),
+        *("internal_server_error", "service_unavailable", "request_timeout", "timed_out", "503"),
+        *("invalid_request", "invalid_scope", "unauthorized_client", "unsupported_response_type"),
+        "server_error&error_code=500",
+    ):
         callback = f"{visitor.callback_url(visitor.start('/there'))}&error={error}"
         for _ in range(2):
             answer = visitor.get(callback)
-            assert answer.status_code == 502
+            assert answer.status_code == 502, error
             assert "declined" not in answer.text
             assert 'href="/openrouter/login?next=/there"' in answer.text
     assert exchanges(emulator) == 0
@@ -175,6 +180,46 @@ def test_a_garbled_code_is_no_refusal(visitor: Visitor, emulator: Emulator) -> N
         answer = assert_refused(visitor, emulator, garbled)
         assert "not complete" in answer.text
     assert visitor.get(callback).status_code == 303
+
+
+@pytest.mark.requirement("O19")
+def test_what_an_encoder_leaves_of_an_ampersand_spends_no_login(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    """With a code, with an error, before the state or after all of them."""
+    callback = emulator.approve(visitor.start("/there"))
+    path, _, query = callback.partition("?")
+    state, code = query.split("&")
+    for mark in (
+        *("&amp;", "&AMP;", "&amp;amp;", "&amp%3B", "&%26", "&%2526", "&%2338;", "&%23x26%3B"),
+        *("&#38;", "&#x26;", "%26", "%26amp;", "%3F", ";", "\\u0026", "&amp"),
+    ):
+        for last in (code, "error=access_denied", "error=server_error"):
+            with case(mark, last):
+                answer = assert_refused(visitor, emulator, f"{path}?{state}{mark}{last}")
+                assert "not complete" in answer.text
+        with case(mark, "first"):
+            assert_refused(visitor, emulator, f"{path}?{code}{mark}{state}")
+    for rest in ("&amp;error=access_denied", "&amp;iss=https://evil.example", "&amp;code=other"):
+        with case(rest):
+            answer = assert_refused(visitor, emulator, f"{callback}{rest}")
+            assert "not complete" in answer.text
+    for rest in ("&error_description=no", "&Error=access_denied", "&error[]=access_denied"):
+        with case(rest):
+            assert_refused(visitor, emulator, f"{path}?{state}{rest}")
+    assert visitor.get(f"{callback}&").location == "/there"
+
+
+@pytest.mark.requirement("O20")
+def test_a_refusal_is_a_refusal_in_every_spelling(visitor: Visitor, emulator: Emulator) -> None:
+    for rest in (
+        *("&error=access_denied", "&error=access_denied&error_code=403", "&error=ACCESS_DENIED"),
+        *("&error=access_denied&", "&error=something_new", "&error=", ""),
+    ):
+        callback = f"{visitor.callback_url(visitor.start())}{rest}"
+        with case(rest):
+            answer = assert_refused(visitor, emulator, callback, spends=state_of(callback))
+            assert "You declined" in answer.text
 
 
 @pytest.mark.requirement("R17")

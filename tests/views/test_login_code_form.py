@@ -6,6 +6,7 @@ import re
 from html import unescape
 from typing import Any
 
+import pytest
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
@@ -65,6 +66,19 @@ def test_a_text_that_cannot_be_a_code_spends_nothing(visitor: Visitor, emulator:
         link, state = open_form(visitor)
         assert paste(visitor, state, text).status_code == 400, text
         assert paste(visitor, state, emulator.approve_headless(link)).status_code == 303, text
+
+
+@pytest.mark.requirement("O19")
+def test_a_pasted_address_with_escaped_ampersands_spends_nothing(
+    visitor: Visitor, emulator: Emulator
+) -> None:
+    link, state = open_form(visitor)
+    code = emulator.approve_headless(link)
+    for mark in ("&amp;", "&#38;", "%26"):
+        pasted = f"http://localhost/openrouter/callback?state={state}{mark}code={code}"
+        assert paste(visitor, state, pasted).status_code == 400
+    assert emulator.count("POST", "/api/v1/auth/keys") == 0
+    assert paste(visitor, state, code).status_code == 303
 
 
 def test_another_site_cannot_paste(visitor: Visitor, emulator: Emulator) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import UUID
 
 import pytest
 from attack import (
@@ -15,7 +18,7 @@ from cases import case
 from flask import Flask, request
 from visitor import Visitor
 
-from flask_openrouter import OpenRouterAuth
+from flask_openrouter import OpenRouterAuth, current_openrouter
 from flask_openrouter.emulator import Emulator
 
 
@@ -125,9 +128,14 @@ def test_nothing_in_the_request_changes_the_exchange(visitor: Visitor, emulator:
     assert exchange.api_key_hash is None
 
 
+WORKSPACE = "0b5f0c9e-2c6e-4f2a-9e1b-0d9a2d6b7c11"
+OTHER_WORKSPACE = "12345678-1234-4234-8234-123456789012"
+
+
 def asked(authorization_url: str) -> dict[str, list[str]]:
     query = parse_qs(urlsplit(authorization_url).query)
-    return {name: query[name] for name in ("limit", "key_label") if name in query}
+    names = ("limit", "key_label", "workspace_id", "required_workspace_id")
+    return {name: query[name] for name in names if name in query}
 
 
 def app_with(emulator: Emulator, options: Any, **config: Any) -> Flask:
@@ -164,13 +172,64 @@ def test_key_options_may_return_none(emulator: Emulator) -> None:
 
 def test_the_visitor_cannot_choose_limit_or_label(emulator: Emulator) -> None:
     app = app_with(emulator, None, OPENROUTER_KEY_LIMIT=5)
-    login = Visitor(app).get("/openrouter/login?limit=1000&key_label=mine")
+    login = Visitor(app).get(
+        f"/openrouter/login?limit=1000&key_label=mine&workspace_id={WORKSPACE}"
+        f"&required_workspace_id={WORKSPACE}"
+    )
     assert asked(login.location) == {"limit": ["5"]}
 
 
+def test_the_workspaces_of_the_settings_are_sent(emulator: Emulator) -> None:
+    app = app_with(
+        emulator,
+        None,
+        OPENROUTER_WORKSPACE_ID=WORKSPACE.upper(),
+        OPENROUTER_REQUIRED_WORKSPACE_ID=OTHER_WORKSPACE,
+    )
+    expected = {"workspace_id": [WORKSPACE], "required_workspace_id": [OTHER_WORKSPACE]}
+    assert asked(Visitor(app).start()) == expected
+    (link,) = re.findall(r'href="([^"]*/auth\?[^"]*)"', Visitor(app).get("/openrouter/code").text)
+    assert asked(unescape(link)) == expected
+
+
+def test_key_options_decide_on_the_workspace(emulator: Emulator) -> None:
+    options: dict[str, Any] = {}
+    app = app_with(emulator, lambda: options, OPENROUTER_WORKSPACE_ID=WORKSPACE)
+    for changed, expected in (
+        ({}, {"workspace_id": [WORKSPACE]}),
+        ({"workspace_id": None}, {}),
+        ({"workspace_id": OTHER_WORKSPACE}, {"workspace_id": [OTHER_WORKSPACE]}),
+        (
+            {"required_workspace_id": UUID(OTHER_WORKSPACE)},
+            {"workspace_id": [WORKSPACE], "required_workspace_id": [OTHER_WORKSPACE]},
+        ),
+    ):
+        options.clear()
+        options |= changed
+        with case(changed):
+            assert asked(Visitor(app).start()) == expected
+
+
+def test_the_key_is_in_the_required_workspace(emulator: Emulator) -> None:
+    app = app_with(emulator, None, OPENROUTER_REQUIRED_WORKSPACE_ID=WORKSPACE)
+    app.add_url_rule(
+        "/workspace", view_func=lambda: str(current_openrouter.key_info().workspace_id)
+    )
+    visitor = Visitor(app)
+    with emulator.configured(workspace_ids=(OTHER_WORKSPACE, WORKSPACE)):
+        visitor.connect(emulator)
+    assert visitor.get("/workspace").text == WORKSPACE
+
+
 def test_wrong_key_options_are_an_error_of_the_app(emulator: Emulator) -> None:
-    wrong: list[dict[str, Any]] = [{"limit": -1}, {"key_label": "x" * 101}, {"state": "x"}]
+    wrong: list[dict[str, Any]] = [
+        {"limit": -1},
+        {"key_label": "x" * 101},
+        {"state": "x"},
+        {"workspace_id": "mine"},
+        {"required_workspace_id": ""},
+    ]
     for options in wrong:
         app = app_with(emulator, lambda options=options: options)
-        with case(options), pytest.raises(ValueError, match=r"limit|label|key_options"):
+        with case(options), pytest.raises(ValueError, match=r"limit|label|workspace|key_options"):
             Visitor(app).start()

@@ -14,6 +14,7 @@ from .config import EmulatorConfig
 from .errors import APIError
 from .model import Model
 from .prose import count_tokens, text_of
+from .samples import schema_in
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 #: The values of ``tool_choice`` that are not the name of a function.
@@ -23,6 +24,7 @@ _WEB_TOOLS = frozenset({"openrouter:web_search", "web_search", "web_search_previ
 _HINT = (
     "The settings models (--model) and any_model (--any-model) of the emulator add what it lacks."
 )
+_ANY_OBJECT = {"type": "object", "required": ["answer"], "properties": {"answer": {}}}
 _LENGTHS = ("max_completion_tokens", "max_tokens")
 
 
@@ -212,7 +214,8 @@ def _schema(body: Mapping[str, Any]) -> Any:
     chosen = _object(body, "response_format")
     kind = chosen.get("type")
     if kind == "json_object":
-        return {"type": "object", "required": ["answer"], "properties": {"answer": {}}}
+        texts = "\n".join(text_of(message) for message in _messages(body))
+        return schema_in(texts) or _ANY_OBJECT
     if kind == "json_schema":
         described = _object(chosen, "json_schema")
         if "schema" not in described:

@@ -145,6 +145,19 @@ def test_a_structured_answer_fits_its_schema(emulator: Emulator, http: requests.
     assert "".join(deltas(chunks, "content")) == message_of(answer)["content"]
     free = ask(http, emulator, "A soup, please", response_format={"type": "json_object"})
     assert json.loads(message_of(free)["content"]) == {"answer": "A soup, please"}
+    # Where a program cannot send a schema, it writes it into the prompt.
+    for prompt in [
+        f"Return JSON for this schema: {json.dumps(SOUP)} and nothing else.",
+        f'{{ Not JSON. {{"properties": 5}} ```json\n{json.dumps(SOUP, indent=2)}\n```',
+    ]:
+        with case(prompt):
+            messages = [{"role": "system", "content": prompt}, user("A soup, please")]
+            described = ask(
+                http, emulator, messages=messages, response_format={"type": "json_object"}
+            )
+            Draft202012Validator(SOUP).validate(json.loads(message_of(described)["content"]))
+    many = ask(http, emulator, "{" * 500, response_format={"type": "json_object"})
+    assert json.loads(message_of(many)["content"])["answer"] == "{" * 280
     text = ask(http, emulator, "A soup, please", response_format={"type": "text"})
     assert "A soup, please" in message_of(text)["content"]
 

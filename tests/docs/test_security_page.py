@@ -16,13 +16,10 @@ PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NUMBERS = [*range(1, 37), *range(40, 113)]
 #: Faults of docs/faults.md, which a test may name beside its requirements.
 FAULTS = {f"F{number}" for number in range(1, 51)}
-#: Cases from the field, which a test may name as well: of OpenRouter, of the emulator's users, of
-#: Flask and browsers, of attackers, of stores, of the tools.
-FIELD = {
-    f"{kind}{number}"
-    for kind, most in {"O": 27, "E": 9, "W": 24, "A": 19, "S": 9, "M": 11}.items()
-    for number in range(1, most + 1)
-}
+#: Cases of docs/field.md.
+FIELD = re.findall(
+    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
+)
 #: The shortest reason that can be one.
 REASON = 60
 
@@ -78,8 +75,13 @@ def test_every_requirement_has_a_test_or_a_reason() -> None:
     assert [row.id for row in ROWS if row.id not in proven and len(row.remark) < REASON] == []
 
 
-def test_every_marker_names_a_requirement_or_a_fault() -> None:
-    known = {row.id for row in ROWS} | FAULTS | FIELD
+def test_every_case_from_the_field_is_there_once_and_has_a_test() -> None:
+    assert [id for id, times in Counter(FIELD).items() if times > 1] == []
+    assert sorted({*FIELD} - {id for _, id in MARKED}) == []
+
+
+def test_every_marker_names_a_requirement_a_fault_or_a_case() -> None:
+    known = {row.id for row in ROWS} | FAULTS | {*FIELD}
     assert [mark for mark in MARKED if mark[1] not in known] == []
 
 

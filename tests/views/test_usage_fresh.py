@@ -1,4 +1,4 @@
-"""The usage of a key on a page after OpenRouter refused a call because credit or a limit is spent."""
+"""The usage of a key on a page after a call was refused for lack of credit or a spent limit."""
 
 from __future__ import annotations
 

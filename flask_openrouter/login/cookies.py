@@ -231,13 +231,11 @@ class LoginCookies:
         return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age
 
     def _sign(self, login: Login, *, is_compressed: bool = False) -> str:
-        payload = json.dumps(login.to_text()).encode()
-        # As in Flask's session, a dot says that what follows is compressed.
-        payload = (
-            b"." + base64_encode(zlib.compress(payload))
-            if is_compressed
-            else (base64_encode(payload))
-        )
+        data = json.dumps(login.to_text()).encode()
+        payload = base64_encode(zlib.compress(data) if is_compressed else data)
+        if is_compressed:
+            # As in Flask's session, a dot says so.
+            payload = b"." + payload
         issued_at = max(login.issued_at, 0)
         time = base64_encode(issued_at.to_bytes((issued_at.bit_length() + 7) // 8 or 1, "big"))
         return self._get_signer().sign(payload + b"." + time).decode()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from .client.attribution import attribution_headers
@@ -142,13 +142,12 @@ def _number(config: Mapping[str, Any], name: str, default: float) -> float:
     if value is None:
         return default
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value) if "." in value else int(value)
+        value = float(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # No setting needs a larger number. This refuses infinity and NaN, too.
-    if not is_number or not -_HUGE < value < _HUGE:
+    if not is_number or not -_HUGE < cast(float, value) < _HUGE:
         raise ConfigurationError(f"{name} must be a number.")
-    number: float = value
-    return number
+    return cast(float, value)
 
 
 def _positive(config: Mapping[str, Any], name: str, default: float) -> float:

@@ -165,7 +165,7 @@ def _account() -> Account | None:
     if not current_user.is_authenticated:
         return None
     # Not the proxy: it has another class.
-    return account_of(current_user._get_current_object())
+    return account_of(current_user._get_current_object())  # pyright: ignore[reportPrivateUsage]
 
 
 def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from attack import parameter
-from flask import Flask
+from flask import Flask, Response
 from key_issuer import KeyIssuer
 from leaks import leaks_in, response_bytes, without_logins
 from misbehaving import Act, MisbehavingProvider, answer, http_answer, issue_key, raw, reset
 from visitor import Visitor
+from werkzeug.test import create_environ
 
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -165,12 +166,11 @@ def test_a_callback_cannot_forge_log_lines(
 
 
 @pytest.mark.requirement("R69")
-def test_a_host_header_cannot_forge_log_lines(
-    visitor: Visitor, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_host_header_cannot_forge_log_lines(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     for host in ("a\x1b[2J", "a\u2028b", "x" * 5000, "evil.example\tforged", "[::1]%0aforged"):
         headers = {"Host": host.encode().decode("latin-1"), "Sec-Fetch-Mode": "navigate"}
-        visitor.client.get("/openrouter/login", headers=headers)
+        # Not by the test client: that of older releases reads the host itself.
+        Response.from_app(app, create_environ("/openrouter/login", headers=headers))
     for record in caplog.records:
         assert record.getMessage().isprintable()
         assert len(record.getMessage()) < 500

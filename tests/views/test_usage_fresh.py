@@ -1,4 +1,4 @@
-"""The usage of a key on a page after OpenRouter refused a call because credit or a limit is spent."""
+"""The usage of a key on a page, after a call failed because credit or a limit is spent."""
 
 from __future__ import annotations
 

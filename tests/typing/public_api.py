@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from flask import Blueprint, Flask, Response
 from flask.views import MethodView
@@ -182,6 +183,7 @@ assert_type(client.base_url, str)
 assert_type(OpenRouterClient.create_code_verifier(), str)
 assert_type(client.create_code_challenge("code_verifier", "plain"), str)
 assert_type(client.authorization_url("https://a.example/callback", limit=1.5), str)
+assert_type(client.authorization_url("https://a.example/callback", workspace_id=UUID(int=1)), str)
 assert_type(client.exchange_code("code", "code_verifier"), IssuedKey)
 assert_type(client.exchange_code("code").api_key, str)
 assert_type(client.exchange_code("code").openrouter_user_id, str | None)

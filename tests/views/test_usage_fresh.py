@@ -1,4 +1,4 @@
-"""The usage of a key on a page after a call was refused for lack of credit or a spent limit."""
+"""The usage of a key on a page, after a call failed because credit or a limit is spent."""
 
 from __future__ import annotations
 
@@ -154,8 +154,15 @@ def test_a_key_that_is_connected_again_has_fresh_usage(
     emulator.set_key(key_of(connected), limit=5, usage=5)
     assert "$0.00 left" in show(USAGE)
     connected.connect(emulator)
-    emulator.set_key(key_of(connected), limit=5, usage=1)
+    api_key = key_of(connected)
+    emulator.set_key(api_key, limit=5, usage=1)
     assert "$4.00 left" in show(USAGE)
+    emulator.set_key(api_key, limit=10, usage=1)
+    same = {"key": api_key, "user_id": "user_emulated"}
+    with emulator.faults(path="/api/v1/auth/keys", status=200, body=same):
+        connected.connect(emulator)
+    assert key_of(connected) == api_key
+    assert "$9.00 left" in show(USAGE)
 
 
 @pytest.mark.requirement("W19")

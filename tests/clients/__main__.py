@@ -8,28 +8,22 @@ where it differs, this exits with 1, and ``--write-docs`` writes the new rows.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
-HERE: Final = Path(__file__).resolve().parent
-ROOT: Final = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(ROOT)]
+TESTS: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = TESTS.parent
+sys.path[:0] = [str(TESTS), str(ROOT)]
 
-from installation import NotInstalledError, install, installed_version  # noqa: E402
-from programs import PROGRAMS, Program  # noqa: E402
-from table import Row, rows_of_docs, write_docs  # noqa: E402
+from clients.installation import NotInstalledError, install, installed_version  # noqa: E402
+from clients.programs import PROGRAMS, Program  # noqa: E402
+from clients.table import Row, rows_of_docs, write_docs  # noqa: E402
+from clients.visit import visit  # noqa: E402
 
 from flask_openrouter.emulator import Emulator, run_in_thread  # noqa: E402
 
 CACHE: Final = ROOT / ".clients"
-#: Seconds for one driver. aider and gptme import for a while.
-_TIMEOUT: Final = 300
-#: Nothing listens there. What a program sends to another machine fails at once.
-_NOWHERE: Final = "http://127.0.0.1:9"
 
 
 def main() -> int:
@@ -75,47 +69,8 @@ def _run(program: Program, emulator: Emulator, *, is_newest: bool) -> Row:
         version = installed_version(program, folder)
     except NotInstalledError as error:
         return Row(program.name, program.version, "", f"cannot be installed: {error}")
-    emulator.reset()
-    done = _drive(program, folder, emulator)
-    if done.returncode:
-        print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        return Row(program.name, version, "", f"fails: {last}")
-    if not emulator.requests:
-        return Row(program.name, version, "", "fails: it sent the emulator no request")
-    return Row(program.name, version, done.stdout.strip().splitlines()[-1], Row.PASSES)
-
-
-def _drive(program: Program, folder: Path, emulator: Emulator) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory() as home:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": home,
-            "LANG": "C.UTF-8",
-            "EMULATOR_URL": emulator.url,
-            "EMULATOR_KEY": emulator.issue_key(),
-            "HTTP_PROXY": _NOWHERE,
-            "HTTPS_PROXY": _NOWHERE,
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
-        command = [str(folder / "bin" / "python"), str(program.path)]
-        if program.is_node:
-            # Node looks for packages beside the script.
-            for script in program.path.parent.glob("*.mjs"):
-                (folder / script.name).write_bytes(script.read_bytes())
-            command = ["node", str(folder / program.driver)]
-        try:
-            return subprocess.run(
-                command,
-                cwd=home,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT,
-            )
-        except subprocess.TimeoutExpired:
-            message = f"it took longer than {_TIMEOUT} s"
-            return subprocess.CompletedProcess(command, 1, "", message)
+    does, result = visit(program, folder, emulator)
+    return Row(program.name, version, does, result)
 
 
 if __name__ == "__main__":

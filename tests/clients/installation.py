@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from programs import Program
+from .programs import Program
 
 #: Seconds for one installation.
 _TIMEOUT: Final = 900

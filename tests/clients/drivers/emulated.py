@@ -5,10 +5,13 @@ The drivers run with the packages of one program only, so this uses the standard
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import re
 import sys
 import threading
+import traceback
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -43,9 +46,21 @@ _browser = build_opener(ProxyHandler({}), _NoRedirects)
 def run(*steps: Callable[[], None]) -> None:
     """Run the steps of a driver, and print their names in one line."""
     for step in steps:
-        step()
+        try:
+            step()
+        except Exception as error:
+            traceback.print_exc()
+            sys.exit(f"{step.__name__}: {type(error).__name__} {error}")
     print(", ".join(step.__name__.replace("_", " ") for step in steps))
-    sys.stdout.flush()
+
+
+def set_constant(function: Callable[..., Any], old: str, new: str) -> None:
+    """Replace a string in the code of a function, for programs without a setting."""
+    function = inspect.unwrap(function)
+    constants = function.__code__.co_consts
+    assert old in constants, f"{function.__name__} has no {old}"
+    changed = tuple(new if constant == old else constant for constant in constants)
+    function.__code__ = function.__code__.replace(co_consts=changed)
 
 
 def refusal_of(call: Callable[[], Any]) -> Exception:
@@ -73,13 +88,19 @@ class ApprovingBrowser(webbrowser.BaseBrowser):
 
     def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
         """Open the consent page, approve, and go where it leads."""
-        threading.Thread(target=lambda: _open(approve(url)), daemon=True).start()
+        if urlsplit(url).path == "/auth":
+            threading.Thread(target=lambda: _open(approve(url)), daemon=True).start()
         return True
 
 
 def use_approving_browser() -> None:
     """Make it the browser of :mod:`webbrowser`."""
     webbrowser.register("approving", None, ApprovingBrowser(), preferred=True)
+
+
+def get_json(url: str) -> Any:
+    """Return the JSON at a URL of the emulator."""
+    return json.load(_open(url))
 
 
 def check_key(api_key: str | None) -> None:

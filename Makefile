@@ -14,6 +14,8 @@
 # make mutation        change one thing at a time in the core; does a test notice? (an hour;
 #                      MODULES="guard owner" for some)
 # make bench           measure against hand-written logins and other libraries; QUICK=1 for a look
+# make clients         run other people's programs against the emulator, each with packages of its
+#                      own; CLIENTS=--quick for what CI runs, CLIENTS="openai gptme" for some
 # make hooks           run the linters before each git commit
 # make lock            write .ci/requirements.txt anew, with the newest versions
 # make clean           remove what the others made
@@ -26,6 +28,7 @@ QUICK =
 SESSIONS = newest oldest
 TESTS =
 MODULES =
+CLIENTS =
 FUZZ_SECONDS = 60
 BIN = .venv/bin
 LOCK = .ci/requirements.txt
@@ -77,6 +80,9 @@ mutation: .venv/.mutation
 bench: .venv/.ready
 	QUICK='$(QUICK)' $(BIN)/python -m benchmarks
 
+clients: .venv/.demo
+	$(BIN)/python tests/clients $(CLIENTS)
+
 hooks: .venv/.lint .venv/.dev
 	$(BIN)/pre-commit install --config .ci/pre-commit.yaml
 
@@ -87,7 +93,7 @@ lock: .venv/.dev
 		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 clean:
-	rm -rf .venv .venv-node .coverage htmlcov dist build docs/_build .ci/.nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-node .clients .coverage htmlcov dist build docs/_build .ci/.nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.python: $(LOCK)
@@ -126,4 +132,4 @@ clean:
 	$(INSTALL) --group dev
 	@touch $@
 
-.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench hooks lock clean
+.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench clients hooks lock clean

@@ -1,7 +1,7 @@
 """The models that the emulator knows, and how a requested id finds the model that serves it.
 
-There is a handful of models, named and priced roughly like the real ones. Ids that an app uses
-beyond them are settings: :attr:`EmulatorConfig.models` and :attr:`EmulatorConfig.any_model`.
+There are a few models, named and priced roughly like the real ones. Ids that an app uses beyond
+them are settings: :attr:`EmulatorConfig.models` and :attr:`EmulatorConfig.any_model`.
 
 Source: https://openrouter.ai/docs/guides/routing/model-variants/overview
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from .config import EmulatorConfig
+from .documented_models import DOCUMENTED_MODELS
 from .model import MODEL_ID, Model, model_from
 
 #: Entries of their own in OpenRouter's list. Here, every model has them.
@@ -129,6 +130,7 @@ MODELS: tuple[Model, ...] = (
         name="OpenAI: GPT Mini Latest",
         target=_GPT_MINI,
     ),
+    *DOCUMENTED_MODELS,
 )
 #: The models of ``GET /api/v1/embeddings/models``.
 EMBEDDING_MODELS: tuple[Model, ...] = tuple(

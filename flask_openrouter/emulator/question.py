@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from .catalogue import DEFAULT_MODEL, find_model
 from .config import EmulatorConfig
+from .described_schema import described_schema
 from .errors import APIError
 from .model import Model
 from .prose import count_tokens, text_of
-from .samples import schema_in
 
 ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 #: The values of ``tool_choice`` that are not the name of a function.
@@ -24,7 +24,7 @@ _WEB_TOOLS = frozenset({"openrouter:web_search", "web_search", "web_search_previ
 _HINT = (
     "The settings models (--model) and any_model (--any-model) of the emulator add what it lacks."
 )
-_ANY_OBJECT = {"type": "object", "required": ["answer"], "properties": {"answer": {}}}
+_ANY_OBJECT: Final = {"type": "object", "required": ["answer"], "properties": {"answer": {}}}
 _LENGTHS = ("max_completion_tokens", "max_tokens")
 
 
@@ -87,17 +87,18 @@ def read_question(body: Mapping[str, Any], config: EmulatorConfig) -> Question:
         is longer than the model's context.
     """
     requested, model = choose_model(body, config)
+    messages = _messages(body)
     question = Question(
         model=model,
         requested=requested,
-        messages=_messages(body),
+        messages=messages,
         stream=_flag(body, "stream"),
         max_tokens=_max_tokens(body),
         stop=_stop(body),
         tools=_tools(body),
         tool_choice=_tool_choice(body),
         parallel=body.get("parallel_tool_calls") is not False,
-        schema=_schema(body),
+        schema=_schema(body, messages),
         reasons=_reasons(body, model),
         shows_reasoning=_shows_reasoning(body),
         wants_picture="image" in _list(body, "modalities"),
@@ -210,12 +211,11 @@ def _tool_choice(body: Mapping[str, Any]) -> str:
     raise APIError(400)
 
 
-def _schema(body: Mapping[str, Any]) -> Any:
+def _schema(body: Mapping[str, Any], messages: list[dict[str, Any]]) -> Any:
     chosen = _object(body, "response_format")
     kind = chosen.get("type")
     if kind == "json_object":
-        texts = "\n".join(text_of(message) for message in _messages(body))
-        return schema_in(texts) or _ANY_OBJECT
+        return described_schema(messages) or _ANY_OBJECT
     if kind == "json_schema":
         described = _object(chosen, "json_schema")
         if "schema" not in described:

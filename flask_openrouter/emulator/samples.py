@@ -8,7 +8,6 @@ Source: JSON Schema 2020-12, and https://openrouter.ai/docs/guides/features/stru
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,6 @@ _FULL_COUNT = 300
 _MAX_DEPTH = 40
 _MAX_COUNT = 5_000
 _MAX_TEXT = 280
-#: How many places of a prompt may be the beginning of a schema.
-_MAX_BRACES = 100
 #: Numbers beyond these are read as if they were not in the schema.
 _MAX_NUMBER = 1e15
 _LEAST_STEP = 1e-6
@@ -51,26 +48,6 @@ def sample_of(schema: object, text: str = "") -> Any:
     :param text: what the visitor wrote. Strings quote from it.
     """
     return _Sampler(schema, text[:_MAX_TEXT]).sample(schema, "", 0)
-
-
-def schema_in(text: str) -> dict[str, Any] | None:
-    """Return the first JSON Schema of an object that is written in a text, or ``None``.
-
-    Programs describe the JSON that they want in the prompt, where a model has no schemas.
-    """
-    decoder = json.JSONDecoder()
-    at = -1
-    for _ in range(_MAX_BRACES):
-        at = text.find("{", at + 1)
-        if at < 0:
-            break
-        try:
-            found, _end = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found.get("properties"), dict):
-            return dict(found)
-    return None
 
 
 class _Sampler:

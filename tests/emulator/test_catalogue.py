@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from protocol_steps import error_of
 
 from flask_openrouter.emulator import Emulator, EmulatorConfig, run_in_thread
 from flask_openrouter.emulator.__main__ import emulator_command
+from flask_openrouter.emulator.catalogue import find_model
+
+DOCUMENT = Path(__file__).parents[1] / "data" / "openrouter-openapi.json"
 
 
 @pytest.mark.requirement("E1")
@@ -37,6 +42,41 @@ def test_routers_aliases_and_variants_are_served(
     ]:
         with case(requested, served):
             assert ask(http, emulator, model=requested)["model"] == served
+
+
+@pytest.mark.requirement("E1")
+def test_the_models_of_openrouters_examples_are_served(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    for requested, served in [
+        ("openai/gpt-4", "openai/gpt-4"),
+        ("openai/gpt-5", "openai/gpt-5"),
+        ("openai/gpt-5.2", "openai/gpt-5.2"),
+        ("openai/gpt-5.2:online", "openai/gpt-5.2"),
+        ("openai/gpt-oss-20b:free:online", "openai/gpt-oss-20b:free"),
+        ("anthropic/claude-4.5-sonnet", "anthropic/claude-4.5-sonnet"),
+        ("anthropic/claude-sonnet-4", "anthropic/claude-sonnet-4"),
+        ("deepseek/deepseek-r1-0528:free", "deepseek/deepseek-r1-0528:free"),
+        ("minimax/minimax-m2", "minimax/minimax-m2"),
+        ("moonshotai/kimi-k2-0905:exacto", "moonshotai/kimi-k2-0905"),
+        ("qwen/qwen3-max", "qwen/qwen3-max"),
+        ("~anthropic/claude-opus-latest", "anthropic/claude-sonnet-4.5"),
+        ("~moonshotai/kimi-latest", "moonshotai/kimi-k2-0905"),
+    ]:
+        with case(requested, served):
+            assert ask(http, emulator, model=requested)["model"] == served
+
+
+@pytest.mark.requirement("E1")
+def test_the_models_in_openrouters_own_document_are_served(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    authors = "openai|anthropic|google|deepseek|meta-llama"
+    text = DOCUMENT.read_text(encoding="utf-8")
+    named = set(re.findall(rf'"(~?(?:{authors})/[a-z0-9.-]+)"', text))
+    assert {"openai/gpt-4", "openai/gpt-4o", "anthropic/claude-sonnet-4"} <= named
+    refused = {name for name in named if find_model(name, emulator.config) is None}
+    assert refused == set()
 
 
 @pytest.mark.requirement("E1")

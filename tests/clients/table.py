@@ -1,0 +1,52 @@
+"""The table of programs in docs/emulator.md."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"
+_ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]*) \| ([^|]*) \|$", re.M)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One program, the version that was run, what it did, and the result."""
+
+    program: str
+    version: str
+    does: str
+    result: str
+
+    HEAD: ClassVar = ("| program | version | what it does | result |", "|---|---|---|---|")
+    PASSES: ClassVar = "passes"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the program did all that it should."""
+        return self.result == self.PASSES
+
+    def __str__(self) -> str:
+        result = self.result.replace("|", "/").replace("\n", " ")
+        return f"| `{self.program}` | {self.version} | {self.does} | {result} |"
+
+
+def rows_of_docs() -> list[Row]:
+    """Return the rows of the page."""
+    before, head, after = PAGE.read_text(encoding="utf-8").partition("\n".join(Row.HEAD) + "\n")
+    assert head, f"{before[:40]}… has no table of programs"
+    return [Row(*found) for found in _ROW.findall(after.partition("\n\n")[0])]
+
+
+def write_docs(rows: list[Row]) -> None:
+    """Write these rows into the page. Other rows stay, and new ones are added at the end."""
+    known = {row.program: row for row in rows_of_docs()}
+    known |= {row.program: row for row in rows}
+    text = PAGE.read_text(encoding="utf-8")
+    head = "\n".join(Row.HEAD) + "\n"
+    before, _, after = text.partition(head)
+    rest = after.partition("\n\n")[2]
+    body = "\n".join(map(str, known.values()))
+    PAGE.write_text(f"{before}{head}{body}\n\n{rest}", encoding="utf-8")

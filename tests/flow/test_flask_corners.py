@@ -25,7 +25,6 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.errors import KeyRejectedError
 
 pytest_plugins = "sites"
 
@@ -38,7 +37,7 @@ def test_error_handlers_for_everything_hide_no_login_and_no_dead_key(site: Any) 
     @site.app.get("/dead")
     @requires_openrouter_key
     def dead() -> str:
-        raise KeyRejectedError
+        return str(current_openrouter.key_info())
 
     @site.app.get("/own")
     @requires_openrouter_key
@@ -48,6 +47,7 @@ def test_error_handlers_for_everything_hide_no_login_and_no_dead_key(site: Any) 
     assert site.visitor.get("/dead").location == "/openrouter/login?next=/dead"
     site.connect()
     assert site.visitor.get("/own").status_code == 418
+    site.emulator.revoke(site.issued_key())
     assert site.visitor.get("/dead").location == "/openrouter/login?next=/dead"
     assert site.visitor.key is None
     assert site.visitor.get("/openrouter/callback").status_code == 400

@@ -222,7 +222,7 @@ _ALL: Final = (
     ),
     Problem(
         "free_daily", 429, "Today's free requests are used up",
-        "The limit ends at midnight UTC. Credit at OpenRouter raises it.",
+        "New ones come at midnight UTC. Credit at OpenRouter raises their number.",
         remedy="credit",
     ),
     Problem(

@@ -61,9 +61,11 @@ class OwnedKey:
             former_id = self._services.owners.former_id(self._owner_id)
             record = None if former_id is None else adopt(vault, former_id, self._owner_id)
         if record is not None and record.rejected_at is None:
-            if not self._services.rejected_keys.is_postponed(record.api_key):
+            rejected_keys = self._services.rejected_keys
+            if not rejected_keys.is_postponed(record.api_key):
                 return record
             if can_change_response():
+                rejected_keys.settle(record.api_key)
                 record = vault.set_aside(self._owner_id, record)
         self._set_aside_record = record
         return None

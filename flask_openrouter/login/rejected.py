@@ -27,6 +27,8 @@ ACCEPTED_TIMEOUT: Final = 2.0
 #: Seconds from its connection in which the rejection of a key does not lead to another login, if
 #: the key replaced one that was rejected as well.
 REPLACEMENT_SECONDS: Final = 600
+#: The least that a question may take: a call needs some time.
+_SHORTEST_SECONDS: Final = 0.001
 _LOCKS: Final = 64
 
 
@@ -57,14 +59,16 @@ class RejectedKeys:
 
         One ``GET /key`` within ``seconds``, and at most one per key and minute.
         """
-        seconds, key_hash = min(seconds, CONFIRM_TIMEOUT), hash_of_key(api_key)
+        key_hash = hash_of_key(api_key)
+        seconds = min(seconds, CONFIRM_TIMEOUT)
+        finish_by = monotonic() + seconds
         lock = self._locks[int(key_hash[:8], 16) % _LOCKS]
         if seconds <= 0 or not lock.acquire(timeout=seconds):
             return False
         try:
             asked_at, is_rejected = self._answers.get(key_hash, (0.0, False))
             if not 0 <= self._clock() - asked_at < CONFIRMED_SECONDS:
-                is_rejected = self._is_rejected(api_key, seconds) is True
+                is_rejected = self._is_rejected(api_key, finish_by) is True
                 self.note(api_key, is_rejected=is_rejected)
             return is_rejected
         finally:
@@ -79,8 +83,7 @@ class RejectedKeys:
         if not self._one_at_a_time.acquire(timeout=ACCEPTED_TIMEOUT):
             return False
         try:
-            seconds = finish_by - monotonic()
-            is_accepted = seconds > 0 and self._is_rejected(api_key, seconds) is False
+            is_accepted = self._is_rejected(api_key, finish_by) is False
         finally:
             self._one_at_a_time.release()
         if is_accepted:
@@ -100,6 +103,14 @@ class RejectedKeys:
         with self._memory_lock:
             self._put(self._postponed, hash_of_key(api_key), True)
 
+    def settle(self, api_key: str) -> None:
+        """Note that this key has been set aside.
+
+        Otherwise this worker would do so again after another worker has given the key back.
+        """
+        with self._memory_lock:
+            self._postponed.pop(hash_of_key(api_key), None)
+
     def is_postponed(self, api_key: str) -> bool:
         """Return whether this key is to be set aside."""
         # Hashed only if there is any: every guarded request asks.
@@ -113,7 +124,9 @@ class RejectedKeys:
         age = self._clock() - record.connected_at
         return record.follows_rejected and age <= REPLACEMENT_SECONDS
 
-    def _is_rejected(self, api_key: str, seconds: float) -> bool | None:
+    def _is_rejected(self, api_key: str, finish_by: float) -> bool | None:
+        """Ask OpenRouter; None if it does not say by this time (monotonic clock)."""
+        seconds = max(finish_by - monotonic(), _SHORTEST_SECONDS)
         try:
             self._client.get_key_info(api_key, timeout=seconds, retries=0)
         except KeyRejectedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -208,6 +209,23 @@ def test_a_key_that_is_rejected_in_a_stream_is_set_aside_at_the_next_request(
         assert news == ["rejected"]
     assert visitor.get("/openrouter/login?next=/stream").location == "/stream"
     assert visitor.get("/stream").text == "begun ended"
+
+
+@pytest.mark.requirement("W15")
+def test_a_key_that_another_worker_gave_back_is_not_set_aside_again(
+    make_app: Any, emulator: Emulator
+) -> None:
+    secret_key = secrets.token_hex()
+    workers = [add_views(make_app(SECRET_KEY=secret_key)) for _ in range(2)]
+    visitor = Visitor(workers[0])
+    visitor.connect(emulator)
+    with rejecting(emulator), pytest.raises(KeyRejectedError):
+        visitor.get("/stream").get_data()
+    assert visitor.key is None
+    visitor.client.application = workers[1]
+    assert visitor.get("/openrouter/login?next=/chat").location == "/chat"
+    visitor.client.application = workers[0]
+    assert visitor.key is not None
 
 
 def test_a_day_later_a_key_that_was_set_aside_is_deleted(

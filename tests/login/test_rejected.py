@@ -20,6 +20,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.timeouts: list[float] = []
         self.error: Exception | None = None
         self.may_answer = threading.Event()
         self.may_answer.set()
@@ -29,6 +30,7 @@ class Provider:
         assert 0 < timeout <= 5
         assert retries == 0
         self.asked.append(api_key)
+        self.timeouts.append(timeout)
         self.was_asked.set()
         assert self.may_answer.wait(60)
         if self.error is not None:
@@ -129,6 +131,20 @@ def test_an_accepted_key_is_not_set_aside_any_more(rejected_keys: RejectedKeys) 
     assert not rejected_keys.is_postponed(OTHER)
     assert rejected_keys.is_accepted(KEY)
     assert not rejected_keys.is_postponed(KEY)
+
+
+def test_a_key_is_set_aside_once(rejected_keys: RejectedKeys) -> None:
+    rejected_keys.postpone(KEY)
+    rejected_keys.settle(KEY)
+    rejected_keys.settle(OTHER)
+    assert not rejected_keys.is_postponed(KEY)
+
+
+def test_the_wait_for_other_questions_counts_towards_the_time_limit(
+    provider: Provider, rejected_keys: RejectedKeys
+) -> None:
+    rejected_keys.confirm(KEY, 4)
+    assert provider.timeouts[0] < 4
 
 
 def test_the_memory_is_bounded(provider: Provider, rejected_keys: RejectedKeys) -> None:

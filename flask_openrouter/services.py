@@ -147,7 +147,9 @@ class Services:
             ),
             parked_keys=ParkedKeys(
                 owners,
-                ExtensionCookie(parked.MAX_AGE, suffix=f"{suffix}-unsaved", is_secure=is_secure),
+                ExtensionCookie(
+                    parked.MAX_AGE, suffix=f"{suffix}{parked.COOKIE_SUFFIX}", is_secure=is_secure
+                ),
                 cipher,
                 # A second more, because both ends of the time count.
                 SpentStates(parked.MAX_AGE + 1),

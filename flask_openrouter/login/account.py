@@ -18,6 +18,8 @@ _SEPARATOR: Final = "([-:|/.,;_~@ ])"
 _KIND: Final = re.compile(r"[A-Za-z_]{1,20}")
 #: A random text, long enough that nobody chose it, and without what an e-mail address has.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_=-]{16,}")
+#: A random text that is no name: 32 hexadecimal digits or more, as Flask-Security makes them.
+_HEX_TOKEN: Final = re.compile(r"[0-9a-f]{32,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.I)
 
 
@@ -27,13 +29,15 @@ class Account:
 
     ``primary_key`` is None if it is not known, or if users of another kind may have the same one.
     ``kind`` is the class whose primary keys these are. ``may_change``: whether ``session_id`` may
-    change while the user stays the same.
+    change while the user stays the same. ``may_be_name``: whether primary keys are texts, which
+    people may choose.
     """
 
     session_id: object
     primary_key: str | None
     kind: type
     may_change: bool
+    may_be_name: bool = False
 
     @property
     def former_id(self) -> str | None:
@@ -43,7 +47,8 @@ class Account:
             return None
         # Whoever can choose their own session id, such as a user name, must not find a key that
         # belongs to another user's primary key.
-        is_token = _TOKEN.fullmatch(before) and not before.isdigit() and len(before) != len(now)
+        token = _HEX_TOKEN if self.may_be_name else _TOKEN
+        is_token = token.fullmatch(before) and not before.isdigit() and len(before) != len(now)
         return before if is_token else None
 
 
@@ -60,7 +65,8 @@ def account_of(user: Any) -> Account:
         return Account(session_id, None, kind, may_change=True)
     rest = _rest(text, primary_key)
     if rest is None:
-        return Account(session_id, primary_key, kind, may_change=False)
+        is_text = isinstance(found, str)
+        return Account(session_id, primary_key, kind, may_change=False, may_be_name=is_text)
     return Account(session_id, None, kind, may_change=_KIND.fullmatch(rest) is None)
 
 

@@ -41,7 +41,7 @@ _FLASK: Final = SecureCookieSessionInterface()
 #: The rest of the name of a login's cookie.
 _PART: Final = re.compile(r"\.[A-Za-z0-9_-]{8}")
 #: The rest of the names of our other cookies.
-_OTHER_PART: Final = re.compile(r"(-[a-z]+)?")
+_OTHER_PART: Final = re.compile(r"(~[a-z]+)?")
 
 
 @dataclass(frozen=True, slots=True)

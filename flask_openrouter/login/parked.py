@@ -21,6 +21,8 @@ from .spent import SpentStates
 
 #: Seconds that a key waits.
 MAX_AGE: Final = 600
+#: The end of the name of its cookie. No namespace has a tilde, so no app's key has this name.
+COOKIE_SUFFIX: Final = "~unsaved"
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def python_run(name: str, words: str) -> list[Block]:
 
 
 def names(cell: str) -> list[str]:
-    return re.findall(r"`([\w-]+)", cell)
+    return re.findall(r"`([\w~-]+)", cell)
 
 
 def run_in(app: Flask, run: list[Block], **more: Any) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_the_cookies_are_named_as_the_page_says(make_app: MakeApp, emulator: Emu
         assert (start, dot, len(part)) == (login[position], ".", 8)
         visitor.connect(emulator)
         assert {name.partition(".")[0] for name in save_jar(visitor)} == {key[position]}
-        assert unsaved[position] == f"{key[position]}-unsaved"
+        assert unsaved[position] == f"{key[position]}~unsaved"
 
 
 def test_a_browser_holds_as_many_logins_as_the_page_says(make_app: MakeApp) -> None:

@@ -51,12 +51,12 @@ def _down_before(site: FaultSite, _: None) -> Row:
 def parked(scene: Scene, page: TestResponse) -> Row:
     """Measure first, then go back in time and save again: the other tab has replaced the key."""
     jar = save_jar(scene.visitor)
-    unsaved = scene.visitor.client.get_cookie("openrouter-unsaved")
+    unsaved = scene.visitor.client.get_cookie("openrouter~unsaved")
     assert unsaved is not None
     row = scene.row(page)
-    assert scene.visitor.client.get_cookie("openrouter-unsaved") is None, "it was the older login"
+    assert scene.visitor.client.get_cookie("openrouter~unsaved") is None, "it was the older login"
     load_jar(scene.visitor, jar)
-    scene.visitor.client.set_cookie("openrouter-unsaved", unsaved.value)
+    scene.visitor.client.set_cookie("openrouter~unsaved", unsaved.value)
     _forget_what_was_given_up(scene)
     _save_again(scene)
     return row

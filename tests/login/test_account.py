@@ -99,6 +99,10 @@ def test_only_a_token_may_have_owned_a_key_before() -> None:
         (7, "bob", None),
         (7, "a.long.name@example.org", None),
         (uuid.uuid4().hex, TOKEN, None),
+        (7, "victoria_the_great", "victoria_the_great"),
+        ("mallory", "victoria_the_great", None),
+        ("12345", "victoria_the_great", None),
+        ("mallory", "VictoriaTheGreat2024", None),
         (7, 12, None),
         (1, "admin:1", None),
     ):

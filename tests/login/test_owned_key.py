@@ -74,12 +74,12 @@ def test_a_disconnect_gives_up_a_key_that_waits_to_be_saved(
     app = add_views(make_app({"storage": storage}))
     visitor = Visitor(app)
     assert visitor.connect(emulator).status_code == 503
-    waiting = visitor.client.get_cookie("openrouter-unsaved")
+    waiting = visitor.client.get_cookie("openrouter~unsaved")
     assert waiting is not None
     assert visitor.post(path).status_code in (200, 303)
     storage.is_full = False
     assert visitor.post("/openrouter/save").status_code == 400
     # Not even with a copy of the cookie.
-    visitor.client.set_cookie("openrouter-unsaved", waiting.value)
+    visitor.client.set_cookie("openrouter~unsaved", waiting.value)
     assert visitor.post("/openrouter/save").status_code == 400
     assert visitor.key is None

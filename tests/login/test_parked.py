@@ -32,7 +32,7 @@ def app(make_app: Any, storage: FullStorage) -> Flask:
 
 
 def _waiting(visitor: Visitor) -> str:
-    cookie = visitor.client.get_cookie("openrouter-unsaved")
+    cookie = visitor.client.get_cookie("openrouter~unsaved")
     assert cookie is not None
     return cookie.value
 
@@ -42,10 +42,23 @@ def _thief(app: Flask, *copies: str) -> list[int]:
     answers = []
     for copy in copies:
         thief = Visitor(app)
-        thief.client.set_cookie("openrouter-unsaved", copy)
+        thief.client.set_cookie("openrouter~unsaved", copy)
         answers.append(thief.post("/openrouter/save").status_code)
         assert (thief.key is None) is (answers[-1] != 303)
     return answers
+
+
+@pytest.mark.requirement("A12")
+def test_a_waiting_key_replaces_no_key_of_an_app_with_a_namespace(
+    visitor: Visitor, make_app: Any, emulator: Emulator
+) -> None:
+    """Both apps are on one host, so that the browser sends each the cookies of both."""
+    neighbour = Visitor(make_app(OPENROUTER_NAMESPACE="unsaved"))
+    neighbour.client._cookies = visitor.client._cookies
+    neighbour.connect(emulator)
+    key = neighbour.key
+    assert visitor.connect(emulator).status_code == 503
+    assert neighbour.key == key is not None
 
 
 @pytest.mark.requirement("R93")
@@ -139,7 +152,7 @@ def test_a_second_click_on_save_is_no_error(
     copy = _waiting(visitor)
     storage.is_full = False
     assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
-    visitor.client.set_cookie("openrouter-unsaved", copy)
+    visitor.client.set_cookie("openrouter~unsaved", copy)
     assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
 
 
@@ -152,7 +165,7 @@ def test_an_early_click_whose_response_is_lost_costs_nothing(
     before = _waiting(visitor)
     assert visitor.post("/openrouter/save").status_code == 503
     # The response never arrived, so the browser has the earlier cookie.
-    visitor.client.set_cookie("openrouter-unsaved", before)
+    visitor.client.set_cookie("openrouter~unsaved", before)
     storage.is_full = False
     assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
     assert visitor.key is not None
@@ -175,7 +188,7 @@ def test_two_simultaneous_clicks_both_succeed(
 
     storage.set = set_together  # type: ignore[method-assign]
     twin = Visitor(app)
-    twin.client.set_cookie("openrouter-unsaved", _waiting(visitor))
+    twin.client.set_cookie("openrouter~unsaved", _waiting(visitor))
     with ThreadPoolExecutor() as pool:
         clicks = [pool.submit(one.post, "/openrouter/save") for one in (visitor, twin)]
     assert [click.result().status_code for click in clicks] == [303, 303]

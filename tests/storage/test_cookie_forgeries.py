@@ -58,11 +58,11 @@ SERVER_SIDE = ("memory", "sqlite", "postgresql", "redis")
 #: cookies concern no storage.
 GARBAGE_COOKIES = [
     *((kind, "openrouter") for kind in ("cookie", *SERVER_SIDE)),
-    *(("cookie", name) for name in ("openrouter.12345678", "openrouter-unsaved")),
+    *(("cookie", name) for name in ("openrouter.12345678", "openrouter~unsaved")),
     *(
         pytest.param(kind, name, marks=pytest.mark.every_variant)
         for kind in SERVER_SIDE
-        for name in ("openrouter.12345678", "openrouter-unsaved")
+        for name in ("openrouter.12345678", "openrouter~unsaved")
     ),
 ]
 

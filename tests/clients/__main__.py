@@ -47,7 +47,7 @@ def main() -> int:
         rows = [_run(program, emulator, is_newest=arguments.newest) for program in chosen]
     print(*Row.HEAD, *rows, sep="\n")
     if arguments.write_docs:
-        write_docs(rows)
+        write_docs(rows, names)
     return _verdict(rows, is_newest=arguments.newest)
 
 

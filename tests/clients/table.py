@@ -22,11 +22,17 @@ class Row:
 
     HEAD: ClassVar = ("| program | version | what it does | result |", "|---|---|---|---|")
     PASSES: ClassVar = "passes"
+    MISSING: ClassVar = "cannot be installed: "
 
     @property
     def is_good(self) -> bool:
         """Whether the program did all that it should."""
         return self.result == self.PASSES
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the program was not there to be run."""
+        return self.result.startswith(self.MISSING)
 
     def __str__(self) -> str:
         result = self.result.replace("|", "/").replace("\n", " ")
@@ -41,8 +47,13 @@ def rows_of_docs() -> list[Row]:
 
 
 def write_docs(rows: list[Row], order: list[str]) -> None:
-    """Write these rows into the page, in this order of programs. Rows of other programs stay."""
-    known = {row.program: row for row in [*rows_of_docs(), *rows]}
+    """Write these rows into the page, in this order of programs.
+
+    Rows of other programs stay, and those of programs that were not there.
+    """
+    known = {row.program: row for row in rows if row.is_missing}
+    known |= {row.program: row for row in rows_of_docs()}
+    known |= {row.program: row for row in rows if not row.is_missing}
     body = "".join(f"{known[name]}\n" for name in order if name in known)
     head = "\n".join(Row.HEAD) + "\n"
     before, _, after = PAGE.read_text(encoding="utf-8").partition(head)

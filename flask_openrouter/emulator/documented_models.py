@@ -1,4 +1,4 @@
-"""The models that OpenRouter's documentation and the READMEs of its SDKs use in their examples.
+"""The models that the chats of OpenRouter's documentation and of its SDKs' READMEs use.
 
 An example that is copied with another base URL finds its model. Prices and sizes are rough.
 
@@ -23,7 +23,6 @@ def _model(
     *,
     reasoning: str = "",
     sees: bool = False,
-    draws: bool = False,
 ) -> Model:
     tokenizer = {"openai": "GPT", "anthropic": "Claude", "google": "Gemini"}
     return Model(
@@ -34,7 +33,6 @@ def _model(
         prompt_price,
         completion_price,
         input_modalities=_SEES if sees else ("text",),
-        output_modalities=("image", "text") if draws else ("text",),
         reasoning=reasoning,
     )
 
@@ -50,7 +48,6 @@ DOCUMENTED_MODELS: Final[tuple[Model, ...]] = (
     _thinking("openai/gpt-5", "OpenAI: GPT-5", 400_000, 1.25, 10),
     _thinking("openai/gpt-5-mini", "OpenAI: GPT-5 Mini", 400_000, 0.25, 2),
     _thinking("openai/gpt-5.2", "OpenAI: GPT-5.2", 400_000, 1.75, 14),
-    _model("openai/gpt-5-image", "OpenAI: GPT-5 Image", 400_000, 10, 10, sees=True, draws=True),
     _model(
         "openai/o4-mini", "OpenAI: o4 Mini", 200_000, 1.1, 4.4, reasoning="mandatory", sees=True
     ),

@@ -31,38 +31,51 @@ def install(program: Program, below: Path, *, is_newest: bool = False) -> Path:
     :param is_newest: install the newest version instead of the pinned one.
     :raises NotInstalledError: if that fails.
     """
-    if program.is_node:
+    if program.language == "Node":
         _check_node()
+    elif program.language == "Go" and shutil.which("go") is None:
+        raise NotInstalledError("no Go on PATH (1.25 or newer)")
     wanted = [program.requirement, *program.others]
     if is_newest:
         wanted = [re.sub(r"(==|(?<=.)@)[^@=/]+$", "", each) for each in wanted]
     folder = below / re.sub(r"\W+", "-", program.name).strip("-")
     receipt = folder / _RECEIPT
-    written = json.dumps([*wanted, sys.version if not program.is_node else "npm"])
+    written = json.dumps([*wanted, sys.version if program.language == "Python" else ""])
     if not is_newest and receipt.exists() and receipt.read_text(encoding="utf-8") == written:
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if program.is_node:
-        (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
-        # No driver needs the packages' install scripts.
-        _do("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted, cwd=folder)
-    else:
-        _do(sys.executable, "-m", "venv", str(folder), cwd=below)
-        python = str(folder / "bin" / "python")
-        options = ["--quiet", "--disable-pip-version-check"]
-        _do(python, "-m", "pip", "install", *options, *wanted, cwd=below)
+    {"Python": _pip, "Node": _npm, "Go": _go}[program.language](folder, wanted)
     receipt.write_text(written, encoding="utf-8")
     return folder
 
 
 def installed_version(program: Program, folder: Path) -> str:
     """Return the version of the program's package in this folder."""
-    if program.is_node:
+    if program.language == "Node":
         package = folder / "node_modules" / program.name / "package.json"
         return str(json.loads(package.read_text(encoding="utf-8"))["version"])
+    if program.language == "Go":
+        return _do("go", "list", "-m", "-f", "{{.Version}}", program.name, cwd=folder).strip()
     command = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
     return _do(str(folder / "bin" / "python"), "-c", command, program.name, cwd=folder).strip()
+
+
+def _pip(folder: Path, wanted: list[str]) -> None:
+    _do(sys.executable, "-m", "venv", str(folder), cwd=folder)
+    options = ["--quiet", "--disable-pip-version-check"]
+    _do(str(folder / "bin" / "python"), "-m", "pip", "install", *options, *wanted, cwd=folder)
+
+
+def _npm(folder: Path, wanted: list[str]) -> None:
+    (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
+    # No driver needs the packages' install scripts.
+    _do("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *wanted, cwd=folder)
+
+
+def _go(folder: Path, wanted: list[str]) -> None:
+    _do("go", "mod", "init", "driver", cwd=folder)
+    _do("go", "get", *wanted, cwd=folder)
 
 
 def _check_node() -> None:

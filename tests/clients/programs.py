@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 DRIVERS: Final = Path(__file__).parent / "drivers"
 
@@ -13,9 +13,9 @@ DRIVERS: Final = Path(__file__).parent / "drivers"
 class Program:
     """A program of others, and the driver that runs it.
 
-    :param requirement: the package and its version, as pip (``name==1.0``) or npm (``name@1.0``)
-        write it.
-    :param driver: the script below ``drivers/``. Its ending decides between Python and Node.
+    :param requirement: the package and its version, as pip (``name==1.0``) or npm and Go
+        (``name@1.0``) write it.
+    :param driver: the script below ``drivers/``, whose ending tells the language.
     :param others: more packages that the driver needs.
     :param is_quick: whether CI runs it.
     """
@@ -36,9 +36,15 @@ class Program:
         return self.requirement.replace("==", "@").rpartition("@")[2]
 
     @property
-    def is_node(self) -> bool:
-        """Whether it is an npm package."""
-        return self.driver.endswith(".mjs")
+    def language(self) -> Literal["Python", "Node", "Go"]:
+        """What runs the driver."""
+        return (
+            "Node"
+            if self.path.suffix == ".mjs"
+            else "Go"
+            if self.path.suffix == ".go"
+            else "Python"
+        )
 
     @property
     def path(self) -> Path:
@@ -63,4 +69,5 @@ PROGRAMS: Final = (
     Program("llm-openrouter==0.7.1", "llm_openrouter_plugin.py", ("llm==0.36",)),
     Program("gptme==0.35.1", "gptme_login.py"),
     Program("aider-chat==0.86.2", "aider_login.py"),
+    Program("github.com/OpenRouterTeam/go-sdk@v0.7.67", "openrouter_go.go"),
 )

@@ -22,11 +22,17 @@ class Row:
 
     HEAD: ClassVar = ("| program | version | what it does | result |", "|---|---|---|---|")
     PASSES: ClassVar = "passes"
+    MISSING: ClassVar = "cannot be installed: "
 
     @property
     def is_good(self) -> bool:
         """Whether the program did all that it should."""
         return self.result == self.PASSES
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the program was not there to be run."""
+        return self.result.startswith(self.MISSING)
 
     def __str__(self) -> str:
         result = self.result.replace("|", "/").replace("\n", " ")
@@ -40,13 +46,23 @@ def rows_of_docs() -> list[Row]:
     return [Row(*found) for found in _ROW.findall(after.partition("\n\n")[0])]
 
 
-def write_docs(rows: list[Row]) -> None:
-    """Write these rows into the page. Other rows stay, and new ones are added at the end."""
-    known = {row.program: row for row in rows_of_docs()}
-    known |= {row.program: row for row in rows}
-    text = PAGE.read_text(encoding="utf-8")
+def write_docs(rows: list[Row], order: list[str]) -> None:
+    """Write these rows into the page, in this order of programs.
+
+    Rows of other programs stay, and those of programs that were not there.
+    """
+    known = {row.program: row for row in rows if row.is_missing}
+    known |= {row.program: row for row in rows_of_docs()}
+    known |= {row.program: row for row in rows if not row.is_missing}
+    body = "".join(f"{known[name]}\n" for name in order if name in known)
     head = "\n".join(Row.HEAD) + "\n"
-    before, _, after = text.partition(head)
-    rest = after.partition("\n\n")[2]
-    body = "\n".join(map(str, known.values()))
-    PAGE.write_text(f"{before}{head}{body}\n\n{rest}", encoding="utf-8")
+    before, _, after = PAGE.read_text(encoding="utf-8").partition(head)
+    PAGE.write_text(f"{before}{head}{body}{_rest(after)}", encoding="utf-8")
+
+
+def _rest(after: str) -> str:
+    """Return what follows the rows."""
+    lines = after.splitlines(keepends=True)
+    while lines and lines[0].startswith("|"):
+        del lines[0]
+    return "".join(lines)

@@ -39,12 +39,22 @@ def visit(program: Program, folder: Path, emulator: Emulator) -> tuple[str, str]
 
 
 def _command(program: Program, folder: Path) -> list[str]:
-    if not program.is_node:
+    if program.language == "Python":
         return [str(folder / "bin" / "python"), str(program.path)]
-    # Node looks for packages beside the script.
-    for script in program.path.parent.glob("*.mjs"):
+    # Node and Go look for packages beside the script.
+    for script in program.path.parent.glob(f"*{program.path.suffix}"):
         (folder / script.name).write_bytes(script.read_bytes())
-    return ["node", str(folder / program.path.name)]
+    script = folder / program.path.name
+    return ["node", str(script)] if program.language == "Node" else _built(script)
+
+
+def _built(script: Path) -> list[str]:
+    driver = script.with_suffix("")
+    command = ["go", "build", "-mod=mod", "-o", str(driver), str(script)]
+    done = subprocess.run(command, cwd=script.parent, capture_output=True, text=True)
+    if done.returncode:
+        return [sys.executable, "-c", f"import sys; sys.exit({done.stderr!r})"]
+    return [str(driver)]
 
 
 def _run(command: list[str], home: str, emulator: Emulator) -> subprocess.CompletedProcess[str]:

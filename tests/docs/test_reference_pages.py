@@ -160,5 +160,5 @@ def test_every_address_of_the_control_api_is_shown() -> None:
 def test_the_keys_and_models_are_as_described() -> None:
     assert f"`sk-or-v1-{KEY_MARKER}`" in EMULATOR
     assert f"`{KEY_MARKER}`" in EMULATOR
-    assert len(MODELS) == 45
-    assert "has 45 models" in EMULATOR
+    assert len(MODELS) == 44
+    assert "has 44 models" in EMULATOR

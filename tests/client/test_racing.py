@@ -362,7 +362,8 @@ def test_a_connection_that_was_reset_before_its_handshake_is_closed() -> None:
 def test_the_tls_context_is_that_of_urllib3(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for key_log in ("", str(tmp_path / "keys.log")):
         monkeypatch.setenv("SSLKEYLOGFILE", key_log)
-        ours, theirs = tls_context(Environment()), create_urllib3_context()
+        ours = tls_context(Environment.read("https://openrouter.ai"))
+        theirs = create_urllib3_context()
         for name in (
             "options",
             "verify_flags",

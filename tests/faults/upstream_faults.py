@@ -335,7 +335,7 @@ def _key_dead(site: FaultSite, _: None) -> Row:
     "F44",
     "no credit left",
     "402 No credit left",
-    variants={"402": error(402), "key's limit": error(403, "Key limit exceeded")},
+    variants={"402": error(402), "403": error(403, "Insufficient credits")},
     remark="links to the credits at OpenRouter",
 )
 def _no_credit(site: FaultSite, act: Act) -> Row:

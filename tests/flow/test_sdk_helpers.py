@@ -179,13 +179,20 @@ def test_a_package_that_is_missing_is_named(
             getattr(connection, helper)()
 
 
-def test_a_refusal_that_is_not_about_the_key_keeps_the_type_of_its_package(
+def test_a_refusal_that_is_not_about_the_key_has_the_type_of_its_package(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
+    @app.get("/refused")
+    @requires_openrouter_key
+    def refused() -> str:
+        with pytest.raises(ForbiddenResponseError) as caught:
+            current_openrouter.sdk().chat.send(model="openai/gpt-4o-mini", messages=QUESTION)
+        raise caught.value
+
     visitor.connect(emulator)
     body = {"error": {"code": 403, "message": "Moderation"}}
-    with emulator.faults(status=403, body=body, times=None), pytest.raises(ForbiddenResponseError):
-        visitor.get("/sdk")
+    with emulator.faults(status=403, body=body, times=None):
+        assert visitor.get("/refused").status_code == 403
     assert visitor.key is not None
 
 

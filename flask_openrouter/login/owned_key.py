@@ -94,8 +94,8 @@ class OwnedKey:
         ``GET /key``; then the key is set aside. Otherwise the key stays, and the error is an
         :class:`APIError` that is retryable.
         """
-        record = self._record
-        if record is None:
+        owner_id, record = self._owner_id, self._record
+        if owner_id is None or record is None:
             return error  # It is set aside already.
         if error.key_hash not in (None, hash_of_key(record.api_key)):
             return unconfirmed(error)  # It was replaced meanwhile.
@@ -105,7 +105,7 @@ class OwnedKey:
                 rejected_keys.note(record.api_key, is_rejected=True)
             elif not rejected_keys.confirm(record.api_key, seconds):
                 return unconfirmed(error)
-            self._set_aside()
+            self._set_aside(owner_id, record)
         except KeyStorageError as failure:
             return failure
         return error
@@ -121,16 +121,14 @@ class OwnedKey:
             raise judged
         return isinstance(judged, KeyRejectedError)
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, owner_id: str, record: KeyRecord) -> None:
         """Stop using the key because OpenRouter rejects it, unless it was replaced meanwhile."""
-        record = set_aside = self._record
-        if self._owner_id is None or record is None:
-            return
         vault = self._services.vault
+        set_aside: KeyRecord | None = record
         if isinstance(vault.storage, CookieStorage) and not can_change_response():
             self._services.rejected_keys.postpone(record.api_key)  # Until the next request.
         else:
-            set_aside = vault.set_aside(self._owner_id, record)
+            set_aside = vault.set_aside(owner_id, record)
         self._drop(hash_of_key(record.api_key), set_aside)
         if set_aside is not None:
             self._report_loss("rejected")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from flask import Response, stream_with_context
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.client.credentials import hash_of_key
-from flask_openrouter.errors import KeyRejectedError, OpenRouterError
+from flask_openrouter.errors import APIError, KeyRejectedError, OpenRouterError
+from flask_openrouter.signals import key_connected
 from flask_openrouter.storage.memory import MemoryStorage
 
 pytest_plugins = "sites"
@@ -91,3 +94,75 @@ def test_a_detached_connection_recognises_its_own_dead_key(make_site: Any) -> No
     assert not connection
     assert connection.is_meant_by(rejected.value)
     assert not connection.is_meant_by(other)
+
+
+def test_a_session_of_a_replaced_key_says_nothing_about_the_new_key(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    with site.app.app_context():
+        session = site.auth.for_owner("alice").session
+        site.emulator.revoke(site.issued_key())
+        site.connect()
+        for kind in (KeyRejectedError, APIError):
+            with pytest.raises(kind) as raised:
+                session.get("key")
+            assert raised.value.status == 401
+        assert raised.value.is_retryable
+        assert site.auth.for_owner("alice")
+
+
+def test_only_one_of_two_requests_gives_a_key_back(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    with site.app.app_context():
+        assert site.auth.for_owner("alice").restore()
+        assert not site.auth.for_owner("bob").restore()
+        with site.emulator.faults(status=401, path="/api/v1/key"):
+            assert site.auth.for_owner("alice").report_rejection()
+        first, second = site.auth.for_owner("alice"), site.auth.for_owner("alice")
+        assert (first.is_set_aside, second.is_set_aside) == (True, True)
+        news: list[str] = []
+        with key_connected.connected_to(lambda _, owner_id, **__: news.append(owner_id), site.app):
+            assert (first.restore(), second.restore()) == (True, True)
+        assert news == ["alice"]
+        assert first.api_key == second.api_key
+
+
+def test_a_key_to_set_aside_is_not_used_by_a_response_that_has_begun(site: Any) -> None:
+    @site.app.get("/stream")
+    def stream() -> Response:
+        def pieces() -> Iterator[str]:
+            yield "begun "
+            try:
+                yield str(current_openrouter.session.get("key").status_code)
+            except OpenRouterError as error:
+                yield type(error).__name__
+
+        return Response(stream_with_context(pieces()))
+
+    site.connect()
+    with site.emulator.faults(status=401, path="/api/v1/key"):
+        assert site.visitor.get("/stream").text == "begun KeyRejectedError"
+    assert site.visitor.get("/stream").text == "begun NotConnectedError"
+    assert site.visitor.get("/openrouter/login?next=/guarded").location == "/guarded"
+    assert site.visitor.get("/stream").text == "begun 200"
+
+
+class KeepingStorage(MemoryStorage):
+    """Deletes nothing."""
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        raise OSError("read-only")
+
+
+def test_a_day_later_a_key_is_not_used_even_if_it_cannot_be_deleted(make_site: Any) -> None:
+    site = make_site({"storage": KeepingStorage()})
+    site.app.add_url_rule("/info", "info", lambda: str(current_openrouter.key_info()))
+    site.connect()
+    with site.emulator.faults(status=401, path="/api/v1/key"):
+        assert site.visitor.get("/info").status_code == 303
+    site.clock.now += 24 * 3600 + 1
+    assert "/auth?" in site.visitor.get("/openrouter/login").location
+    assert site.visitor.key is None

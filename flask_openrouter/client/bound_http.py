@@ -99,16 +99,18 @@ class Binding:
             following.headers.pop("Authorization", None)
 
     def mark(self, response: Any) -> None:
-        """Give a response whose JSON is an error the status of this error.
+        """Give a response the status of the error that its JSON is; 502 if it cannot be used.
 
         So the package that uses the client treats it as it treats any error.
         """
-        content, error = response.content, None
-        if response.status_code < 400 and may_be_an_error(response.headers, content):
+        content = response.content
+        error: OpenRouterError | None = _unusable(response)
+        may_hold_one = response.status_code < 400 and may_be_an_error(response.headers, content)
+        if error is None and may_hold_one:
             error = self.read_error(parse_object(content) or {}, response.headers)
         if error is not None:
             response.extensions[ERROR] = error
-            response.status_code = error.status
+            response.status_code = error.status if isinstance(error, APIError) else 502
 
     def watch(self, response: Any) -> _Watch:
         """Return a filter for the bytes of a stream, which raises the error of an event."""
@@ -143,10 +145,13 @@ class _Watch:
         for line in re.split("\r\n|\r|\n", event.decode("utf-8", "replace").lstrip("\ufeff")):
             name, _, value = line.partition(":")
             fields.get(name, []).append(value.removeprefix(" "))
-        body = parse_object("\n".join(fields["data"]).encode("utf-8", "replace"))
-        if body is None:
-            return event
         event_name = fields["event"][-1] if fields["event"] else None
+        words = "\n".join(fields["data"])
+        body = parse_object(words.encode("utf-8", "replace"))
+        if body is None:
+            if event_name != "error":
+                return event
+            body = {"error": words or True}
         error = self._binding.read_error(body, self._response.headers, event_name)
         if error is None:
             return event
@@ -161,7 +166,22 @@ def seconds_left(request: Any, longest: float) -> float:
 
 def is_to_be_read(response: Any) -> bool:
     """Whether to read a response here: an error, or JSON, which no caller reads as a stream."""
-    return response.status_code >= 400 or media_type(response.headers) == "application/json"
+    is_json = media_type(response.headers) == "application/json"
+    return response.status_code >= 400 or is_json or _unusable(response) is not None
+
+
+def _unusable(response: Any) -> InvalidAnswerError | None:
+    """Return the error for a redirect, or for a page in place of an answer; None for all others.
+
+    A page may be a stored file, which is not the response to a POST.
+    """
+    status = response.status_code
+    is_page = status < 400 and media_type(response.headers) == "text/html"
+    if 300 <= status < 400 or (is_page and response.request.method == "POST"):
+        return InvalidAnswerError(
+            f"OpenRouter sent an unexpected response (HTTP {status})", status=status
+        )
+    return None
 
 
 def is_stream_of_events(response: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .reasons import metadata_of
 
-#: A reset that is further away is a mistake.
+#: What is further away is a mistake.
 _LONGEST_SECONDS: Final = 366 * 86_400.0
 
 
@@ -59,7 +59,7 @@ def _waits(
     ]
     if is_limited:
         waits += [_until_reset(of.get("x-ratelimit-reset"), now) for of in (headers, relayed)]
-    yield from (wait for wait in waits if wait is not None)
+    yield from (wait for wait in waits if wait is not None and wait <= _LONGEST_SECONDS)
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:

@@ -19,6 +19,7 @@ import requests
 import urllib3
 
 from ..errors import (
+    InvalidAnswerError,
     KeyRejectedError,
     OpenRouterError,
     OutOfCreditError,
@@ -84,6 +85,19 @@ class SessionResponse(requests.Response):
         error = _error_of(self) if self._error_of is None else self._error_of(self)
         if error is not None:
             raise both(error, requests.HTTPError(str(error), response=self))
+
+    def json(self, **options: Any) -> Any:
+        """Return the JSON of this response; ``options`` go to ``json.loads``.
+
+        :raises InvalidAnswerError: if there is none; also a ``requests.JSONDecodeError``.
+        """
+        try:
+            return super().json(**options)
+        except requests.JSONDecodeError as error:
+            # Without the document, which may hold anything.
+            theirs = requests.JSONDecodeError(error.msg, "", 0)
+        own = InvalidAnswerError("OpenRouter's response is not JSON", status=self.status_code)
+        raise both(own, theirs)
 
 
 class APISession(Unpicklable, requests.Session):

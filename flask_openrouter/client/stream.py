@@ -254,9 +254,9 @@ class CompletionStream:
                     yield self._whole_answer(start, blocks)
                     return
             yield from reader.read(block)
+        last = reader.end()
         if has_begun and not reader.has_fields:
             raise InvalidAnswerError("OpenRouter's response is neither a stream nor an answer")
-        last = reader.end()
         # The standard drops an event that is not terminated. JSON shows itself whether it is whole,
         # and these may be the last words of the answer.
         if last is not None and (last.data.strip() == _DONE or _parse(last.data) is not None):

@@ -34,6 +34,7 @@ def test_the_wait_is_found_wherever_it_is() -> None:
     for headers, error, seconds in [
         ({"retry-after": "5"}, {}, 5),
         ({"retry-after": "5", "x-ratelimit-reset": reset(90)}, {}, 5),
+        ({"retry-after": "9" * 9, "x-ratelimit-reset": reset(90)}, {}, 90),
         ({"x-ratelimit-reset": reset(90)}, {}, 90),
         ({}, {"metadata": {"headers": relayed}}, 90),
         ({}, {"metadata": {"headers": {"x-ratelimit-reset": int(reset(90))}}}, 90),
@@ -53,6 +54,9 @@ def test_what_cannot_be_a_wait_is_none() -> None:
     for headers, error in [
         ({}, {}),
         ({"retry-after": "soon"}, {}),
+        ({"retry-after": "1e300"}, {}),
+        ({"retry-after": "Wed, 21 Oct 9999 07:28:00 GMT"}, {}),
+        ({}, {"metadata": {"retry_after_seconds": 10**12}}),
         ({"x-ratelimit-reset": "90"}, {}),
         ({"x-ratelimit-reset": "9" * 30}, {}),
         ({"x-ratelimit-reset": reset(400 * 86400)}, {}),

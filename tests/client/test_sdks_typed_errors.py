@@ -32,6 +32,7 @@ from flask_openrouter.errors import (
     APIError,
     BadRequestError,
     ForbiddenError,
+    InvalidAnswerError,
     KeyRejectedError,
     KeyStorageError,
     NotFoundError,
@@ -184,6 +185,38 @@ def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> N
                 assert (caught.value.status, caught.value.reason) == (403, "key_limit")
                 assert isinstance(caught.value, THEIRS)
                 assert KEY not in repr(vars(caught.value))
+
+
+@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+def test_an_error_event_may_be_mere_words(ask: Ask) -> None:
+    for data, words in (("it broke", "it broke"), ('"it broke"', '"it broke"'), ("", "")):
+        act = stream(f"data: {chunk('Hi')}", f"event: error\ndata: {data}")
+        with case(data), MisbehavingProvider(act) as provider:
+            with pytest.raises(ServerError) as caught:
+                list(ask(Clients(provider)))
+            assert caught.value.upstream_message == words
+            assert isinstance(caught.value, THEIRS)
+
+
+@every_caller
+def test_a_page_or_a_redirect_is_no_answer(ask: Ask) -> None:
+    page = b"<html><b>Log in to the network</b></html>"
+    for status in (200, 302, 308):
+        headers = {
+            "Content-Type": "text/html; charset=utf-8",
+            "Location": "https://portal.example/",
+        }
+        with case(status), MisbehavingProvider(answer(status, page, headers)) as provider:
+            with pytest.raises(InvalidAnswerError) as caught:
+                ask(Clients(provider))
+            assert caught.value.status == status
+            assert isinstance(caught.value, THEIRS)
+
+
+def test_a_stored_page_is_an_answer() -> None:
+    act = answer(200, b"<p>stored</p>", {"Content-Type": "text/html"})
+    with MisbehavingProvider(act) as provider, Clients(provider).openai() as client:
+        assert client.files.content("file-1").text == "<p>stored</p>"
 
 
 @pytest.mark.requirement("O22")

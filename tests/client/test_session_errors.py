@@ -140,6 +140,20 @@ def test_any_other_response_raises_nothing(openrouter: responses.RequestsMock) -
             ask(openrouter, status, body).raise_for_status()
 
 
+def test_a_response_without_json_is_an_unexpected_answer(
+    openrouter: responses.RequestsMock,
+) -> None:
+    for status, body in [(200, "<html>Log in to the network</html>"), (302, ""), (200, '{"cut')]:
+        with case(status, body), pytest.raises(InvalidAnswerError) as caught:
+            ask(openrouter, status, body).json()
+        assert isinstance(caught.value, requests.JSONDecodeError)
+        assert caught.value.status == status
+        copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+        assert (type(copied), str(copied)) == (type(caught.value), str(caught.value))
+        assert "Log in" not in repr(vars(caught.value))
+    assert ask(openrouter, 200, "1.5").json(parse_float=str) == "1.5"
+
+
 @pytest.mark.requirement("O11")
 def test_a_streamed_200_is_not_read(openrouter: responses.RequestsMock) -> None:
     reply = ask(openrouter, 200, error(429), stream=True)

@@ -202,6 +202,15 @@ def test_the_last_event_need_not_be_terminated_if_it_is_whole() -> None:
             assert read_completion([cut]).text == "Hi"
 
 
+def test_a_stream_of_one_error_need_not_be_terminated() -> None:
+    whole_event = b"data: " + json.dumps({"error": RATE}).encode()
+    for end in (b"", b"\n", b"\r"):
+        _, raised = outcome([whole_event + end])
+        assert isinstance(raised, RateLimitError), end
+    _, raised = outcome([whole_event[:-5]])
+    assert isinstance(raised, TransportError)
+
+
 @pytest.mark.parametrize("data", ["nonsense", "[]", "null", '"x"', "{", '{"a":1}}', ""])
 def test_an_event_that_is_not_an_object_ends_the_stream(data: str) -> None:
     parts, raised = outcome([sse(delta(content="Half"), data, "[DONE]")])

@@ -28,9 +28,9 @@ class Account:
     """A signed-in user. ``session_id`` is their ``get_id()``.
 
     ``primary_key`` is None if it is not known, or if users of another kind may have the same one.
-    ``kind`` is the class whose primary keys these are. ``may_change``: whether ``session_id`` may
-    change while the user stays the same. ``may_be_name``: whether primary keys are texts, which
-    people may choose.
+    ``kind`` is the class of the user, or the one whose table has the user. ``may_change``: whether
+    ``session_id`` may change while the user stays the same. ``may_be_name``: whether primary keys
+    are texts, which people may choose.
     """
 
     session_id: object
@@ -71,8 +71,8 @@ def account_of(user: Any) -> Account:
 
 
 def _primary_key(user: Any) -> tuple[object, type]:
-    """Return the primary key, or None, and the class of users among whom it is unique."""
-    kind = next(each for each in type(user).__mro__ if "get_id" in vars(each))
+    """Return the primary key, or None, and the kind of user that has it."""
+    kind = type(user)
     sqlalchemy = sys.modules.get("sqlalchemy")
     state = None if sqlalchemy is None else sqlalchemy.inspect(user, raiseerr=False)
     if state is not None:
@@ -88,6 +88,15 @@ def _primary_key(user: Any) -> tuple[object, type]:
     to_text: object = type(found).__str__
     is_key = isinstance(found, int | str) or to_text is not object.__str__
     return (found if is_key and not isinstance(found, bool) else None), kind
+
+
+def is_same_kind(one: type[Any], other: type[Any]) -> bool:
+    """Whether no user of one class can have the primary key of a user of the other.
+
+    That is so if one class extends the other, and leaves its session ids as they are.
+    """
+    is_extended = issubclass(one, other) or issubclass(other, one)
+    return is_extended and one.get_id is other.get_id
 
 
 def _has_several_kinds(kind: type, user: Any) -> bool:

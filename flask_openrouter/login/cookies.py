@@ -26,7 +26,7 @@ from ..web import ExtensionCookie, request_state, this_app
 MAX_LOGINS: Final = 8
 #: The longest name and value of one login, in bytes. A longer ``next`` is dropped.
 MAX_LOGIN_SIZE: Final = 700
-#: Bytes of it that stay free when a login starts, for a property that it may get later.
+#: Bytes of it that a new login leaves free, so that ``is_repeated`` fits in later.
 _RESERVED: Final = 16
 #: All our cookies together stay below this, in bytes: servers with buffers of 4 KiB are common.
 MAX_TOTAL_SIZE: Final = 3_000
@@ -37,7 +37,7 @@ MAX_CLOCK_SKEW: Final = 60
 _TEXT: Final = re.compile(
     r"([A-Za-z0-9_-]{16})([A-Za-z0-9_-]{43})?(x?)(p?)(u?)(r?)(?:!([a-z_]+))?(/.*)?", re.S
 )
-_FLASK: Final = SecureCookieSessionInterface()
+_DEFAULT_INTERFACE: Final = SecureCookieSessionInterface()
 #: The rest of the name of a login's cookie.
 _PART: Final = re.compile(r"\.[A-Za-z0-9_-]{8}")
 #: The rest of the names of our other cookies.
@@ -185,7 +185,7 @@ class LoginCookies:
         # Cookies that do not open may be another app's. They neither count nor go.
         total = sum(size for part, size in sizes.items() if _OTHER_PART.fullmatch(part))
         total += sum(sizes[login.part] for login in logins)
-        # One stays in any case: a cookie that somebody planted must not end every login.
+        # The best one always stays: large cookies of an attacker must not end every login.
         for number, login in enumerate(logins[:-1]):
             if len(logins) - number <= MAX_LOGINS and total < MAX_TOTAL_SIZE:
                 break
@@ -220,10 +220,11 @@ class LoginCookies:
                     yield login
 
     def _worth(self, login: Login) -> tuple[bool, bool, bool, int]:
+        """Return a key to sort logins by. Those that are to go come first."""
         state = request_state()
         is_new = self._cookie.name(is_https=state.is_https) + login.part in state.cookies
         is_forced = login.is_open and login.is_cross_site
-        # One that this request ends is wanted in a moment: by the page of a popup, or a reload.
+        # The page of a popup or a reload needs one that this response ends.
         is_over = not (login.is_open or is_new)
         return self.is_fresh(login), not is_forced, not is_over, login.issued_at
 
@@ -247,7 +248,7 @@ class LoginCookies:
         # The app may replace its session interface after init_app.
         interface = this_app().session_interface
         if not isinstance(interface, SecureCookieSessionInterface):
-            interface = _FLASK
+            interface = _DEFAULT_INTERFACE
         settings = interface.key_derivation, interface.digest_method
         if self._signer is None or self._signer[0] != settings:
             self._signer = settings, self._make_signer(settings)

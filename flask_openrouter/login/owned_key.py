@@ -190,6 +190,10 @@ class OwnedKey:
         )
         if self._owner_id is not None:
             services.vault.forget(self._owner_id)
+            former_id = services.owners.former_id(self._owner_id) if is_current else None
+            if former_id is not None:
+                # Moving the key from there may have failed half-way.
+                services.vault.forget(former_id)
         self._drop(key_hash, None)
         if is_current:
             services.parked_keys.clear(self._owner_id)

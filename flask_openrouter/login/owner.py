@@ -1,19 +1,22 @@
 """The owner of a key: the app's own user, or else this browser.
 
-=====================  =======================  ========================================
-owner                  owner id                 proof, with each request
-=====================  =======================  ========================================
-user of the app        the user's primary key   the app says so (``owner_loader``, Flask-Login)
-browser, key in cookie ``browser:`` + random    the ciphertext in the cookie opens for it
-browser, key in store  ``browser:`` + random    the id in the cookie, signed
-=====================  =======================  ========================================
+======================  ======================  ================================================
+owner                   owner id                proof, with each request
+======================  ======================  ================================================
+user of the app         the user's primary key  the app says so (``owner_loader``, Flask-Login)
+browser, key in cookie  ``browser:`` + random   the ciphertext in the cookie opens for it
+browser, key in store   ``browser:`` + random   the id in the cookie, signed
+======================  ======================  ================================================
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from itsdangerous import BadSignature, Signer
 
@@ -22,7 +25,7 @@ from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
-from .account import Account, account_of
+from .account import Account, account_of, is_same_kind
 
 if TYPE_CHECKING:
     from ..services import AppFunctions
@@ -53,8 +56,10 @@ class Owners:
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
         self._has_warned = False
-        #: The class whose primary keys own keys in place of session ids, once there is one.
-        self._kind: type | None = None
+        #: The kinds of users that were seen: by whether their primary keys are numbers, and whether
+        #: these are their session ids.
+        self._kinds: dict[tuple[bool, bool], WeakSet[type]] = defaultdict(WeakSet)
+        self._lock = threading.Lock()
 
     def current(self, request_state: RequestState) -> str | None:
         """Return the owner id of this request, or None for a browser that never connected."""
@@ -113,15 +118,27 @@ class Owners:
             )
         if account.primary_key is None:
             return account.session_id
-        if account.primary_key != str(account.session_id):
-            self._kind = self._kind or account.kind
-            if self._kind is not account.kind:
-                raise KeyStorageError(
-                    f"Users are of the classes {self._kind.__name__} and {account.kind.__name__},"
-                    " and two of them may have the same primary key. Return an id that is unique"
-                    " among all users from @auth.owner_loader."
-                )
+        self._check_kind(account.kind, account.primary_key, account.session_id)
         return account.primary_key
+
+    def _check_kind(self, kind: type, primary_key: str, session_id: object) -> None:
+        """Check that no user of another kind may have the same primary key."""
+        is_number, is_session_id = primary_key.isdigit(), primary_key == str(session_id)
+        if kind in self._kinds[is_number, is_session_id]:
+            return
+        with self._lock:
+            others = [*self._kinds[is_number, False]]
+            if not is_session_id:
+                # Two users whose session ids are their primary keys never have the same one.
+                others += self._kinds[is_number, True]
+            for other in others:
+                if not is_same_kind(kind, other):
+                    raise KeyStorageError(
+                        f"Users are of the classes {other.__name__} and {kind.__name__}, and two of"
+                        " them may have the same primary key. Return an id that is unique among all"
+                        " users from @auth.owner_loader."
+                    )
+            self._kinds[is_number, is_session_id].add(kind)
 
     def renew(self, login_digest: str) -> str:
         """Return the owner id for a key that this login connects.

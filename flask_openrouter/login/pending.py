@@ -51,8 +51,8 @@ class PendingLogins:
 
         Raises :class:`KeyStorageError` for an app user whose id cannot own a key.
         """
-        # Before there is a state: an exception of the app's owner_loader must not show one in its
-        # traceback.
+        # Before there is a state: the traceback of an exception in the app's owner_loader must not
+        # show one.
         user_id = self._owners.app_user()
         asked = AuthorizationRequest(secrets.token_urlsafe(16), create_code_verifier())
         login = Login(
@@ -104,7 +104,7 @@ class PendingLogins:
         Raises :class:`StateMismatchError` if it was another one, or if they are signed out.
         """
         state_digest = digest(state)
-        # Nor may an exception of the app's owner_loader.
+        # The traceback of an exception in the app's owner_loader must not show it.
         del state
         user_id = self._owners.app_user()
         if hmac.compare_digest(login.binding, _binding_of(state_digest, user_id)):

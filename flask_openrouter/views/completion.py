@@ -67,11 +67,12 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         owner_id = services.owners.renew(digest(f"{callback.state} {callback.code}"))
         previous = get_connection()
         if callback.code is not None:
-            # All that can fail is done before the code is spent: asking the app for its user,
-            # asking the storage for anything at all, and reading the old key.
+            # Everything that can fail comes before the code is spent: the app has named its user,
+            # the storage answers, and the old key is read.
             is_stored = services.vault.probe(owner_id)
             if is_stored and not login.is_finished and owner_id.startswith(BROWSER):
-                # Another worker has finished this login, and its response was lost.
+                # A browser's id belongs to one login. So another worker has finished this one, and
+                # its response was lost.
                 return _repeat(services, login, Ending(None, owner_id), target)
             bool(previous)
         if not login.is_open:

@@ -308,19 +308,78 @@ def test_an_owner_that_may_change_is_logged_once(
     assert "@auth.owner_loader" in message
 
 
-def test_two_kinds_of_users_with_tokens_never_share_a_primary_key(
-    make_login_app: Any, users: Users, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Admin(User):
-        def get_id(self) -> Any:
-            return self.session_id
+class Base(flask_login.UserMixin):
+    """Its subclasses are two tables of a database that SQLAlchemy does not know."""
 
-    app = make_login_app({"storage": MemoryStorage()})
-    users["root"] = Admin(1, secrets.token_hex(16))
-    assert sign_in(app, "alice").get("/openrouter/status").status_code == 200
-    answer = sign_in(app, "root").get("/openrouter/status")
-    assert answer.status_code == 503
-    assert "of the classes User and Admin" in caplog.text
+    def __init__(self, id: Any, token: str) -> None:
+        self.id = id
+        self.token = token
+
+    def get_id(self) -> str:
+        return self.token
+
+
+class Staff(Base): ...
+
+
+class Customer(Base): ...
+
+
+class Plain(flask_login.UserMixin):
+    def __init__(self, id: Any) -> None:
+        self.id = id
+
+
+class Admin(User):
+    def get_id(self) -> Any:
+        return self.session_id
+
+
+class Editor(User):
+    """A user with more rights, in the same table."""
+
+
+@pytest.mark.requirement("R24", "W5")
+def test_two_kinds_of_users_with_tokens_never_share_a_primary_key(
+    make_login_app: Any, users: Users, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = users["alice"]
+    for first, second in (
+        (alice, Admin(1, TOKEN)),
+        (Staff(1, TOKEN), Customer(1, TOKEN[::-1])),
+        (Plain(1), alice),
+        (alice, Plain(1)),
+        (Staff("root", TOKEN), Plain("root")),
+    ):
+        caplog.clear()
+        app = make_login_app({"storage": MemoryStorage()})
+        users |= {"first": first, "second": second}
+        assert sign_in(app, "first").connect(emulator).status_code == 303
+        visitor = sign_in(app, "second")
+        assert visitor.get("/guarded").status_code == 503
+        assert f"of the classes {type(first).__name__} and {type(second).__name__}" in caplog.text
+
+
+@pytest.mark.requirement("W5")
+def test_kinds_of_users_who_cannot_have_the_same_primary_key_are_served(
+    make_login_app: Any, users: Users, emulator: Emulator
+) -> None:
+    """An operator without a table, users with more rights, and two classes with unique ids."""
+    alice = users["alice"]
+    for first, second in (
+        (Plain("root"), alice),
+        (alice, Editor(3, TOKEN)),
+        (Editor(3, TOKEN), alice),
+        (Plain(7), type("Other", (Plain,), {})(8)),
+        (Plain(7), type("Other", (flask_login.UserMixin,), {"id": 8})()),
+    ):
+        app = make_login_app({"storage": MemoryStorage()})
+        users |= {"first": first, "second": second}
+        assert sign_in(app, "first").connect(emulator).status_code == 303
+        visitor = sign_in(app, "second")
+        assert visitor.key is None
+        assert visitor.connect(emulator).status_code == 303
+        assert visitor.key is not None
 
 
 def test_the_owner_loader_alone_decides(

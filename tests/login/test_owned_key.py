@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import flask_login
 import pytest
 from flask import Flask
 from full_storage import FullStorage
@@ -11,6 +12,7 @@ from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
 
 
 def add_views(app: Flask) -> Flask:
@@ -82,4 +84,38 @@ def test_a_disconnect_gives_up_a_key_that_waits_to_be_saved(
     # Not even with a copy of the cookie.
     visitor.client.set_cookie("openrouter~unsaved", waiting.value)
     assert visitor.post("/openrouter/save").status_code == 400
+    assert visitor.key is None
+
+
+class Member(flask_login.UserMixin):
+    id: int | None = None
+
+    def get_id(self) -> str:
+        return "3f0c9a5e7b1d4c2f8a6e0b9d7c5a3f1e"
+
+
+class StuckStorage(MemoryStorage):
+    is_stuck = False
+
+    def delete(self, owner_id: str) -> None:
+        if self.is_stuck:
+            raise OSError("stuck")
+        super().delete(owner_id)
+
+
+@pytest.mark.requirement("A8", "W5")
+def test_a_disconnect_forgets_the_entry_of_an_earlier_release_too(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """It was copied to the primary key and could not be deleted at that time."""
+    storage, member = StuckStorage(), Member()
+    app = add_views(make_app({"storage": storage}))
+    flask_login.LoginManager(app).request_loader(lambda _: member)
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    assert visitor.get("/owner").text == member.get_id()
+    member.id, storage.is_stuck = 1, True
+    assert visitor.key is not None
+    storage.is_stuck = False
+    assert visitor.post("/leave").text == "bye"
     assert visitor.key is None

@@ -56,16 +56,22 @@ PROGRAMS: Final = (
     Program("openai==3.57.0", "openai_package.py", is_quick=True),
     Program("openrouter==1.3.84", "openrouter_package.py", is_quick=True),
     Program("@openrouter/sdk@1.3.19", "openrouter_sdk.mjs", is_quick=True),
-    # Newer ones need Node 22.
+    # It asks for Node 22, and works with Node 20.
     Program(
-        "@openrouter/ai-sdk-provider@2.10.0",
+        "@openrouter/ai-sdk-provider@3.1.0",
         "ai_sdk_provider.mjs",
-        ("ai@6.0.326", "zod@4.6.7"),
+        ("ai@7.0.173", "zod@4.6.7"),
     ),
     Program("pydantic-ai-slim[openai]==2.68.0", "pydantic_ai_agents.py", is_quick=True),
     Program("litellm==1.110.2", "litellm_package.py"),
     Program("langchain-openai==1.7.4", "langchain_openai_chat.py"),
     Program("langchain-openrouter==0.2.9", "langchain_openrouter_chat.py"),
+    Program(
+        "@langchain/openrouter@0.4.11",
+        "langchain_openrouter.mjs",
+        ("@langchain/core@1.4.0", "zod@4.6.7"),
+    ),
+    Program("instructor==1.17.0", "instructor_package.py"),
     Program("llm-openrouter==0.7.1", "llm_openrouter_plugin.py", ("llm==0.36",)),
     Program("gptme==0.35.1", "gptme_login.py"),
     Program("aider-chat==0.86.2", "aider_login.py"),

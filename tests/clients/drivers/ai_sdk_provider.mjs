@@ -39,6 +39,11 @@ async function streamObject() {
   check(count > 0 && schema.safeParse(await result.object).success, "no object");
 }
 
+async function structuredOutput() {
+  const { output } = await ai.generateText({ model, prompt: QUESTION, output: ai.Output.object({ schema }) });
+  check(schema.safeParse(output).success, JSON.stringify(output));
+}
+
 async function tools() {
   const getWeather = ai.tool({
     description: "The weather of a city",
@@ -68,4 +73,4 @@ async function errors() {
   check(error.statusCode === 401, error);
 }
 
-await run(generateText, streamText, generateObject, streamObject, tools, reasoning, embeddings, errors);
+await run(generateText, streamText, generateObject, streamObject, structuredOutput, tools, reasoning, embeddings, errors);

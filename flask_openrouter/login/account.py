@@ -17,7 +17,7 @@ _SEPARATOR: Final = "([-:|/.,;_~@ ])"
 #: The kind of a user, such as "admin". A token has digits or is longer.
 _KIND: Final = re.compile(r"[A-Za-z_]{1,20}")
 #: A random text, long enough that nobody chose it, and without what an e-mail address has.
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_=-]{16,}")
+_RANDOM_ID: Final = re.compile(r"[A-Za-z0-9_=-]{16,}")
 #: A random text that is no name: 32 hexadecimal digits or more, as Flask-Security makes them.
 _HEX_TOKEN: Final = re.compile(r"[0-9a-f]{32,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.I)
@@ -47,9 +47,9 @@ class Account:
             return None
         # Whoever can choose their own session id, such as a user name, must not find a key that
         # belongs to another user's primary key.
-        token = _HEX_TOKEN if self.may_be_name else _TOKEN
-        is_token = token.fullmatch(before) and not before.isdigit() and len(before) != len(now)
-        return before if is_token else None
+        token = _HEX_TOKEN if self.may_be_name else _RANDOM_ID
+        is_random = token.fullmatch(before) and not before.isdigit() and len(before) != len(now)
+        return before if is_random else None
 
 
 def account_of(user: Any) -> Account:
@@ -122,9 +122,9 @@ def _rest(session_id: str, primary_key: str) -> str | None:
     is_glued = primary_key.isdigit() and before and _KIND.fullmatch(before[1])
     if before is not None and (before[2] or is_glued):
         # A random token may end like this by chance.
-        is_token = before[2] in ("-", "_") and _TOKEN.fullmatch(before[1])
-        return None if is_token and not _UUID.fullmatch(before[1]) else before[1]
+        is_random = before[2] in ("-", "_") and _RANDOM_ID.fullmatch(before[1])
+        return None if is_random and not _UUID.fullmatch(before[1]) else before[1]
     after = re.fullmatch(rf"{key}{_SEPARATOR}(.+)", session_id, re.S)
-    if after is None or after[2].isdigit() or _TOKEN.fullmatch(after[2]):
+    if after is None or after[2].isdigit() or _RANDOM_ID.fullmatch(after[2]):
         return None
     return after[2]

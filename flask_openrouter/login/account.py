@@ -19,7 +19,7 @@ _KIND: Final = re.compile(r"[A-Za-z_]{1,20}")
 #: A random text, long enough that nobody chose it, and without what an e-mail address has.
 _RANDOM_ID: Final = re.compile(r"[A-Za-z0-9_=-]{16,}")
 #: A random text that is no name: 32 hexadecimal digits or more, as Flask-Security makes them.
-_HEX_TOKEN: Final = re.compile(r"[0-9a-f]{32,}")
+_HEX_ID: Final = re.compile(r"[0-9a-f]{32,}")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.I)
 
 
@@ -47,8 +47,8 @@ class Account:
             return None
         # Whoever can choose their own session id, such as a user name, must not find a key that
         # belongs to another user's primary key.
-        token = _HEX_TOKEN if self.may_be_name else _RANDOM_ID
-        is_random = token.fullmatch(before) and not before.isdigit() and len(before) != len(now)
+        pattern = _HEX_ID if self.may_be_name else _RANDOM_ID
+        is_random = pattern.fullmatch(before) and not before.isdigit() and len(before) != len(now)
         return before if is_random else None
 
 

@@ -75,10 +75,15 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
                 # its response was lost.
                 return _repeat(services, login, Ending(None, owner_id), target)
             bool(previous)
-        if not login.is_open:
+        # The response that counts as lost may have come after all.
+        is_lost = login.problem == "lost"
+        if not (login.is_open or is_lost):
             return _show_over(services, login, target)
         exchange, is_first = services.finished_logins.begin(callback.state, callback.code)
-        if not is_first:
+        if is_first and is_lost:
+            # Another worker finished it, and knows more than this one.
+            exchange.end(Ending("lost"))
+        if is_lost or not is_first:
             ending = exchange.wait(services.settings.request_timeout)
             if ending is None:
                 return show_callback_page(

@@ -153,6 +153,42 @@ def test_with_the_first_key_in_the_browser_the_second_callback_goes_on(
     assert exchanges(emulator) == 1
 
 
+@pytest.mark.requirement("A3", "W8")
+@pytest.mark.parametrize("user", [None, "ada"])
+def test_a_key_that_arrived_after_all_is_not_lost(
+    app: Flask, emulator: Emulator, user: str | None
+) -> None:
+    """The second callback was sent before the first response came, and was answered after it."""
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: user
+    visitor = Visitor(app)
+    callback = emulator.approve(visitor.start("/guarded"))
+    jar = save_jar(visitor)
+    visitor.get(callback)
+    first = save_jar(visitor)
+    load_jar(visitor, jar)
+    assert visitor.get(callback).status_code == 409
+    load_jar(visitor, {**first, **save_jar(visitor)})
+    assert visitor.key is not None
+    for _ in range(2):
+        assert visitor.get(callback).location == "/guarded"
+    assert exchanges(emulator) == 1
+
+
+@pytest.mark.requirement("A3", "S7")
+def test_a_lost_key_is_lost_for_another_worker_too(make_app: Any, emulator: Emulator) -> None:
+    secret = "k" * 16 + "0123456789abcdef"
+    visitor = Visitor(make_app(SECRET_KEY=secret))
+    callback = emulator.approve(visitor.start("/guarded"))
+    jar = save_jar(visitor)
+    visitor.get(callback)
+    load_jar(visitor, jar)
+    assert visitor.get(callback).status_code == 409
+    later = browser_with(make_app(SECRET_KEY=secret), save_jar(visitor))
+    for _ in range(2):
+        assert later.get(callback).status_code == 409
+    assert exchanges(emulator) == 1
+
+
 @pytest.mark.requirement("A3")
 def test_the_key_of_another_login_is_not_taken_for_the_lost_one(
     app: Flask, emulator: Emulator

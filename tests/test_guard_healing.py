@@ -71,11 +71,13 @@ def test_a_refused_exchange_of_a_view_is_not_about_the_visitors_key(site: Any) -
     @site.app.get("/v")
     @requires_openrouter_key
     def view() -> str:
-        return str(OpenRouterClient(site.emulator.url).exchange_code("a-code"))
+        with pytest.raises(KeyRejectedError) as caught:
+            OpenRouterClient(site.emulator.url).exchange_code("a-code")
+        assert caught.value.key_hash == ""
+        raise caught.value
 
     site.connect()
-    refused = site.emulator.faults(status=401, path="/api/v1/auth/keys")
-    with refused:
+    with site.emulator.faults(status=401, path="/api/v1/auth/keys"):
         assert site.visitor.get("/v").status_code == 502
     assert site.visitor.key is not None
 

@@ -103,10 +103,11 @@ class Binding:
 
         So the package that uses the client treats it as it treats any error.
         """
+        if response.status_code >= 400:
+            return
         content = response.content
-        error: OpenRouterError | None = _unusable(response)
-        may_hold_one = response.status_code < 400 and may_be_an_error(response.headers, content)
-        if error is None and may_hold_one:
+        error: OpenRouterError | None = _unusable(response) or _incomplete(response)
+        if error is None and may_be_an_error(response.headers, content):
             error = self.read_error(parse_object(content) or {}, response.headers)
         if error is not None:
             response.extensions[ERROR] = error
@@ -138,6 +139,9 @@ class _Watch:
         return self._checked(self._rest)
 
     def _checked(self, event: bytes) -> bytes:
+        if not event.isascii():
+            # Bytes that are no UTF-8 would be an error in the package.
+            event = event.decode("utf-8", "replace").encode()
         if b"error" not in event and b"failed" not in event:
             return event
         fields: dict[str, list[str]] = {"event": [], "data": []}
@@ -182,6 +186,19 @@ def _unusable(response: Any) -> InvalidAnswerError | None:
             f"OpenRouter sent an unexpected response (HTTP {status})", status=status
         )
     return None
+
+
+def _incomplete(response: Any) -> InvalidAnswerError | None:
+    """Return the error for JSON that is cut short or no object, as far as its ends show it."""
+    is_json = media_type(response.headers) == "application/json"
+    if not is_json or response.request.method != "POST" or response.status_code == 204:
+        return None
+    content = response.content.strip()
+    if content.startswith(b"{") and content.endswith(b"}"):
+        return None
+    return InvalidAnswerError(
+        "OpenRouter's response is not a JSON object", status=response.status_code
+    )
 
 
 def is_stream_of_events(response: Any) -> bool:

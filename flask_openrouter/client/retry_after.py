@@ -100,10 +100,7 @@ def _until_reset(value: str | None, now: datetime) -> float | None:
         return None
     # Before 1973 if these were milliseconds, so they are seconds.
     moment = milliseconds / 1000 if milliseconds >= 1e11 else milliseconds
-    seconds = moment - now.timestamp()
-    if moment < 1e9 or seconds > _LONGEST_SECONDS:
-        return None
-    return max(0.0, seconds)
+    return None if moment < 1e9 else max(0.0, moment - now.timestamp())
 
 
 def _until_midnight(now: datetime) -> float:

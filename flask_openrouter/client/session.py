@@ -93,9 +93,9 @@ class SessionResponse(requests.Response):
         """
         try:
             return super().json(**options)
-        except requests.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             # Without the document, which may hold anything.
-            theirs = requests.JSONDecodeError(error.msg, "", 0)
+            theirs = requests.JSONDecodeError(str(getattr(error, "msg", error)), "", 0)
         own = InvalidAnswerError("OpenRouter's response is not JSON", status=self.status_code)
         raise both(own, theirs)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
 
 from .. import guard
 from ..errors import (
@@ -16,6 +17,7 @@ from ..errors import (
 )
 from ..pages.responses import show_problem
 from ..problems import problem_of
+from ..web import this_app
 from . import connection, login
 from .limits import check_request
 
@@ -50,6 +52,13 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     return blueprint
 
 
-def show_error(error: OpenRouterError) -> Response:
+def show_error(error: OpenRouterError) -> ResponseReturnValue:
     """Return the page or JSON for an error of ours that no view of the app handled."""
+    # An error of a client is that of an HTTP package, too, and the app may have a handler for that.
+    handlers = this_app().error_handler_spec[None][None]
+    for kind in type(error).__mro__:
+        is_ours = issubclass(kind, OpenRouterError) or kind.__module__ == "builtins"
+        if kind in handlers and not is_ours:
+            response: ResponseReturnValue = this_app().ensure_sync(handlers[kind])(error)
+            return response
     return show_problem(problem_of(error), error=error)

@@ -213,6 +213,26 @@ def test_a_page_or_a_redirect_is_no_answer(ask: Ask) -> None:
             assert isinstance(caught.value, THEIRS)
 
 
+@every_caller
+def test_json_that_is_cut_short_is_no_answer(ask: Ask) -> None:
+    for body in (b"", b"null", b"[1]", b'{"id": "gen-1", "choi', b"\xff\xfe{"):
+        act = answer(200, body, {"Content-Type": "application/json"})
+        with case(body), MisbehavingProvider(act) as provider:
+            with pytest.raises(InvalidAnswerError) as caught:
+                ask(Clients(provider))
+            assert caught.value.status == 200
+            assert isinstance(caught.value, THEIRS)
+
+
+@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+def test_bytes_of_a_stream_that_are_no_text_are_replaced(ask: Ask) -> None:
+    body = f"data: {chunk('n?o')}\n\ndata: [DONE]\n\n".encode().replace(b"?", b"\xff")
+    act = answer(200, body, {"Content-Type": "text/event-stream"})
+    with MisbehavingProvider(act) as provider:
+        found = [c.choices[0].delta.content for c in ask(Clients(provider))]
+    assert found == ["n\ufffdo"]
+
+
 def test_a_stored_page_is_an_answer() -> None:
     act = answer(200, b"<p>stored</p>", {"Content-Type": "text/html"})
     with MisbehavingProvider(act) as provider, Clients(provider).openai() as client:

@@ -143,7 +143,13 @@ def test_any_other_response_raises_nothing(openrouter: responses.RequestsMock) -
 def test_a_response_without_json_is_an_unexpected_answer(
     openrouter: responses.RequestsMock,
 ) -> None:
-    for status, body in [(200, "<html>Log in to the network</html>"), (302, ""), (200, '{"cut')]:
+    for status, body in [
+        (200, "<html>Log in to the network</html>"),
+        (302, ""),
+        (200, '{"cut'),
+        (200, "[" * 100_000),
+        (200, "9" * 5000),
+    ]:
         with case(status, body), pytest.raises(InvalidAnswerError) as caught:
             ask(openrouter, status, body).json()
         assert isinstance(caught.value, requests.JSONDecodeError)

@@ -179,21 +179,39 @@ def test_a_package_that_is_missing_is_named(
             getattr(connection, helper)()
 
 
-def test_a_refusal_that_is_not_about_the_key_has_the_type_of_its_package(
+def test_a_refusal_that_is_not_about_the_key_keeps_the_type_of_its_package(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:
-    @app.get("/refused")
-    @requires_openrouter_key
-    def refused() -> str:
-        with pytest.raises(ForbiddenResponseError) as caught:
-            current_openrouter.sdk().chat.send(model="openai/gpt-4o-mini", messages=QUESTION)
-        raise caught.value
+    @app.errorhandler(ForbiddenResponseError)
+    def refused(error: ForbiddenResponseError) -> str:
+        return f"caught: {error.data.error.message}"
 
     visitor.connect(emulator)
     body = {"error": {"code": 403, "message": "Moderation"}}
     with emulator.faults(status=403, body=body, times=None):
-        assert visitor.get("/refused").status_code == 403
+        assert visitor.get("/sdk").text == "caught: Moderation"
     assert visitor.key is not None
+
+
+def test_a_handler_of_the_app_for_a_packages_error_comes_first(
+    app: Flask, visitor: Visitor, emulator: Emulator
+) -> None:
+    @app.errorhandler(openai.RateLimitError)
+    async def of_openai(error: openai.RateLimitError) -> tuple[str, int]:
+        return f"caught: {error.status_code}", 418
+
+    @app.errorhandler(OSError)
+    @app.errorhandler(Exception)
+    def anything(error: Exception) -> str:
+        return "anything"
+
+    visitor.connect(emulator)
+    chat = "/api/v1/chat/completions"
+    with emulator.faults(status=429, path=chat, times=None):
+        reply = visitor.get("/openai")
+        assert (reply.status_code, reply.text) == (418, "caught: 429")
+    with emulator.faults(status=400, path=chat):
+        assert visitor.get("/openai").status_code == 502
 
 
 def test_with_closes_only_the_http_clients_that_the_app_did_not_supply(

@@ -60,7 +60,7 @@ def test_a_visitor_connects_chats_exports_and_disconnects(
     expect(page.get_by_role("status").first).to_contain_text("Answer finished · $0.0")
 
     # Another model, another question.
-    choose_model(page, "sonnet")
+    choose_model(page, "claude-sonnet-4.5")
     expect(page.locator("#model-name")).to_have_text("Claude Sonnet 4.5")
     tab.send("And what happens when I disconnect?")
     tab.wait_for_answer(2)
@@ -155,7 +155,7 @@ def test_everything_works_from_the_keyboard(tab: Tab, site: Site, model: HeldMod
 
     _tab_to(page, "Model:")
     page.keyboard.press("Enter")
-    page.keyboard.type("llama")
+    page.keyboard.type("llama-3.3-70b-instruct")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#model-name")).to_have_text("Llama 3.3 70B Instruct")

@@ -58,7 +58,7 @@ def test_refusals_are_explained_in_plain_words(connected: ChatVisitor) -> None:
 
 
 def test_a_rate_limit_has_a_waiting_time(connected: ChatVisitor) -> None:
-    waits: dict[str | None, int] = {"7": 7, "soon": 10, None: 10, "99999": 3600, "9" * 20: 3600}
+    waits: dict[str | None, int] = {"7": 7, "soon": 10, None: 10, "99999": 3600, "9" * 20: 10}
     for header, wait in waits.items():
         headers = {} if header is None else {"Retry-After": header}
         with connected.emulator.faults(status=429, headers=headers, path=CHAT):

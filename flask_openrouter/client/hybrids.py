@@ -18,7 +18,9 @@ def both(own: OpenRouterError, theirs: Exception) -> OpenRouterError:
 
     The message is that of ``own``. ``theirs`` lends its attributes only.
     """
-    kind = _class_of(type(own), type(theirs))
+    # Not of a third class, which ``own`` may be of: a pickle can name no class that is made here.
+    plain = vars(type(own)).get("_own", type(own))
+    kind = _class_of(plain, type(theirs))
     attributes = {**vars(theirs), **vars(own)}
     if "message" in attributes:
         attributes["message"] = str(own)
@@ -41,6 +43,7 @@ def _new_class(own: type[OpenRouterError], theirs: type[Exception]) -> type[Open
 
     body = {
         "__module__": own.__module__,
+        "_own": own,
         "__doc__": f"{own.__name__}, also as {theirs.__name__}.",
         # Some of theirs show the body.
         "__repr__": BaseException.__repr__,

@@ -14,7 +14,7 @@ import openai
 import openrouter
 import pytest
 from cases import case
-from misbehaving import MisbehavingProvider, answer, drip
+from misbehaving import MisbehavingProvider, answer, drip, reset
 from sdk_calls import (
     CALLERS,
     KEY,
@@ -41,6 +41,7 @@ from flask_openrouter.errors import (
     ProviderError,
     RateLimitError,
     ServerError,
+    TransportError,
     TransportTimeoutError,
 )
 
@@ -211,6 +212,15 @@ def test_a_page_or_a_redirect_is_no_answer(ask: Ask) -> None:
                 ask(Clients(provider))
             assert caught.value.status == status
             assert isinstance(caught.value, THEIRS)
+
+
+@pytest.mark.requirement("W9")
+@every_caller
+def test_a_lost_connection_can_be_pickled(ask: Ask) -> None:
+    with MisbehavingProvider(reset()) as provider, pytest.raises(TransportError) as caught:
+        ask(Clients(provider))
+    restored = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert (type(restored), str(restored)) == (type(caught.value), str(caught.value))
 
 
 @every_caller

@@ -287,6 +287,7 @@ def test_several_conversations_side_by_side(tab: Tab, site: Site) -> None:
     assert [link.inner_text() for link in links.all()] == ["second", "first"]
     links.last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("first")
+    tab.wait_until_ready()
     page.get_by_role("button", name="This conversation").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Keep it").click()

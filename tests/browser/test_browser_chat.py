@@ -86,6 +86,8 @@ def test_a_visitor_connects_chats_exports_and_disconnects(
 
     # Rename the conversation and export it. The old title is selected, so typing replaces it.
     page.get_by_role("link", name=PROMPT).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(PROMPT)
+    tab.wait_until_ready()
     page.get_by_role("button", name="This conversation").click()
     page.get_by_role("button", name="Rename").click()
     page.keyboard.type("Who pays")

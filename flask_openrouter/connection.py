@@ -151,9 +151,10 @@ def get_connection(*, no_store: bool = False) -> Connection:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    if state.connection is None or state.connection._owner_id != owner_id:
-        state.connection = Connection(this_app(), owner_id)
-    return state.connection
+    connection = state.connection
+    if connection is None or connection._owner_id != owner_id:  # pyright: ignore[reportPrivateUsage]
+        connection = state.connection = Connection(this_app(), owner_id)
+    return connection
 
 
 class _ConnectionProxy(LocalProxy[Connection]):

@@ -24,7 +24,7 @@ def both(own: OpenRouterError, theirs: Exception) -> OpenRouterError:
     attributes = {**vars(theirs), **vars(own)}
     if "message" in attributes:
         attributes["message"] = str(own)
-    return kind._restore(own.args, attributes)
+    return kind._restore(own.args, attributes)  # pyright: ignore[reportPrivateUsage]
 
 
 def _class_of(own: type[OpenRouterError], theirs: type[Exception]) -> type[OpenRouterError]:
@@ -39,7 +39,8 @@ _CLASSES: Final[dict[tuple[type, type], type[OpenRouterError]]] = {}
 def _new_class(own: type[OpenRouterError], theirs: type[Exception]) -> type[OpenRouterError]:
     def reduce(self: OpenRouterError) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         place = (theirs.__module__, theirs.__qualname__)
-        return _restore_both, (own, place, self.args, self._pickled())
+        attributes = self._pickled()  # pyright: ignore[reportPrivateUsage]
+        return _restore_both, (own, place, self.args, attributes)
 
     body = {
         "__module__": own.__module__,
@@ -63,5 +64,6 @@ def _restore_both(
     try:
         theirs = getattr(sys.modules.get(module) or import_module(module), name)
     except (ImportError, AttributeError):
-        return own._restore(args, attributes)
-    return _class_of(own, theirs)._restore(args, attributes)
+        return own._restore(args, attributes)  # pyright: ignore[reportPrivateUsage]
+    kind = _class_of(own, theirs)
+    return kind._restore(args, attributes)  # pyright: ignore[reportPrivateUsage]

@@ -233,11 +233,13 @@ class APISession(Unpicklable, requests.Session):
         # Also where a test library answers in place of the connections.
         deadline.was_sent = True
         typed = SessionResponse()
-        vars(typed).update(vars(response))
-        typed._error_of = partial(self._error_of, now=datetime.now(timezone.utc))
-        typed._note_spending = self._note_spending
-        typed._is_streamed = is_streamed
-        typed._kept_key = self._error_of.keywords["key_of"]
+        vars(typed).update(
+            vars(response),
+            _error_of=partial(self._error_of, now=datetime.now(timezone.utc)),
+            _note_spending=self._note_spending,
+            _is_streamed=is_streamed,
+            _kept_key=self._error_of.keywords["key_of"],
+        )
         return typed
 
     def _check_address(self, url: str | None) -> None:

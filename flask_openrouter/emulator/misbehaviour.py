@@ -94,8 +94,8 @@ def _rewritten(response: Response, rewrite: Rewrite) -> Response:
     """Return the response as the rewrite changes it. An error stays as it is."""
     if response.status_code >= 400:
         return response
-    if rewrite.location is not None and response.location is not None:
-        response.headers["Location"] = rewrite.location(response.location)
+    if rewrite.location is not None and "Location" in response.headers:
+        response.headers["Location"] = rewrite.location(response.headers["Location"])
     elif rewrite.stream is not None and response.mimetype == "text/event-stream":
         response.response = rewritten_stream(response.response, rewrite.stream)  # type: ignore[arg-type]
     elif rewrite.body is not None and response.mimetype == "application/json":

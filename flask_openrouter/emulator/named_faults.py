@@ -103,6 +103,7 @@ def make_fault(
     named = _FAULTS.get(name) if isinstance(name, str) else None
     if named is None:
         raise ValueError(f"there is no fault {str(name)[:40]!r}; known: {', '.join(_FAULTS)}")
-    named_values = {"path": named.path, "method": named.method, **named.values(now)}
-    fault = Fault(**{**named_values, **values, "name": name})
+    named_values: dict[str, Any] = {"path": named.path, "method": named.method, **named.values(now)}
+    named_values |= {**values, "name": name}
+    fault = Fault(**named_values)
     return fault, named.times if fault.lasts is None else ...

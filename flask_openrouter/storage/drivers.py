@@ -116,7 +116,7 @@ def replace_read_only_connections(engine: Engine) -> None:
 def _end_if_read_only(context: ExceptionContext) -> None:
     error: Any = context.original_exception
     arguments = getattr(error, "args", None) or (None,)
-    details = arguments[0] if isinstance(arguments[0], dict) else {}
+    details: Any = arguments[0] if isinstance(arguments[0], dict) else {}
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or details.get("C")
     number = getattr(error, "errno", None) or arguments[0]
     is_mysql = context.dialect.name in ("mysql", "mariadb")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..errors import ConfigurationError
 from . import check_owner_id, open_writes
@@ -77,7 +77,7 @@ class SQLAlchemyStorage:
             # Its engine can be read inside of an app context only.
             self._load_engine = lambda: source.engine
         elif callable(source):
-            self._load_engine = source
+            self._load_engine = cast("Callable[[], Engine]", source)
         else:
             engine = check_engine(source)
             self._load_engine = lambda: engine

@@ -58,10 +58,10 @@ class Binding:
         as_theirs: AsTheirs,
         of_broken_stream: OfBrokenStream = lambda error, response: error,
     ) -> None:
-        self.as_theirs = as_theirs
-        self.of_broken_stream = of_broken_stream
-        self.root = f"{base_url}/api/v1/"
-        self.authorize = authorizer(api_key)
+        self.as_theirs: AsTheirs = as_theirs
+        self.of_broken_stream: OfBrokenStream = of_broken_stream
+        self.root: str = f"{base_url}/api/v1/"
+        self.authorize: Callable[[Any], None] = authorizer(api_key)
 
         def read_error(
             body: Mapping[str, Any], headers: Mapping[str, str], event: str | None = None

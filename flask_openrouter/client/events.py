@@ -31,7 +31,7 @@ class EventReader:
     """
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        self.has_fields = False
+        self.has_fields: bool = False
         self._max_bytes = max_bytes
         self._line = bytearray()
         self._ends_with_cr = False
@@ -77,7 +77,8 @@ class EventReader:
         if not line:
             return self._dispatch()
         name, _, value = line.decode("utf-8", "replace").partition(":")
-        self.has_fields = self.has_fields or name in {"", "data", "event", "id", "retry"}
+        if name in {"", "data", "event", "id", "retry"}:
+            self.has_fields = True
         value = value.removeprefix(" ")
         if name == "event":
             self._kind = value

@@ -75,7 +75,7 @@ class Race:
 
     def __init__(self, addresses: Iterable[Address], give_up: float) -> None:
         #: Addresses that are left for another run: they did not fail, nor were they used.
-        self.untried = list(addresses)
+        self.untried: list[Address] = list(addresses)
         self._give_up = give_up
         self._error = OSError("the name has no address")
 
@@ -221,7 +221,7 @@ class RacingContext(ssl.SSLContext):
     It does so for the sockets of :func:`connect` only. Each connection is verified by itself.
     """
 
-    sslsocket_class = LimitedSSLSocket
+    sslsocket_class: type[ssl.SSLSocket] = LimitedSSLSocket
 
     def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         """Return a TLS connection, as ``ssl.SSLContext.wrap_socket`` does.

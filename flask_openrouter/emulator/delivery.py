@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from flask import request
 
-from .answer import PICTURE_TOKENS, Piece, answer_to
+from .answer import PICTURE_TOKENS, Answer, Piece, answer_to
 from .billing import charge, require_credit
+from .config import EmulatorConfig
 from .emulator import get_emulator
 from .errors import APIError
 from .faults import Fault
@@ -49,11 +50,11 @@ class Delivery:
         self._started = self._emulator.now()
         self._sent: list[Piece] = []
         self._usage: dict[str, Any] | None = None
-        self.id = f"gen-{secrets.token_hex(12)}"
-        self.created = int(self._started)
+        self.id: str = f"gen-{secrets.token_hex(12)}"
+        self.created: int = int(self._started)
         self.question = question
-        self.answer = answer_to(question)
-        self.config = self._emulator.config
+        self.answer: Answer = answer_to(question)
+        self.config: EmulatorConfig = self._emulator.config
 
     def header(self, kind: str) -> dict[str, Any]:
         """Return the members at the start of every response and chunk."""

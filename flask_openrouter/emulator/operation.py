@@ -14,7 +14,7 @@ BODY_TOO_LARGE: Final = 413
 #: The ``security`` of an operation that needs no key.
 NO_KEY: Final[list[Part]] = []
 #: The headers by which an app names itself.
-APP: Final = [
+APP: Final[list[dict[str, Any]]] = [
     {"name": name, "in": "header", "schema": TEXT, "description": f"Of the asking app: its {what}"}
     for name, what in (
         ("HTTP-Referer", "address"),

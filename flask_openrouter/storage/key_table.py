@@ -8,7 +8,9 @@ from ..errors import ConfigurationError
 from . import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Insert, MetaData, Table
+    from typing import Any
+
+    from sqlalchemy import Connection, Delete, Insert, MetaData, Select, Table, Update
 
 #: Their text collations ignore case, or trailing spaces, or both. Bytes are compared as they are.
 BYTES_DIALECTS: Final = ("mysql", "mariadb", "mssql")
@@ -28,24 +30,25 @@ class KeyTable:
     def __init__(self, name: str, schema: str | None, metadata: MetaData | None) -> None:
         from sqlalchemy import bindparam, delete, func, select, update
 
-        self.definition = _define(name, schema, metadata)
+        self.definition: Table = _define(name, schema, metadata)
         columns = self.definition.c
         owner = columns.owner_id == bindparam("owner_id")
         unchanged = (columns.owner_id == bindparam("owner")) & (
             columns.ciphertext == bindparam("old")
         )
-        self.select = select(columns.ciphertext).where(owner)
-        self.delete = delete(self.definition).where(owner)
-        self.replace = update(self.definition).where(unchanged)
-        self.delete_if = delete(self.definition).where(unchanged)
+        self.select: Select[Any] = select(columns.ciphertext).where(owner)
+        self.delete: Delete = delete(self.definition).where(owner)
+        self.replace: Update = update(self.definition).where(unchanged)
+        self.delete_if: Delete = delete(self.definition).where(unchanged)
         rest = (
             select(columns.owner_id)
             .where(columns.owner_id > bindparam("after"))
             .order_by(columns.owner_id)
         )
-        self.select_page = rest.limit(PAGE)
+        self.select_page: Select[Any] = rest.limit(PAGE)
         step = rest.limit(STEP).subquery()
-        self.count = select(func.count(), func.max(step.c.owner_id)).select_from(step)
+        #: Its type differs between the releases of SQLAlchemy.
+        self.count: Any = select(func.count(), func.max(step.c.owner_id)).select_from(step)
 
     def exists(self, connection: Connection) -> bool:
         """Return whether the database has the table."""

@@ -212,7 +212,8 @@ class SQLAlchemyStorage:
     def _count_step(self, after: str) -> tuple[int, str]:
         def read(connection: Connection, binding: _Binding) -> tuple[int, str]:
             parameters = {"after": binding.encode(after)}
-            count, last = connection.execute(self._table.count, parameters).one()
+            row: Any = connection.execute(self._table.count, parameters).one()
+            count, last = row
             return count, _decode(last or "")
 
         return self._run(read)

@@ -72,6 +72,8 @@ class KeyVault:
         self._cipher = cipher
         # Only the cookie storage has one of its own.
         purpose = getattr(storage, "purpose", "api_key")
+        # That one is in the request itself, so nobody waits for it.
+        self._may_wait = purpose == "api_key"
         #: The context of an owner's ciphertext.
         self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
@@ -97,7 +99,7 @@ class KeyVault:
         elif self._is_past_its_age(owner_id, record):
             return None
         elif record.rejected_at is not None:
-            return self._kept_aside(owner_id, stored, record, record.rejected_at)
+            return self._kept_aside(owner_id, stored, record)
         return record
 
     def save(self, owner_id: str, record: KeyRecord) -> None:
@@ -133,10 +135,8 @@ class KeyVault:
         # In one step: with encrypt=False no frame above _run may hold what is stored.
         return new if self._run("Saving", swap) else None
 
-    def _kept_aside(
-        self, owner_id: str, stored: str, record: KeyRecord, rejected_at: int
-    ) -> KeyRecord | None:
-        if self._clock() - rejected_at <= SET_ASIDE_SECONDS:
+    def _kept_aside(self, owner_id: str, stored: str, record: KeyRecord) -> KeyRecord | None:
+        if not self._is_given_up(record):
             return record
         try:
             self._run("Deleting", self._delete_if, owner_id, stored)
@@ -175,9 +175,7 @@ class KeyVault:
         record = self._open(stored, owner_id)
         if record is None:
             return Age.UNREADABLE
-        rejected_at = record.rejected_at
-        is_rejected = rejected_at is not None and self._clock() - rejected_at > SET_ASIDE_SECONDS
-        if not is_rejected and not self._is_past_its_age(owner_id, record):
+        if not self._is_given_up(record) and not self._is_past_its_age(owner_id, record):
             return Age.CURRENT
         if dry_run or self._run("Deleting", self._delete_if, owner_id, stored):
             return Age.PAST
@@ -207,7 +205,7 @@ class KeyVault:
         self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         failure: Exception | None = None
-        patience, started = current_patience(), monotonic()
+        patience, started = current_patience() if self._may_wait else None, monotonic()
         if patience is not None:
             patience.check(started)
         try:
@@ -225,6 +223,10 @@ class KeyVault:
             # The storage's frames hold the record in the clear, so they are dropped here.
             failure = None
         raise KeyStorageError(message) from failure
+
+    def _is_given_up(self, record: KeyRecord) -> bool:
+        rejected_at = record.rejected_at
+        return rejected_at is not None and self._clock() - rejected_at > SET_ASIDE_SECONDS
 
     def _is_past_its_age(self, owner_id: str, record: KeyRecord) -> bool:
         if self._max_age is None or (self._keeps_users and not owner_id.startswith(BROWSER)):

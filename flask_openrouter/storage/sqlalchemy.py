@@ -84,6 +84,8 @@ class SQLAlchemyStorage:
         self._creates_table = metadata is None
         self._binding: _Binding | None = None
         self._table = KeyTable(table_name, schema, metadata)
+        # Not at first use: a transaction of the app that has begun by then would go unnoticed.
+        open_writes.watch_connections()
 
     @property
     def table(self) -> Table:
@@ -305,8 +307,6 @@ class SQLAlchemyStorage:
         dialect_name = engine.dialect.name
         encode: Callable[[str], str | bytes] = str.encode if dialect_name in BYTES_DIALECTS else str
         database = open_writes.database_of(source)
-        if database is not None:
-            open_writes.watch_connections()
         upsert = create_upsert(self.table, dialect_name)
         return _Binding(source, engine, upsert, encode, database)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -198,3 +200,28 @@ def test_a_change_that_cannot_be_repeated_is_logged(
     assert "canary" not in caplog.text
     storage.close()
     engine.dispose()
+
+
+FIRST_KEY = """
+import sys
+from sqlalchemy import create_engine, text
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+
+engine = create_engine(f"sqlite:///{sys.argv[1]}")
+storage = SQLAlchemyStorage(engine)
+with engine.begin() as connection:
+    connection.execute(text("CREATE TABLE notes (words TEXT)"))
+    connection.execute(text("INSERT INTO notes VALUES ('a row')"))
+    storage.set("owner", "ciphertext")
+print(storage.get("owner"))
+engine.dispose()
+"""
+
+
+@pytest.mark.requirement("W17")
+def test_the_first_key_of_a_process_may_come_in_the_middle_of_the_app_s_changes(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", FIRST_KEY, str(tmp_path / "app.db")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("ciphertext\n", "")

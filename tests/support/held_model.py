@@ -63,6 +63,10 @@ class HeldModel:
                     return
                 text += words
                 yield chunk
+        except GeneratorExit:
+            # The server closes an answer that it could not write: the client had left before.
+            self.left.set()
+            raise
         finally:
             chunks.close()
 
@@ -75,10 +79,17 @@ class HeldModel:
                     # A test that waits for more of this answer fails, instead of hanging.
                     return False
                 self._condition.wait(0.02)
-                readable, _, _ = select.select([connection], [], [], 0)
-                if readable and connection.recv(1, socket.MSG_PEEK) == b"":
+                if _has_left(connection):
                     self.left.set()
                     return False
+        return True
+
+
+def _has_left(connection: socket.socket) -> bool:
+    readable, _, _ = select.select([connection], [], [], 0)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except ConnectionError:
         return True
 
 

@@ -30,8 +30,9 @@ PAGE = """<!doctype html>
 {{ openrouter_disconnect_button(next="/home") if current_openrouter else openrouter_button() }}
 """
 POLICY = "default-src 'self'; img-src data:; form-action 'self'"
-#: A worker that fetches each page itself, as many do.
-WORKER = "addEventListener('fetch', (event) => event.respondWith(fetch(event.request)));"
+#: Workers that fetch each page themselves, as many do. With options, WebKit sends a callback twice.
+WORKER = "addEventListener('fetch', (event) => event.respondWith(fetch(event.request%s)));"
+WORKERS = {"plain": "", "options": ", {headers: Object.fromEntries(event.request.headers)}"}
 (POPUP,) = (
     block.code
     for block in blocks("js")
@@ -41,7 +42,8 @@ WORKER = "addEventListener('fetch', (event) => event.respondWith(fetch(event.req
 
 def create_app(emulator_url: str) -> Flask:
     app = create_gallery(emulator_url)
-    scripts = {"popup": POPUP, "worker": WORKER}
+    scripts = {name: WORKER % options for name, options in WORKERS.items()}
+    scripts["popup"] = POPUP
 
     @app.get("/home")
     def home() -> Response:
@@ -126,18 +128,20 @@ def test_a_popup_stays_one_after_a_refusal(visitor: Visitor, site: Site) -> None
     assert window.run("location.pathname") == "/home"
 
 
-@pytest.mark.requirement("W1")
-def test_a_login_goes_through_a_service_worker_of_the_app(visitor: Visitor, site: Site) -> None:
+@pytest.mark.requirement("W1", "W8")
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_login_goes_through_a_service_worker_of_the_app(
+    visitor: Visitor, site: Site, worker: str
+) -> None:
     window = visitor.window
     window.open(f"{site.app_url}/home")
-    ready = (
-        "navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready)"
-    )
-    assert window.wait_for(f"{ready}.then((worker) => Boolean(worker.active))")
+    ready = f"navigator.serviceWorker.register('/{worker}.js')"
+    window.wait_for(f"{ready}.then(() => navigator.serviceWorker.ready).then(Boolean)")
     window.open(f"{site.app_url}/guarded")
     approve(window, site)
     see_guarded_page(window, site)
     assert window.run("Boolean(navigator.serviceWorker.controller)")
+    assert site.emulator.count("POST", "/api/v1/auth/keys") == 1
 
 
 def test_the_buttons_have_their_sizes(visitor: Visitor, site: Site, tmp_path: Path) -> None:

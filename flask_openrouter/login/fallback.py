@@ -34,9 +34,10 @@ def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
     try:
         value = call_app_function(function)
     except Exception as error:
-        # Without the message, which may name the key.
-        lines = "".join(traceback.format_tb(error.__traceback__))
-        failure = f"raised {type(error).__name__}:\n{lines}"
+        # Without the message and the lines of code, which may hold the key.
+        frames = traceback.extract_tb(error.__traceback__)
+        places = (f"\n  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+        failure = f"raised {type(error).__name__}:{''.join(places)}"
     if is_api_key(value):
         return KeyRecord(value, None, 0)
     if isinstance(value, str):

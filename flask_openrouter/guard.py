@@ -12,6 +12,7 @@ from flask import Blueprint, Response, make_response
 from .awaiting import is_loop_running
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OutOfCreditError
+from .login.fallback import mark_fallback, may_use_fallback
 from .misplaced import mark
 from .pages.responses import as_exception, see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
@@ -26,8 +27,6 @@ Handled = KeyRejectedError | NotConnectedError | OutOfCreditError
 
 #: Errors that the guard turns into a response.
 HANDLED: Final = (KeyRejectedError, NotConnectedError)
-#: Set on a view that is guarded with ``fallback=True``.
-FALLBACK: Final = "_openrouter_fallback"
 
 #: Packages whose decorators serialize whatever a method of a resource returns.
 _SERIALIZERS: Final = ("flask_restx", "flask_restful", "flask_restplus")
@@ -140,7 +139,7 @@ def _guard(
 
     mark(guarded, view)
     if fallback:
-        guarded.__dict__[FALLBACK] = True
+        mark_fallback(guarded)
     return guarded
 
 
@@ -177,11 +176,6 @@ def refuse(
     if problem.is_of_call:
         return show_problem(problem)
     return ask_to_connect(problem, on_missing, next_url)
-
-
-def may_use_fallback(view: object) -> bool:
-    """Whether a view function is guarded with ``fallback=True``."""
-    return FALLBACK in getattr(view, "__dict__", ())
 
 
 def reconnect_or_raise(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client.credentials import is_api_key
@@ -18,6 +19,24 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("flask_openrouter")
 
 
+NO_FUNCTION: Final = (
+    "A view says requires_openrouter_key(fallback=True), but no function returns the app's own key."
+    " Register one with @auth.fallback_key."
+)
+#: Set on a view that is guarded with ``fallback=True``.
+_MARK: Final = "_openrouter_fallback"
+
+
+def mark_fallback(guarded: Callable[..., object]) -> None:
+    """Note that this view may run on the app's own key."""
+    guarded.__dict__[_MARK] = True
+
+
+def may_use_fallback(view: object) -> bool:
+    """Whether a view, or one that it wraps, is guarded with ``fallback=True``."""
+    return _MARK in getattr(view, "__dict__", ())
+
+
 def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
     """Return the key that ``@auth.fallback_key`` gives, or the problem that the visitor sees.
 
@@ -25,10 +44,7 @@ def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
     """
     function = app_functions.fallback_key
     if function is None:
-        raise ConfigurationError(
-            "A view says requires_openrouter_key(fallback=True), but no function returns the app's"
-            " own key. Register one with @auth.fallback_key."
-        )
+        raise ConfigurationError(NO_FUNCTION)
     failure = ""
     value: Any = None
     try:

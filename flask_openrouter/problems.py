@@ -191,6 +191,10 @@ _ALL: Final = (
         remedy="retry",
     ),
     Problem(
+        "fallback_failed", 502, "This site's access to OpenRouter does not work",
+        "Please try again a little later, or connect your own OpenRouter account.", remedy="retry",
+    ),
+    Problem(
         "out_of_credit", 402, "No credit left",
         "Your OpenRouter credit or the key's limit is used up. You are still connected.",
         remedy="credit",

@@ -85,9 +85,9 @@ def test_nothing_is_stored_unless_openrouter_accepts_the_key(
     )
     for fault, kind in failures:
         with case(fault):
-            with emulator.faults(times=None, path="/api/v1/key", **fault):
-                with pytest.raises(kind) as raised:
-                    auth.import_key("ada", key)
+            faults = emulator.faults(times=None, path="/api/v1/key", **fault)
+            with faults, pytest.raises(kind) as raised:
+                auth.import_key("ada", key)
             assert not auth.for_owner("ada")
             assert_clean(raised.value, key)
     emulator.revoke(key)

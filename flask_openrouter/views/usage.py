@@ -19,6 +19,10 @@ from ..web import get_services
 if TYPE_CHECKING:
     from ..client.models import KeyInfo
 
+#: The figures of the JSON.
+_MEMBERS: Final[tuple[str, ...]] = (
+    *("limit", "remaining", "usage", "limit_reset", "resets_at", "as_of"),
+)
 _PERIODS: Final = {"daily": " today", "weekly": " this week", "monthly": " this month"}
 
 
@@ -70,9 +74,7 @@ def usage() -> Response:
 
 def _figures(reading: Reading) -> dict[str, object]:
     """Return the members of the JSON: USD, and times as text (ISO 8601)."""
-    figures: dict[str, object] = dict.fromkeys(
-        ("limit", "remaining", "usage", "limit_reset", "resets_at", "as_of")
-    )
+    figures: dict[str, object] = dict.fromkeys(_MEMBERS)
     info, read_at = reading.info, reading.read_at
     if info is None or read_at is None:
         return figures

@@ -19,10 +19,6 @@ from ..web import get_services
 if TYPE_CHECKING:
     from ..client.models import KeyInfo
 
-#: The figures of the JSON.
-_MEMBERS: Final[tuple[str, ...]] = (
-    *("limit", "remaining", "usage", "limit_reset", "resets_at", "as_of"),
-)
 _PERIODS: Final = {"daily": " today", "weekly": " this week", "monthly": " this month"}
 
 
@@ -74,14 +70,15 @@ def usage() -> Response:
 
 def _figures(reading: Reading) -> dict[str, object]:
     """Return the members of the JSON: USD, and times as text (ISO 8601)."""
-    figures: dict[str, object] = dict.fromkeys(_MEMBERS)
     info, read_at = reading.info, reading.read_at
-    if info is None or read_at is None:
-        return figures
-    figures.update(limit=info.limit, usage=info.usage, limit_reset=info.limit_reset)
-    if info.limit_remaining is not None:
-        figures["remaining"] = max(info.limit_remaining, 0.0)
-    resets_at = next_reset(info.limit_reset, get_services().clock())
-    figures["resets_at"] = resets_at and resets_at.isoformat()
-    figures["as_of"] = datetime.fromtimestamp(int(read_at), timezone.utc).isoformat()
-    return figures
+    left = info.limit_remaining if info else None
+    resets_at = next_reset(info.limit_reset if info else None, get_services().clock())
+    as_of = None if read_at is None else datetime.fromtimestamp(int(read_at), timezone.utc)
+    return {
+        "limit": info.limit if info else None,
+        "remaining": None if left is None else max(left, 0.0),
+        "usage": info.usage if info else None,
+        "limit_reset": info.limit_reset if info else None,
+        "resets_at": resets_at.isoformat() if resets_at else None,
+        "as_of": as_of.isoformat() if as_of else None,
+    }

@@ -49,7 +49,11 @@ def with_views(app: Flask) -> Flask:
             client.chat.completions.create(**ASK)  # type: ignore[call-overload]
         return "answered"
 
+    async def ask_later() -> str:
+        return ask()
+
     app.add_url_rule("/ask", view_func=ask)
+    app.add_url_rule("/async-ask", view_func=ask_later)
     app.add_url_rule("/openai", view_func=ask_openai)
     app.add_url_rule("/info", view_func=lambda: str(current_openrouter.key_info().usage))
     return app
@@ -61,7 +65,9 @@ def api_key(visitor: Visitor) -> str:
         return current_openrouter.api_key
 
 
-@pytest.mark.parametrize("path", ["/info", "/openrouter/usage", "/page", "/ask", "/openai"])
+@pytest.mark.parametrize(
+    "path", ["/info", "/openrouter/usage", "/page", "/ask", "/async-ask", "/openai"]
+)
 def test_it_is_sent_once_however_the_app_learns_what_is_left(
     make_app: Any, emulator: Emulator, heard: list[Any], clock: Any, path: str
 ) -> None:

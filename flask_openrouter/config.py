@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -54,6 +55,7 @@ class Settings:
     namespace: str | None
     login_redirect_url: str | None
     disconnect_redirect_url: str | None
+    budget_low: float | None
     emulator: bool
 
     @classmethod
@@ -77,7 +79,7 @@ class Settings:
             limits_users=bool(str(config.get("OPENROUTER_KEY_MAX_AGE") or "").strip()),
             request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
             key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
-            key_limit=_limit(config),
+            key_limit=_dollars(config, "OPENROUTER_KEY_LIMIT", may_be_0=True),
             workspace_id=_workspace(config, "OPENROUTER_WORKSPACE_ID"),
             required_workspace_id=_workspace(config, "OPENROUTER_REQUIRED_WORKSPACE_ID"),
             app_url=app_url,
@@ -86,6 +88,7 @@ class Settings:
             namespace=_namespace(config),
             login_redirect_url=_landing(config, "OPENROUTER_LOGIN_REDIRECT_URL"),
             disconnect_redirect_url=_landing(config, "OPENROUTER_DISCONNECT_REDIRECT_URL"),
+            budget_low=_dollars(config, "OPENROUTER_BUDGET_LOW", may_be_0=False),
             emulator=emulator,
         )
 
@@ -151,14 +154,12 @@ def _number(config: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
-    value = config.get(name)
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    else:
-        value = _number(config, name, default)
+    value: Any = config.get(name)
+    is_delta = isinstance(value, timedelta)
+    value = value.total_seconds() if is_delta else _number(config, name, default)
     if value <= 0:
         raise ConfigurationError(f"{name} must be more than 0 seconds.")
-    return value
+    return cast(float, value)
 
 
 def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float = _HUGE) -> int:
@@ -172,11 +173,12 @@ def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float 
     return int(value)
 
 
-def _limit(config: Mapping[str, Any]) -> float | None:
-    limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
-    if limit < 0:
-        raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or be left out.")
-    return None if _given(config, "OPENROUTER_KEY_LIMIT") is None else limit
+def _dollars(config: Mapping[str, Any], name: str, *, may_be_0: bool) -> float | None:
+    amount = _number(config, name, 1)
+    if amount < 0 or not (amount or may_be_0):
+        least = "0 or more" if may_be_0 else "more than 0"
+        raise ConfigurationError(f"{name} must be {least} USD, or be left out.")
+    return None if _given(config, name) is None else amount
 
 
 def _workspace(config: Mapping[str, Any], name: str) -> str | None:
@@ -336,10 +338,8 @@ def _encryption_key(name: str, value: object) -> bytes:
         value = value.decode("ascii", "replace")
     key = b""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):  # includes binascii.Error
             key = base64.b64decode(value.strip(), altchars=b"-_", validate=True)
-        except ValueError:  # includes binascii.Error
-            key = b""
     del value
     if len(key) != 32:
         raise ConfigurationError(

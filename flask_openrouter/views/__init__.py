@@ -22,7 +22,7 @@ from ..errors import (
 from ..pages.responses import show_problem
 from ..problems import PROBLEMS, Problem, problem_of
 from ..web import request_state, this_app
-from . import connection, login
+from . import connection, login, usage
 from .limits import check_request
 
 
@@ -47,6 +47,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.post("/disconnect")(connection.disconnect)
     blueprint.get("/disconnected")(connection.disconnected)
     blueprint.get("/status")(connection.status)
+    blueprint.get("/usage")(usage.usage)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
     blueprint.app_errorhandler(APIError)(show_error)
     blueprint.app_errorhandler(TransportError)(show_error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from flask import Flask, url_for
@@ -9,14 +10,15 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from ..connection import current_openrouter, get_connection
-from ..errors import KeyRejectedError
+from ..connection import current_openrouter, get_connection, read_usage
+from ..errors import KeyRejectedError, OpenRouterError
 from ..pages.templates import render_piece
 from ..pages.urls import checked_next, login_url_for, page_of_visitor
 from ..pages.visit import is_script
-from ..services import Services
-from ..web import EXTENSION_KEY, get_services
-from .usage import UsageReader
+from ..web import get_services
+from .usage import Usage
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
 SIZES: Final = ("sm", "md", "lg", "xl")
@@ -26,12 +28,6 @@ CONNECT: Final = "Connect OpenRouter"
 
 def add_template_names(app: Flask) -> None:
     """Give every template of the app ``current_openrouter`` and the functions of this module."""
-    services: Services = app.extensions[EXTENSION_KEY]
-    reader = UsageReader(services.clock)
-
-    @pass_context
-    def openrouter_usage(context: Context) -> Markup:
-        return show_usage(context, reader)
 
     @app.context_processor
     def names() -> dict[str, Any]:
@@ -92,16 +88,23 @@ def openrouter_disconnect_button(
     )
 
 
-def show_usage(context: Context, reader: UsageReader) -> Markup:
+@pass_context
+def openrouter_usage(context: Context) -> Markup:
     """Return what is left on the visitor's key, or what was spent with it, and a meter.
 
     Nothing for a visitor without a key, and when OpenRouter does not answer quickly. For a dead
     key, which is forgotten, a link to connect again: a page that shows this must not fail.
     """
+    usage = None
     try:
-        usage = reader.read(get_connection())
+        if connection := get_connection():
+            reading = read_usage(connection)
+            if reading.info is not None and not reading.has_failed:
+                usage = Usage.from_key_info(reading.info)
     except KeyRejectedError:
         return render_piece(context, "connect_again", url=_login_url(_this_page()))
+    except OpenRouterError as error:
+        logger.info("The usage of a key could not be shown (%s).", type(error).__name__)
     return Markup() if usage is None else render_piece(context, "usage", usage=usage)
 
 

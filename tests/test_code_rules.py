@@ -27,7 +27,7 @@ MAX_TEST_LINES = 400
 #: The top level, lowest layer first. A module imports from its own layer or from a lower one.
 LAYERS = (
     {"awaiting", "errors", "signals"},
-    {"client", "web", "problems"},
+    {"client", "web", "problems", "causes"},
     {"config", "storage"},
     {"login"},
     {"services", "connection"},

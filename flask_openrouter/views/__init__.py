@@ -6,6 +6,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .. import guard
+from ..causes import problem_of
 from ..errors import (
     APIError,
     InvalidAnswerError,
@@ -16,7 +17,6 @@ from ..errors import (
     TransportError,
 )
 from ..pages.responses import show_problem
-from ..problems import problem_of
 from ..web import this_app
 from . import connection, login
 from .limits import check_request

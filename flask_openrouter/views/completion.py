@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Response, request, url_for
 
+from ..causes import problem_of_login
 from ..client.credentials import hash_of_key
 from ..client.spending import NEWS
 from ..connection import Connection, get_connection
@@ -25,7 +26,7 @@ from ..login.finished import Ending, Exchange, mark_of_key
 from ..login.parked import ParkedKey
 from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
-from ..problems import PROBLEMS, Problem, problem_of_login
+from ..problems import PROBLEMS, Problem
 from ..services import Services
 from ..signals import key_connected, login_failed
 from ..storage.cookie import BROWSER, CookieStorage

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-
-def _(text: str) -> str:
-    """Mark a text for the catalogues in ``translations/``."""
-    return text
+from .languages import _
 
 
 @dataclass(frozen=True)

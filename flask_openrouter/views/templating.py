@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from ..connection import current_openrouter, get_connection
 from ..errors import KeyRejectedError
+from ..languages import _
+from ..pages.language import current_language
 from ..pages.templates import render_piece
 from ..pages.urls import checked_next, login_url_for, page_of_visitor
 from ..pages.visit import is_script
@@ -21,7 +23,7 @@ from .usage import UsageReader
 VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
 SIZES: Final = ("sm", "md", "lg", "xl")
 
-CONNECT: Final = "Connect OpenRouter"
+CONNECT: Final = _("Connect OpenRouter")
 
 
 def add_template_names(app: Flask) -> None:
@@ -69,8 +71,8 @@ def openrouter_button(
         "button",
         variant=variant,
         size=size,
-        label=label or CONNECT,
         url=_login_url(next),
+        **_in_words(label, CONNECT),
     )
 
 
@@ -86,9 +88,9 @@ def openrouter_disconnect_button(
     return render_piece(
         context,
         "disconnect_button",
-        label=label or "Disconnect",
         url=url_for("openrouter.disconnect"),
         next_url=checked_next(next),
+        **_in_words(label, _("Disconnect")),
     )
 
 
@@ -101,8 +103,12 @@ def show_usage(context: Context, reader: UsageReader) -> Markup:
     try:
         usage = reader.read(get_connection())
     except KeyRejectedError:
-        return render_piece(context, "connect_again", url=_login_url(_this_page()))
-    return Markup() if usage is None else render_piece(context, "usage", usage=usage)
+        url = _login_url(_this_page())
+        words = _in_words(None, _("Connect OpenRouter again"))
+        return render_piece(context, "connect_again", url=url, **words)
+    if usage is None:
+        return Markup()
+    return render_piece(context, "usage", usage=usage, language=current_language())
 
 
 @pass_context
@@ -115,6 +121,12 @@ def openrouter_styles(context: Context) -> Markup:
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}. It must be one of: {', '.join(allowed)}.")
+
+
+def _in_words(label: str | None, default: str) -> dict[str, Any]:
+    """Return the label of a piece, and its language: None for the app's own label."""
+    language = None if label else current_language()
+    return {"label": language.gettext(default) if language else label, "language": language}
 
 
 def _login_url(next_url: str | None) -> str:

@@ -81,11 +81,9 @@ def number(config: Mapping[str, Any], name: str, default: float) -> float:
 
 def positive(config: Mapping[str, Any], name: str, default: float) -> float:
     """Return a number of seconds, more than 0. Raises :class:`ConfigurationError`."""
-    value = config.get(name)
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    else:
-        value = number(config, name, default)
+    period = config.get(name)
+    is_period = isinstance(period, timedelta)
+    value = period.total_seconds() if is_period else number(config, name, default)
     if value <= 0:
         raise ConfigurationError(f"{name} must be more than 0 seconds.")
     return value

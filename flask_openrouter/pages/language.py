@@ -1,4 +1,4 @@
-"""The language of the visitor: Flask-Babel's, the app's own choice, or what the browser asks for."""
+"""The visitor's language: Flask-Babel's, the app's setting, or what the browser asks for."""
 
 from __future__ import annotations
 

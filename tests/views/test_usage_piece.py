@@ -206,7 +206,7 @@ class FailingStorage:
 
 def test_the_cache_keeps_no_key(app: Flask, connected: Visitor) -> None:
     cache = UsageCache()
-    cache.put(hashlib.sha256(b"sk-or-v1-secret").hexdigest(), 0.0, Usage("$1.00 spent"))
+    cache.put(hashlib.sha256(b"sk-or-v1-secret").hexdigest(), 0.0, Usage("%(amount)s spent", 1))
     assert "secret" not in repr(vars(cache))
 
 
@@ -220,10 +220,10 @@ def test_the_cache_is_bounded_and_never_mixes_keys_up(steps: list[tuple[int, int
         key_hash = str(number)
         is_fresh, usage = cache.get(key_hash, now)
         if is_fresh:
-            assert usage == Usage(f"{key_hash} at {latest[key_hash]}")
+            assert usage == Usage(f"{key_hash} at {latest[key_hash]}", 1)
             assert now < latest[key_hash] + FRESH_SECONDS
         latest[key_hash] = now
-        cache.put(key_hash, now, Usage(f"{key_hash} at {now}"))
+        cache.put(key_hash, now, Usage(f"{key_hash} at {now}", 1))
         assert cache.get(key_hash, now)[0]
         assert len(cache._entries) <= 3
 

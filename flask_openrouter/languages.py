@@ -28,7 +28,7 @@ def _(text: str) -> str:
     return text
 
 
-#: Shows how a language writes an amount of US dollars. Only the digits are replaced.
+# Translators: write this amount of US dollars as your language does. Only its digits are replaced.
 _AMOUNT: Final = _("$1,234.56")
 
 

@@ -81,7 +81,7 @@ def number(config: Mapping[str, Any], name: str, default: float) -> float:
 
 def positive(config: Mapping[str, Any], name: str, default: float) -> float:
     """Return a number of seconds, more than 0. Raises :class:`ConfigurationError`."""
-    period = config.get(name)
+    period: Any = config.get(name)
     is_period = isinstance(period, timedelta)
     value = period.total_seconds() if is_period else number(config, name, default)
     if value <= 0:

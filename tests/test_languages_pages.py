@@ -75,7 +75,6 @@ def shown(app: Flask, emulator: Emulator, name: str) -> Iterator[tuple[str, str]
         yield title, page.get_data(as_text=True)
 
 
-@pytest.mark.requirement("W20")
 @pytest.mark.parametrize("name", TRANSLATED)
 def test_everything_that_visitors_see_is_in_their_language(
     app: Flask, emulator: Emulator, name: str

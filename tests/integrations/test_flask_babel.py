@@ -42,7 +42,6 @@ def button(app: Flask, query: str) -> tuple[tuple[str | None, str | None], str]:
     return marks, text
 
 
-@pytest.mark.requirement("W20")
 def test_the_locale_of_flask_babel_decides(make: MakeApp) -> None:
     app = make(OPENROUTER_LANGUAGE="es")
     for locale, tag, text in (
@@ -61,7 +60,6 @@ def test_the_locale_of_flask_babel_decides(make: MakeApp) -> None:
         assert "OpenRouterを接続する" in render_template_string("{{ openrouter_button() }}")
 
 
-@pytest.mark.requirement("W20")
 def test_the_app_adds_a_language_and_changes_a_text(make: MakeApp, tmp_path: Path) -> None:
     add_catalogue(tmp_path, "ar", {"Connect OpenRouter": "ربط OpenRouter"})
     add_catalogue(tmp_path, "de", {"Connect OpenRouter": "Mit OpenRouter los"})

@@ -7,6 +7,7 @@
 #                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)
 # make lint            ruff, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
+# make translations    bring new texts into the catalogues of the languages, and compile these
 # make wheel           build the wheel and sdist, and test the wheel without the source tree
 # make versions        the tests of the core on every supported Python that is here, and with the
 #                      oldest dependencies; SESSIONS=oldest and TESTS=tests/flow choose
@@ -31,6 +32,7 @@ TESTS =
 MODULES =
 CLIENTS =
 FUZZ_SECONDS = 60
+CATALOGUES = flask_openrouter/translations
 BIN = .venv/bin
 LOCK = .ci/requirements.txt
 # The lock file as constraints: `-e .` and the dependency groups stay in charge of what is installed.
@@ -57,6 +59,13 @@ lint: .venv/.lint
 
 docs: .venv/.ready
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+translations: .venv/.ready
+	$(BIN)/pybabel -q extract -F pyproject.toml --add-location=file --no-wrap --omit-header \
+		-o $(CATALOGUES)/flask_openrouter.pot flask_openrouter
+	$(BIN)/pybabel -q update -D flask_openrouter -i $(CATALOGUES)/flask_openrouter.pot -d $(CATALOGUES) \
+		--no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -D flask_openrouter -d $(CATALOGUES)
 
 wheel: .venv/.build
 	rm -rf dist
@@ -133,4 +142,4 @@ clean:
 	$(INSTALL) --group dev
 	@touch $@
 
-.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench clients hooks lock clean
+.PHONY: demo test browser lint docs translations wheel versions fuzz audit mutation bench clients hooks lock clean

@@ -40,6 +40,7 @@ NAMES = [
     "OPENROUTER_LOGIN_REDIRECT_URL",
     "OPENROUTER_DISCONNECT_REDIRECT_URL",
     "OPENROUTER_BUDGET_LOW",
+    "OPENROUTER_LANGUAGE",
     "OPENROUTER_EMULATOR",
     "SECRET_KEY_FALLBACKS",
 ]
@@ -73,6 +74,7 @@ def test_the_defaults_are_the_documented_ones(caplog: pytest.LogCaptureFixture) 
         login_redirect_url=None,
         disconnect_redirect_url=None,
         budget_low=None,
+        language=None,
         emulator=False,
     )
     assert caplog.text == ""
@@ -244,6 +246,7 @@ WRONG: dict[str, list[Any]] = {
         *("https://", "http:///chat", "/a\nb", "/\tb", "data:text/html,x", "x" * 2049),
     ],
     "OPENROUTER_DISCONNECT_REDIRECT_URL": ["bye", "//evil.example", "ftp://a.example"],
+    "OPENROUTER_LANGUAGE": ["it", "zh-TW", "deutsch", "*", True, ["de"], b"de"],
     "OPENROUTER_EMULATOR": [2, -1, 0.5, "maybe", "2", [], b"1"],
     "SECRET_KEY_FALLBACKS": [
         *("a text of a good length", b"bytes of a good length", 7, ["short"]),

@@ -10,6 +10,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .. import guard
+from ..causes import problem_of
 from ..errors import (
     APIError,
     InvalidAnswerError,
@@ -20,7 +21,7 @@ from ..errors import (
     TransportError,
 )
 from ..pages.responses import show_problem
-from ..problems import PROBLEMS, Problem, problem_of
+from ..problems import PROBLEMS, Problem
 from ..web import request_state, this_app
 from . import connection, login, usage
 from .limits import check_request

@@ -12,6 +12,8 @@ from ..client.spending import Reading, next_reset
 from ..connection import get_connection, read_usage
 from ..errors import KeyRejectedError, NotConnectedError
 from ..guard import reconnect_or_raise
+from ..languages import _
+from ..pages.language import current_language, gettext
 from ..pages.responses import show_data
 from ..problems import PROBLEMS
 from ..web import get_services
@@ -19,18 +21,24 @@ from ..web import get_services
 if TYPE_CHECKING:
     from ..client.models import KeyInfo
 
-_PERIODS: Final = {"daily": " today", "weekly": " this week", "monthly": " this month"}
+#: By the time after which OpenRouter resets a limit.
+_LEFT: Final = {
+    "daily": _("%(amount)s left today"),
+    "weekly": _("%(amount)s left this week"),
+    "monthly": _("%(amount)s left this month"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a page shows of a key. Amounts in USD.
 
-    ``text``: such as ``$17.50 left this month``, or ``$3.20 spent`` for a key without a limit.
-    ``limit`` and ``left``: for a meter; None when there is nothing to measure against.
+    ``message`` and ``amount``: of the text. ``limit`` and ``left``: for a meter; None when there
+    is nothing to measure against.
     """
 
-    text: str
+    message: str
+    amount: float
     limit: float | None = None
     left: float | None = None
 
@@ -39,13 +47,22 @@ class Usage:
         """Return what can be shown of OpenRouter's answer; None if it names no amount."""
         if info.limit is not None and info.limit_remaining is not None:
             left = max(info.limit_remaining, 0.0)
-            text = f"{_dollars(left)} left{_PERIODS.get(info.limit_reset or '', '')}"
-            return cls(text, info.limit, left) if info.limit > 0 else cls(text)
-        return None if info.usage is None else cls(f"{_dollars(info.usage)} spent")
+            message = _LEFT.get(info.limit_reset or "", _("%(amount)s left"))
+            return cls(message, left, *((info.limit, left) if info.limit > 0 else ()))
+        return None if info.usage is None else cls(_("%(amount)s spent"), info.usage)
 
+    @property
+    def text(self) -> str:
+        """The text, such as ``$17.50 left this month``, in the visitor's language.
 
-def _dollars(amount: float) -> str:
-    return "less than $0.01" if 0 < amount < 0.01 else f"${amount:,.2f}"
+        For a key without a limit, it is such as ``$3.20 spent``.
+        """
+        language = current_language()
+        is_tiny = 0 < self.amount < 0.01
+        amount = language.dollars(0.01 if is_tiny else self.amount)
+        if is_tiny:
+            amount = language.gettext("less than %(amount)s") % {"amount": amount}
+        return language.gettext(self.message) % {"amount": amount}
 
 
 def usage() -> Response:
@@ -63,7 +80,9 @@ def usage() -> Response:
         if not reading.has_failed:
             return show_data(200, **_figures(reading))
         problem = PROBLEMS["openrouter_failed"]
-        return show_data(502, error=problem.code, message=problem.title, **_figures(reading))
+        return show_data(
+            502, error=problem.code, message=gettext(problem.title), **_figures(reading)
+        )
     response: Response = reconnect_or_raise(failure, on_missing="json")
     return response
 

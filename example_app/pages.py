@@ -6,11 +6,22 @@ import logging
 import re
 import sqlite3
 
-from flask import Blueprint, Flask, current_app, jsonify, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    has_request_context,
+    jsonify,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.signals import key_connected, key_disconnected
 
 from .conversations import find_or_404
 from .database import get_database
@@ -43,6 +54,8 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"conversations": _conversations})
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(sqlite3.Error, show_database_error)
+    for signal in (key_connected, key_disconnected):
+        signal.connect(_remember_rejection, app)
 
 
 def welcome() -> str:
@@ -50,9 +63,16 @@ def welcome() -> str:
     return render_template(
         "welcome.html",
         next_url=request.path,
+        is_rejected=session.get("key_rejected"),
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
+
+
+def _remember_rejection(_: Flask, reason: str = "", **_more: object) -> None:
+    # Flask-OpenRouter: "rejected" means that OpenRouter no longer accepts the key.
+    if has_request_context():
+        session["key_rejected"] = reason == "rejected"
 
 
 @bp.get("/")

@@ -27,6 +27,7 @@ from .conversations import find_or_404
 from .database import get_database
 from .draft import cost_of, note_of
 from .history import Conversation, History
+from .instructions import MAX_INSTRUCTIONS, instructions_of
 from .models import model_name
 from .problems import NOT_SAVED
 from .question import MAX_PROMPT
@@ -149,6 +150,8 @@ def _show_chat(found: Conversation | None) -> str:
         "chat.html",
         conversation=found,
         messages=history.messages(found.id) if found else [],
+        instructions=instructions_of(history.db, found.id) if found else "",
+        max_instructions=MAX_INSTRUCTIONS,
         totals=cost_of(history.db, history.owner, found.id) if found else "",
         model=chosen and {"id": chosen[0], "name": chosen[1]},
         max_prompt=MAX_PROMPT,

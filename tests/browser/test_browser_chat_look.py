@@ -188,6 +188,37 @@ def test_the_search_forgives_spelling(tab: Tab) -> None:
     expect(names).to_have_text([re.compile("Sonnet.*4.5|4.5 Sonnet")] * 2)
 
 
+def test_instructions_survive_a_reload_before_and_after_the_question(tab: Tab, site: Site) -> None:
+    tab.connect()
+    page = tab.page
+    note = page.get_by_role("button", name="Instructions: Answer in French.")
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Instructions", exact=True).click()
+    assert_accessible(tab, "instructions")
+    box = page.get_by_role("textbox", name="Instructions")
+    box.fill("never mind")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#instructions-note")).to_be_hidden()
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Instructions", exact=True).click()
+    expect(box).to_have_value("")
+    box.fill("Answer in French.")
+    page.get_by_role("button", name="Use").click()
+    expect(note).to_be_visible()
+    page.reload()
+    tab.wait_until_ready()
+    expect(note).to_be_visible()
+    tab.send("Who?")
+    tab.wait_for_answer()
+    (sent,) = [each.body["messages"] for each in site.emulator.requests if each.path == CHAT]
+    assert sent[0] == {"role": "system", "content": "Answer in French."}
+    page.reload()
+    expect(note).to_be_visible()
+    page.get_by_role("link", name="New chat").click()
+    tab.wait_until_ready()
+    expect(page.locator("#instructions-note")).to_be_hidden()
+
+
 @pytest.mark.requirement("C8")
 @pytest.mark.parametrize("noticed_by", ["question", "meter"])
 def test_after_a_revoked_key_the_welcome_page_says_what_happened(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pymysql
 from components import require
 from servers import Server, server_folder
 
@@ -40,6 +40,8 @@ class MariaDBServer(Server):
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement as the administrator, past the code under test; return its rows."""
+        import pymysql
+
         with (
             pymysql.connect(
                 host="127.0.0.1", port=self.port, user="root", connect_timeout=5, autocommit=True
@@ -68,9 +70,12 @@ class MariaDBServer(Server):
         ]
 
     def is_ready(self) -> bool:
-        with suppress(pymysql.Error):
+        from pymysql import OperationalError
+
+        try:
             return self.execute("SELECT 1") == [(1,)]
-        return False
+        except OperationalError:
+            return False
 
     @staticmethod
     def _sizes() -> list[str]:
@@ -87,6 +92,8 @@ def running_mariadb() -> Iterator[MariaDBServer]:
     program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
     if program is None:
         require("mariadb-server", "mariadbd is neither on PATH nor in /usr/sbin")
+    if find_spec("pymysql") is None:
+        require("PyMySQL", "not installed (pip install --group test)")
     # As root it refuses to run.
     account = None if os.getuid() else "mysql"
     with server_folder(account, in_memory=True) as folder:

@@ -23,7 +23,7 @@ class PostgreSQLPair:
         return [self.primary, self.standby]
 
     def create_database(self) -> str:
-        """Create an empty database; return its URL, which names both servers and wants a primary."""
+        """Create an empty database; return a URL that names both servers and wants a primary."""
         account, _, rest = self.primary.create_database().rpartition("@")
         _, _, name = rest.partition("/")
         hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in self.processes)

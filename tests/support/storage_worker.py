@@ -37,13 +37,11 @@ def storage_at(address: str) -> Any:
 def start_worker(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a Python that runs ``code``. Warnings are errors.
 
-    ``arguments``: the first is the storage's URI or address. The code finds the storage as ``storage``, and
-    the arguments in ``sys.argv``.
+    ``arguments``: the first is what ``storage_at`` takes. The code finds the storage as
+    ``storage``, and the arguments in ``sys.argv``.
     """
     prelude = (
-        "import os, sys\n"
-        "from storage_worker import storage_at\n"
-        "storage = storage_at(sys.argv[1])\n"
+        "import os, sys\nfrom storage_worker import storage_at\nstorage = storage_at(sys.argv[1])\n"
     )
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", prelude + code, *arguments],

@@ -29,11 +29,12 @@ DRIVERS: Final = {
 }
 #: The rows of the table in docs/storage.md that have a server.
 STORES: Final = (
-    *("PostgreSQL, psycopg", "PostgreSQL, psycopg2", "PostgreSQL, pg8000"),
+    *("PostgreSQL, psycopg", "Redis"),
+    *("PostgreSQL, psycopg2", "PostgreSQL, pg8000"),
     "PostgreSQL behind PgBouncer",
     "PostgreSQL with a standby",
     *("MariaDB, PyMySQL", "MariaDB, mysqlclient"),
-    *("Redis", "Redis Sentinel", "Redis Cluster"),
+    *("Redis Sentinel", "Redis Cluster"),
 )
 #: The one with each kind of server that starts in a second. They are always tested.
 QUICK: Final = ("PostgreSQL, psycopg", "MariaDB, PyMySQL", "Redis")
@@ -84,7 +85,7 @@ def make_store(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Store
         kind, _, package = name.partition(", ")
         driver, module = DRIVERS.get(package, ("psycopg", "psycopg"))
         if find_spec(module) is None:
-            require(package, "not installed (pip install --group mysql)")
+            require(package, "not installed (pip install --group test --group mysql)")
         server, address = _SERVERS[kind](request)
         scheme, _, rest = address.partition("://")
         if scheme in ("mysql", "postgresql"):

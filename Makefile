@@ -99,7 +99,7 @@ hooks: .venv/.lint .venv/.dev
 lock: .venv/.dev
 	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 		--all-extras --group test --group lint --group demo --group docs --group fuzz \
-		--group mutation --group build --group dev --annotation-style line \
+		--group mutation --group build --group dev --group mysql --annotation-style line \
 		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 clean:
@@ -121,6 +121,10 @@ clean:
 .venv/.ready: .venv/.python pyproject.toml
 	$(INSTALL) -e . --group test
 	@touch $@ .venv/.demo
+
+.venv/.mysql: .venv/.ready
+	$(INSTALL) --group mysql
+	@touch $@
 
 .venv/.lint: .venv/.ready
 	$(INSTALL) --group lint

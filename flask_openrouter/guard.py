@@ -14,6 +14,7 @@ from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OutOfCreditError
 from .login.fallback import mark_fallback, may_use_fallback
 from .misplaced import mark
+from .pages.language import gettext
 from .pages.responses import as_exception, see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_boosted, is_htmx, is_script
@@ -233,7 +234,9 @@ def ask_to_connect(
     )
     if on_missing == "redirect" or (on_missing is None and not from_script):
         return see_other(login_url)
-    response = show_data(401, error=problem.code, message=problem.title, login_url=login_url)
+    response = show_data(
+        401, error=problem.code, message=gettext(problem.title), login_url=login_url
+    )
     if is_htmx():
         response.headers["HX-Redirect"] = login_url
     return response

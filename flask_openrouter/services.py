@@ -14,8 +14,10 @@ from typing import Any, Final
 from flask import Flask
 
 from .client import OpenRouterClient
+from .client.spending import UsageCache
 from .config import Settings
 from .login import parked, visitor_id
+from .login.budget import BudgetWatch
 from .login.callback import CallbackAddress
 from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
 from .login.finished import FinishedLogins
@@ -70,6 +72,8 @@ class Services:
     finished_logins: FinishedLogins
     parked_keys: ParkedKeys
     rejected_keys: RejectedKeys
+    usage_cache: UsageCache
+    budget_watch: BudgetWatch
     #: Unix time in seconds.
     clock: Callable[[], float]
 
@@ -171,6 +175,8 @@ class Services:
                 clock=clock,
             ),
             rejected_keys=RejectedKeys(client, clock=clock),
+            usage_cache=UsageCache(clock),
+            budget_watch=BudgetWatch(settings.budget_low, clock=clock),
             clock=clock,
         )
 

@@ -65,8 +65,10 @@ class Owners:
         """Return the owner id of this request, or None for a browser that never connected."""
         # Asked each time: the app may sign somebody in or out during the request.
         user_id = self.app_user()
-        if user_id is not None:
-            return user_id
+        return self.browser(request_state) if user_id is None else user_id
+
+    def browser(self, request_state: RequestState) -> str | None:
+        """Return the owner id of this browser, whoever is signed in, or None without one."""
         if request_state.browser_id == "":
             request_state.browser_id = self._read_browser_id()
         browser_id = request_state.browser_id
@@ -175,7 +177,12 @@ class Owners:
         if owner_id is not None and owner_id.startswith(BROWSER):
             browser_id = owner_id[len(BROWSER) :].encode()
             self._cookie.write(self._signer.sign(browser_id).decode())
-        elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
+        elif owner_id is None and self.app_user() is None:
+            self.forget_browser()
+
+    def forget_browser(self) -> None:
+        """Take back the browser's own proof: its id does not own a key any more."""
+        if self._cookie_storage is None and self._cookie.read() is not None:
             self._cookie.write("")
 
 

@@ -10,6 +10,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .. import guard
+from ..causes import problem_of
 from ..errors import (
     APIError,
     InvalidAnswerError,
@@ -20,9 +21,9 @@ from ..errors import (
     TransportError,
 )
 from ..pages.responses import show_problem
-from ..problems import PROBLEMS, Problem, problem_of
+from ..problems import PROBLEMS, Problem
 from ..web import request_state, this_app
-from . import connection, login
+from . import connection, login, usage
 from .limits import check_request
 
 
@@ -47,6 +48,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.post("/disconnect")(connection.disconnect)
     blueprint.get("/disconnected")(connection.disconnected)
     blueprint.get("/status")(connection.status)
+    blueprint.get("/usage")(usage.usage)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
     blueprint.app_errorhandler(APIError)(show_error)
     blueprint.app_errorhandler(TransportError)(show_error)

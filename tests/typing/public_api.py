@@ -40,6 +40,8 @@ from flask_openrouter.errors import (
     StateMismatchError,
     TransportError,
 )
+from flask_openrouter.signals import budget_low
+from flask_openrouter.storage import ConnectedOwner
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -114,7 +116,18 @@ assert_type(limit_key(), dict[str, float])
 assert_type(auth.for_owner(7), Connection)
 assert_type(auth.for_owner("seven"), Connection)
 auth.for_owner(None)  # type: ignore[arg-type]
+assert_type(auth.claim(), bool)
+assert_type(auth.claim(replace=True), bool)
+assert_type(auth.import_key(7, "api_key", replace=True), bool)
+auth.import_key("seven")  # type: ignore[call-arg]
+auth.import_key(None, "api_key")  # type: ignore[arg-type]
+assert_type([*auth.list_owners()], list[ConnectedOwner])
+assert_type(next(auth.list_owners()).connected_at, datetime)
 auth.protect(Blueprint("ai", __name__))
+
+
+@budget_low.connect_via(app)
+def warn(sender: Flask, *, owner_id: str, remaining: float, **extra: object) -> None: ...
 
 
 # -- the guard: parameters stay, and the answer may be a refusal --------------------------------

@@ -3,7 +3,8 @@
 # make demo PORT=4000  ... on another port
 # make test            every test, with coverage, in as many processes as there are processors;
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
-# make browser         only the tests in headless Chromium (apt install chromium)
+# make browser         only the tests in browsers
+#                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)
 # make lint            ruff, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
 # make translations    bring new texts into the catalogues of the languages, and compile these

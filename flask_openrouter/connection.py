@@ -83,7 +83,13 @@ class Connection(OwnedKey):
         spent key limit raise :class:`OutOfCreditError`. Any other response is returned, and its
         ``raise_for_status()`` raises the error that it stands for.
         """
-        return self._services.client.api_session(self.api_key, on_unauthorized=self._judge)
+        judge = self._judge_fallback if self.is_fallback else self._judge
+        return self._services.client.api_session(self._key_to_send(), on_unauthorized=judge)
+
+    def _key_to_send(self) -> str:
+        """Return the visitor's key, or the app's own for a visitor without one."""
+        fallback = self._fallback
+        return self.api_key if fallback is None or self else fallback.api_key
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -109,7 +115,21 @@ class Connection(OwnedKey):
     def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
-        return settings.base_url, self.api_key, headers, self._judge
+        judge = self._judge_fallback if self.is_fallback else self._judge
+        return settings.base_url, self._key_to_send(), headers, judge
+
+    @property
+    def visitor_id(self) -> str:
+        """A text of 22 characters for this request's visitor, to count what they do.
+
+        It survives connect and disconnect. For a signed-in user it is made of the user's id, and
+        the same in every browser. Any other browser gets a signed cookie for 31 days, and a new
+        one if the visitor deletes it. Raises RuntimeError outside of a request, and for a new
+        visitor when the response has begun.
+        """
+        if not has_request_context():
+            raise RuntimeError("visitor_id needs a request. Read it in the view, and pass it on.")
+        return self._services.visitor_ids.current()
 
     def detach(self) -> Connection:
         """Return a copy for use after the request, in a thread or a streamed response.
@@ -118,6 +138,7 @@ class Connection(OwnedKey):
         """
         connection = Connection(self._app, self._owner_id)
         vars(connection)["_record"] = self._record
+        connection._fallback = self._fallback
         return connection
 
     def key_info(self, *, timeout: float | None = None) -> KeyInfo:
@@ -151,9 +172,12 @@ def get_connection(*, no_store: bool = False) -> Connection:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    connection = state.connection
+    former = connection = state.connection
     if connection is None or connection._owner_id != owner_id:  # pyright: ignore[reportPrivateUsage]
         connection = state.connection = Connection(this_app(), owner_id)
+        if former is not None:
+            # The app is asked for its own key once per request.
+            connection._given = former._given  # pyright: ignore[reportPrivateUsage]
     return connection
 
 

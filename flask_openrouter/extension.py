@@ -134,6 +134,17 @@ class OpenRouterAuth:
         self._app_functions.key_options = function
         return function
 
+    def fallback_key(self, function: F) -> F:
+        """Register the function that returns a key of the app's own, or None, for this visitor.
+
+        It is called for a visitor who has no key, in a view that is guarded with
+        ``requires_openrouter_key(fallback=True)``, once per request. The view then runs on that key
+        and :attr:`Connection.is_fallback` is true. After None the visitor is asked to connect.
+        What it raises, and any other value, is logged and answered with 502.
+        """
+        self._app_functions.fallback_key = function
+        return function
+
     def protect(self, blueprint: Blueprint) -> None:
         """Guard every view of a blueprint, as :func:`requires_openrouter_key` guards one.
 

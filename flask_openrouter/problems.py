@@ -182,6 +182,11 @@ _ALL: Final = (
         remedy="retry",
     ),
     Problem(
+        "fallback_failed", 502, _("This site's access to OpenRouter does not work"),
+        _("Please try again a little later, or connect your own OpenRouter account."),
+        remedy="retry",
+    ),
+    Problem(
         "out_of_credit", 402, _("No credit left"),
         _("Your OpenRouter credit or the key's limit is used up. You are still connected."),
         remedy="credit",

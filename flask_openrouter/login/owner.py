@@ -51,8 +51,8 @@ class Owners:
         cookie_storage: CookieStorage | None,
     ) -> None:
         self._cookie = cookie
-        self._signer = _signer(secret_keys, _SALT)
-        self._login_signer = _signer(secret_keys, _LOGIN_SALT)
+        self._signer = make_signer(secret_keys, _SALT)
+        self._login_signer = make_signer(secret_keys, _LOGIN_SALT)
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
         self._has_warned = False
@@ -79,6 +79,18 @@ class Owners:
             return self._signer.unsign(self._cookie.read() or "").decode() or None
         except BadSignature:
             return None
+
+    def has_broken_cookie(self, owner_id: str | None) -> bool:
+        """Return whether the browser of this owner sent a cookie that proves nothing.
+
+        It may have been signed with a SECRET_KEY that the app has no more.
+        """
+        if self._cookie.read() is None:
+            return False
+        if self._cookie_storage is None:
+            return owner_id is None
+        is_browser = owner_id is not None and owner_id.startswith(BROWSER)
+        return is_browser and self._cookie_storage.get(str(owner_id)) is None
 
     def app_user(self) -> str | None:
         """Return the id of the app's signed-in user, or None.
@@ -167,7 +179,8 @@ class Owners:
             self._cookie.write("")
 
 
-def _signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+def make_signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+    """Return a signer that signs with the first key, and accepts the signatures of all."""
     # itsdangerous signs with the last key; our settings have the newest first.
     keys = [*reversed(secret_keys)]
     return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)

@@ -155,6 +155,11 @@ class KeyVault:
         """
         return self._run("Reading", self.storage.get, owner_id) is not None
 
+    def is_unreadable(self, owner_id: str) -> bool:
+        """Return whether something is stored for this owner that does not open."""
+        stored = self._run("Reading", self.storage.get, owner_id)
+        return stored is not None and self._open(stored, owner_id) is None
+
     def connected_at(self, owner_id: str) -> int | None:
         """Return when this owner's key was connected (Unix time, seconds), or None without one."""
         record = self._open(self._run("Reading", self.storage.get, owner_id), owner_id)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
@@ -17,7 +21,8 @@ from ..errors import (
     TransportError,
 )
 from ..pages.responses import show_problem
-from ..web import this_app
+from ..problems import PROBLEMS, Problem
+from ..web import request_state, this_app
 from . import connection, login
 from .limits import check_request
 
@@ -61,4 +66,26 @@ def show_error(error: OpenRouterError) -> ResponseReturnValue:
         if kind in handlers and not is_ours:
             response: ResponseReturnValue = this_app().ensure_sync(handlers[kind])(error)
             return response
-    return show_problem(problem_of(error), error=error)
+    problem = problem_of(error)
+    connection = request_state().connection
+    if connection is not None and connection.is_fallback:
+        problem = _for_stranger(problem)
+    return show_problem(problem, error=error)
+
+
+#: Problems that speak of the visitor's account, and what a visitor on the app's own key sees.
+_FOR_STRANGERS: Final = MappingProxyType(
+    {
+        "unconfirmed": "fallback_failed",
+        "guardrail": "refused",
+        "privacy": "refused",
+        "free_daily": "rate_limited",
+    }
+)
+
+
+def _for_stranger(problem: Problem) -> Problem:
+    """Return a problem with the same status that does not speak of a connection."""
+    if problem.code == "openrouter_failed":
+        return replace(problem, message=PROBLEMS["fallback_failed"].message)
+    return PROBLEMS[_FOR_STRANGERS.get(problem.code, problem.code)]

@@ -103,6 +103,11 @@ def limit_key() -> dict[str, float]:
     return {"limit": 1.5}
 
 
+@auth.fallback_key
+async def free_key() -> str | None:
+    return None
+
+
 assert_type(load_owner(), int | None)
 assert_type(answer(), tuple[str, int])
 assert_type(limit_key(), dict[str, float])
@@ -139,6 +144,12 @@ async def called_asynchronous(number: int) -> str:
     return str(number)
 
 
+@app.get("/free/<int:number>")
+@requires_openrouter_key(fallback=True)
+async def free(number: int) -> str:
+    return str(number)
+
+
 class View(MethodView):
     decorators = [requires_openrouter_key]  # noqa: RUF012
 
@@ -152,6 +163,7 @@ assert_type(called(1), tuple[str, int] | Response)
 assert_type(View().post(1), str | Response)
 assert_type(asynchronous(1), str | Response)
 assert_type(called_asynchronous(1), str | Response)
+assert_type(free(1), str | Response)
 plain("1")  # type: ignore[arg-type]
 plain(1, quiet=True)  # type: ignore[call-arg]
 called()  # type: ignore[call-arg]
@@ -159,6 +171,7 @@ asynchronous("1")  # type: ignore[arg-type]
 View().post("1")  # type: ignore[arg-type]
 requires_openrouter_key("json")  # type: ignore[call-overload]
 requires_openrouter_key(on_missing=401)  # type: ignore[call-overload]
+requires_openrouter_key(fallback="sk-or-v1-key")  # type: ignore[call-overload]
 
 
 # -- the connection ---------------------------------------------------------------------------
@@ -172,6 +185,8 @@ assert_type(current_openrouter.session, APISession)
 assert_type(current_openrouter.key_info(), KeyInfo)
 assert_type(current_openrouter.detach(), Connection)
 assert_type(current_openrouter.disconnect(), None)
+assert_type(current_openrouter.is_fallback, bool)
+assert_type(current_openrouter.visitor_id, str)
 current_openrouter.api_key = "another"  # type: ignore[misc]
 current_openrouter.api_kye  # type: ignore[attr-defined] # noqa: B018
 

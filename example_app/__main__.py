@@ -1,4 +1,4 @@
-"""Run the example app on this machine: ``python -m example_app [--port 3000] [--live]``."""
+"""How to run an app with the emulator: ``python -m example_app [--port 3000] [--live]``."""
 
 from __future__ import annotations
 

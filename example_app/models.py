@@ -1,4 +1,4 @@
-"""OpenRouter's models with their prices, for the model picker."""
+"""How to offer OpenRouter's models with their prices, from a list that all workers share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from flask_openrouter.errors import InvalidAnswerError, KeyRejectedError, Transp
 from .database import get_database
 from .history import History
 from .problems import NETWORK, NO_MODELS
-from .visitor import owner_id
+from .question import whole
+from .visitor import choose_model, owner_id
 
 #: Seconds for which a list counts as fresh.
 FRESH = 600.0
@@ -103,11 +104,15 @@ def index() -> ResponseReturnValue:
 @bp.post("/models/chosen")
 @requires_openrouter_key
 def choose() -> ResponseReturnValue:
-    """Remember the chosen model, ``{"model": id}``."""
-    model_id = _member(request.get_json(silent=True), "model")
+    """Remember the chosen model, ``{"model": id, "conversation"?: id}``."""
+    data = request.get_json(silent=True)
+    model_id, conversation_id = _member(data, "model"), _member(data, "conversation")
     if not isinstance(model_id, str) or _catalogue().find(model_id) is None:
         return {"message": "There is no such model."}, 400
-    History(get_database(), owner_id()).choose_model(model_id, model_name(model_id))
+    db, owner = get_database(), owner_id()
+    if isinstance(conversation_id, str) and conversation_id.isascii():
+        History(db, owner).change(conversation_id, model=model_id)
+    choose_model(db, owner, model_id, model_name(model_id))
     return "", 204
 
 
@@ -117,7 +122,7 @@ def read_model(entry: Any) -> dict[str, Any] | None:
     None: it writes no text, or it is not an entry.
     """
     model_id, name, length = (_member(entry, each) for each in ("id", "name", "context_length"))
-    if not isinstance(model_id, str) or not model_id:
+    if not isinstance(model_id, str) or not model_id or not model_id.isascii():
         return None
     outputs = _member(entry, "architecture", "output_modalities")
     if isinstance(outputs, list) and "text" not in outputs:
@@ -127,7 +132,7 @@ def read_model(entry: Any) -> dict[str, Any] | None:
     shown = {
         "id": model_id,
         # The page shows a badge instead.
-        "name": (name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
+        "name": whole(name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
         "context": _rounded(length) if isinstance(length, int) and length > 0 else "",
         "price": "" if is_free else _price(entry),
         "free": is_free,

@@ -1,4 +1,4 @@
-"""Amounts in words, for the page, the usage view and the export."""
+"""How to write amounts: unknown is not zero, and most answers cost less than a cent."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ OUR_FORM = {"Sec-Fetch-Site": "same-origin"}
 def rows_of(visitor: ChatVisitor) -> dict[str, int]:
     tables = ("conversation", "message", "spending", "preference")
     with opened(visitor.app.config["CHAT_DATABASE"]) as db:
-        return {table: len(list(db.execute("SELECT * FROM " + table))) for table in tables}
+        return {t: len(list(db.execute("SELECT 1 FROM " + t))) for t in tables}  # noqa: S608
 
 
 @pytest.mark.requirement("A19")

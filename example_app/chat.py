@@ -17,6 +17,7 @@ from . import answer, spending
 from .database import get_database, get_pool, transaction
 from .draft import Draft
 from .history import MAX_MESSAGES, Conversation, History, forget_old
+from .instructions import instructions_of, keep_instructions
 from .models import model_name
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question, title_of
@@ -70,6 +71,11 @@ def _begin_answer(undo: ExitStack) -> answer.Answer:
     question = read_question(request.get_json(silent=True))
     conversation = _conversation_of(question, history)
     turn = plan_turn(question, history.messages(conversation.id) if conversation else [])
+    instructions = question.instructions
+    if instructions is None and conversation:
+        instructions = instructions_of(history.db, conversation.id)
+    if instructions:
+        turn.messages.insert(0, {"role": "system", "content": instructions})
     with ExitStack() as cancel:
         # Before the question is sent: if it is gone later, the visitor has deleted everything.
         spending_id = spending.begin(history.db, history.owner, question.model)
@@ -156,6 +162,8 @@ def _open_draft(
         question_id, answer_id = history.add_turn(
             conversation_id, turn.parent_id, question.text, question.model
         )
+        if question.instructions is not None:
+            keep_instructions(history.db, conversation_id, question.instructions)
         choose_model(history.db, history.owner, question.model, model_name(question.model))
         spending.note_trouble(history.db, history.owner, None)
     begin: dict[str, object] = {

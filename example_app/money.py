@@ -17,6 +17,13 @@ def dollars(amount: float) -> str:
     return f"${amount:.{1 - math.floor(math.log10(amount))}f}".rstrip("0")
 
 
+def sum_of(cost: float, unpriced: int) -> str:
+    """Return a sum in words, if ``unpriced`` answers are not in it."""
+    if not unpriced:
+        return dollars(cost)
+    return f"at least {dollars(cost)}" if cost else "not reported"
+
+
 def tokens(count: int) -> str:
     """Return ``1 token`` or ``1,234 tokens``."""
     return f"{count:,} token{'' if count == 1 else 's'}"

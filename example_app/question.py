@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .history import Message
+from .instructions import MAX_INSTRUCTIONS
 from .problems import Problem, Refused
 
 #: Longest question, in characters. The page says so before it sends a longer one.
@@ -27,7 +28,8 @@ class Question:
     """A question.
 
     ``text``: None repeats the last question. ``replace``: the id of the message to replace.
-    ``is_long``: whether the answer may be longer than usual.
+    ``is_long``: whether the answer may be longer than usual. ``instructions``: None keeps those of
+    the conversation.
     """
 
     model: str
@@ -35,6 +37,7 @@ class Question:
     conversation_id: str | None
     replace: int | None
     is_long: bool
+    instructions: str | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Turn:
 
 
 def read_question(data: object) -> Question:
-    """Check the decoded JSON body: ``{model, text?, conversation?, replace?, long?}``.
+    """Check the decoded JSON body.
+
+    It is ``{model, text?, conversation?, replace?, long?, instructions?}``.
 
     Raises :class:`Refused`.
     """
@@ -60,13 +65,19 @@ def read_question(data: object) -> Question:
     is_named = isinstance(conversation_id, str) and conversation_id.isascii()
     if not (is_named or conversation_id is None) or type(replace) not in (int, type(None)):
         raise invalid("This question could not be read. Reload the page and try again.")
+    instructions = data.get("instructions")
+    if not isinstance(instructions, (str, type(None))):
+        raise invalid("These instructions could not be read. Reload the page and try again.")
+    if instructions and len(instructions) > MAX_INSTRUCTIONS:
+        raise invalid(f"Instructions can have at most {MAX_INSTRUCTIONS:,} characters.")
+    instructions = instructions and whole(instructions)
     if text is None and conversation_id is not None:
-        return Question(model, None, conversation_id, None, is_long)
+        return Question(model, None, conversation_id, None, is_long, instructions)
     if not isinstance(text, str) or not text.strip():
         raise invalid("Write a message first.")
     if len(text) > MAX_PROMPT:
         raise invalid(f"A message can have at most {MAX_PROMPT:,} characters.")
-    return Question(model, whole(text).strip(), conversation_id, replace, is_long)
+    return Question(model, whole(text).strip(), conversation_id, replace, is_long, instructions)
 
 
 def whole(text: str) -> str:

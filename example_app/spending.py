@@ -32,17 +32,23 @@ class Day:
     @property
     def words(self) -> str:
         """The cost for people, such as $0.25."""
-        return money.dollars(self.cost)
+        return money.sum_of(self.cost, self.unpriced)
 
 
 @dataclass(frozen=True)
 class ModelSpending:
-    """The answers, tokens and cost of one model. ``cost`` in USD, None if it is unknown."""
+    """The answers, tokens and cost of one model. ``cost`` in USD, without ``unpriced`` answers."""
 
     model: str
     answers: int
     tokens: int
-    cost: float | None
+    cost: float
+    unpriced: int
+
+    @property
+    def words(self) -> str:
+        """The cost for people. A model that costs nothing is free."""
+        return money.sum_of(self.cost, self.unpriced) if self.cost or self.unpriced else "free"
 
 
 def begin(db: sqlite3.Connection, owner: str, model: str) -> int:
@@ -109,7 +115,8 @@ def by_day(db: sqlite3.Connection, owner: str, last: date, count: int) -> list[D
 def by_model(db: sqlite3.Connection, owner: str, first: date) -> list[ModelSpending]:
     """Return the spending since ``first``, the most expensive model first."""
     rows = db.execute(
-        "SELECT model, count(*), coalesce(sum(tokens), 0), sum(cost) FROM spending"
+        "SELECT model, count(*), coalesce(sum(tokens), 0), coalesce(sum(cost), 0.0),"
+        " count(*) - count(cost) FROM spending"
         " WHERE owner = ? AND spent_at >= ? GROUP BY model ORDER BY 4 DESC, 2 DESC",
         (owner, _start_of(first)),
     )

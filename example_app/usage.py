@@ -35,4 +35,5 @@ def index() -> str:
         tokens=sum(day.tokens for day in days),
         unpriced=sum(day.unpriced for day in days),
         dollars=money.dollars,
+        sum_of=money.sum_of,
     )

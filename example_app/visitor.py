@@ -46,3 +46,14 @@ def choose_model(db: sqlite3.Connection, owner: str, model: str, name: str) -> N
         " touched_at = excluded.touched_at",
         (owner, model, name, time.time()),
     )
+
+
+def recent_models(db: sqlite3.Connection, owner: str) -> list[str]:
+    """Return the ids of the models used or chosen last, the latest first."""
+    rows = db.execute(
+        "SELECT model FROM (SELECT model, spent_at AS at FROM spending WHERE owner = :owner"
+        " UNION ALL SELECT model, touched_at FROM preference WHERE owner = :owner)"
+        " GROUP BY model ORDER BY max(at) DESC LIMIT 5",
+        {"owner": owner},
+    )
+    return [row["model"] for row in rows]

@@ -322,9 +322,9 @@ class ExtensionCookie:
 
         Browsers put older ones first (RFC 6265 §5.4).
         """
-        state = request_state()
+        state, sent = request_state(), this_request().cookies
         start = self.name(is_https=state.is_https)
-        values = {**this_request().cookies, **state.cookies}
+        values = {**sent, **state.cookies} if sent else state.cookies
         return {n[len(start) :]: v for n, v in values.items() if v and n.startswith(start)}
 
     def write(self, value: str, part: str = "") -> None:

@@ -71,7 +71,7 @@ class Draft:
                 self._write(db, text, thoughts, state, *spent)
             else:
                 db.execute("DELETE FROM message WHERE id = ?", (self.answer_id,))
-            if state not in _WHOLE:
+            if state not in _WHOLE or not text:
                 db.execute(
                     "UPDATE message SET chosen_at = -1 WHERE id IN (?, ?)",
                     (self.question_id, self.answer_id),

@@ -50,9 +50,7 @@ def ask() -> ResponseReturnValue:
         try:
             lines = _begin_answer(undo)
         except Refused as refused:
-            problem = refused.problem
-            headers = {"Retry-After": str(problem.wait)} if problem.wait else {}
-            return problem.as_json(), problem.status, headers
+            return refused.problem.as_response()
         streamed = Response(lines, mimetype="application/x-ndjson")
         streamed.headers["Cache-Control"] = "no-store"
         streamed.headers["X-Accel-Buffering"] = "no"
@@ -65,8 +63,7 @@ def _begin_answer(undo: ExitStack) -> answer.Answer:
 
     ``undo`` gets what has to be done when there is no answer, or at its end.
     """
-    place = get_streams().enter(current_openrouter.key_hash)
-    undo.callback(get_streams().leave, place)
+    place = undo.enter_context(get_streams().place(current_openrouter.key_hash))
     history = History(get_database(), owner_id())
     question = read_question(request.get_json(silent=True))
     conversation = _conversation_of(question, history)

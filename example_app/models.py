@@ -13,10 +13,12 @@ from flask.typing import ResponseReturnValue
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import InvalidAnswerError, KeyRejectedError, TransportError
 
+from . import money
 from .database import get_database
 from .history import History
-from .problems import NETWORK, NO_MODELS
+from .problems import NETWORK, NO_MODELS, Refused
 from .question import whole
+from .streams import get_streams
 from .visitor import choose_model, owner_id, recent_models
 
 #: Seconds for which a list counts as fresh.
@@ -62,11 +64,8 @@ class Catalogue:
         return self._models.get(model_id)
 
     def _catch_up(self) -> None:
-        row = (
-            get_database()
-            .execute("SELECT read_at, models FROM catalogue WHERE read_at > ?", (self._read_at,))
-            .fetchone()
-        )
+        query = "SELECT read_at, models FROM catalogue WHERE read_at > ?"
+        row = get_database().execute(query, (self._read_at,)).fetchone()
         if row is not None:
             self._read_at, self._models = row["read_at"], json.loads(row["models"])
 
@@ -93,12 +92,15 @@ def index() -> ResponseReturnValue:
     models = _catalogue().fresh()
     if models is None:
         try:
-            models = _read_models()
+            with get_streams().place(current_openrouter.key_hash):
+                models = _read_models()
         except KeyRejectedError:
             raise
+        except Refused as refused:
+            return refused.problem.as_response()
         except OpenRouterError as error:
             problem = NETWORK if isinstance(error, TransportError) else NO_MODELS
-            return problem.as_json(), problem.status
+            return problem.as_response()
         _catalogue().keep(models)
     first = next((model_id for model_id in FIRST_CHOICES if model_id in models), next(iter(models)))
     recent = recent_models(get_database(), owner_id())
@@ -190,11 +192,7 @@ def _price(entry: Any) -> str:
         return "Price varies"
     if not 0 < prompt + completion < math.inf:
         return ""
-    return f"{_dollars(prompt)} in, {_dollars(completion)} out"
-
-
-def _dollars(price: float) -> str:
-    return f"${price:,.2f}" if price >= 0.01 else f"${price:.3g}"
+    return f"{money.dollars(prompt)} in, {money.dollars(completion)} out"
 
 
 def _rounded(count: int) -> str:

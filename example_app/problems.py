@@ -50,6 +50,10 @@ class Problem:
             "wait": self.wait,
         }
 
+    def as_response(self) -> tuple[dict[str, object], int, dict[str, str]]:
+        """Return the response for the page's script."""
+        return self.as_json(), self.status, {"Retry-After": str(self.wait)} if self.wait else {}
+
 
 class Refused(Exception):
     """A question gets no answer. ``problem`` tells why."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -39,8 +41,9 @@ class Streams:
         self._lock = threading.Lock()
         self._places: set[Place] = set()
 
-    def enter(self, key_hash: str) -> Place:
-        """Take a place for an answer. Raises :class:`Refused` if there is none."""
+    @contextmanager
+    def place(self, key_hash: str) -> Iterator[Place]:
+        """Take a place for a block. Raises :class:`Refused` if there is none."""
         with self._lock:
             if len(self._of(key_hash)) >= MAX_OF_KEY:
                 raise Refused(TOO_MANY)
@@ -48,12 +51,11 @@ class Streams:
                 raise Refused(CROWDED)
             place = Place(key_hash)
             self._places.add(place)
-            return place
-
-    def leave(self, place: Place) -> None:
-        """Give the place back."""
-        with self._lock:
-            self._places.discard(place)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                self._places.discard(place)
 
     def stop(self, key_hash: str) -> None:
         """Stop all answers that this key pays for."""

@@ -3,9 +3,11 @@
 # make demo PORT=4000  ... on another port
 # make test            every test, with coverage, in as many processes as there are processors;
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
-# make browser         only the tests in headless Chromium (apt install chromium)
+# make browser         only the tests in browsers
+#                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)
 # make lint            ruff, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
+# make translations    bring new texts into the catalogues of the languages, and compile these
 # make wheel           build the wheel and sdist, and test the wheel without the source tree
 # make versions        the tests of the core on every supported Python that is here, and with the
 #                      oldest dependencies; SESSIONS=oldest and TESTS=tests/flow choose
@@ -30,6 +32,7 @@ TESTS =
 MODULES =
 CLIENTS =
 FUZZ_SECONDS = 60
+CATALOGUES = flask_openrouter/translations
 BIN = .venv/bin
 LOCK = .ci/requirements.txt
 # The lock file as constraints: `-e .` and the dependency groups stay in charge of what is installed.
@@ -56,6 +59,13 @@ lint: .venv/.lint
 
 docs: .venv/.ready
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+translations: .venv/.ready
+	$(BIN)/pybabel -q extract -F pyproject.toml --add-location=file --no-wrap --omit-header \
+		-o $(CATALOGUES)/flask_openrouter.pot flask_openrouter
+	$(BIN)/pybabel -q update -D flask_openrouter -i $(CATALOGUES)/flask_openrouter.pot -d $(CATALOGUES) \
+		--no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -D flask_openrouter -d $(CATALOGUES)
 
 wheel: .venv/.build
 	rm -rf dist
@@ -89,7 +99,7 @@ hooks: .venv/.lint .venv/.dev
 lock: .venv/.dev
 	UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 		--all-extras --group test --group lint --group demo --group docs --group fuzz \
-		--group mutation --group build --group dev --annotation-style line \
+		--group mutation --group build --group dev --group mysql --annotation-style line \
 		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 clean:
@@ -112,6 +122,10 @@ clean:
 	$(INSTALL) -e . --group test
 	@touch $@ .venv/.demo
 
+.venv/.mysql: .venv/.ready
+	$(INSTALL) --group mysql
+	@touch $@
+
 .venv/.lint: .venv/.ready
 	$(INSTALL) --group lint
 	@touch $@
@@ -132,4 +146,4 @@ clean:
 	$(INSTALL) --group dev
 	@touch $@
 
-.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench clients hooks lock clean
+.PHONY: demo test browser lint docs translations wheel versions fuzz audit mutation bench clients hooks lock clean

@@ -16,6 +16,7 @@ from . import answer
 from .database import get_database, get_pool, transaction
 from .draft import Draft
 from .history import Conversation, History, forget_old
+from .instructions import instructions_of, keep_instructions
 from .models import model_name
 from .problems import BUSY, Problem, problem_of
 from .question import Question, QuestionError, Turn, plan_turn, read_question, title_of
@@ -50,6 +51,11 @@ def ask() -> ResponseReturnValue:
             return _explain(BUSY)
         messages = history.messages(conversation.id) if conversation else []
         turn = plan_turn(question, messages)
+        instructions = question.instructions
+        if instructions is None and conversation:
+            instructions = instructions_of(history.db, conversation.id)
+        if instructions:
+            turn.messages.insert(0, {"role": "system", "content": instructions})
     except QuestionError as error:
         return _explain(Problem("bad_request", 400, str(error), retry=False))
     stream = _ask_openrouter(question.model, turn)
@@ -138,6 +144,8 @@ def _open_draft(
         question_id, answer_id = history.add_turn(
             conversation_id, turn.removed, question.text, question.model
         )
+        if question.instructions is not None:
+            keep_instructions(history.db, conversation_id, question.instructions)
         history.choose_model(question.model, model_name(question.model))
     begin: dict[str, object] = {
         "conversation": conversation_id,

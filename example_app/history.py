@@ -164,6 +164,16 @@ class History:
         ).fetchone()
         return None if row is None else (row["model"], row["model_name"])
 
+    def recent_models(self) -> list[str]:
+        """Return the ids of the models used or chosen last, the latest first."""
+        rows = self.db.execute(
+            "SELECT model FROM (SELECT model, spent_at AS at FROM spending WHERE owner = :owner"
+            " UNION ALL SELECT model, touched_at FROM preference WHERE owner = :owner)"
+            " GROUP BY model ORDER BY max(at) DESC LIMIT 5",
+            {"owner": self.owner},
+        )
+        return [row["model"] for row in rows]
+
     def choose_model(self, model: str, name: str) -> None:
         """Remember the model for the next visit."""
         self.db.execute(

@@ -85,7 +85,10 @@ def model_name(model_id: str) -> str:
 @bp.get("/models")
 @requires_openrouter_key
 def index() -> ResponseReturnValue:
-    """Return ``{"models": [...], "first": id}``: text models by name, and the one to begin with."""
+    """Return ``{"models": [...], "first": id, "recent": [id, ...]}``.
+
+    These are text models by name, the one to begin with, and those that this visitor used last.
+    """
     models = _catalogue().fresh()
     if models is None:
         try:
@@ -97,7 +100,8 @@ def index() -> ResponseReturnValue:
             return problem.as_json(), problem.status
         _catalogue().keep(models)
     first = next((model_id for model_id in FIRST_CHOICES if model_id in models), next(iter(models)))
-    return {"models": list(models.values()), "first": first}
+    recent = History(get_database(), owner_id()).recent_models()
+    return {"models": list(models.values()), "first": first, "recent": recent}
 
 
 @bp.post("/models/chosen")

@@ -6,16 +6,28 @@ import logging
 import re
 import sqlite3
 
-from flask import Blueprint, Flask, current_app, jsonify, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    has_request_context,
+    jsonify,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.signals import key_connected, key_disconnected
 
 from .conversations import find_or_404
 from .database import get_database
 from .draft import cost_of, note_of
 from .history import Conversation, History
+from .instructions import MAX_INSTRUCTIONS, instructions_of
 from .models import model_name
 from .problems import NOT_SAVED
 from .question import MAX_PROMPT
@@ -43,6 +55,8 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"conversations": _conversations})
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(sqlite3.Error, show_database_error)
+    for signal in (key_connected, key_disconnected):
+        signal.connect(_remember_rejection, app)
 
 
 def welcome() -> str:
@@ -50,9 +64,16 @@ def welcome() -> str:
     return render_template(
         "welcome.html",
         next_url=request.path,
+        is_rejected=session.get("key_rejected"),
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
+
+
+def _remember_rejection(_: Flask, reason: str = "", **_more: object) -> None:
+    # Flask-OpenRouter: "rejected" means that OpenRouter no longer accepts the key.
+    if has_request_context():
+        session["key_rejected"] = reason == "rejected"
 
 
 @bp.get("/")
@@ -129,6 +150,8 @@ def _show_chat(found: Conversation | None) -> str:
         "chat.html",
         conversation=found,
         messages=history.messages(found.id) if found else [],
+        instructions=instructions_of(history.db, found.id) if found else "",
+        max_instructions=MAX_INSTRUCTIONS,
         totals=cost_of(history.db, history.owner, found.id) if found else "",
         model=chosen and {"id": chosen[0], "name": chosen[1]},
         max_prompt=MAX_PROMPT,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .history import MAX_MESSAGES, Message
+from .instructions import MAX_INSTRUCTIONS
 
 #: Longest question, in characters. The page's text box has the same limit.
 MAX_PROMPT = 8_000
@@ -25,12 +26,14 @@ class Question:
     """A question.
 
     ``text``: None repeats the last question. ``replace``: the id of the message to replace.
+    ``instructions``: None keeps those of the conversation.
     """
 
     model: str
     text: str | None
     conversation_id: str | None
     replace: int | None
+    instructions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Turn:
 
 
 def read_question(data: object) -> Question:
-    """Check the decoded JSON body: ``{model, text?, conversation?, replace?}``.
+    """Check the decoded JSON body: ``{model, text?, conversation?, replace?, instructions?}``.
 
     Raises :class:`QuestionError`.
     """
@@ -54,13 +57,18 @@ def read_question(data: object) -> Question:
         raise QuestionError("Choose a model first.")
     if not isinstance(conversation_id, (str, type(None))) or type(replace) not in (int, type(None)):
         raise QuestionError("This question could not be read. Reload the page and try again.")
+    instructions = data.get("instructions")
+    if not isinstance(instructions, (str, type(None))):
+        raise QuestionError("These instructions could not be read. Reload the page and try again.")
+    if instructions and len(instructions) > MAX_INSTRUCTIONS:
+        raise QuestionError(f"Instructions can have at most {MAX_INSTRUCTIONS:,} characters.")
     if text is None and conversation_id is not None:
-        return Question(model, None, conversation_id, None)
+        return Question(model, None, conversation_id, None, instructions)
     if not isinstance(text, str) or not text.strip():
         raise QuestionError("Write a message first.")
     if len(text) > MAX_PROMPT:
         raise QuestionError(f"A message can have at most {MAX_PROMPT:,} characters.")
-    return Question(model, text.strip(), conversation_id, replace)
+    return Question(model, text.strip(), conversation_id, replace, instructions)
 
 
 def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:

@@ -27,6 +27,12 @@ CREATE TABLE IF NOT EXISTS message (
 );
 CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, id);
 
+-- The system prompt of a conversation.
+CREATE TABLE IF NOT EXISTS instructions (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversation (id) ON DELETE CASCADE,
+  text TEXT NOT NULL
+);
+
 -- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
 CREATE TABLE IF NOT EXISTS spending (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -17,7 +17,10 @@ from visitor import Visitor, fingerprint
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 
-pytest_plugins = ["pytester", "flask_openrouter.pytest_plugin", "server_fixtures", "stored_apps"]
+pytest_plugins = [
+    *("pytester", "flask_openrouter.pytest_plugin"),
+    *("server_fixtures", "stored_apps", "stores"),
+]
 
 MakeApp = Callable[..., Flask]
 

@@ -1,6 +1,7 @@
 // Asking and answering: one answer at a time, and what happens when it does not come.
 
 import { announce, silence } from "./announce.js";
+import { changedInstructions, instructionsKept } from "./instructions.js";
 import * as log from "./log.js";
 import { waitForApp } from "./network.js";
 import { element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.js";
@@ -76,10 +77,12 @@ async function listen(turn) {
   announce("The model is answering.");
   // Kept until it is accepted, so that it is still there after a login.
   if (question.text) keepDraft(question.text);
-  for await (const part of ask(askUrl, { ...question, conversation, model: chosenModel().id }, running.signal)) {
+  const context = { conversation, model: chosenModel().id, instructions: changedInstructions() };
+  for await (const part of ask(askUrl, { ...question, ...context }, running.signal)) {
     if (part.begin) {
       turn.hasBegun = true;
       keepDraft("");
+      instructionsKept();
       begin(part.begin, turn);
       keepDraft(prompt.value); // what was typed meanwhile
     } else if (part.end) {

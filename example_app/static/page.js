@@ -48,20 +48,20 @@ export function isSending(event) {
 
 // What is written and not sent, one text for each conversation of this tab.
 // A browser that refuses storage costs the visitor the draft after a reload, nothing else.
-const draftKey = () => `draft ${location.pathname}`;
+const draftKey = (kind) => `${kind} ${location.pathname}`;
 
-export function keepDraft(text) {
+export function keepDraft(text, kind = "draft") {
   try {
-    if (text) sessionStorage.setItem(draftKey(), text);
-    else sessionStorage.removeItem(draftKey());
+    if (text) sessionStorage.setItem(draftKey(kind), text);
+    else sessionStorage.removeItem(draftKey(kind));
   } catch {
     // full or forbidden
   }
 }
 
-export function draft() {
+export function draft(kind = "draft") {
   try {
-    return sessionStorage.getItem(draftKey()) ?? "";
+    return sessionStorage.getItem(draftKey(kind)) ?? "";
   } catch {
     return "";
   }

@@ -57,6 +57,7 @@ def check_durability(case: Case, storage: object) -> Iterator[Finding]:
             " openrouter generate-key",
         )
     yield from _check_redis(storage)
+    yield from _check_pooler(storage)
     yield from _check_owner(storage)
 
 
@@ -92,6 +93,28 @@ def _check_redis(storage: object) -> Iterator[Finding]:
             'Redis writes nothing to disk (appendonly no, save ""), so a restart of Redis'
             " disconnects everyone.",
             "Turn on appendonly, or use a database. If visitors may be disconnected at any time,"
+            " nothing is wrong.",
+        )
+
+
+def _check_pooler(storage: object) -> Iterator[Finding]:
+    is_preparing = False
+    with suppress(Exception):
+        engine = storage._load_engine()  # type: ignore[attr-defined]
+        if engine.driver == "psycopg":
+            with engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+                # A pooler names a process of its own.
+                is_behind_pooler = own != driver.info.backend_pid
+                is_preparing = is_behind_pooler and driver.prepare_threshold is not None
+    if is_preparing:
+        yield warning(
+            "prepared_statements",
+            "The app's engine prepares statements, and PostgreSQL is behind a pooler. In"
+            " transaction mode a statement of one client then runs as another's of the same name,"
+            " so a read can delete a key.",
+            'Pass connect_args={"prepare_threshold": None} to create_engine. In session mode'
             " nothing is wrong.",
         )
 

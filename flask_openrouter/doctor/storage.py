@@ -20,6 +20,7 @@ from ..storage.vault import Age
 from .case import Case
 from .durability import check_durability, check_memory, sqlite_file
 from .finding import Finding, ok, problem, warning
+from .storage_causes import cause_of
 
 #: How many stored keys are decrypted to see whether the encryption key fits.
 SAMPLE: Final = 50
@@ -90,19 +91,21 @@ def _not_readable(case: Case, error: KeyStorageError) -> Finding:
             f"Let the app's account write to the folder {os.path.dirname(path) or '.'}. In a"
             " container, mount a volume there that belongs to this account.",
         )
-    if _statement_of(error).startswith("CREATE TABLE"):
+    found = cause_of(error.__cause__)
+    if found is None and _statement_of(error).startswith("CREATE TABLE"):
         return problem(
             "storage_table_missing",
             f"The table for the keys does not exist and cannot be created{_reason(error)}.",
             "Create it when you deploy, with SQLAlchemyStorage(…).create_table() or Alembic, or"
             " grant the app's account the right to create it.",
         )
-    return problem(
-        "storage_unreachable",
-        f"The storage cannot be read{_reason(error)}.",
+    cause, remedy = found or (
+        "",
         "Start its server. Check host, port, account and password in OPENROUTER_STORAGE_URI, and"
         " the account's right to read.",
     )
+    title = f"The storage cannot be read{_reason(error)}. {cause}".rstrip()
+    return problem("storage_unreachable", title, remedy)
 
 
 def _not_written(case: Case, error: KeyStorageError) -> Finding:
@@ -113,12 +116,12 @@ def _not_written(case: Case, error: KeyStorageError) -> Finding:
             title,
             "Correct the storage, unless it refuses unknown users on purpose.",
         )
-    return problem(
-        "storage_not_written",
-        title,
+    cause, remedy = cause_of(error.__cause__) or (
+        "",
         "Grant the app's account the rights to insert, update and delete. Check that the storage"
         " is neither a read-only replica nor full.",
     )
+    return problem("storage_not_written", f"{title} {cause}".rstrip(), remedy)
 
 
 def _check_sample(case: Case) -> Iterator[Finding]:

@@ -140,7 +140,9 @@ class LoginCookies:
 
         # A function, so that no dump of this object shows the keys.
         def make_signer(settings: tuple[Any, Any]) -> Signer:
-            return Signer(keys, salt, b".", *settings)
+            # The keys are derived once, not for each signature.
+            derived = [Signer(key, salt, b".", *settings).derive_key() for key in keys]
+            return Signer(derived, salt, b".", "none", settings[1])
 
         self._make_signer = make_signer
         self._max_age = max_age

@@ -68,6 +68,11 @@ def connect_args(driver: str, query: Mapping[str, Any]) -> dict[str, Any]:
     arguments = {
         name: value for name, value in _CONNECT_ARGS.get(driver, {}).items() if name not in query
     }
+    hosts = query.get("host", "")
+    if driver in LIBPQ and "connect_timeout" in arguments:
+        # For each server that the URL names; the driver waits for 2 seconds at least.
+        number = (hosts if isinstance(hosts, str) else ",".join(hosts)).count(",") + 1
+        arguments["connect_timeout"] = max(2, TIMEOUT // number)
     for name, convert in _CONVERSIONS.get(driver, {}).items():
         if name in query:
             arguments[name] = convert(str(query[name]))
@@ -84,9 +89,15 @@ def check_options(engine: Engine, url: URL) -> None:
     if driver in ("pg8000", "pymysql"):
         known = inspect.signature(dbapi.connect).parameters
         # SQLAlchemy has options of its own, and has taken them out here.
-        unknown = [name for name in dialect.create_connect_args(url)[1] if name not in known]
+        options = dialect.create_connect_args(url)[1]
+        unknown = [name for name in options if name not in known]
+        # It takes a dictionary, which SQLAlchemy makes of ssl_ca and the like.
+        unknown += [name for name in options if name == "ssl" and isinstance(options[name], str)]
     elif driver in LIBPQ:
         unknown = [name for name in url.query if not _is_libpq_option(dbapi, name)]
+    elif driver == "mysqldb":
+        options = dialect.create_connect_args(url)[1]
+        unknown = [name for name in options if not _is_mysqldb_option(dbapi, name, options[name])]
     else:
         return
     if unknown:
@@ -122,6 +133,19 @@ def _end_if_read_only(context: ExceptionContext) -> None:
     is_mysql = context.dialect.name in ("mysql", "mariadb")
     if state == _READ_ONLY_STATE or (is_mysql and number in _READ_ONLY_NUMBERS):
         context.is_disconnect = True
+
+
+def _is_mysqldb_option(dbapi: Any, name: str, value: Any) -> bool:
+    if name in ("host", "port", "unix_socket"):
+        return True
+    try:
+        # It checks the names before it connects, and here is nothing to connect to.
+        dbapi.connect(unix_socket="/dev/null/nowhere", **{name: value})
+    except TypeError:
+        return False
+    except dbapi.Error:
+        pass
+    return True
 
 
 def _is_libpq_option(dbapi: Any, name: str) -> bool:

@@ -67,7 +67,7 @@ class KeyTable:
             self.definition.create(connection, checkfirst=False)
         except DBAPIError:
             # Another process may have been faster; IF NOT EXISTS fails then as well.
-            if not self.exists(connection):
+            if connection.invalidated or not self.exists(connection):
                 raise
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Response, request, url_for
 
+from ..causes import problem_of_login
 from ..client.credentials import hash_of_key
 from ..client.spending import NEWS
 from ..connection import Connection, get_connection
@@ -19,13 +20,14 @@ from ..errors import (
     OpenRouterError,
     StateMismatchError,
 )
+from ..languages import _
 from ..login.callback import Callback
 from ..login.cookies import Login, digest
 from ..login.finished import Ending, Exchange, mark_of_key
 from ..login.parked import ParkedKey
 from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
-from ..problems import PROBLEMS, Problem, problem_of_login
+from ..problems import PROBLEMS, Problem
 from ..services import Services
 from ..signals import key_connected, login_failed
 from ..storage.cookie import BROWSER, CookieStorage
@@ -61,7 +63,7 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         if request.method == "GET" and logins.lacks_session(login):
             logins.repeat(login)
             return show_callback_page(
-                "Almost connected", "This page goes on by itself.", status=200, goes_on=True
+                _("Almost connected"), _("This page goes on by itself."), status=200, goes_on=True
             )
         logins.check_user(login, callback.state)
         owner_id = services.owners.renew(digest(f"{callback.state} {callback.code}"))
@@ -87,8 +89,8 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
             ending = exchange.wait(services.settings.request_timeout)
             if ending is None:
                 return show_callback_page(
-                    "Being connected",
-                    "OpenRouter is about to answer. Please go on in a moment.",
+                    _("Being connected"),
+                    _("OpenRouter is about to answer. Please go on in a moment."),
                     status=202,
                     goes_on=False,
                 )

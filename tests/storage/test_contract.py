@@ -9,6 +9,7 @@ import pytest
 import redis
 from servers import PgBouncerServer, RedisServer
 from sqlalchemy import create_engine
+from stores import STORES, Store, each_of
 
 from flask_openrouter.storage import KeyStorage
 from flask_openrouter.storage.memory import MemoryStorage
@@ -78,12 +79,6 @@ class TestDatabaseWithoutUpsert(ClosingContract):
         engine.dispose()
 
 
-class TestPostgreSQL(ClosingContract):
-    @pytest.fixture(autouse=True)
-    def _url(self, postgresql_url: str) -> None:
-        self.create = lambda: SQLAlchemyStorage(postgresql_url)
-
-
 class TestPostgreSQLBehindPgBouncer(ClosingContract):
     @pytest.fixture(autouse=True)
     def _url(self, pgbouncer: PgBouncerServer, postgresql_url: str) -> None:
@@ -100,10 +95,14 @@ class TestPostgreSQLEngineOfTheApp(ClosingContract):
         engine.dispose()
 
 
-class TestRedis(ClosingContract):
+# PgBouncer is above, in both modes.
+@pytest.mark.parametrize(
+    "store", each_of(*(name for name in STORES if "PgBouncer" not in name)), indirect=True
+)
+class TestServer(ClosingContract):
     @pytest.fixture(autouse=True)
-    def _url(self, redis_server: RedisServer) -> None:
-        self.create = lambda: RedisStorage(redis_server.url)
+    def _store(self, store: Store) -> None:
+        self.create = store.create
 
 
 @pytest.mark.parametrize("decode_responses", [True, False])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import weakref
 
+import pytest
 from servers import PostgreSQLServer
 from sqlalchemy import text
 from storage_worker import output_of, run_worker, start_worker
+from stores import STORES, Store, each_of
 
 from flask_openrouter.storage.engine import OwnEngine
 from flask_openrouter.storage.uri import storage_from_uri
@@ -104,6 +106,13 @@ storage.close()
 def test_fork_by_the_c_library_shares_no_connection(storage_uri: str) -> None:
     """uWSGI forks so without lazy-apps: Python runs no hook."""
     assert run_worker(FORK_IN_C, storage_uri) == ""
+
+
+@pytest.mark.requirement("S2")
+@pytest.mark.parametrize("store", each_of(*STORES[2:]), indirect=True)
+def test_a_fork_without_hooks_shares_no_connection_to_any_server(store: Store) -> None:
+    """Three workers, which share one store."""
+    assert run_worker(FORK_IN_C, store.address) == ""
 
 
 def test_child_takes_new_connections_and_leaves_the_old_ones_open(

@@ -197,6 +197,7 @@ def _connect_pymysql(
     connect_timeout=10,
     read_timeout=None,
     write_timeout=None,
+    ssl=None,
 ):  # type: ignore[no-untyped-def]
     """The parameters of PyMySQL 1.2, in part."""
 
@@ -208,8 +209,37 @@ def test_options_of_pymysql_are_checked(monkeypatch: pytest.MonkeyPatch) -> None
     storage = storage_from_uri(f"{url}?read_timeout=2")
     assert isinstance(storage, SQLAlchemyStorage)
     assert event.contains(storage._load_engine(), "connect", drivers.limit_mysql)
-    with pytest.raises(ConfigurationError, match="'pymysql' knows no option 'nosuch'"):
+    assert isinstance(storage_from_uri(f"{url}?ssl_ca=/ca.pem"), SQLAlchemyStorage)
+    for option in ("nosuch", "ssl"):
+        with pytest.raises(ConfigurationError, match=f"'pymysql' knows no option '{option}'"):
+            storage_from_uri(f"{url}?{option}=2")
+
+
+@pytest.mark.requirement("S9")
+def test_options_of_mysqlclient_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parameters cannot be listed. It complains of wrong ones before it connects."""
+
+    def connect(unix_socket: str, **options: object) -> None:
+        if "nosuch" in options:
+            raise TypeError("'nosuch' is an invalid keyword argument for connect()")
+        if "compress" not in options:
+            raise module.Error(2002, "Can't connect")
+
+    module = _module("MySQLdb", connect)
+    monkeypatch.setitem(sys.modules, "MySQLdb", module)
+    url = "mysql+mysqldb://user:CANARY@host:1/db"
+    assert isinstance(storage_from_uri(f"{url}?read_timeout=2&compress=1"), SQLAlchemyStorage)
+    with pytest.raises(ConfigurationError, match="'mysqldb' knows no option 'nosuch'") as raised:
         storage_from_uri(f"{url}?nosuch=2")
+    assert "CANARY" not in str(raised.value)
+
+
+@pytest.mark.requirement("S3")
+def test_servers_of_one_url_share_the_time_to_connect() -> None:
+    for hosts, seconds in {("a",): 5, ("a", "b"): 2, ("a,b,c",): 2, (): 5}.items():
+        for query in ({"host": hosts}, {"host": ",".join(hosts)}):
+            assert drivers.connect_args("psycopg", query)["connect_timeout"] == seconds
+    assert "connect_timeout" not in drivers.connect_args("psycopg2", {"connect_timeout": "9"})
 
 
 @pytest.mark.requirement("S6")

@@ -163,7 +163,8 @@ class PostgreSQLServer(Server):
     def create_database(self) -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         self._databases += 1
-        name = f"test{self._databases}"
+        # Also unlike those that this server has copied from another.
+        name = f"test{self.port}_{self._databases}"
         self.execute(f"CREATE DATABASE {name}")
         return self.database_url(name)
 
@@ -200,6 +201,13 @@ class PostgreSQLServer(Server):
         initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "tester"]
         self.run(*initdb, *options, f"--pwfile={password_file}")
 
+    def copy(self, primary: PostgreSQLServer) -> None:
+        """Make the data folder, as a copy of this server that follows it."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        source = f"host=127.0.0.1 port={primary.port} user=tester password='{self.password}'"
+        program = str(self._programs / "pg_basebackup")
+        self.run(program, "-d", source, "-D", str(self._data), "-R", "-c", "fast", "--no-sync")
+
     def command(self) -> list[str]:
         options = {
             "port": str(self.port),
@@ -208,6 +216,8 @@ class PostgreSQLServer(Server):
             "fsync": "off",
             "shared_buffers": "16MB",
             "max_connections": "30",
+            # A standby that is promoted looks for its primary once more, after so long.
+            "wal_retrieve_retry_interval": "50ms",
             **self.options,
         }
         settings = [part for item in options.items() for part in ("-c", "=".join(item))]
@@ -272,9 +282,10 @@ class PgBouncerServer(Server):
 class RedisServer(Server):
     """Redis without persistence, unless ``options`` say otherwise."""
 
-    def __init__(self, folder: Path, program: str) -> None:
+    def __init__(self, folder: Path, program: str, *, is_sentinel: bool = False) -> None:
         super().__init__(folder)
         self._program = program
+        self._is_sentinel = is_sentinel
         self.options: dict[str, str] = {}
 
     @property
@@ -288,6 +299,11 @@ class RedisServer(Server):
             return client.execute_command(*command)
 
     def command(self) -> list[str]:
+        if self._is_sentinel:
+            # It writes to its settings, so they must be a file.
+            file = self.folder / "sentinel.conf"
+            file.write_text(f"port {self.port}\nbind 127.0.0.1\n")
+            return [self._program, str(file), "--sentinel"]
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -306,19 +322,22 @@ class RedisServer(Server):
 
 
 @contextmanager
-def running_postgresql(*, in_memory: bool = False) -> Iterator[PostgreSQLServer]:
+def running_postgresql(
+    *, in_memory: bool = False, is_standby: bool = False
+) -> Iterator[PostgreSQLServer]:
     """Start a new PostgreSQL server and end it afterwards. Skips (in CI: fails) without one.
 
-    ``in_memory``: keep the data in memory if there is enough.
+    ``in_memory``: keep the data in memory if there is enough. ``is_standby``: start nothing yet.
     """
     programs = _find_postgresql()
     # As root it refuses to run, and the folder must be one that its account can reach.
     account = None if os.getuid() else "postgres"
-    with _folder(account, in_memory=in_memory) as folder:
+    with server_folder(account, in_memory=in_memory) as folder:
         server = PostgreSQLServer(folder, programs, account=account)
-        server.initialize()
         try:
-            server.start()
+            if not is_standby:
+                server.initialize()
+                server.start()
             yield server
         finally:
             server.kill()
@@ -333,7 +352,7 @@ def running_pgbouncer(
     if program is None:
         require("pgbouncer", "neither on PATH nor in /usr/sbin")
     account = None if os.getuid() else "postgres"
-    with _folder(account) as folder:
+    with server_folder(account) as folder:
         server = PgBouncerServer(
             folder, program, behind, pool_mode=pool_mode, size=size, account=account
         )
@@ -345,16 +364,17 @@ def running_pgbouncer(
 
 
 @contextmanager
-def running_redis(**options: str) -> Iterator[RedisServer]:
+def running_redis(*, is_sentinel: bool = False, **options: str) -> Iterator[RedisServer]:
     """Start a new Redis server and end it afterwards. Skips (in CI: fails) without one.
 
     ``options``: of redis.conf, with ``_`` for ``-``, such as ``maxmemory="1mb"``.
+    ``is_sentinel``: a sentinel that watches nothing yet.
     """
     program = shutil.which("redis-server")
     if program is None:
         require("redis-server", "not on PATH")
-    with _folder(None) as folder:
-        server = RedisServer(folder, program)
+    with server_folder(None) as folder:
+        server = RedisServer(folder, program, is_sentinel=is_sentinel)
         server.options = {name.replace("_", "-"): value for name, value in options.items()}
         try:
             server.start()
@@ -376,7 +396,8 @@ def _find_postgresql() -> Path:
 
 
 @contextmanager
-def _folder(account: str | None, *, in_memory: bool = False) -> Iterator[Path]:
+def server_folder(account: str | None, *, in_memory: bool = False) -> Iterator[Path]:
+    """Make a folder that belongs to this account, and delete it afterwards."""
     fits = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > DATA_BYTES
     folder = Path(tempfile.mkdtemp(prefix="openrouter-", dir=MEMORY if fits else None))
     if account is not None:

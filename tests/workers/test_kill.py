@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from typing import Any
 
 import pytest
 from flask import Flask
 from polling import wait_until
-from servers import Server
+from stores import STORES, Store, each_of
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
@@ -68,7 +69,7 @@ class Logins:
         return True
 
 
-def kill_now_and_then(server: Server, logins: Logins) -> None:
+def kill_now_and_then(server: Any, logins: Logins) -> None:
     """Kill the server again and again while the logins go on."""
     figures = logins.figures
 
@@ -88,25 +89,19 @@ def is_over(logins: Logins) -> bool:
     return logins.figures["finished"] == len(logins.visitors)
 
 
-@pytest.mark.parametrize("storage_uri", ["postgresql", "redis"], indirect=True)
+@pytest.mark.parametrize("store", each_of(*STORES), indirect=True)
 def test_no_key_is_lost_while_the_server_is_killed(
-    make_shared_app: Callable[..., Flask],
-    emulator: Emulator,
-    request: pytest.FixtureRequest,
-    storage_uri: str,
-    every_variant: bool,
+    make_app: Callable[..., Flask], emulator: Emulator, store: Store, every_variant: bool
 ) -> None:
-    is_redis = storage_uri.startswith("redis")
-    server: Server = request.getfixturevalue("redis_server" if is_redis else "postgresql")
-    app = make_shared_app()
+    storage = store.create()
+    app = make_app({"storage": storage})
     number, kills = (200, 10) if every_variant else (40, 2)
     logins = Logins(app, emulator, number)
-    storage = app.extensions["openrouter"].vault.storage
     # The first visitor of a site does this once: it creates the table.
     assert storage.count_owners() == 0
     emulator.add_fault(times=None, path="/api/v1/auth/keys", delay=EXCHANGE)
     with ThreadPoolExecutor(THREADS + 1) as pool:
-        killing = pool.submit(kill_now_and_then, server, logins)
+        killing = pool.submit(kill_now_and_then, store.server, logins)
         list(pool.map(logins.run, logins.visitors))
         killing.result()
     print(dict(logins.figures))

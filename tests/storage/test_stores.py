@@ -1,0 +1,128 @@
+"""Every server for keys when it is frozen, and when it takes no writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+import redis
+from polling import wait_until
+from sqlalchemy.exc import DBAPIError
+from stores import QUICK, STORES, Store, each_of
+
+from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
+
+#: Seconds after which a call gives up, by docs/storage.md.
+LIMITS = {"PostgreSQL": 6, "MariaDB": 5, "Redis": 5, "Redis Sentinel": 2, "Redis Cluster": 7}
+
+# pg8000 raises OSError, and a cluster an error of its own.
+FAILURES = (DBAPIError, OSError, redis.RedisError, redis.exceptions.RedisClusterException)
+
+MakeStore = Callable[[str], Store]
+
+
+def assert_works(storage: KeyStorage) -> None:
+    assert storage.get("old") == "ciphertext"
+    storage.set("new", "other")
+    assert storage.get("new") == "other"
+    storage.delete("new")
+    assert storage.get("new") is None
+
+
+@pytest.mark.requirement("S3")
+def test_a_frozen_server_is_given_up_in_time(make_store: MakeStore, every_variant: bool) -> None:
+    """All at once, because it is nothing but waiting."""
+    stores = {name: make_store(name) for name in (STORES if every_variant else QUICK)}
+    storages = {name: store.create() for name, store in stores.items()}
+    for storage in storages.values():
+        storage.set("old", "ciphertext")
+
+    def seconds_until_failure(name: str) -> float:
+        started = time.monotonic()
+        with pytest.raises(FAILURES):
+            storages[name].get("old")
+        return time.monotonic() - started
+
+    servers = {server for store in stores.values() for server in store.processes}
+    for server in servers:
+        server.freeze()
+    try:
+        with ThreadPoolExecutor(len(stores)) as pool:
+            taken = dict(zip(stores, pool.map(seconds_until_failure, stores), strict=True))
+    finally:
+        for server in servers:
+            server.thaw()
+    print({name: round(seconds, 1) for name, seconds in taken.items()})
+    for name, seconds in taken.items():
+        limit = next(LIMITS[kind] for kind in sorted(LIMITS, reverse=True) if name.startswith(kind))
+        # time: a second try would take as long as the first.
+        assert limit - 1 < seconds < 2 * limit - 0.5, name
+        wait_until(lambda name=name: storages[name].get("old") == "ciphertext")  # type: ignore[misc]
+        assert_works(storages[name])
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.parametrize(
+    "store", each_of("MariaDB, PyMySQL", "MariaDB, mysqlclient"), indirect=True
+)
+def test_mariadb_that_takes_no_writes(store: Store) -> None:
+    storage = store.create()
+    store.server.execute("SET GLOBAL read_only = 1")
+    # Nor can it create the table.
+    with pytest.raises(DBAPIError, match="read-only"):
+        storage.get("old")
+    store.server.execute("SET GLOBAL read_only = 0")
+    storage.set("old", "ciphertext")
+    store.server.execute("SET GLOBAL read_only = 1")
+    try:
+        for write in (lambda: storage.set("old", "other"), lambda: storage.delete("old")):
+            with pytest.raises(DBAPIError, match="read-only"):
+                write()
+        assert storage.get("old") == "ciphertext"
+    finally:
+        store.server.execute("SET GLOBAL read_only = 0")
+    assert_works(storage)
+    # The address leads to the new primary already, and the pool to the former one.
+    with storage._load_engine().connect() as connection:
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+    assert_works(storage)
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.every_variant
+def test_a_hot_standby_takes_writes_once_it_is_promoted(make_store: MakeStore) -> None:
+    """Also for an app that knows the address of the standby alone."""
+    store = make_store("PostgreSQL with a standby")
+    group = store.server
+    store.create().set("old", "ciphertext")
+    database = store.address.partition("@/")[2].partition("?")[0]
+    standby = SQLAlchemyStorage(group.standby.database_url(database))
+    for write in (lambda: standby.set("old", "other"), lambda: standby.delete("old")):
+        with pytest.raises(DBAPIError, match="read-only"):
+            write()
+    assert standby.get("old") == "ciphertext"
+    group.kill()
+    group.start()
+    assert_works(standby)
+    standby.close()
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.every_variant
+def test_a_former_master_is_left(make_store: MakeStore) -> None:
+    """The sentinel makes it a replica while the app has connections to it."""
+    store = make_store("Redis Sentinel")
+    group, storage = store.server, store.create()
+    storage.set("old", "ciphertext")
+    former, _ = group.pair()
+    group.sentinel.execute("SENTINEL", "FAILOVER", group.name)
+    wait_until(lambda: group.has_successor(former))
+    # A connection may find out by an error.
+    with suppress(redis.RedisError):
+        storage.set("old", "ciphertext")
+    assert_works(storage)
+    wait_until(group.is_whole)

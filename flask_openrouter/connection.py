@@ -154,14 +154,16 @@ class Connection(OwnedKey):
         Raises the errors of :meth:`OpenRouterClient.get_key_info`. A key that raises
         :class:`KeyRejectedError` is set aside. ``timeout``: seconds for the whole call.
         """
-        services, key_hash, news = self._services, self.key_hash, NEWS.latest(self.key_hash)
+        services, record = self._services, self._require_record()
+        key_hash = hash_of_key(record.api_key)
+        news = NEWS.latest(key_hash)
         try:
-            info = services.client.get_key_info(self.api_key, timeout=timeout)
+            info = services.client.get_key_info(record.api_key, timeout=timeout)
         except KeyRejectedError as error:
             rejected = error
         else:
             services.usage_cache.note(key_hash, news, info)
-            login = f"{key_hash} {self._require_record().connected_at}"
+            login = f"{key_hash} {record.connected_at}"
             services.budget_watch.check(self._app, self._owner_id, login, info)
             return info
         raise self._judge(rejected, 0)

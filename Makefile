@@ -6,7 +6,7 @@
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
 # make browser         only the tests in browsers
 #                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)
-# make lint            ruff, mypy, pyright; the public API is typed completely
+# make lint            ruff, codespell, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
 # make translations    bring new texts into the catalogues of the languages, and compile these
 # make wheel           build the wheel and sdist, and test the wheel without the source tree
@@ -54,6 +54,7 @@ browser: .venv/.ready
 lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell README.md CHANGES.md docs .github flask_openrouter example_app benchmarks tests
 	$(BIN)/mypy
 	PATH="$$PWD/$(BIN):$$PATH" pyright
 	@said=$$(PATH="$$PWD/$(BIN):$$PATH" pyright --ignoreexternal --verifytypes flask_openrouter) || { \

@@ -14,7 +14,8 @@ LOOKALIKE_NAME = "open" + "roouter"
 _KNOWN_SITES = (
     "w3.org", "rfc-editor.org", "ietf.org", "owasp.org", "whatwg.org", "mozilla.org", "python.org",
     "pypi.org", "palletsprojects.com", "readthedocs.io", "github.com", "sqlalchemy.org", "redis.io",
-    "nist.gov", "gunicorn.org", "htmx.org", "keepachangelog.com", "semver.org",
+    "nist.gov", "gunicorn.org", "htmx.org", "keepachangelog.com", "semver.org", "authlib.org",
+    "python-babel.github.io",
 )  # fmt: skip
 _RESERVED = ("localhost", "example", "invalid", "test")
 

@@ -1,0 +1,79 @@
+"""The documentation is short and plain: words per guide, first sentences, and words to avoid."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from doc_blocks import ROOT, pages
+
+DOCS = ROOT / "docs"
+LONGEST_GUIDE = 900
+#: Guides that hold what their readers look up as well, and the most that they may have now.
+LONGER = {"storage": 2700, "deployment": 1700}
+AVOIDED = re.compile(
+    r"\b(?:of ours|simply|obviously|of course|in order to|utili[sz]e[sd]?|please note|"
+    r"there is nothing to do|whosoever|hereby|thereof|as already mentioned|leverages?)\b",
+    re.IGNORECASE,
+)
+
+
+def _prose(page: Path) -> str:
+    """Return a page without code, pictures, comments and the targets of links."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^( *)```.*?^\1```$|<!--.*?-->|!\[[^\]]*\]", "", text, flags=re.S | re.M)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
+def _words(page: Path) -> int:
+    return sum(1 for word in _prose(page).split() if re.search(r"\w", word))
+
+
+def _shelves() -> dict[str, list[Path]]:
+    """Return the pages of each caption of the table of contents."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    found = re.findall(r"```\{toctree\}\n:caption: (\w+)\n:hidden:\n\n(.*?)```", index, re.S)
+    return {name: [DOCS / f"{page}.md" for page in text.split()] for name, text in found}
+
+
+SHELVES = _shelves()
+
+
+def test_every_page_is_on_one_shelf() -> None:
+    assert list(SHELVES) == ["Guides", "Recipes", "Reference", "Evidence"]
+    listed = [page for shelf in SHELVES.values() for page in shelf]
+    assert sorted([*listed, DOCS / "index.md"]) == sorted(DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", SHELVES["Guides"], ids=lambda page: page.stem)
+def test_a_guide_is_short(page: Path) -> None:
+    assert _words(page) <= LONGER.get(page.stem, LONGEST_GUIDE)
+
+
+@pytest.mark.parametrize("page", SHELVES["Guides"], ids=lambda page: page.stem)
+def test_a_guide_begins_with_what_its_reader_gets(page: Path) -> None:
+    if page.stem not in LONGER:
+        assert _prose(page).split("\n\n")[1].startswith("After this page")
+
+
+def test_the_readme_fits_on_a_screen_and_shows_what_it_needs() -> None:
+    readme = ROOT / "README.md"
+    assert _words(readme) <= 450
+    text = readme.read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (python,) = re.findall(r'^requires-python = ">=([\d.]+)"', project, re.M)
+    tested = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
+    assert f"| Python | {python} or newer; tested with {tested[0]} to {tested[-1]} |" in text
+    for name, shown in (("flask", "Flask"), ("sqlalchemy", "SQLAlchemy"), ("redis", "redis-py")):
+        (oldest,) = set(re.findall(rf'"{name}>=([\d.]+)"', project))
+        assert re.search(rf"{shown}( \|)? {re.escape(oldest)}\b", text), name
+
+
+def test_no_page_has_a_word_to_avoid() -> None:
+    found = {f"{p.name}: {word}" for p in pages() for word in AVOIDED.findall(_prose(p))}
+    assert found == set()
+
+
+def test_a_word_to_avoid_would_be_noticed() -> None:
+    assert AVOIDED.findall("Simply utilise it, of course.") == ["Simply", "utilise", "of course"]

@@ -31,6 +31,9 @@ APP = chat
 QUICK =
 SESSIONS = newest oldest
 TESTS =
+# The address of the repository, such as https://github.com/owner/name: if it is set, the README and
+# the metadata of the wheel link to it. Without it, the links work in a checkout and in the sdist.
+REPOSITORY =
 MODULES =
 CLIENTS =
 FUZZ_SECONDS = 60
@@ -72,7 +75,9 @@ translations: .venv/.ready
 
 wheel: .venv/.build
 	rm -rf dist
-	$(BIN)/python -m build --quiet --no-isolation --outdir dist .
+	@source=.; if [ -n '$(REPOSITORY)' ]; then source=$$(mktemp -d) && \
+		$(BIN)/python .ci/published.py '$(REPOSITORY)' "$$source"; fi && \
+		$(BIN)/python -m build --quiet --no-isolation --outdir dist "$$source"
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python -m pytest tests/packaging
 

@@ -171,6 +171,6 @@ def test_windows_has_every_command_of_the_quickstart() -> None:
             name, _, value = word.partition("=")
             assert f'$env:{name} = "{value}"' in here
             command = command.removeprefix(f"{word} ")
-        command = command.replace(".venv/bin/", ".venv\\Scripts\\")
+        command = command.replace("python3 ", "python ").replace(".venv/bin/", ".venv\\Scripts\\")
         command = command.replace(" > ", " | Out-File -Encoding ascii ")
         assert command in here

@@ -1,5 +1,6 @@
 # make demo            the example app on http://localhost:3000, against the bundled emulator
 # make demo LIVE=1     ... against https://openrouter.ai
+# make demo APP=minimal  ... the example in one file, instead of the chat
 # make demo PORT=4000  ... on another port
 # make test            every test, with coverage, in as many processes as there are processors;
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
@@ -26,6 +27,7 @@
 PYTHON = python3
 PORT = 3000
 LIVE =
+APP = chat
 QUICK =
 SESSIONS = newest oldest
 TESTS =
@@ -40,7 +42,7 @@ LOCK = .ci/requirements.txt
 INSTALL = $(BIN)/python -m pip install --quiet -c $(LOCK) --build-constraint $(LOCK)
 
 demo: .venv/.demo
-	@PORT='$(PORT)' LIVE='$(LIVE)' $(BIN)/python -m example_app
+	@PORT='$(PORT)' LIVE='$(LIVE)' APP='$(APP)' $(BIN)/python -m example_app
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100

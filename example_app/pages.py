@@ -1,10 +1,11 @@
-"""The welcome page, the chat, and the pages for errors."""
+"""How to serve pages: the welcome page for visitors without a key, the chat, and errors."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sqlite3
+from typing import Any
 
 from flask import (
     Blueprint,
@@ -32,7 +33,8 @@ from .models import model_name
 from .problems import NOT_SAVED
 from .question import MAX_PROMPT
 from .render import to_html
-from .visitor import owner_id
+from .spending import trouble_of
+from .visitor import chosen_model, owner_id
 
 logger = logging.getLogger(__name__)
 
@@ -52,21 +54,22 @@ def init_app(app: Flask) -> None:
     """Add the names that templates use, and the error pages."""
     app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(lambda: {"conversations": _conversations})
+    app.context_processor(lambda: {"conversations": _conversations, "trouble": _trouble})
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(sqlite3.Error, show_database_error)
     for signal in (key_connected, key_disconnected):
         signal.connect(_remember_rejection, app)
 
 
-def welcome() -> str:
+def welcome(**more: object) -> str:
     """Show the welcome page to a visitor without a key. A login comes back to this address."""
     return render_template(
         "welcome.html",
-        next_url=request.path,
+        next_url=request.path if request.method == "GET" else url_for("pages.index"),
         is_rejected=session.get("key_rejected"),
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         keep_days=current_app.config["CHAT_KEEP_DAYS"],
+        **more,
     )
 
 
@@ -143,9 +146,16 @@ def _conversations() -> list[Conversation]:
     return History(get_database(), owner_id()).conversations() if current_openrouter else []
 
 
+def _trouble() -> dict[str, Any] | None:
+    """Return the problem that kept the last question from being paid for, for a notice."""
+    return trouble_of(get_database(), owner_id()) if current_openrouter else None
+
+
 def _show_chat(found: Conversation | None) -> str:
     history = History(get_database(), owner_id())
-    chosen = history.chosen_model()
+    chosen = chosen_model(history.db, history.owner)
+    if found and found.model:
+        chosen = (found.model, model_name(found.model))
     return render_template(
         "chat.html",
         conversation=found,

@@ -91,13 +91,10 @@ class Connection(OwnedKey):
         ``raise_for_status()`` raises the error that it stands for.
         """
         self._watch_budget()
-        judge = self._judge_fallback if self.is_fallback else self._judge
-        return self._services.client.api_session(self._key_to_send(), on_unauthorized=judge)
-
-    def _key_to_send(self) -> str:
-        """Return the visitor's key, or the app's own for a visitor without one."""
-        fallback = self._fallback
-        return self.api_key if fallback is None or self else fallback.api_key
+        client = self._services.client
+        if self._fallback is not None and not self:
+            return client.api_session(self._fallback.api_key, on_unauthorized=self._judge_fallback)
+        return client.api_session(self.api_key, on_unauthorized=self._judge)
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -124,8 +121,9 @@ class Connection(OwnedKey):
         self._watch_budget()
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
-        judge = self._judge_fallback if self.is_fallback else self._judge
-        return settings.base_url, self._key_to_send(), headers, judge
+        if self._fallback is not None and not self:
+            return settings.base_url, self._fallback.api_key, headers, self._judge_fallback
+        return settings.base_url, self.api_key, headers, self._judge
 
     @property
     def visitor_id(self) -> str:
@@ -156,14 +154,16 @@ class Connection(OwnedKey):
         Raises the errors of :meth:`OpenRouterClient.get_key_info`. A key that raises
         :class:`KeyRejectedError` is set aside. ``timeout``: seconds for the whole call.
         """
-        services, key_hash, news = self._services, self.key_hash, NEWS.latest(self.key_hash)
+        services, record = self._services, self._require_record()
+        key_hash = hash_of_key(record.api_key)
+        news = NEWS.latest(key_hash)
         try:
-            info = services.client.get_key_info(self.api_key, timeout=timeout)
+            info = services.client.get_key_info(record.api_key, timeout=timeout)
         except KeyRejectedError as error:
             rejected = error
         else:
             services.usage_cache.note(key_hash, news, info)
-            login = f"{key_hash} {self._require_record().connected_at}"
+            login = f"{key_hash} {record.connected_at}"
             services.budget_watch.check(self._app, self._owner_id, login, info)
             return info
         raise self._judge(rejected, 0)

@@ -131,7 +131,7 @@ def next_reset(limit_reset: str | None, now: float) -> datetime | None:
     """Return when a limit is reset next, in UTC; None if it never is, or not known.
 
     Days, weeks and months begin at midnight UTC, and weeks on Monday (OpenRouter API reference,
-    "Get current API key"). ``now``: Unix time in seconds.
+    "Create a new API key", ``limit_reset``). ``now``: Unix time in seconds.
     """
     moment = datetime.fromtimestamp(now, timezone.utc)
     today = moment.replace(hour=0, minute=0, second=0, microsecond=0)

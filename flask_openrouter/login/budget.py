@@ -41,12 +41,9 @@ class BudgetWatch:
             return
         resets_at = next_reset(info.limit_reset, self._clock())
         with self._lock:
-            if self._sent.pop(login, ...) == resets_at:
-                is_news = False
-            else:
-                is_news = True
-                if len(self._sent) >= self._most:
-                    del self._sent[next(iter(self._sent))]
+            is_news = self._sent.pop(login, ...) != resets_at
+            if len(self._sent) >= self._most:
+                del self._sent[next(iter(self._sent))]
             self._sent[login] = resets_at
         if is_news:
             send_signal(

@@ -303,7 +303,7 @@ def _set_up(
         reply.raise_for_status()
         return "done"
 
-    app.add_url_rule("/try", "try", requires_openrouter_key(fallback=True)(str))
+    app.add_url_rule("/try", "try", requires_openrouter_key(fallback=True)(lambda: ""))
     visitor = Visitor(app)
     visitor.connect(emulator)
     callback = emulator.approve(visitor.start())

@@ -40,6 +40,8 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
         OPENROUTER_KEY_LIMIT=5,
         # The app's own page also tells what happens to the conversations.
         OPENROUTER_DISCONNECT_REDIRECT_URL="/disconnected",
+        # That of the app's own pages.
+        OPENROUTER_LANGUAGE="en",
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)

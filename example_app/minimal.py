@@ -21,6 +21,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
     """Create the app. Its settings are in the environment: ``FLASK_SECRET_KEY`` and others."""
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=256 * 1024, OPENROUTER_KEY_LIMIT=1)  # bytes, USD
+    app.config["OPENROUTER_LANGUAGE"] = "en"  # as the page
     app.config.from_prefixed_env()
     app.config.update(config or {})
     if not app.config["SECRET_KEY"]:

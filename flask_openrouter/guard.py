@@ -93,6 +93,8 @@ def requires_openrouter_key(
         raise ValueError('on_missing must be "redirect", "json" or a callable.')
     if next is not None and safe_next(next, own_path="//") is None:
         raise ValueError("next must be a path on this host, such as /chat.")
+    if not isinstance(fallback, bool):
+        raise TypeError("fallback is True or False. @auth.fallback_key registers the function.")
     if view is None:
         return lambda view: _guard(view, on_missing, next, raises, fallback)
     return _guard(view, on_missing, next, raises, fallback)

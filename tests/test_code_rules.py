@@ -27,7 +27,7 @@ MAX_TEST_LINES = 400
 #: The top level, lowest layer first. A module imports from its own layer or from a lower one.
 LAYERS = (
     {"awaiting", "caching", "errors", "languages", "signals", "values"},
-    {"client", "web", "problems", "causes"},
+    {"client", "log", "web", "problems", "causes"},
     {"config", "storage"},
     {"login"},
     {"services", "connection"},

@@ -6,11 +6,14 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from ..storage.memory import MemoryStorage
 from .case import Case
 from .finding import Finding, ok, problem, warning
+
+#: Seconds. A request has several calls, and gunicorn ends it after 30.
+_LONG: Final = 10
 
 
 def count_workers() -> int:
@@ -57,6 +60,7 @@ def check_durability(case: Case, storage: object) -> Iterator[Finding]:
             " openrouter generate-key",
         )
     yield from _check_redis(storage)
+    yield from _check_redis_waits(storage)
     yield from _check_pooler(storage)
     yield from _check_owner(storage)
 
@@ -116,6 +120,33 @@ def _check_pooler(storage: object) -> Iterator[Finding]:
             " so a read can delete a key.",
             'Pass connect_args={"prepare_threshold": None} to create_engine. In session mode'
             " nothing is wrong.",
+        )
+
+
+def _check_redis_waits(storage: object) -> Iterator[Finding]:
+    client: Any = getattr(storage, "_client", None)
+    # With a URL the storage makes its own client, which does not wait for long.
+    if client is None or getattr(storage, "_is_own", False):
+        return
+    seconds: float | None = 0
+    # Releases of redis-py differ.
+    with suppress(Exception):
+        is_cluster = hasattr(client, "get_default_node")
+        node = client.get_default_node().redis_connection if is_cluster else client
+        pool = node.connection_pool
+        connection = pool.connection_class(**pool.connection_kwargs)
+        retries = [r for r in (connection.retry, getattr(client, "retry", None)) if r is not None]
+        seconds = connection.socket_timeout
+        if seconds is not None:
+            seconds *= 1 + max(retry.get_retries() for retry in retries)
+    if seconds is None or seconds > _LONG:
+        length = "for ever" if seconds is None else f"for {seconds:.0f} seconds and more"
+        yield warning(
+            "redis_waits",
+            f"The app's Redis client waits {length} for a server that does not answer, and each"
+            " visitor with it.",
+            "Pass socket_timeout=2 and retry=Retry(NoBackoff(), 1) to the client. By default,"
+            " redis-py tries often.",
         )
 
 

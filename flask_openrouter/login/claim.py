@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from ..errors import ConfigurationError
+from ..log import log_note
 from ..signals import key_connected
 from ..web import request_state, send_signal, this_app
 from .owner import adopt
@@ -48,7 +49,7 @@ def claim_key(*, replace: bool) -> bool:
     owners.forget_browser()
     # The rest of this request reads the user's key.
     state.connection = None
-    logger.info("A browser's key was handed to its user.")
+    logger.info("A browser's key was handed to its user.%s", log_note(user_id))
     send_signal(
         key_connected,
         this_app(),

@@ -10,6 +10,7 @@ from flask import has_request_context
 from ..client.credentials import MALFORMED_KEY, hash_of_key, is_api_key
 from ..client.spending import NEWS
 from ..errors import ConfigurationError
+from ..log import log_note
 from ..signals import key_connected
 from ..storage.record import KeyRecord
 from ..web import request_state, send_signal, this_app
@@ -42,7 +43,7 @@ def import_key(services: Services, owner_id: str, api_key: str, *, replace: bool
     if has_request_context():
         # The rest of this request reads the new key, if its visitor is the owner.
         request_state().connection = None
-    logger.info("A key was imported.")
+    logger.info("A key was imported.%s", log_note(owner_id))
     send_signal(
         key_connected,
         this_app(),

@@ -12,6 +12,7 @@ from werkzeug.utils import cached_property
 
 from ..client.credentials import hash_of_key
 from ..errors import KeyRejectedError, KeyStorageError
+from ..log import log_note
 from ..problems import PROBLEMS, Problem
 from ..signals import key_connected, key_disconnected
 from ..storage.cookie import BROWSER, CookieStorage
@@ -200,7 +201,7 @@ class OwnedKey:
         self._set_aside_record = None
         del vars(self)["_record"]
         if restored is not None:
-            logger.info("A key is used again: OpenRouter accepts it.")
+            logger.info("A key is used again: OpenRouter accepts it.%s", log_note(self._owner_id))
             send_signal(
                 key_connected,
                 self._app,
@@ -267,5 +268,5 @@ class OwnedKey:
         self._rejected_hash = key_hash or self._rejected_hash
 
     def _report_loss(self, reason: str) -> None:
-        logger.info("A key was forgotten (%s).", reason)
+        logger.info("A key was forgotten (%s).%s", reason, log_note(self._owner_id))
         send_signal(key_disconnected, self._app, owner_id=self._owner_id, reason=reason)

@@ -21,6 +21,7 @@ from weakref import WeakSet
 from itsdangerous import BadSignature, Signer
 
 from ..errors import KeyStorageError
+from ..log import log_note
 from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
@@ -218,9 +219,11 @@ def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
         vault.save(owner_id, record)
         vault.forget(former_id)
     except KeyStorageError as error:
-        logger.warning("A key could not be moved to its owner's primary key. %s", error)
+        logger.warning(
+            "A key could not be moved to its owner's primary key. %s%s", error, log_note(owner_id)
+        )
     else:
-        logger.info("A key was moved to its owner's primary key.")
+        logger.info("A key was moved to its owner's primary key.%s", log_note(owner_id))
     return record
 
 

@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from ..caching import complete_vary
 from ..client.base_url import credits_url, keys_url
 from ..errors import APIError, KeyStorageError, OpenRouterError
+from ..log import log_note
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request
 from .language import gettext, translated
@@ -176,7 +177,12 @@ def show_problem(
     reference = secrets.token_hex(4)
     cause = "" if error is None else f" {error}"
     logger.warning(
-        "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
+        "%s (%s): shown with reference %s.%s%s",
+        problem.title,
+        problem.code,
+        reference,
+        cause,
+        log_note(),
     )
     base_url = get_services().settings.base_url
     login_url = login_url_for(next_url, is_popup=is_popup)

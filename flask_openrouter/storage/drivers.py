@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -105,6 +106,21 @@ def check_options(engine: Engine, url: URL) -> None:
             f"The database driver {driver!r} knows no option {', '.join(map(repr, unknown))}."
             " Correct or remove it in the URL."
         )
+
+
+def connect(engine: Engine) -> Connection:
+    """Return a connection of the app's engine, also if those in its pool are dead.
+
+    To begin autocommit, MySQL's drivers send a statement, whose error SQLAlchemy does not see.
+    """
+    started = monotonic()
+    try:
+        return engine.connect()
+    except engine.dialect.loaded_dbapi.Error:
+        if engine.dialect.name not in ("mysql", "mariadb") or monotonic() - started > TIMEOUT / 2:
+            raise
+    engine.dispose()
+    return engine.connect()
 
 
 def limit_mysql(connection: Any, _: ConnectionPoolEntry | None) -> None:

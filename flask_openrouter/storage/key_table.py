@@ -28,13 +28,15 @@ class KeyTable:
     """
 
     def __init__(self, name: str, schema: str | None, metadata: MetaData | None) -> None:
-        from sqlalchemy import bindparam, delete, func, select, update
+        from sqlalchemy import BINARY, String, Text, bindparam, cast, delete, func, select, update
 
         self.definition: Table = _define(name, schema, metadata)
         columns = self.definition.c
         owner = columns.owner_id == bindparam("owner_id")
+        # Exact also where collations ignore case.
+        exact = cast(columns.ciphertext, Text().with_variant(BINARY(), "mysql", "mariadb"))
         unchanged = (columns.owner_id == bindparam("owner")) & (
-            columns.ciphertext == bindparam("old")
+            exact == bindparam("old", type_=String())
         )
         self.select: Select[Any] = select(columns.ciphertext).where(owner)
         self.delete: Delete = delete(self.definition).where(owner)

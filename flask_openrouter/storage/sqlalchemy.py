@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..errors import ConfigurationError
 from . import check_owner_id, open_writes
-from .drivers import TIMEOUT, replace_read_only_connections
+from .drivers import TIMEOUT, connect, replace_read_only_connections
 from .engine import OwnEngine, check_engine, require_sqlalchemy
 from .key_table import BYTES_DIALECTS, PAGE, STEP, KeyTable, create_upsert
 
@@ -236,7 +236,7 @@ class SQLAlchemyStorage:
             if connection is not None:
                 return self._run_through(connection, binding, work, is_write)
         try:
-            with binding.engine.connect() as connection:
+            with connect(binding.engine) as connection:
                 if not binding.has_table and self._creates_table:
                     self._table.create(connection)
                     binding.has_table = True

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError, KeyStorageError
+from ..log import log_note
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .patience import current_patience
@@ -95,7 +96,10 @@ class KeyVault:
             return None
         record = self._open(stored, owner_id)
         if record is None:
-            logger.warning("What is stored for this owner does not open; treated as not connected.")
+            logger.warning(
+                "What is stored for this owner does not open; treated as not connected.%s",
+                log_note(owner_id),
+            )
         elif self._is_past_its_age(owner_id, record):
             return None
         elif record.rejected_at is not None:
@@ -160,7 +164,7 @@ class KeyVault:
         try:
             self._run("Deleting", self._delete_if, owner_id, stored)
         except KeyStorageError:
-            logger.info("A key that was set aside could not be deleted now.")
+            logger.info("A key that was set aside could not be deleted now.%s", log_note(owner_id))
         return None
 
     def forget(self, owner_id: str) -> None:

@@ -21,6 +21,7 @@ from ..errors import (
     StateMismatchError,
 )
 from ..languages import _
+from ..log import log_note
 from ..login.callback import Callback
 from ..login.cookies import Login, digest
 from ..login.finished import Ending, Exchange, mark_of_key
@@ -232,7 +233,7 @@ def store_key(
     # Only browsers get a new id on connect.
     if previous.owner_id not in (None, owner_id):
         _forget_previous(services, previous.owner_id)
-    logger.info("A key was connected.")
+    logger.info("A key was connected.%s", log_note(owner_id))
     send_signal(
         key_connected,
         this_app(),
@@ -268,7 +269,7 @@ def _save_with_one_retry(services: Services, owner_id: str, record: KeyRecord) -
     else:
         return
     services.vault.save(owner_id, record)
-    logger.warning("%s The second try worked.", failure)
+    logger.warning("%s The second try worked.%s", failure, log_note(owner_id))
 
 
 def _forget_previous(services: Services, previous_id: str) -> None:
@@ -276,4 +277,7 @@ def _forget_previous(services: Services, previous_id: str) -> None:
     try:
         services.vault.forget(previous_id)
     except KeyStorageError:
-        logger.warning("The key that was replaced could not be deleted from the storage.")
+        logger.warning(
+            "The key that was replaced could not be deleted from the storage.%s",
+            log_note(previous_id),
+        )

@@ -6,13 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 import sqlalchemy
 from cases import case
 from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.retry import Retry
 from servers import PgBouncerServer, RedisServer, free_port
 from stores import Store, each_of
 
 from flask_openrouter.doctor.storage_causes import cause_of
+from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 MARIADB = ("MariaDB, PyMySQL", "MariaDB, mysqlclient")
@@ -105,6 +110,37 @@ def test_a_mariadb_that_is_read_only_or_down(production: Any, diagnose: Any, sto
     store.server.kill()
     diagnose(app).says("storage_unreachable", "Nothing listens", "Start the server")
     close(app)
+
+
+@pytest.mark.requirement("S3")
+def test_a_client_of_the_app_that_waits_long(
+    production: Any, diagnose: Any, redis_server: RedisServer
+) -> None:
+    for timeout, tries, word in ((2, 9, "20 seconds"), (None, 0, "for ever"), (2, 1, None)):
+        with (
+            case(timeout, tries),
+            redis.Redis(
+                port=redis_server.port, socket_timeout=timeout, retry=Retry(NoBackoff(), tries)
+            ) as client,
+        ):
+            diagnosis = diagnose(production({"storage": RedisStorage(client)}))
+            assert diagnosis.bad == ({"redis_waits": "warning"} if word else {})
+            if word:
+                diagnosis.says("redis_waits", word, "socket_timeout")
+
+
+@pytest.mark.every_variant
+@pytest.mark.requirement("S3")
+@pytest.mark.parametrize("store", ["Redis Sentinel", "Redis Cluster"], indirect=True)
+def test_clients_as_documented_do_not_wait_long(
+    production: Any, diagnose: Any, store: Store
+) -> None:
+    app = production({"storage": store.create()})
+    assert diagnose(app).bad == {"redis_not_persistent": "warning"}
+    if store.address.startswith("cluster"):
+        with RedisCluster("127.0.0.1", store.server.processes[0].port, socket_timeout=2) as client:
+            app = production({"storage": RedisStorage(client)})
+            assert "redis_waits" in diagnose(app).bad
 
 
 @pytest.mark.requirement("S1")

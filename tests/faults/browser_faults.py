@@ -23,7 +23,7 @@ HOUR = 3600
     "the visitor declines",
     "400 You declined",
     variants={"error=access_denied": "&error=access_denied", "no code": ""},
-    remark="no part of the address is shown",
+    remark="nothing of the address is shown",
 )
 def _declines(site: FaultSite, query: str) -> Row:
     scene = site.scene()
@@ -55,7 +55,7 @@ def _no_cookies(site: FaultSite, _: None) -> Row:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the cookies of the extension are Lax",
+    remark="the extension's are Lax",
 )
 def _strict(site: FaultSite, _: None) -> Row:
     scene = site.scene(site.app(SESSION_COOKIE_SAMESITE="Strict"))
@@ -68,7 +68,7 @@ def _strict(site: FaultSite, _: None) -> Row:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="named in the log; on `localhost` the cookies of the extension are not Secure",
+    remark="logged; on `localhost` the extension's are not Secure",
 )
 def _secure(site: FaultSite, _: None) -> Row:
     scene = site.scene(site.app(SESSION_COOKIE_SECURE=True))
@@ -78,11 +78,10 @@ def _secure(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F25",
-    "session cookie too big for the browser",
+    "session cookie too big",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the app itself stores 4 kB in it",
 )
 def _too_big(site: FaultSite, _: None) -> Row:
     app = site.app()
@@ -110,11 +109,11 @@ def _too_big(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F26",
-    "another app on this host has the same cookies",
+    "another app has the same cookies",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the other app has replaced the session; logins have names of their own",
+    remark="logins have cookies of their own",
 )
 def _neighbour(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -138,7 +137,6 @@ def _neighbour(site: FaultSite, _: None) -> Row:
     "303 to `/first`",
     key="kept",
     events=0,
-    remark="redirects to the target of the login; the code is not sent again",
 )
 def _reload(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -147,9 +145,7 @@ def _reload(site: FaultSite, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault(
-    "F42", "another user of the app signs in meanwhile", "400 This login belongs to somebody else"
-)
+@fault("F42", "another user signs in meanwhile", "400 This login belongs to somebody else")
 def _other_user(site: FaultSite, _: None) -> Row:
     site.user = "ada"
     scene = site.scene()
@@ -179,7 +175,7 @@ def _clock(site: FaultSite, seconds: int) -> Row:
     "a prefetcher goes first",
     "503",
     events=0,
-    remark="then the visitor's own visit completes the login",
+    remark="the visitor's own visit completes it",
 )
 def _prefetch(site: FaultSite, _: None) -> Row:
     return _unasked(site.scene(), {"Sec-Purpose": "prefetch;prerender"})
@@ -187,7 +183,7 @@ def _prefetch(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F48",
-    "an image or frame loads the address first",
+    "an image or frame goes first",
     "403 Open this address in a tab",
     remark="as above",
 )
@@ -195,7 +191,7 @@ def _image(site: FaultSite, _: None) -> Row:
     return _unasked(site.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
 
 
-@fault("F48", "a link checker sends HEAD first", "204", events=0, remark="as above")
+@fault("F48", "a link checker's HEAD goes first", "204", events=0, remark="as above")
 def _head(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     parts = urlsplit(scene.first)
@@ -238,7 +234,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the login whose cookie came last completes, and that of the other tab",
+    remark="the login whose cookie came last completes",
 )
 def _double_click(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -258,7 +254,7 @@ def _double_click(site: FaultSite, _: None) -> Row:
     "303 to `/first`, twice",
     exchanges=1,
     key="replaced",
-    remark="the second waits for the first, and gets the same cookies",
+    remark="the second waits and gets the same cookies",
 )
 def _twins(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -290,7 +286,7 @@ def _waiting(scene: Scene) -> int:
     "the visitor leaves during the exchange",
     "409 This login was finished already",
     storages=("cookie",),
-    remark="the page when they come back; a new login replaces the lost key",
+    remark="a new login replaces the lost key",
 )
 def _leaves(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -305,7 +301,7 @@ def _leaves(site: FaultSite, _: None) -> Row:
     storages=SERVER_SIDE,
     key="replaced",
     events=0,
-    remark="when they come back, the browser gets the id of the new key",
+    remark="coming back, the browser gets the new key's id",
 )
 def _leaves_for_good(site: FaultSite, _: None) -> Row:
     return _leaves(site, _)
@@ -318,7 +314,6 @@ def _leaves_for_good(site: FaultSite, _: None) -> Row:
     storages=SERVER_SIDE,
     key="replaced",
     events=0,
-    remark="the new key was stored nevertheless",
 )
 def _user_leaves(site: FaultSite, _: None) -> Row:
     site.user = "ada"

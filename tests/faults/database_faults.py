@@ -36,7 +36,7 @@ def _locked_sqlite(store: Store) -> Iterator[None]:
     NOT_SAVED,
     exchanges=1,
     storages=("sqlite",),
-    remark=f"readers do not notice the lock, so only the save fails: {WAITS}",
+    remark=f"reads work; {WAITS}",
 )
 def _locked(site: FaultSite, _: None) -> Row:
     scene = site.scene(site.app(OPENROUTER_STORAGE_URI=f"{site.store.uri}?timeout=0.1"))
@@ -81,7 +81,6 @@ def _redis_takes_nothing(site: FaultSite, failing: Callable[..., object]) -> Row
     "Redis entry of the wrong type",
     NOT_NOW,
     storages=("redis",),
-    remark="the code is not sent",
 )
 def _wrong_type(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -99,7 +98,6 @@ def _wrong_type(site: FaultSite, _: None) -> Row:
     "Redis has moved the entry (MOVED)",
     NOT_NOW,
     storages=("redis",),
-    remark="the code is not sent",
 )
 def _moved(site: FaultSite, _: None) -> Row:
     is_moved = threading.Event()
@@ -127,12 +125,12 @@ def _moved(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F40",
-    "the app rolls its own transaction back",
+    "the app rolls its transaction back",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
     storages=("postgresql",),
-    remark="the key is not part of the transaction",
+    remark="the key is not part of it",
 )
 def _rollback(site: FaultSite, _: None) -> Row:
     engine = create_engine(str(site.store.uri))
@@ -163,7 +161,7 @@ def _rollback(site: FaultSite, _: None) -> Row:
     NOT_SAVED,
     exchanges=1,
     storages=("sqlite",),
-    remark=f"no row is half written; {WAITS}",
+    remark=f"no half row; {WAITS}",
 )
 def _disk_full(site: FaultSite, _: None) -> Row:
     with small_disk(site.folder / "disk") as disk:

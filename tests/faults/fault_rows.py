@@ -9,17 +9,7 @@ from typing import Any
 #: Where keys may live.
 STORAGES = ("cookie", "memory", "sqlite", "postgresql", "redis")
 SERVER_SIDE = STORAGES[1:]
-HEADINGS = (
-    "",
-    "fault",
-    "the visitor sees",
-    "exchanges",
-    "key of before",
-    "login in another tab",
-    "secrets found",
-    "log events",
-    "remark",
-)
+HEADINGS = ("the visitor sees", "exchanges", "key of before", "faults")
 
 
 @dataclass(frozen=True)
@@ -54,24 +44,27 @@ class Fault:
     #: How OpenRouter is reached: "http", "https", or "proxy".
     upstream: str = "http"
 
-    def cells(self) -> tuple[str, ...]:
-        """Return the row of the page."""
-        name, row = self.name, self.expected
+    @property
+    def outcome(self) -> tuple[str, str, str]:
+        """The cells of the page that faults with the same end share."""
+        return self.expected.page, str(self.expected.exchanges), self.expected.key
+
+    def __str__(self) -> str:
+        """Return the fault as the page names it, with what it does not expect of a fault."""
+        row = self.expected
+        name = f"{self.number} {self.name}"
         if len(self.variants) > 1:
             name += f" ({', '.join(self.variants)})"
-        if self.storages != STORAGES:
+        if self.storages == SERVER_SIDE:
+            name += " — not cookie"
+        elif self.storages != STORAGES:
             name += f" — {', '.join(self.storages)}"
-        return (
-            self.number,
-            name,
-            row.page,
-            str(row.exchanges),
-            row.key,
-            row.other_tab,
-            str(row.secrets),
-            "-" if row.events is None else str(row.events),
-            self.remark,
-        )
+        remarks = [self.remark] if self.remark else []
+        if row.other_tab != "completes":
+            remarks.append(f"the login in the other tab is {row.other_tab}")
+        if row.events != 1:
+            remarks.append(f"log lines: {'vary' if row.events is None else row.events}")
+        return f"{name}: {'; '.join(remarks)}" if remarks else name
 
 
 FAULTS: list[Fault] = []
@@ -106,7 +99,11 @@ def fault(number: str, name: str, page: str, **options: Any) -> Callable[..., Ca
     return register
 
 
-def as_markdown(rows: list[tuple[str, ...]]) -> str:
-    """Return the table."""
+def as_markdown(faults: list[Fault]) -> str:
+    """Return the table: a row for each outcome, in the order of its first fault."""
+    outcomes: dict[tuple[str, str, str], list[str]] = {}
+    for fault in sorted(faults, key=lambda fault: int(fault.number[1:])):
+        outcomes.setdefault(fault.outcome, []).append(str(fault))
+    rows = [(*outcome, "<br>".join(names)) for outcome, names in outcomes.items()]
     lines = [HEADINGS, tuple("---" for _ in HEADINGS), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |".replace("  ", " ") for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -29,7 +29,7 @@ def _move(scene: Scene, app: Flask) -> None:
     "400 This login is not known here",
     key="gone",
     other_tab="lost",
-    remark="nothing is deleted: with the old SECRET_KEY everything works again",
+    remark="nothing is deleted: the old SECRET_KEY helps",
 )
 def _key_changed(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -44,7 +44,7 @@ def _key_changed(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F28",
-    "SECRET_KEY rotated, the old one as fallback",
+    "SECRET_KEY rotated, with fallback",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
@@ -61,7 +61,7 @@ def _key_rotated(site: FaultSite, _: None) -> Row:
     "F29",
     "workers with different keys",
     "400 This login is not known here",
-    remark="the page tells the operator; the other worker deletes nothing",
+    remark="the page tells the operator; nothing is deleted",
 )
 def _workers_disagree(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -74,13 +74,13 @@ def _workers_disagree(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F46",
-    "gunicorn --preload: fork after import, threads",
+    "gunicorn --preload, threads",
     "303 to `/`",
     exchanges=1,
     key="replaced",
     events=None,
     storages=("cookie", "sqlite", "postgresql", "redis"),
-    remark="two workers, four visitors; no nonce is used twice; other processes have the log",
+    remark="two workers; no nonce is used twice",
 )
 def _fork(site: FaultSite, _: None) -> Row:
     log = site.folder / "gunicorn.log"
@@ -134,7 +134,7 @@ def _connect_again(site: FaultSite, browser: Browser) -> Row:
 
 @fault(
     "F49",
-    "behind a proxy with https, without ProxyFix",
+    "https proxy without ProxyFix",
     "400 This address cannot be used to connect",
     remark="the page names ProxyFix",
 )
@@ -150,7 +150,7 @@ def _no_proxy_fix(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F49",
-    "behind a proxy with a prefix, with ProxyFix",
+    "proxy with prefix and ProxyFix",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
@@ -175,10 +175,10 @@ def _prefix(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F50",
-    "emulator still configured in production",
+    "emulator configured in production",
     "the app does not start",
     events=0,
-    remark="a key of the emulator is neither decrypted nor sent to openrouter.ai",
+    remark="the emulator's keys are not sent to openrouter.ai",
 )
 def _emulator_in_production(site: FaultSite, _: None) -> Row:
     secret = secrets.token_hex()

@@ -17,7 +17,7 @@ from flask_openrouter.login.spent import SpentStates
 
 NOT_NOW = "503 Keys cannot be stored or read right now"
 NOT_SAVED = "503 Your key is not saved yet"
-WAITS = "the key waits in the browser; *Save again* stores it, without another exchange"
+WAITS = "*Save again* stores it"
 
 
 def _save_again(scene: Scene) -> TestResponse:
@@ -32,10 +32,10 @@ def _save_again(scene: Scene) -> TestResponse:
 
 @fault(
     "F33",
-    "storage down when the visitor comes back",
+    "storage down at the callback",
     NOT_NOW,
     storages=SERVER_SIDE,
-    remark="the code is not sent; the same address works when the storage is back",
+    remark="the same address works later",
 )
 def _down_before(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -76,7 +76,6 @@ def _forget_what_was_given_up(scene: Scene) -> None:
     key="replaced",
     events=2,
     storages=SERVER_SIDE,
-    remark="one line for the second try, one for the key",
 )
 def _fails_once(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -100,7 +99,7 @@ def _fails_always(site: FaultSite, _: None) -> Row:
     "storage does not answer",
     NOT_NOW,
     storages=("postgresql", "redis"),
-    remark="at most 5 s (shortened for the test)",
+    remark="within 5 s",
 )
 def _slow(site: FaultSite, _: None) -> Row:
     if site.store.kind == "redis":
@@ -128,7 +127,7 @@ def _slow(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F35",
-    "the app's own storage hangs for one visitor",
+    "the app's storage hangs for one visitor",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
@@ -196,11 +195,11 @@ ROWS: dict[str, Callable[[str, str], str]] = {
 
 @fault(
     "F37",
-    "the stored ciphertext does not decrypt",
+    "stored ciphertext does not decrypt",
     "303 to `/openrouter/login?next=/use`",
     key="gone",
     variants=ROWS,
-    remark="it is neither used nor deleted",
+    remark="neither used nor deleted",
 )
 def _corrupt(site: FaultSite, change: Callable[[str, str], str]) -> Row:
     scene = site.scene()
@@ -245,14 +244,13 @@ def _delete_fails(site: FaultSite, what: str) -> Row:
 
 @fault(
     "F40",
-    "one user connects twice at the same moment",
+    "one user connects twice at once",
     "303 to `/first`, twice",
     exchanges=2,
     key="replaced",
     events=None,
     storages=SERVER_SIDE,
-    remark="one row, with one of the two keys;"
-    " a line for each key, and more if one request read the other's key and saved again",
+    remark="one row, one of both keys",
 )
 def _race(site: FaultSite, _: None) -> Row:
     site.user = "ada"

@@ -78,7 +78,7 @@ _answering(
 _answering(
     "F5", "code_challenge_method refused", "400 OpenRouter refused this login",
     variants={"400": error(400, "Invalid code_challenge_method")},
-    remark="the log has OpenRouter's own words; PKCE is never left out",
+    remark="OpenRouter's words are logged; PKCE is never left out",
 )  # fmt: skip
 _answering(
     "F6", "method not allowed", "502 OpenRouter has trouble", variants={"405": error(405)}
@@ -119,7 +119,7 @@ def _refused(site: FaultSite, _: None) -> Row:
     "F11",
     "packets vanish",
     "502 OpenRouter cannot be reached",
-    remark="within 5 s (shortened for the test)",
+    remark="within 5 s",
 )
 def _packets_vanish(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -147,11 +147,11 @@ CERTIFICATES: dict[str, Any] = {
 
 @fault(
     "F12",
-    "certificate that is not trusted",
+    "untrusted certificate",
     "502 OpenRouter cannot be reached",
     upstream="https",
     variants=CERTIFICATES,
-    remark="nothing is sent, and the log names the certificate",
+    remark="nothing is sent; the log names the certificate",
 )
 def _certificate(site: FaultSite, make: Any) -> Row:
     bad = make(site.upstream.authority)
@@ -171,7 +171,7 @@ def _outdated_tls(site: FaultSite, _: None) -> Row:
 _answering(
     "F13", "reset before the response", "502 The connection to OpenRouter was lost",
     variants={"reset": reset(), "closed": raw(b"")},
-    remark="a key may exist: the page links to the visitor's keys",
+    remark="a key may exist; the page links to the visitor's keys",
 )  # fmt: skip
 _answering(
     "F14", "reset inside the body", "502 The connection to OpenRouter was lost",
@@ -186,7 +186,7 @@ _answering(
         "1xx for ever": flood_of_informational_answers(),
     },
     timeout=0.6,
-    remark="as F13; within 15 s by the wall clock (shortened for the test)",
+    remark="as F13; within 15 s",
 )  # fmt: skip
 _answering(
     "F16", "endless or exploding body", "502 Unexpected answer from OpenRouter",
@@ -252,7 +252,7 @@ BODIES = _bodies()
     f"a response without a usable key, in any of {len(BODIES)} ways",
     "502 Unexpected answer from OpenRouter",
     exchanges=1,
-    remark="no part of it is stored, logged or shown",
+    remark="nothing of it is stored, logged or shown",
 )
 def _bad_body(site: FaultSite, _: None) -> Row:
     site.canaries["key of the bad answers"] = KEY
@@ -278,7 +278,7 @@ _answering(
     "proxy down",
     "502 OpenRouter cannot be reached",
     upstream="proxy",
-    remark="the app does not bypass the proxy",
+    remark="it is not bypassed",
 )
 def _proxy_down(site: FaultSite, _: None) -> Row:
     looked_up: list[object] = []
@@ -318,7 +318,7 @@ def _netrc(site: FaultSite, _: None) -> Row:
     "key dead at OpenRouter",
     "303 to `/openrouter/login?next=/use`",
     key="gone",
-    remark="402, 403, 429 and 5xx leave the key alone",
+    remark="402, 403, 429, 5xx leave it alone",
 )
 def _key_dead(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -336,7 +336,7 @@ def _key_dead(site: FaultSite, _: None) -> Row:
     "no credit left",
     "402 No credit left",
     variants={"402": error(402), "403": error(403, "Insufficient credits")},
-    remark="links to the credits at OpenRouter",
+    remark="links to credits",
 )
 def _no_credit(site: FaultSite, act: Act) -> Row:
     scene = site.scene()

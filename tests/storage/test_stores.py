@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,12 @@ from contextlib import suppress
 import pytest
 import redis
 from polling import wait_until
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError
 from stores import QUICK, STORES, Store, each_of
 
 from flask_openrouter.storage import KeyStorage
+from flask_openrouter.storage.drivers import connect
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 #: Seconds after which a call gives up, by docs/storage.md.
@@ -21,6 +24,8 @@ LIMITS = {"PostgreSQL": 6, "MariaDB": 5, "Redis": 5, "Redis Sentinel": 2, "Redis
 
 # pg8000 raises OSError, and a cluster an error of its own.
 FAILURES = (DBAPIError, OSError, redis.RedisError, redis.exceptions.RedisClusterException)
+
+MARIADB = ("MariaDB, PyMySQL", "MariaDB, mysqlclient")
 
 MakeStore = Callable[[str], Store]
 
@@ -66,9 +71,7 @@ def test_a_frozen_server_is_given_up_in_time(make_store: MakeStore, every_varian
 
 
 @pytest.mark.requirement("S4")
-@pytest.mark.parametrize(
-    "store", each_of("MariaDB, PyMySQL", "MariaDB, mysqlclient"), indirect=True
-)
+@pytest.mark.parametrize("store", each_of(*MARIADB), indirect=True)
 def test_mariadb_that_takes_no_writes(store: Store) -> None:
     storage = store.create()
     store.server.execute("SET GLOBAL read_only = 1")
@@ -90,6 +93,46 @@ def test_mariadb_that_takes_no_writes(store: Store) -> None:
     with storage._load_engine().connect() as connection:
         connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
     assert_works(storage)
+
+
+@pytest.mark.requirement("S4")
+@pytest.mark.parametrize("store", each_of(*MARIADB), indirect=True)
+def test_dead_connections_in_the_pool_of_the_app_are_not_noticed(store: Store) -> None:
+    """As after a restart, or after eight hours without a visitor."""
+    engine = create_engine(store.address, pool_size=3)
+    storage = SQLAlchemyStorage(engine)
+    storage.set("old", "ciphertext")
+    connections = [engine.connect() for _ in range(3)]
+    for connection in connections:
+        connection.close()
+    for number, account, *_ in store.server.execute("SHOW PROCESSLIST"):
+        if account == "tester":
+            store.server.execute(f"KILL {number}")
+    assert_works(storage)
+    # A server that is down, or does not answer, is not tried again.
+    engine.connect().close()
+    store.server.kill()
+    with pytest.raises(DBAPIError):
+        storage.get("old")
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("postgresql", 0), ("mysql", 3)])
+def test_other_errors_of_a_pool_are_left_alone(
+    name: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter((0, seconds))
+    monkeypatch.setattr("flask_openrouter.storage.drivers.monotonic", lambda: next(now))
+    engine = create_engine("sqlite://")
+    engine.dialect.name = name
+
+    @event.listens_for(engine, "engine_connect")
+    def fail(_: object) -> None:
+        raise sqlite3.OperationalError("lost")
+
+    with pytest.raises(sqlite3.OperationalError):
+        connect(engine)
+    engine.dispose()
 
 
 @pytest.mark.requirement("S4")

@@ -29,6 +29,8 @@ from wsproto.events import (
 
 #: Firefox writes its port into this file of the profile.
 _ADDRESS = "WebDriverBiDiServer.json"
+#: Seconds. On a busy machine, it needs a quarter of a minute to start.
+_START = 4 * PATIENCE
 
 
 @contextmanager
@@ -47,7 +49,9 @@ def firefox(folder: Path) -> Iterator[Callable[[], Driver]]:
         )
     try:
         address = wait_until(
-            lambda: _address(folder), failure=lambda: (folder / "firefox.log").read_text()
+            lambda: _address(folder),
+            _START,
+            lambda: (folder / "firefox.log").read_text(),
         )
         connection = _Connection("127.0.0.1", address["ws_port"])
         try:
@@ -72,7 +76,7 @@ class _Connection:
     """A WebSocket that carries one command at a time."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), PATIENCE)
+        self._socket = socket.create_connection((host, port), _START)
         self._protocol = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._events: Iterator[wsproto.events.Event] = iter(())
         self._ids = itertools.count(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -44,11 +45,18 @@ class PostgreSQLPair:
     def _follow(self) -> None:
         # A primary without its standby must not wait for it.
         self._wait_for_standby("")
-        self.standby.copy(self.primary)
+        self._copy()
         self.standby.start()
         self._wait_for_standby("*")
         states = "SELECT sync_state FROM pg_stat_replication"
         wait_until(lambda: self.primary.execute(states) == [("sync",)])
+
+    def _copy(self) -> None:
+        folder, password = self.standby.data, self.primary.password
+        shutil.rmtree(folder, ignore_errors=True)
+        source = f"host=127.0.0.1 port={self.primary.port} user=tester password='{password}'"
+        program = str(self.standby.programs / "pg_basebackup")
+        self.standby.run(program, "-d", source, "-D", str(folder), "-R", "-c", "fast", "--no-sync")
 
     def _wait_for_standby(self, names: str) -> None:
         self.primary.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")

@@ -145,8 +145,8 @@ class PostgreSQLServer(Server):
 
     def __init__(self, folder: Path, programs: Path, *, account: str | None = None) -> None:
         super().__init__(folder, account=account)
-        self._programs = programs
-        self._data = folder / "data"
+        self.programs = programs
+        self.data = folder / "data"
         self._databases = 0
         self.options: dict[str, str] = {}
 
@@ -163,7 +163,6 @@ class PostgreSQLServer(Server):
     def create_database(self) -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         self._databases += 1
-        # Also unlike those that this server has copied from another.
         name = f"test{self.port}_{self._databases}"
         self.execute(f"CREATE DATABASE {name}")
         return self.database_url(name)
@@ -185,7 +184,7 @@ class PostgreSQLServer(Server):
     def dump(self, database: str) -> str:
         """Return what ``pg_dump`` makes of a database."""
         dumped = subprocess.run(
-            [str(self._programs / "pg_dump"), "-h", "127.0.0.1", "-U", "tester", database],
+            [str(self.programs / "pg_dump"), "-h", "127.0.0.1", "-U", "tester", database],
             env={**os.environ, "PGPORT": str(self.port), "PGPASSWORD": self.password},
             capture_output=True,
             text=True,
@@ -198,15 +197,8 @@ class PostgreSQLServer(Server):
         password_file = self.folder / "password"
         password_file.write_text(self.password, encoding="utf-8")
         options = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "tester"]
+        initdb = [str(self.programs / "initdb"), "-D", str(self.data), "-U", "tester"]
         self.run(*initdb, *options, f"--pwfile={password_file}")
-
-    def copy(self, primary: PostgreSQLServer) -> None:
-        """Make the data folder, as a copy of this server that follows it."""
-        shutil.rmtree(self._data, ignore_errors=True)
-        source = f"host=127.0.0.1 port={primary.port} user=tester password='{self.password}'"
-        program = str(self._programs / "pg_basebackup")
-        self.run(program, "-d", source, "-D", str(self._data), "-R", "-c", "fast", "--no-sync")
 
     def command(self) -> list[str]:
         options = {
@@ -221,7 +213,7 @@ class PostgreSQLServer(Server):
             **self.options,
         }
         settings = [part for item in options.items() for part in ("-c", "=".join(item))]
-        return [str(self._programs / "postgres"), "-D", str(self._data), *settings]
+        return [str(self.programs / "postgres"), "-D", str(self.data), *settings]
 
     def is_ready(self) -> bool:
         with suppress(psycopg.OperationalError):

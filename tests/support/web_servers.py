@@ -32,7 +32,7 @@ from servers import Server
 
 GUNICORN = "{python} -m gunicorn --bind 127.0.0.1:{port} --workers {workers}"
 UWSGI = (
-    "{uwsgi} --plugin python3 --http-socket 127.0.0.1:{port} --processes {workers} --threads 4"
+    "{uwsgi} --plugin python3 --http-socket 127.0.0.1:{port} --processes {workers} --enable-threads"
     " --master --need-app --module worker_app:create_app()"
     # Its own idea of SIGTERM is to start anew.
     " --hook-master-start 'unix_signal:15 gracefully_kill_them_all'"
@@ -49,6 +49,7 @@ COMMANDS = {
     "gunicorn gevent, preload": f"{GUNICORN} --worker-class gevent --preload {APP}",
     "uwsgi": UWSGI,
     "uwsgi, lazy-apps": f"{UWSGI} --lazy-apps",
+    "uwsgi, threads": f"{UWSGI} --threads 4",
     "waitress": "{python} -m waitress --listen 127.0.0.1:{port} --call worker_app:create_app",
     "hypercorn": "{python} -m hypercorn --bind 127.0.0.1:{port} wsgi:worker_app:create_app()",
     "uvicorn, a2wsgi": "{python} -m uvicorn --port {port} --factory worker_app:create_asgi_app",
@@ -58,15 +59,22 @@ COMMANDS = {
     " worker_app:create_gateway",
 }
 
-#: The servers whose workers are processes, for ``parametrize``. By default, one that forks before
-#: it loads the app, and one of each kind that forks afterwards.
-FORKING = [
-    kind
-    if kind in ("gunicorn sync", "gunicorn gevent, preload", "uwsgi")
-    else pytest.param(kind, marks=pytest.mark.every_variant)
-    for kind in COMMANDS
-    if kind.startswith(("gunicorn", "uwsgi"))
-]
+
+def _vary(kinds: list[str], *always: str) -> list[object]:
+    extra = pytest.mark.every_variant
+    return [kind if kind in always else pytest.param(kind, marks=extra) for kind in kinds]
+
+
+#: The servers whose workers are processes, for ``parametrize``.
+FORKING = _vary(
+    [kind for kind in COMMANDS if kind.startswith(("gunicorn", "uwsgi"))],
+    *("gunicorn sync", "gunicorn gevent, preload", "uwsgi, threads"),
+)
+#: Those of them that finish their requests on SIGTERM. uWSGI ends its threads at any point.
+GRACEFUL = _vary(
+    [kind for kind in COMMANDS if kind.startswith(("gunicorn", "uwsgi")) and "threads" not in kind],
+    *("gunicorn gthread, preload", "uwsgi"),
+)
 
 
 class WebServer(Server):

@@ -47,7 +47,7 @@ def webkit(folder: Path) -> Iterator[Callable[[], Driver]]:
                 return True
             return False
 
-        wait_until(is_ready, failure=lambda: (folder / "webkit.log").read_text())
+        wait_until(is_ready, 4 * PATIENCE, lambda: (folder / "webkit.log").read_text())
 
         yield lambda: _WebKit(http, url)
 

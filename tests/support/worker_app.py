@@ -6,6 +6,7 @@ Its settings come from the environment, each with ``SHARED_`` before it.
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import sys
 import time
@@ -29,6 +30,7 @@ if sys.version_info < (3, 11, 3):
 
 def create_app() -> Flask:
     """Return the app. It has used its storage, so a worker that is forked now inherits sockets."""
+    logging.basicConfig(level=logging.INFO)
     app = Flask("shared")
     app.config.from_prefixed_env("SHARED")
     auth = OpenRouterAuth(app)

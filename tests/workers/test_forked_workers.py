@@ -11,7 +11,7 @@ import pytest
 from key_issuer import running_key_issuer
 from live_app import Browser, LiveAnswer
 from polling import wait_until
-from web_servers import FORKING, running_web_server
+from web_servers import FORKING, GRACEFUL, running_web_server
 
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.uri import storage_from_uri
@@ -44,7 +44,7 @@ def test_every_visitor_gets_their_own_key_from_every_worker(
     kind: str, storage_uri: str, every_variant: bool
 ) -> None:
     """The app has used its storage before it is forked."""
-    number = 100 if every_variant else 20
+    number = 60 if every_variant else 20
     with (
         running_key_issuer() as key_issuer,
         running_web_server(kind, 3, **settings_for(key_issuer.url, storage_uri)) as server,
@@ -66,11 +66,12 @@ def test_every_visitor_gets_their_own_key_from_every_worker(
 
 
 @pytest.mark.requirement("S7")
-@pytest.mark.parametrize("kind", FORKING)
+@pytest.mark.parametrize("storage_uri", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("kind", GRACEFUL)
 def test_no_key_is_lost_while_the_server_is_restarted(
     kind: str, storage_uri: str, emulator: Emulator, every_variant: bool
 ) -> None:
-    number, restarts = (120, 6) if every_variant else (24, 2)
+    number, restarts = (60, 4) if every_variant else (20, 1)
     emulator.add_fault(times=None, path="/api/v1/auth/keys", delay=EXCHANGE)
 
     def ask(browser: Browser, method: str, url: str) -> LiveAnswer:
@@ -91,7 +92,7 @@ def test_no_key_is_lost_while_the_server_is_restarted(
         assert (landed.status, landed.location) == (303, "/there"), landed.text
 
     with (
-        running_web_server(kind, 2, **settings_for(emulator.url, storage_uri)) as server,
+        running_web_server(kind, 1, **settings_for(emulator.url, storage_uri)) as server,
         ThreadPoolExecutor(THREADS) as pool,
     ):
         browsers = [Browser(server.url) for _ in range(number)]

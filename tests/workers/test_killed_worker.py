@@ -14,7 +14,7 @@ import pytest
 from key_issuer import KeyIssuer, running_key_issuer
 from live_app import Browser, LiveAnswer
 from polling import wait_until
-from web_servers import FORKING, Hold, running_web_server
+from web_servers import FORKING, GRACEFUL, Hold, running_web_server
 
 from flask_openrouter.storage.uri import storage_from_uri
 
@@ -64,7 +64,7 @@ def test_after_a_killed_worker_the_reload_says_that_a_key_may_exist(
 
 
 @pytest.mark.requirement("S7")
-@pytest.mark.parametrize("kind", FORKING)
+@pytest.mark.parametrize("kind", GRACEFUL)
 def test_a_server_that_is_stopped_finishes_the_callback(kind: str, tmp_path: Path) -> None:
     with running_key_issuer() as key_issuer:
         settings = settings_of(key_issuer, tmp_path)

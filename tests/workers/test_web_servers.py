@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import re
 import secrets
+import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
-from live_app import Browser, LiveAnswer
+from certificates import CertificateAuthority
+from doc_blocks import blocks
+from live_app import PATIENCE, Browser, LiveAnswer
+from ports import free_port
 from web_servers import COMMANDS, running_nginx, running_web_server
 
 from flask_openrouter.emulator import Emulator
@@ -81,3 +90,87 @@ def test_logins_work_through_every_server_with_its_default_buffers(
         assert browser.get(next_url).status == 200
         assert browser.post("/openrouter/disconnect").status == 303
         assert browser.key is None
+
+
+class RemoteBrowser(Chrome):
+    """A browser that reaches the site ``app.example`` on a port of this machine, with https."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        super().__init__("https://app.example", {"session": "s" * 250})
+        self._port = port
+        self._context = context
+
+    def connect(self) -> http.client.HTTPConnection:
+        connection = http.client.HTTPSConnection("app.example", timeout=PATIENCE)
+        connection.sock = self._context.wrap_socket(
+            socket.create_connection(("127.0.0.1", self._port), PATIENCE),
+            server_hostname="app.example",
+        )
+        return connection
+
+
+def nginx_of_the_documentation(folder: Path, backend: str, log: Path) -> str:
+    """Return the block of docs/deployment.md with the addresses and files of this test."""
+    (block,) = blocks("nginx")
+    directives = block.code
+    for pattern, value in {
+        r"listen 443 ssl": "listen 127.0.0.1:{port} ssl",
+        r"listen 80": f"listen 127.0.0.1:{free_port()}",
+        r"/etc/ssl/app\.example\.(pem|key)": f"{folder}/server.pem",
+        r"/var/log/nginx/app\.log": str(log),
+        r"http://127\.0\.0\.1:8000": backend,
+    }.items():
+        directives, times = re.subn(pattern, value, directives)
+        assert times, pattern
+    return directives
+
+
+@pytest.mark.requirement("P11", "P12", "W11")
+def test_a_rehearsal_under_the_real_name_with_the_documented_nginx(
+    tmp_path: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = CertificateAuthority(tmp_path)
+    authority.server_context("app.example")
+    log = tmp_path / "access.log"
+    resolve = socket.getaddrinfo
+    # As a line in /etc/hosts.
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *args, **kwargs: resolve(
+            "127.0.0.1" if host == "app.example" else host, *args, **kwargs
+        ),
+    )
+    settings = {
+        "SECRET_KEY": secrets.token_hex(),
+        "TRUSTED_HOSTS": json.dumps(["app.example"]),
+        "SESSION_COOKIE_NAME": "__Host-session",
+        "SESSION_COOKIE_SECURE": "true",
+        "OPENROUTER_CALLBACK_URL": "https://app.example/openrouter/callback",
+        "OPENROUTER_STORAGE_URI": f"sqlite:///{tmp_path}/keys.db",
+        "OPENROUTER_BASE_URL": emulator.url,
+        "OPENROUTER_EMULATOR": "true",
+        "PROXIES": "1",
+    }
+    with (
+        emulator.configured(resolve_hosts=True),
+        running_web_server("gunicorn gthread, preload", 2, **settings) as server,
+        running_nginx(nginx_of_the_documentation(tmp_path, server.url, log)) as nginx,
+    ):
+        browser = RemoteBrowser(nginx.port, ssl.create_default_context(cafile=authority.bundle))
+        for number in range(LOGINS):
+            next_url = f"/guarded?{number}={secrets.token_urlsafe(330)}"
+            authorization_url = browser.start(next_url)
+        callback = emulator.approve(authorization_url)
+        assert callback.startswith("https://app.example/openrouter/callback?")
+        landed = browser.get(callback)
+        assert (landed.status, landed.location) == (303, next_url)
+        assert all(name.startswith("__Host-") for name in browser.jar if "openrouter" in name)
+        assert browser.get(next_url).status == 200
+        assert browser.post("/openrouter/disconnect").status == 303
+        assert browser.key is None
+        connected = re.search(r"A key was connected\. \[owner \w{12}, request (\w+)\]", server.log)
+    (line,) = [line for line in log.read_text().splitlines() if "/openrouter/callback" in line]
+    assert connected is not None
+    assert line.endswith(f" {connected[1]}")
+    assert "code=" not in line

@@ -1,11 +1,14 @@
 # make demo            the example app on http://localhost:3000, against the bundled emulator
 # make demo LIVE=1     ... against https://openrouter.ai
+# make demo APP=minimal  ... the example in one file, instead of the chat
 # make demo PORT=4000  ... on another port
 # make test            every test, with coverage, in as many processes as there are processors;
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
-# make browser         only the tests in headless Chromium (apt install chromium)
+# make browser         only the tests in browsers
+#                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)
 # make lint            ruff, mypy, pyright; the public API is typed completely
 # make docs            build the documentation into docs/_build/html; warnings are errors
+# make translations    bring new texts into the catalogues of the languages, and compile these
 # make wheel           build the wheel and sdist, and test the wheel without the source tree
 # make versions        the tests of the core on every supported Python that is here, and with the
 #                      oldest dependencies; SESSIONS=oldest and TESTS=tests/flow choose
@@ -24,12 +27,14 @@
 PYTHON = python3
 PORT = 3000
 LIVE =
+APP = chat
 QUICK =
 SESSIONS = newest oldest
 TESTS =
 MODULES =
 CLIENTS =
 FUZZ_SECONDS = 60
+CATALOGUES = flask_openrouter/translations
 BIN = .venv/bin
 LOCK = .ci/requirements.txt
 # The lock file as constraints: `-e .` and the dependency groups stay in charge of what is installed.
@@ -37,7 +42,7 @@ LOCK = .ci/requirements.txt
 INSTALL = $(BIN)/python -m pip install --quiet -c $(LOCK) --build-constraint $(LOCK)
 
 demo: .venv/.demo
-	@PORT='$(PORT)' LIVE='$(LIVE)' $(BIN)/python -m example_app
+	@PORT='$(PORT)' LIVE='$(LIVE)' APP='$(APP)' $(BIN)/python -m example_app
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
@@ -56,6 +61,13 @@ lint: .venv/.lint
 
 docs: .venv/.ready
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+translations: .venv/.ready
+	$(BIN)/pybabel -q extract -F pyproject.toml --add-location=file --no-wrap --omit-header \
+		-o $(CATALOGUES)/flask_openrouter.pot flask_openrouter
+	$(BIN)/pybabel -q update -D flask_openrouter -i $(CATALOGUES)/flask_openrouter.pot -d $(CATALOGUES) \
+		--no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -D flask_openrouter -d $(CATALOGUES)
 
 wheel: .venv/.build
 	rm -rf dist
@@ -136,4 +148,4 @@ clean:
 	$(INSTALL) --group dev
 	@touch $@
 
-.PHONY: demo test browser lint docs wheel versions fuzz audit mutation bench clients hooks lock clean
+.PHONY: demo test browser lint docs translations wheel versions fuzz audit mutation bench clients hooks lock clean

@@ -1,4 +1,4 @@
-"""The example app: a chat in which every visitor pays with their own OpenRouter key.
+"""How to set up the extension: a chat in which every visitor pays with their own key.
 
 ``make demo`` runs it against the bundled emulator, ``make demo LIVE=1`` against OpenRouter. Start
 reading here and continue with ``chat.py``. Comments that begin with "Flask-OpenRouter:" explain the
@@ -14,7 +14,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_openrouter import OpenRouterAuth
 
-from . import account, chat, conversations, database, models, pages, security, settings, usage
+from . import (
+    account,
+    chat,
+    conversations,
+    database,
+    models,
+    pages,
+    security,
+    settings,
+    streams,
+    usage,
+)
 
 # Flask-OpenRouter: one object for all apps. init_app below sets it up for each app.
 auth = OpenRouterAuth()
@@ -38,6 +49,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     security.init_app(app)
     database.init_app(app)
     models.init_app(app)
+    streams.init_app(app)
     pages.init_app(app)
     for subject in (pages, chat, conversations, models, usage, account):
         app.register_blueprint(subject.bp)

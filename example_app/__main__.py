@@ -1,4 +1,4 @@
-"""Run the example app on this machine: ``python -m example_app [--port 3000] [--live]``."""
+"""How to run an app with the emulator: ``python -m example_app [--app minimal] [--live]``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from flask_openrouter.errors import ConfigurationError
 
-from . import create_app
+from . import create_app, minimal
 
 #: "localhost" can be either of these. A browser may try either first.
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 def main() -> None:
-    """Parse the command line and the environment (``PORT``, ``LIVE=1``), then serve."""
+    """Parse the command line and the environment (``PORT``, ``LIVE=1``, ``APP``), then serve."""
     options = _parse_options()
     # Turned into an exception, so that the block below is left and cleans up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -39,7 +39,8 @@ def main() -> None:
             config = {"OPENROUTER_BASE_URL": url, "OPENROUTER_EMULATOR": True}
             print(f"OpenRouter: emulated at {url}. No account, no network, no money.")
         try:
-            app = create_app({**config, **_demo_settings(stack)})
+            create = minimal.create_app if options.app == "minimal" else create_app
+            app = create({**config, **_demo_settings(stack, options.app)})
         except ConfigurationError as error:
             sys.exit(f"The example app cannot start: {error}")
         if options.live:
@@ -78,8 +79,16 @@ def _parse_options() -> argparse.Namespace:
         default=os.environ.get("LIVE", "") not in ("", "0"),
         help="use OpenRouter itself instead of the emulator, also as LIVE=1",
     )
+    parser.add_argument(
+        "--app",
+        choices=("chat", "minimal"),
+        default=os.environ.get("APP") or "chat",
+        help="the chat, or the one in a single file, also as APP (default: chat)",
+    )
     parser.add_argument("--emulator-url", help="use an emulator that is already running")
     options = parser.parse_args()
+    if options.app not in ("chat", "minimal"):
+        parser.error("APP must be chat or minimal")
     if not 0 < options.port < 65536:
         parser.error("PORT must be between 1 and 65535")
     return options
@@ -112,16 +121,17 @@ def _emulator() -> Iterator[str]:
         yield emulator.url
 
 
-def _demo_settings(stack: contextlib.ExitStack) -> Mapping[str, object]:
+def _demo_settings(stack: contextlib.ExitStack, app: str) -> Mapping[str, object]:
     # Against DNS rebinding: a foreign site may point its own name at 127.0.0.1.
     settings: dict[str, object] = {"TRUSTED_HOSTS": ["localhost", "127.0.0.1"]}
     if not os.environ.get("FLASK_SECRET_KEY"):
         settings["SECRET_KEY"] = secrets.token_hex()
         print("SECRET_KEY: a random one for this run. Set FLASK_SECRET_KEY to keep one.")
-        # The next run has another key, which makes these conversations unreachable.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        settings["CHAT_DATABASE"] = os.path.join(folder, "chat.db")
-        print("Conversations: kept until the end of this run.")
+        if app != "minimal":
+            # The next run has another key, which makes these conversations unreachable.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            settings["CHAT_DATABASE"] = os.path.join(folder, "chat.db")
+            print("Conversations: kept until the end of this run.")
     return settings
 
 

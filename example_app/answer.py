@@ -1,4 +1,4 @@
-"""A model's answer on its way to the page: rendered and saved as it arrives."""
+"""How to stream an answer as lines of JSON: rendered and saved as it arrives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flask_openrouter.client import Completion, CompletionStream, Usage
 from flask_openrouter.errors import OpenRouterError, TransportError
 
 from .draft import Draft, note_of
-from .problems import INTERRUPTED, NOT_SAVED, Problem
+from .problems import ENDED, INTERRUPTED, LASTING, NOT_SAVED, Problem
 from .render import LiveMarkdown
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,8 @@ class Answer:
         try:
             for part in self._stream:
                 self._markdown.add(part.text or part.refusal)
+                for url in part.images:
+                    self._markdown.add(_picture(url))
                 self._thoughts += part.reasoning
                 self._usage = part.usage or self._usage
                 yield part
@@ -110,7 +112,11 @@ class Answer:
                     self._state = "cut"
                     break
             else:
-                self._state = self._state_of(self._stream.completion)
+                # Otherwise it was closed from elsewhere, because the visitor has disconnected.
+                if self._stream.is_complete:
+                    self._state = self._state_of(self._stream.completion)
+                else:
+                    self._problem = ENDED
         except OpenRouterError as error:
             is_lost = isinstance(error, TransportError)
             self._state = "broken"
@@ -141,18 +147,30 @@ class Answer:
             return
         self._saved_at = time.monotonic()
         try:
-            self._draft.save(self._markdown.text, self._thoughts)
+            if not self._draft.save(self._markdown.text, self._thoughts):
+                self._stream.close()
         except sqlite3.Error:
             logger.exception("An answer could not be saved while it was written.")
 
     def _finish(self) -> str:
         self._is_saved = True
         try:
-            return self._draft.finish(self._markdown.text, self._thoughts, self._state, self._usage)
+            problem = self._problem
+            trouble = problem.as_json() if problem and problem.error in LASTING else None
+            return self._draft.finish(
+                self._markdown.text, self._thoughts, self._state, self._usage, trouble
+            )
         except sqlite3.Error:
             logger.exception("An answer could not be saved.")
             self._problem = self._problem or NOT_SAVED
             return ""
+
+
+def _picture(url: str) -> str:
+    """Return Markdown for a picture. The page shows no pictures, so it names or links them."""
+    if url.startswith(("http://", "https://")):
+        return f"\n\n![Picture](<{url}>)\n\n"
+    return "\n\n*The model sent a picture, which this chat cannot show.*\n\n"
 
 
 def _line(**data: object) -> str:

@@ -1,4 +1,4 @@
-"""A bar chart as SVG, drawn on the server without a script, a style attribute or a library.
+"""How to draw a chart as SVG on the server, without a script or a library.
 
 The picture stretches with the page, so it contains bars and lines only. The text around it is HTML,
 which stays readable on a phone.

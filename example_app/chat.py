@@ -1,8 +1,9 @@
-"""The view that asks a model, the only one that spends the visitor's money."""
+"""How to spend a visitor's money: the view that asks a model, and streams the answer."""
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from functools import partial
 
 from flask import Blueprint, Response, abort, current_app, request, url_for
@@ -12,17 +13,20 @@ from flask_openrouter import OpenRouterError, current_openrouter, requires_openr
 from flask_openrouter.client import CompletionStream, read_stream
 from flask_openrouter.errors import KeyRejectedError
 
-from . import answer
+from . import answer, spending
 from .database import get_database, get_pool, transaction
 from .draft import Draft
-from .history import Conversation, History, forget_old
+from .history import MAX_MESSAGES, Conversation, History, forget_old
+from .instructions import instructions_of, keep_instructions
 from .models import model_name
-from .problems import BUSY, Problem, problem_of
-from .question import Question, QuestionError, Turn, plan_turn, read_question, title_of
-from .visitor import owner_id
+from .problems import BUSY, ENDED, LASTING, Refused, problem_of
+from .question import Question, Turn, invalid, plan_turn, read_question, title_of
+from .streams import get_streams
+from .visitor import choose_model, owner_id
 
-#: Longest answer to pay for, in tokens (three or four characters each).
-MAX_COMPLETION = 4_096
+#: Longest answer to pay for, in tokens (three or four characters each), and the same if a model has
+#: used all of them for thinking and the visitor wants it to continue.
+MAX_COMPLETION, MAX_LONG = 4_096, 16_384
 #: How long a question waits for the end of an answer that was just stopped, in seconds.
 PATIENCE = 2.0
 
@@ -42,20 +46,49 @@ def ask() -> ResponseReturnValue:
     if not request.is_json:
         # JSON cannot be posted across sites without a preflight, which this app never grants.
         abort(415)
+    with ExitStack() as undo:
+        try:
+            lines = _begin_answer(undo)
+        except Refused as refused:
+            return refused.problem.as_response()
+        streamed = Response(lines, mimetype="application/x-ndjson")
+        streamed.headers["Cache-Control"] = "no-store"
+        streamed.headers["X-Accel-Buffering"] = "no"
+        streamed.call_on_close(undo.pop_all().close)
+    return streamed
+
+
+def _begin_answer(undo: ExitStack) -> answer.Answer:
+    """Ask OpenRouter and return the answer that begins. Raises :class:`Refused`.
+
+    ``undo`` gets what has to be done when there is no answer, or at its end.
+    """
+    place = undo.enter_context(get_streams().place(current_openrouter.key_hash))
     history = History(get_database(), owner_id())
-    try:
-        question = read_question(request.get_json(silent=True))
-        conversation = _conversation_of(question, history)
-        if conversation and not _is_idle(history, conversation):
-            return _explain(BUSY)
-        messages = history.messages(conversation.id) if conversation else []
-        turn = plan_turn(question, messages)
-    except QuestionError as error:
-        return _explain(Problem("bad_request", 400, str(error), retry=False))
-    stream = _ask_openrouter(question.model, turn)
-    if isinstance(stream, Problem):
-        return _explain(stream)
-    return _stream(stream, history, question, conversation, turn)
+    question = read_question(request.get_json(silent=True))
+    conversation = _conversation_of(question, history)
+    turn = plan_turn(question, history.messages(conversation.id) if conversation else [])
+    instructions = question.instructions
+    if instructions is None and conversation:
+        instructions = instructions_of(history.db, conversation.id)
+    if instructions:
+        turn.messages.insert(0, {"role": "system", "content": instructions})
+    with ExitStack() as cancel:
+        # Before the question is sent: if it is gone later, the visitor has deleted everything.
+        spending_id = spending.begin(history.db, history.owner, question.model)
+        cancel.callback(spending.cancel, history.db, spending_id)
+        stream = _ask_openrouter(history, question, turn)
+        cancel.callback(stream.close)
+        place.stream = stream
+        draft, begin = _open_draft(history, question, conversation, turn, spending_id)
+        if place.is_stopped:
+            raise Refused(ENDED)
+        cancel.pop_all()
+    # Flask-OpenRouter: code that runs after the view has returned needs a detached connection.
+    explain = partial(problem_of, connection=current_openrouter.detach())
+    lines = answer.Answer(stream, draft, begin, explain)
+    undo.callback(lines.close)
+    return lines
 
 
 def _conversation_of(question: Question, history: History) -> Conversation | None:
@@ -63,7 +96,11 @@ def _conversation_of(question: Question, history: History) -> Conversation | Non
         return None
     conversation = history.find(question.conversation_id)
     if conversation is None:
-        raise QuestionError("This conversation was deleted. Start a new chat.")
+        raise invalid("This conversation was deleted. Start a new chat.")
+    if history.count(conversation.id) >= MAX_MESSAGES:
+        raise invalid("This conversation is too long. Start a new chat.")
+    if not _is_idle(history, conversation):
+        raise Refused(BUSY)
     return conversation
 
 
@@ -77,15 +114,15 @@ def _is_idle(history: History, conversation: Conversation) -> bool:
     return True
 
 
-def _ask_openrouter(model: str, turn: Turn) -> CompletionStream | Problem:
+def _ask_openrouter(history: History, question: Question, turn: Turn) -> CompletionStream:
     try:
         # Flask-OpenRouter: the session sends this visitor's key to OpenRouter only.
         response = current_openrouter.session.post(
             "chat/completions",
             json={
-                "model": model,
+                "model": question.model,
                 "messages": turn.messages,
-                "max_tokens": MAX_COMPLETION,
+                "max_tokens": MAX_LONG if question.is_long else MAX_COMPLETION,
                 "stream": True,
             },
             stream=True,
@@ -95,60 +132,42 @@ def _ask_openrouter(model: str, turn: Turn) -> CompletionStream | Problem:
     except KeyRejectedError:
         raise
     except OpenRouterError as error:
-        return problem_of(error, current_openrouter)
+        problem = problem_of(error, current_openrouter)
+    if problem.error in LASTING:
+        spending.note_trouble(history.db, history.owner, problem.as_json())
+    raise Refused(problem)
 
 
-def _stream(
-    stream: CompletionStream,
+def _open_draft(
     history: History,
     question: Question,
     conversation: Conversation | None,
     turn: Turn,
-) -> ResponseReturnValue:
-    draft = None
-    try:
-        draft = _open_draft(history, question, conversation, turn)
-    finally:
-        if draft is None:
-            stream.close()
-    if draft is None:
-        return _explain(BUSY)
-    # Flask-OpenRouter: code that runs after the view has returned needs a detached connection.
-    connection = current_openrouter.detach()
-    lines = answer.Answer(stream, *draft, partial(problem_of, connection=connection))
-    streamed = Response(lines, mimetype="application/x-ndjson")
-    streamed.headers["Cache-Control"] = "no-store"
-    streamed.headers["X-Accel-Buffering"] = "no"
-    streamed.call_on_close(lines.close)
-    return streamed
-
-
-def _open_draft(
-    history: History, question: Question, conversation: Conversation | None, turn: Turn
-) -> tuple[Draft, dict[str, object]] | None:
-    """Store the question and an empty answer. Return None if another tab was quicker."""
+    spending_id: int,
+) -> tuple[Draft, dict[str, object]]:
+    """Store the question and an empty answer, unless another tab was quicker."""
     with transaction(history.db):
         if conversation is not None and history.is_writing(conversation.id):
-            return None
+            raise Refused(BUSY)
         if conversation is None:
             forget_old(history.db, current_app.config["CHAT_KEEP_DAYS"])
             conversation_id = history.create(title_of(question.text or ""))
         else:
             conversation_id = conversation.id
+        if not spending.place(history.db, spending_id, conversation_id):
+            raise Refused(ENDED)
         question_id, answer_id = history.add_turn(
-            conversation_id, turn.removed, question.text, question.model
+            conversation_id, turn.parent_id, question.text, question.model
         )
-        history.choose_model(question.model, model_name(question.model))
+        if question.instructions is not None:
+            keep_instructions(history.db, conversation_id, question.instructions)
+        choose_model(history.db, history.owner, question.model, model_name(question.model))
+        spending.note_trouble(history.db, history.owner, None)
     begin: dict[str, object] = {
         "conversation": conversation_id,
         "url": url_for("pages.conversation", conversation_id=conversation_id),
         "question": question_id,
         "answer": answer_id,
     }
-    draft = Draft(get_pool(), history.owner, conversation_id, answer_id, question.model)
+    draft = Draft(get_pool(), history.owner, conversation_id, question_id, answer_id, spending_id)
     return draft, begin
-
-
-def _explain(problem: Problem) -> ResponseReturnValue:
-    headers = {"Retry-After": str(problem.wait)} if problem.wait else {}
-    return problem.as_json(), problem.status, headers

@@ -1,4 +1,4 @@
-"""Views to rename, delete and export a conversation, and to copy a message."""
+"""How to let visitors manage and take along what they wrote: rename, delete, export, copy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rename(conversation_id: str) -> ResponseReturnValue:
     """Set the title to the form field ``title``. An empty one changes nothing."""
     history, conversation = find_or_404(conversation_id)
     if title := " ".join(request.form.get("title", "").split()):
-        history.rename(conversation.id, title)
+        history.change(conversation.id, title=title)
     return redirect(url_for("pages.conversation", conversation_id=conversation.id), 303)
 
 
@@ -85,6 +85,18 @@ def message(conversation_id: str, message_id: int) -> ResponseReturnValue:
     if not found:
         abort(404)
     return Response(found[0].text, mimetype="text/markdown")
+
+
+@bp.post("/versions/<int:message_id>")
+@requires_openrouter_key
+def choose_version(conversation_id: str, message_id: int) -> ResponseReturnValue:
+    """Show this version of a message, and the messages after it."""
+    history, conversation = find_or_404(conversation_id)
+    if history.is_writing(conversation.id) or not history.choose_version(
+        conversation.id, message_id
+    ):
+        abort(404)
+    return "", 204
 
 
 def _as_json(message: Message) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The SQLite file, safe with several workers and threads.
+"""How to use SQLite with several workers and threads.
 
 Plain ``sqlite3`` keeps the SQL visible. In WAL mode readers never wait, and writers wait for each
 other for a few milliseconds.
@@ -119,7 +119,6 @@ def init_app(app: Flask) -> None:
     with opened(str(path)) as db:
         _use_wal(db)
         _upgrade(db)
-        _upgrade(db)
         db.executescript((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
     app.extensions["chat_database"] = Pool(str(path))
     app.teardown_appcontext(_give_back)
@@ -139,14 +138,27 @@ def _use_wal(db: sqlite3.Connection) -> None:
 
 
 def _upgrade(db: sqlite3.Connection) -> None:
-    """Change the tables of an older file: thoughts are new, and a cost may be unknown (NULL)."""
+    """Change the tables of an older file: thoughts, unknown costs and versions are new."""
     with transaction(db):
         columns = {row["name"] for row in db.execute("PRAGMA table_info(message)")}
         if columns and "thoughts" not in columns:
             db.execute("ALTER TABLE message ADD COLUMN thoughts TEXT NOT NULL DEFAULT ''")
+            # A cost may be unknown (NULL), which the older table did not allow.
             db.execute("CREATE TABLE spent AS SELECT * FROM spending")
             db.execute("DROP TABLE spending")
             db.execute("ALTER TABLE spent RENAME TO spending")
+        if columns and "parent_id" not in columns:
+            db.execute("ALTER TABLE conversation ADD COLUMN model TEXT NOT NULL DEFAULT ''")
+            db.execute("ALTER TABLE message ADD COLUMN parent_id INTEGER")
+            db.execute("ALTER TABLE message ADD COLUMN chosen_at REAL NOT NULL DEFAULT 0")
+            db.execute(
+                "UPDATE message SET parent_id = (SELECT max(id) FROM message AS earlier WHERE"
+                " earlier.conversation_id = message.conversation_id AND earlier.id < message.id)"
+            )
+            db.execute(
+                "UPDATE conversation SET model = coalesce((SELECT model FROM message WHERE role ="
+                " 'assistant' AND conversation_id = conversation.id ORDER BY id DESC), '')"
+            )
 
 
 def _give_back(_: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Settings of gunicorn: ``gunicorn --config example_app/gunicorn.conf.py``.
+"""How to serve streams with gunicorn: ``gunicorn --config example_app/gunicorn.conf.py``.
 
 A streamed answer occupies a thread. Threads are cheap, because they mostly wait.
 """

@@ -1,18 +1,17 @@
-"""The conversations of one owner. Statements name the owner, so they reach no other's."""
+"""How to keep owners apart in plain SQL: each statement names the owner whose rows it reaches."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .database import erase_log, transaction
 
 #: Most conversations of one owner. The one that is unused the longest is deleted first.
 MAX_CONVERSATIONS = 100
-#: Most messages of one conversation, including answers.
+#: Most messages of one conversation, including answers and earlier versions.
 MAX_MESSAGES = 200
 MAX_TITLE = 80
 #: An answer that was not saved for this many seconds is no longer being written.
@@ -25,18 +24,23 @@ _SPENDING_KEPT = 366 * _DAY
 
 @dataclass(frozen=True)
 class Conversation:
-    """A conversation. ``updated_at``: Unix time in seconds."""
+    """A conversation. ``model``: used last, or ``""``. ``updated_at``: Unix time in seconds."""
 
     id: str
     title: str
+    model: str
     updated_at: float
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message. ``state`` and later fields apply to answers (see schema.sql); ``cost`` in USD."""
+    """A message. ``thoughts`` to ``cost`` (USD) apply to answers (see schema.sql).
+
+    ``versions``: the ids of the messages in its place, including its own.
+    """
 
     id: int
+    parent_id: int | None
     role: str
     text: str
     thoughts: str
@@ -44,6 +48,8 @@ class Message:
     state: str
     tokens: int | None
     cost: float | None
+    chosen_at: float
+    versions: tuple[int, ...] = ()
 
 
 class History:
@@ -56,7 +62,7 @@ class History:
     def conversations(self) -> list[Conversation]:
         """Return all conversations, the latest first."""
         rows = self.db.execute(
-            "SELECT id, title, updated_at FROM conversation WHERE owner = ?"
+            "SELECT id, title, model, updated_at FROM conversation WHERE owner = ?"
             " ORDER BY updated_at DESC",
             (self.owner,),
         )
@@ -65,31 +71,55 @@ class History:
     def find(self, conversation_id: str) -> Conversation | None:
         """Return one of this owner's conversations, or None."""
         row = self.db.execute(
-            "SELECT id, title, updated_at FROM conversation WHERE id = ? AND owner = ?",
+            "SELECT id, title, model, updated_at FROM conversation WHERE id = ? AND owner = ?",
             (conversation_id, self.owner),
         ).fetchone()
         return None if row is None else Conversation(*row)
 
     def messages(self, conversation_id: str) -> list[Message]:
-        """Return the messages of a conversation, the oldest first."""
-        rows = self.db.execute(
-            "SELECT message.id, role, text, thoughts, model,"
-            " CASE WHEN state = 'writing' AND touched_at < ?"
-            " THEN 'broken' ELSE state END, tokens, cost"
-            " FROM message JOIN conversation ON conversation.id = conversation_id"
-            " WHERE conversation_id = ? AND owner = ? ORDER BY message.id",
+        """Return the messages that are shown, the oldest first: of each, the version chosen last.
+
+        An answer whose worker died counts as broken, and is shown only if there is no other.
+        """
+        versions: dict[int | None, list[Message]] = {}
+        for row in self.db.execute(
+            "SELECT message.id, parent_id, role, text, thoughts, message.model,"
+            " iif(is_stale, 'broken', state), tokens, cost, iif(is_stale, -1, chosen_at)"
+            " FROM (SELECT *, state = 'writing' AND touched_at < ? AS is_stale FROM message"
+            " WHERE conversation_id = ?) AS message"
+            " JOIN conversation ON conversation.id = conversation_id"
+            " WHERE owner = ? ORDER BY message.id",
             (time.time() - STALE_AFTER, conversation_id, self.owner),
+        ):
+            message = Message(*row)
+            versions.setdefault(message.parent_id, []).append(message)
+        shown: list[Message] = []
+        while found := versions.get(shown[-1].id if shown else None):
+            chosen = max(found, key=lambda message: (message.chosen_at, message.id))
+            shown.append(replace(chosen, versions=tuple(message.id for message in found)))
+        return shown
+
+    def choose_version(self, conversation_id: str, message_id: int) -> bool:
+        """Show this version of a message. Return whether there is one."""
+        cursor = self.db.execute(
+            "UPDATE message SET chosen_at = ? WHERE id = ? AND conversation_id ="
+            " (SELECT id FROM conversation WHERE id = ? AND owner = ?)",
+            (time.time(), message_id, conversation_id, self.owner),
         )
-        return [Message(*row) for row in rows]
+        return cursor.rowcount == 1
+
+    def count(self, conversation_id: str, state: str = "%") -> int:
+        """Return the number of a conversation's messages in all versions, or in a live state."""
+        (count,) = self.db.execute(
+            "SELECT count(*) FROM message WHERE conversation_id = ? AND state LIKE ?"
+            " AND (state != 'writing' OR touched_at >= ?)",
+            (conversation_id, state, time.time() - STALE_AFTER),
+        ).fetchone()
+        return int(count)
 
     def is_writing(self, conversation_id: str) -> bool:
         """Whether an answer is being written in a conversation."""
-        row = self.db.execute(
-            "SELECT 1 FROM message WHERE conversation_id = ? AND state = 'writing'"
-            " AND touched_at >= ?",
-            (conversation_id, time.time() - STALE_AFTER),
-        ).fetchone()
-        return row is not None
+        return self.count(conversation_id, "writing") > 0
 
     def create(self, title: str) -> str:
         """Create a conversation and return its id. Delete old ones if there are too many."""
@@ -105,11 +135,14 @@ class History:
         )
         return conversation_id
 
-    def rename(self, conversation_id: str, title: str) -> None:
-        """Change the title of a conversation."""
+    def change(
+        self, conversation_id: str, *, title: str | None = None, model: str | None = None
+    ) -> None:
+        """Change the title or the model of a conversation."""
         self.db.execute(
-            "UPDATE conversation SET title = ? WHERE id = ? AND owner = ?",
-            (title[:MAX_TITLE], conversation_id, self.owner),
+            "UPDATE conversation SET title = coalesce(?, title), model = coalesce(?, model)"
+            " WHERE id = ? AND owner = ?",
+            (title and title[:MAX_TITLE], model, conversation_id, self.owner),
         )
 
     def delete(self, conversation_id: str) -> None:
@@ -122,56 +155,36 @@ class History:
     def delete_all(self) -> None:
         """Delete all data of this owner, including amounts and the chosen model."""
         with transaction(self.db):
-            self.db.execute("DELETE FROM conversation WHERE owner = ?", (self.owner,))
-            self.db.execute("DELETE FROM spending WHERE owner = ?", (self.owner,))
-            self.db.execute("DELETE FROM preference WHERE owner = ?", (self.owner,))
+            for table in ("conversation", "spending", "preference", "trouble"):
+                self.db.execute(f"DELETE FROM {table} WHERE owner = ?", (self.owner,))  # noqa: S608
         erase_log(self.db)
 
     def add_turn(
-        self, conversation_id: str, removed: Sequence[int], question: str | None, model: str
+        self, conversation_id: str, parent_id: int | None, question: str | None, model: str
     ) -> tuple[int | None, int]:
-        """Delete the ``removed`` messages, and add a question and an empty answer.
+        """Add a question and an empty answer below a message, as the versions that are shown.
 
         ``question``: None if it already exists. Return the ids of both. Call this in a transaction.
         """
-        now = time.time()
-        self.db.executemany(
-            "DELETE FROM message WHERE id = ? AND conversation_id = ?",
-            [(message_id, conversation_id) for message_id in removed],
-        )
         question_id = None
         if question is not None:
-            question_id = self._add(conversation_id, "user", question, "", "done", now)
-        answer_id = self._add(conversation_id, "assistant", "", model, "writing", now)
+            question_id = self._add(conversation_id, parent_id, "user", question, "", "done")
+            parent_id = question_id
+        answer_id = self._add(conversation_id, parent_id, "assistant", "", model, "writing")
         self.db.execute(
-            "UPDATE conversation SET updated_at = ? WHERE id = ? AND owner = ?",
-            (now, conversation_id, self.owner),
+            "UPDATE conversation SET updated_at = ?, model = ? WHERE id = ? AND owner = ?",
+            (time.time(), model, conversation_id, self.owner),
         )
         return question_id, answer_id
 
     def _add(self, *values: object) -> int:
+        now = time.time()
         cursor = self.db.execute(
-            "INSERT INTO message (conversation_id, role, text, model, state, touched_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            values,
+            "INSERT INTO message (conversation_id, parent_id, role, text, model, state, touched_at,"
+            " chosen_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*values, now, now),
         )
         return cursor.lastrowid or 0
-
-    def chosen_model(self) -> tuple[str, str] | None:
-        """Return the id and name of the last chosen model, or None."""
-        row = self.db.execute(
-            "SELECT model, model_name FROM preference WHERE owner = ?", (self.owner,)
-        ).fetchone()
-        return None if row is None else (row["model"], row["model_name"])
-
-    def choose_model(self, model: str, name: str) -> None:
-        """Remember the model for the next visit."""
-        self.db.execute(
-            "INSERT INTO preference VALUES (?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE"
-            " SET model = excluded.model, model_name = excluded.model_name,"
-            " touched_at = excluded.touched_at",
-            (self.owner, model, name, time.time()),
-        )
 
 
 def forget_old(db: sqlite3.Connection, keep_days: float) -> None:
@@ -183,4 +196,5 @@ def forget_old(db: sqlite3.Connection, keep_days: float) -> None:
     oldest = now - keep_days * _DAY
     db.execute("DELETE FROM conversation WHERE updated_at < ?", (oldest,))
     db.execute("DELETE FROM preference WHERE touched_at < ?", (oldest,))
+    db.execute("DELETE FROM trouble WHERE touched_at < ?", (now - _DAY,))
     db.execute("DELETE FROM spending WHERE spent_at < ?", (now - _SPENDING_KEPT,))

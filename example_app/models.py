@@ -1,4 +1,4 @@
-"""OpenRouter's models with their prices, for the model picker."""
+"""How to offer OpenRouter's models with their prices, from a list that all workers share."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from flask.typing import ResponseReturnValue
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import InvalidAnswerError, KeyRejectedError, TransportError
 
+from . import money
 from .database import get_database
 from .history import History
-from .problems import NETWORK, NO_MODELS
-from .visitor import owner_id
+from .problems import NETWORK, NO_MODELS, Refused
+from .question import whole
+from .streams import get_streams
+from .visitor import choose_model, owner_id, recent_models
 
 #: Seconds for which a list counts as fresh.
 FRESH = 600.0
@@ -61,11 +64,8 @@ class Catalogue:
         return self._models.get(model_id)
 
     def _catch_up(self) -> None:
-        row = (
-            get_database()
-            .execute("SELECT read_at, models FROM catalogue WHERE read_at > ?", (self._read_at,))
-            .fetchone()
-        )
+        query = "SELECT read_at, models FROM catalogue WHERE read_at > ?"
+        row = get_database().execute(query, (self._read_at,)).fetchone()
         if row is not None:
             self._read_at, self._models = row["read_at"], json.loads(row["models"])
 
@@ -85,29 +85,40 @@ def model_name(model_id: str) -> str:
 @bp.get("/models")
 @requires_openrouter_key
 def index() -> ResponseReturnValue:
-    """Return ``{"models": [...], "first": id}``: text models by name, and the one to begin with."""
+    """Return ``{"models": [...], "first": id, "recent": [id, ...]}``.
+
+    These are text models by name, the one to begin with, and those that this visitor used last.
+    """
     models = _catalogue().fresh()
     if models is None:
         try:
-            models = _read_models()
+            with get_streams().place(current_openrouter.key_hash):
+                models = _read_models()
         except KeyRejectedError:
             raise
+        except Refused as refused:
+            return refused.problem.as_response()
         except OpenRouterError as error:
             problem = NETWORK if isinstance(error, TransportError) else NO_MODELS
-            return problem.as_json(), problem.status
+            return problem.as_response()
         _catalogue().keep(models)
     first = next((model_id for model_id in FIRST_CHOICES if model_id in models), next(iter(models)))
-    return {"models": list(models.values()), "first": first}
+    recent = recent_models(get_database(), owner_id())
+    return {"models": list(models.values()), "first": first, "recent": recent}
 
 
 @bp.post("/models/chosen")
 @requires_openrouter_key
 def choose() -> ResponseReturnValue:
-    """Remember the chosen model, ``{"model": id}``."""
-    model_id = _member(request.get_json(silent=True), "model")
+    """Remember the chosen model, ``{"model": id, "conversation"?: id}``."""
+    data = request.get_json(silent=True)
+    model_id, conversation_id = _member(data, "model"), _member(data, "conversation")
     if not isinstance(model_id, str) or _catalogue().find(model_id) is None:
         return {"message": "There is no such model."}, 400
-    History(get_database(), owner_id()).choose_model(model_id, model_name(model_id))
+    db, owner = get_database(), owner_id()
+    if isinstance(conversation_id, str) and conversation_id.isascii():
+        History(db, owner).change(conversation_id, model=model_id)
+    choose_model(db, owner, model_id, model_name(model_id))
     return "", 204
 
 
@@ -117,7 +128,7 @@ def read_model(entry: Any) -> dict[str, Any] | None:
     None: it writes no text, or it is not an entry.
     """
     model_id, name, length = (_member(entry, each) for each in ("id", "name", "context_length"))
-    if not isinstance(model_id, str) or not model_id:
+    if not isinstance(model_id, str) or not model_id or not model_id.isascii():
         return None
     outputs = _member(entry, "architecture", "output_modalities")
     if isinstance(outputs, list) and "text" not in outputs:
@@ -127,7 +138,7 @@ def read_model(entry: Any) -> dict[str, Any] | None:
     shown = {
         "id": model_id,
         # The page shows a badge instead.
-        "name": (name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
+        "name": whole(name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
         "context": _rounded(length) if isinstance(length, int) and length > 0 else "",
         "price": "" if is_free else _price(entry),
         "free": is_free,
@@ -181,11 +192,7 @@ def _price(entry: Any) -> str:
         return "Price varies"
     if not 0 < prompt + completion < math.inf:
         return ""
-    return f"{_dollars(prompt)} in, {_dollars(completion)} out"
-
-
-def _dollars(price: float) -> str:
-    return f"${price:,.2f}" if price >= 0.01 else f"${price:.3g}"
+    return f"{money.dollars(prompt)} in, {money.dollars(completion)} out"
 
 
 def _rounded(count: int) -> str:

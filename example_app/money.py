@@ -1,4 +1,4 @@
-"""Amounts in words, for the page, the usage view and the export."""
+"""How to write amounts: unknown is not zero, and most answers cost less than a cent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def dollars(amount: float) -> str:
     if amount >= 0.01:
         return f"${amount:,.2f}"
     return f"${amount:.{1 - math.floor(math.log10(amount))}f}".rstrip("0")
+
+
+def sum_of(cost: float, unpriced: int) -> str:
+    """Return a sum in words, if ``unpriced`` answers are not in it."""
+    if not unpriced:
+        return dollars(cost)
+    return f"at least {dollars(cost)}" if cost else "not reported"
 
 
 def tokens(count: int) -> str:

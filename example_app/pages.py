@@ -1,26 +1,40 @@
-"""The welcome page, the chat, and the pages for errors."""
+"""How to serve pages: the welcome page for visitors without a key, the chat, and errors."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sqlite3
+from typing import Any
 
-from flask import Blueprint, Flask, current_app, jsonify, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    has_request_context,
+    jsonify,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.signals import key_connected, key_disconnected
 
 from .conversations import find_or_404
 from .database import get_database
 from .draft import cost_of, note_of
 from .history import Conversation, History
+from .instructions import MAX_INSTRUCTIONS, instructions_of
 from .models import model_name
 from .problems import NOT_SAVED
 from .question import MAX_PROMPT
 from .render import to_html
-from .visitor import owner_id
+from .spending import trouble_of
+from .visitor import chosen_model, owner_id
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +54,11 @@ def init_app(app: Flask) -> None:
     """Add the names that templates use, and the error pages."""
     app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(lambda: {"conversations": _conversations})
+    app.context_processor(lambda: {"conversations": _conversations, "trouble": _trouble})
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(sqlite3.Error, show_database_error)
+    for signal in (key_connected, key_disconnected):
+        signal.connect(_remember_rejection, app)
 
 
 def welcome() -> str:
@@ -50,9 +66,16 @@ def welcome() -> str:
     return render_template(
         "welcome.html",
         next_url=request.path,
+        is_rejected=session.get("key_rejected"),
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
+
+
+def _remember_rejection(_: Flask, reason: str = "", **_more: object) -> None:
+    # Flask-OpenRouter: "rejected" means that OpenRouter no longer accepts the key.
+    if has_request_context():
+        session["key_rejected"] = reason == "rejected"
 
 
 @bp.get("/")
@@ -122,13 +145,22 @@ def _conversations() -> list[Conversation]:
     return History(get_database(), owner_id()).conversations() if current_openrouter else []
 
 
+def _trouble() -> dict[str, Any] | None:
+    """Return the problem that kept the last question from being paid for, for a notice."""
+    return trouble_of(get_database(), owner_id()) if current_openrouter else None
+
+
 def _show_chat(found: Conversation | None) -> str:
     history = History(get_database(), owner_id())
-    chosen = history.chosen_model()
+    chosen = chosen_model(history.db, history.owner)
+    if found and found.model:
+        chosen = (found.model, model_name(found.model))
     return render_template(
         "chat.html",
         conversation=found,
         messages=history.messages(found.id) if found else [],
+        instructions=instructions_of(history.db, found.id) if found else "",
+        max_instructions=MAX_INSTRUCTIONS,
         totals=cost_of(history.db, history.owner, found.id) if found else "",
         model=chosen and {"id": chosen[0], "name": chosen[1]},
         max_prompt=MAX_PROMPT,

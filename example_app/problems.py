@@ -1,4 +1,4 @@
-"""Problems in plain words, each with the next step. OpenRouter's own texts are never shown."""
+"""How to explain each error in plain words, with the next step, and never in OpenRouter's."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ class Problem:
             "wait": self.wait,
         }
 
+    def as_response(self) -> tuple[dict[str, object], int, dict[str, str]]:
+        """Return the response for the page's script."""
+        return self.as_json(), self.status, {"Retry-After": str(self.wait)} if self.wait else {}
+
+
+class Refused(Exception):
+    """A question gets no answer. ``problem`` tells why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.error)
+        self.problem = problem
+
 
 # fmt: off
 NOT_SAVED = Problem("not_saved", 503,
@@ -57,6 +69,13 @@ NOT_SAVED = Problem("not_saved", 503,
 BUSY = Problem("busy", 409,
     "Another answer is still being written in this conversation, perhaps in another tab. Wait for "
     "its end, or stop it there.")
+TOO_MANY = Problem("too_many", 429,
+    "You are waiting for several answers already. Try again when one of them is finished.", wait=3)
+CROWDED = Problem("crowded", 503,
+    "This server is writing as many answers as it can. Try again in a moment.", wait=5)
+ENDED = Problem("ended", 409,
+    "The answer was stopped, because you disconnected or deleted it meanwhile.",
+    retry=False)
 NETWORK = Problem("network", 502,
     "OpenRouter cannot be reached from here at the moment. Try again in a minute.")
 INTERRUPTED = Problem("interrupted", 502,
@@ -122,6 +141,8 @@ _BY_REASON = {
     "privacy": PRIVACY,
     "unconfirmed": UNCONFIRMED,
 }
+#: Problems of payment that last until the visitor does something. All pages show them.
+LASTING = {problem.error for problem in (OUT_OF_CREDIT, KEY_LIMIT, BUDGET)}
 _BY_STATUS = {400: MODEL_GONE, 404: MODEL_GONE, 413: TOO_LONG, 422: MODEL_GONE, 429: RATE_LIMITED}
 #: The longest countdown on the page, and the wait if OpenRouter names none, in seconds.
 _LONGEST_WAIT, _USUAL_WAIT = 3600, 10

@@ -1,4 +1,4 @@
-"""Questions from the page's script: checks of shape and size, and the messages to send along."""
+"""How to check what a script posts: its shape and size, and which messages are sent along."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .history import MAX_MESSAGES, Message
+from .history import Message
+from .instructions import MAX_INSTRUCTIONS
+from .problems import Problem, Refused
 
-#: Longest question, in characters. The page's text box has the same limit.
-MAX_PROMPT = 8_000
+#: Longest question, in characters. The page says so before it sends a longer one.
+MAX_PROMPT = 100_000
 #: Longest conversation to send along, in characters. Older messages are left out.
-MAX_TOTAL = 80_000
+MAX_TOTAL = 400_000
 
 _MODEL_ID = re.compile(r"[~\w][\w.:/@-]{0,199}", re.ASCII)
 
 
-class QuestionError(ValueError):
-    """An invalid question from the browser. The message is for the visitor."""
+def invalid(message: str) -> Refused:
+    """Return the exception for a question that cannot be asked. The message is for the visitor."""
+    return Refused(Problem("bad_request", 400, message, retry=False))
 
 
 @dataclass(frozen=True)
@@ -25,67 +28,87 @@ class Question:
     """A question.
 
     ``text``: None repeats the last question. ``replace``: the id of the message to replace.
+    ``is_long``: whether the answer may be longer than usual. ``instructions``: None keeps those of
+    the conversation.
     """
 
     model: str
     text: str | None
     conversation_id: str | None
     replace: int | None
+    is_long: bool
+    instructions: str | None
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn. ``messages``: to send to OpenRouter. ``removed``: ids of the replaced messages."""
+    """One turn. ``messages``: to send to OpenRouter. ``parent_id``: of the message before it."""
 
     messages: list[dict[str, str]]
-    removed: list[int]
+    parent_id: int | None
 
 
 def read_question(data: object) -> Question:
-    """Check the decoded JSON body: ``{model, text?, conversation?, replace?}``.
+    """Check the decoded JSON body.
 
-    Raises :class:`QuestionError`.
+    It is ``{model, text?, conversation?, replace?, long?, instructions?}``.
+
+    Raises :class:`Refused`.
     """
     if not isinstance(data, dict):
-        raise QuestionError("This question could not be read. Reload the page and try again.")
+        raise invalid("This question could not be read. Reload the page and try again.")
     model, text = data.get("model"), data.get("text")
     conversation_id, replace = data.get("conversation"), data.get("replace")
+    is_long = data.get("long") is True
     if not isinstance(model, str) or not _MODEL_ID.fullmatch(model):
-        raise QuestionError("Choose a model first.")
-    if not isinstance(conversation_id, (str, type(None))) or type(replace) not in (int, type(None)):
-        raise QuestionError("This question could not be read. Reload the page and try again.")
+        raise invalid("Choose a model first.")
+    is_named = isinstance(conversation_id, str) and conversation_id.isascii()
+    if not (is_named or conversation_id is None) or type(replace) not in (int, type(None)):
+        raise invalid("This question could not be read. Reload the page and try again.")
+    instructions = data.get("instructions")
+    if not isinstance(instructions, (str, type(None))):
+        raise invalid("These instructions could not be read. Reload the page and try again.")
+    if instructions and len(instructions) > MAX_INSTRUCTIONS:
+        raise invalid(f"Instructions can have at most {MAX_INSTRUCTIONS:,} characters.")
+    instructions = instructions and whole(instructions)
     if text is None and conversation_id is not None:
-        return Question(model, None, conversation_id, None)
+        return Question(model, None, conversation_id, None, is_long, instructions)
     if not isinstance(text, str) or not text.strip():
-        raise QuestionError("Write a message first.")
+        raise invalid("Write a message first.")
     if len(text) > MAX_PROMPT:
-        raise QuestionError(f"A message can have at most {MAX_PROMPT:,} characters.")
-    return Question(model, text.strip(), conversation_id, replace)
+        raise invalid(f"A message can have at most {MAX_PROMPT:,} characters.")
+    return Question(model, whole(text).strip(), conversation_id, replace, is_long, instructions)
+
+
+def whole(text: str) -> str:
+    """Return the text with halves of surrogate pairs replaced, which JSON can contain.
+
+    They can be neither stored nor sent.
+    """
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:
     """Fit the question into the conversation, without changing it yet.
 
-    Raises :class:`QuestionError`.
+    Raises :class:`Refused`.
     """
     kept = list(messages)
     if question.text is None:
-        # Repeating a question replaces everything after the visitor's last message.
+        # Another answer to the visitor's last message.
         while kept and kept[-1].role != "user":
             kept.pop()
         if not kept:
-            raise QuestionError("There is no question to ask again.")
+            raise invalid("There is no question to ask again.")
     elif question.replace is not None:
         places = [i for i, m in enumerate(kept) if m.id == question.replace and m.role == "user"]
         if not places:
-            raise QuestionError("This message is no longer there. Reload the page.")
+            raise invalid("This message is no longer there. Reload the page.")
         del kept[places[0] :]
-    if len(kept) >= MAX_MESSAGES:
-        raise QuestionError("This conversation is too long. Start a new chat.")
     sent = [{"role": m.role, "content": m.text} for m in kept if m.text]
     if question.text is not None:
         sent.append({"role": "user", "content": question.text})
-    return Turn(_newest(sent), [m.id for m in messages if m not in kept])
+    return Turn(_newest(sent), kept[-1].id if kept else None)
 
 
 def title_of(text: str) -> str:

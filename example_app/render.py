@@ -1,4 +1,4 @@
-"""A model's Markdown, which is untrusted, as HTML that is safe in the page.
+"""How to show untrusted Markdown: as HTML that is safe in the page, also while it still grows.
 
 There are three layers. markdown-it escapes every HTML tag of the model. nh3 allows only the
 elements below. The page's Content-Security-Policy runs and loads only the app's own files.
@@ -6,6 +6,7 @@ elements below. The page's Content-Security-Policy runs and loads only the app's
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -17,8 +18,8 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup, escape
 
-from .highlight import CLASSES, highlight_code
-from .tasks import tasks
+from .highlight import CLASSES, Highlighter
+from .syntax import additions
 
 # fmt: off
 _TAGS: Final = {
@@ -49,7 +50,16 @@ _CLEANER: Final = nh3.Cleaner(
 
 
 class _Renderer(RendererHTML):
-    """Differences from CommonMark. ``env["live"]``: whether the text still grows."""
+    """Differences from CommonMark. ``env["highlighter"]``: None while the text still grows."""
+
+    def text(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+        html = super().text(tokens, index, options, env)
+        # The only way to begin a new line within a cell.
+        return _BREAK.sub("<br>", html) if env.get("in_cell") else html
+
+    def formula(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+        lines = escape(tokens[index].content).split("\n")
+        return f"<p>{'<br>'.join(lines)}</p>\n"
 
     def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
         # An image would tell its host who reads the answer and when. A link needs a click.
@@ -60,7 +70,8 @@ class _Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
         language = tokens[index].info.strip().partition(" ")[0]
         code = tokens[index].content
-        coloured = escape(code) if env.get("live") else highlight_code(code, language)
+        highlighter: Highlighter | None = env["highlighter"]
+        coloured = highlighter.to_html(code, language) if highlighter else escape(code)
         # tabindex: the keyboard must reach elements that scroll.
         return (
             f'<div class="code"><p class="code-head">{escape(language or "text")}</p>'
@@ -93,26 +104,27 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
     def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+        env["in_cell"] = True
         # Aligned by a class, because the policy forbids inline styles.
         side = str(tokens[index].attrGet("style") or "").rpartition(":")[2]
         name = f' class="{side}"' if side else ""
         return f"<{tokens[index].tag}{name}>"
 
-    td_open = th_open
+    def th_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+        env["in_cell"] = False
+        return f"</{tokens[index].tag}>\n"
+
+    td_open, td_close = th_open, th_close
 
 
+_BREAK: Final = re.compile(r"&lt;br ?/?&gt;")
 # No reference definitions, because one at the end of an answer would change finished blocks.
 _MARKDOWN: Final = (
-    MarkdownIt("commonmark", {"html": False, "linkify": True}, renderer_cls=_Renderer)
-    .enable(["table", "strikethrough", "linkify"])
+    MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer)
+    .enable(["table", "strikethrough"])
     .disable(["reference", "html_block", "html_inline"])
-    .use(tasks)
+    .use(additions)
 )
-# Only URLs with a scheme become links. Text that looks like a host, such as script.py, does not.
-assert _MARKDOWN.linkify is not None  # noqa: S101 - markdown-it-py[linkify] is installed
-_MARKDOWN.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})
-for _scheme in ("ftp:", "mailto:", "//"):
-    _MARKDOWN.linkify.add(_scheme, None)
 
 
 def _heading(tag: str) -> str:
@@ -120,15 +132,15 @@ def _heading(tag: str) -> str:
     return {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5"}.get(tag, "h6")
 
 
-def _safe(tokens: Sequence[Token], *, live: bool = False) -> str:
-    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"live": live})
+def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:
+    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"highlighter": highlighter})
     return _CLEANER.clean(html)
 
 
 @lru_cache(maxsize=256)
 def to_html(markdown: str) -> Markup:
     """Return a complete answer as HTML."""
-    return Markup(_safe(_MARKDOWN.parse(markdown, {})))  # noqa: S704 - cleaned
+    return Markup(_safe(_MARKDOWN.parse(markdown, {}), Highlighter()))  # noqa: S704 - cleaned
 
 
 class LiveMarkdown:
@@ -139,6 +151,7 @@ class LiveMarkdown:
         self.text = ""
         self._finished = 0
         self._has_new_line = False
+        self._highlighter = Highlighter()
 
     def add(self, text: str) -> None:
         """Append a piece."""
@@ -149,7 +162,7 @@ class LiveMarkdown:
         """Return the HTML of newly final blocks and of the unfinished last block."""
         final = self._take_final() if self._has_new_line else []
         growing = _MARKDOWN.parse(self.text[self._finished :], {})
-        return _safe(final), _safe(growing, live=True)
+        return _safe(final, self._highlighter), _safe(growing, None)
 
     def _take_final(self) -> list[Token]:
         # Only complete lines show where a block ends: "#" may become a heading or "#1".
@@ -165,4 +178,4 @@ class LiveMarkdown:
     def end(self) -> str:
         """Return the HTML of the remaining text."""
         growing, self._finished = self.text[self._finished :], len(self.text)
-        return _safe(_MARKDOWN.parse(growing, {}))
+        return _safe(_MARKDOWN.parse(growing, {}), self._highlighter)

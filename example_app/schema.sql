@@ -4,14 +4,17 @@ CREATE TABLE IF NOT EXISTS conversation (
   id TEXT PRIMARY KEY,
   owner TEXT NOT NULL,
   title TEXT NOT NULL,
+  model TEXT NOT NULL DEFAULT '',
   updated_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS conversation_of_owner ON conversation (owner, updated_at);
 CREATE INDEX IF NOT EXISTS conversation_by_age ON conversation (updated_at);
 
+-- A tree: messages with the same parent are versions of each other. The one chosen last is shown.
 CREATE TABLE IF NOT EXISTS message (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+  parent_id INTEGER,
   role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
   text TEXT NOT NULL,
   -- Of an answer only: the model's thoughts before it, its id, and how the answer ended: 'writing'
@@ -23,11 +26,20 @@ CREATE TABLE IF NOT EXISTS message (
   tokens INTEGER,
   cost REAL,
   -- Seconds since the epoch. An answer that is 'writing' and was not touched lately lost its worker.
-  touched_at REAL NOT NULL
+  touched_at REAL NOT NULL,
+  chosen_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, id);
 
+-- The system prompt of a conversation.
+CREATE TABLE IF NOT EXISTS instructions (
+  conversation_id TEXT PRIMARY KEY REFERENCES conversation (id) ON DELETE CASCADE,
+  text TEXT NOT NULL
+);
+
 -- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
+-- A row exists from before OpenRouter is asked. If it is gone, the owner has deleted everything, and
+-- nothing more is written.
 CREATE TABLE IF NOT EXISTS spending (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   owner TEXT NOT NULL,
@@ -40,11 +52,18 @@ CREATE TABLE IF NOT EXISTS spending (
 CREATE INDEX IF NOT EXISTS spending_of_owner ON spending (owner, spent_at);
 CREATE INDEX IF NOT EXISTS spending_by_age ON spending (spent_at);
 
--- The model that was chosen last.
+-- The model that was chosen last, for new conversations.
 CREATE TABLE IF NOT EXISTS preference (
   owner TEXT PRIMARY KEY,
   model TEXT NOT NULL,
   model_name TEXT NOT NULL,
+  touched_at REAL NOT NULL
+);
+
+-- Why the last question was not paid for, as JSON (see problems.py), until one is.
+CREATE TABLE IF NOT EXISTS trouble (
+  owner TEXT PRIMARY KEY,
+  problem TEXT NOT NULL,
   touched_at REAL NOT NULL
 );
 

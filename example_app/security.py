@@ -1,4 +1,4 @@
-"""Headers of every response, and refusal of cross-site requests."""
+"""How to keep other sites out: headers of every response, and the origin of every POST."""
 
 from __future__ import annotations
 

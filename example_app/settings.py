@@ -1,4 +1,4 @@
-"""Settings: these defaults, then the environment, then the argument of ``create_app``."""
+"""How to configure the app: these defaults, then the environment, then ``create_app``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
         # The number of proxies in front of the app. With too many, visitors can forge addresses.
         CHAT_PROXIES=0,
         # Far more than the longest question, in bytes.
-        MAX_CONTENT_LENGTH=128 * 1024,
+        MAX_CONTENT_LENGTH=1024 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
         # Otherwise a slow response could send an old session and undo later changes.

@@ -1,4 +1,4 @@
-"""The usage view: spending by day and by model, and what the key has left."""
+"""How to show spending: the app's own sums, and the extension's meter of the key."""
 
 from __future__ import annotations
 
@@ -35,4 +35,5 @@ def index() -> str:
         tokens=sum(day.tokens for day in days),
         unpriced=sum(day.unpriced for day in days),
         dollars=money.dollars,
+        sum_of=money.sum_of,
     )

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .client.attribution import attribution_headers
 from .client.authorization import check_callback_url, checked_workspace_id
 from .client.base_url import is_openrouter, normalize_base_url
 from .errors import ConfigurationError
+from .languages import LANGUAGES, match_language
 from .storage.namespace import NAMESPACE_FORM
 from .storage.weak_keys import MIN_BYTES, is_weak
+from .values import as_list, boolean, given, number, positive, seconds, text
 
 logger: Final = logging.getLogger("flask_openrouter")
-
-_HUGE: Final = 10**12
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,12})?")
-_YES: Final = ("1", "true", "yes", "on")
-_NO: Final = ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +49,9 @@ class Settings:
     namespace: str | None
     login_redirect_url: str | None
     disconnect_redirect_url: str | None
+    budget_low: float | None
+    #: One of ``languages.LANGUAGES``.
+    language: str | None
     emulator: bool
 
     @classmethod
@@ -63,21 +61,21 @@ class Settings:
         Raises :class:`ConfigurationError` that names the setting and the remedy.
         """
         development = bool(config.get("DEBUG") or config.get("TESTING"))
-        emulator = _boolean(config, "OPENROUTER_EMULATOR")
+        emulator = boolean(config, "OPENROUTER_EMULATOR")
         secret_keys = _secret_keys(config, development=development)
         app_url, app_title, app_categories = _attribution(config)
         return cls(
             base_url=_base_url(config, loopback_allowed=development or emulator),
             callback_url=_callback_url(config),
-            storage_uri=_text(config, "OPENROUTER_STORAGE_URI"),
+            storage_uri=text(config, "OPENROUTER_STORAGE_URI"),
             encryption_keys=_encryption_keys(config) or secret_keys,
             secret_keys=secret_keys,
-            login_max_age=_seconds(config, "OPENROUTER_LOGIN_MAX_AGE", 600, most=600),
-            key_max_age=_seconds(config, "OPENROUTER_KEY_MAX_AGE", 31 * 86400),
+            login_max_age=seconds(config, "OPENROUTER_LOGIN_MAX_AGE", 600, most=600),
+            key_max_age=seconds(config, "OPENROUTER_KEY_MAX_AGE", 31 * 86400),
             limits_users=bool(str(config.get("OPENROUTER_KEY_MAX_AGE") or "").strip()),
-            request_timeout=_positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
-            key_label=_text(config, "OPENROUTER_KEY_LABEL", longest=100),
-            key_limit=_limit(config),
+            request_timeout=positive(config, "OPENROUTER_REQUEST_TIMEOUT", 15.0),
+            key_label=text(config, "OPENROUTER_KEY_LABEL", longest=100),
+            key_limit=_dollars(config, "OPENROUTER_KEY_LIMIT", may_be_0=True),
             workspace_id=_workspace(config, "OPENROUTER_WORKSPACE_ID"),
             required_workspace_id=_workspace(config, "OPENROUTER_REQUIRED_WORKSPACE_ID"),
             app_url=app_url,
@@ -86,101 +84,22 @@ class Settings:
             namespace=_namespace(config),
             login_redirect_url=_landing(config, "OPENROUTER_LOGIN_REDIRECT_URL"),
             disconnect_redirect_url=_landing(config, "OPENROUTER_DISCONNECT_REDIRECT_URL"),
+            budget_low=_dollars(config, "OPENROUTER_BUDGET_LOW", may_be_0=False),
+            language=_language(config),
             emulator=emulator,
         )
 
 
-def _given(config: Mapping[str, Any], name: str) -> Any:
-    """Return the value of a setting, or None when it is left out.
-
-    An environment cannot leave a variable out everywhere: ``${VARIABLE:-}`` makes it empty.
-    """
-    value = config.get(name)
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _boolean(config: Mapping[str, Any], name: str) -> bool:
-    value = _given(config, name)
-    # 0.0 and 1.0 are equal to 0 and 1, and JSON knows no difference.
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word in (None, False, *_NO) or word in (True, *_YES):
-        return word in (True, *_YES)
-    raise ConfigurationError(f"{name} must be True or False.")
-
-
-def _text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str | None:
-    value = _given(config, name)
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        # Flask's from_prefixed_env reads digits as a number.
-        value = str(value) if abs(value) < _HUGE else ""
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ConfigurationError(f"{name} must be text on one line, or be left out.")
-    if len(value) > longest:
-        raise ConfigurationError(f"{name} must have at most {longest} characters.")
-    return value
-
-
-def _list(value: object) -> object:
-    """Return the list that this text holds: JSON, or names with commas. Other values as they are.
-
-    Flask's from_prefixed_env reads JSON, but many apps copy the environment's text.
-    """
-    if not isinstance(value, str):
-        return value
-    if value.strip().startswith("["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return [name.strip() for name in value.split(",")]
-
-
-def _number(config: Mapping[str, Any], name: str, default: float) -> float:
-    value = _given(config, name)
-    if value is None:
-        return default
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        value = float(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # No setting needs a larger number. This refuses infinity and NaN, too.
-    if not is_number or not -_HUGE < cast(float, value) < _HUGE:
-        raise ConfigurationError(f"{name} must be a number.")
-    return cast(float, value)
-
-
-def _positive(config: Mapping[str, Any], name: str, default: float) -> float:
-    value = config.get(name)
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    else:
-        value = _number(config, name, default)
-    if value <= 0:
-        raise ConfigurationError(f"{name} must be more than 0 seconds.")
-    return value
-
-
-def _seconds(config: Mapping[str, Any], name: str, default: int, *, most: float = _HUGE) -> int:
-    value = _positive(config, name, default)
-    if value != int(value):
-        raise ConfigurationError(f"{name} must be a whole number of seconds.")
-    if value > most:
-        raise ConfigurationError(
-            f"{name} must be at most {most} seconds: OpenRouter's codes live no longer."
-        )
-    return int(value)
-
-
-def _limit(config: Mapping[str, Any]) -> float | None:
-    limit = _number(config, "OPENROUTER_KEY_LIMIT", 0)
-    if limit < 0:
-        raise ConfigurationError("OPENROUTER_KEY_LIMIT must be 0 or more USD, or be left out.")
-    return None if _given(config, "OPENROUTER_KEY_LIMIT") is None else limit
+def _dollars(config: Mapping[str, Any], name: str, *, may_be_0: bool) -> float | None:
+    amount = number(config, name, 1)
+    if amount < 0 or not (amount or may_be_0):
+        least = "0 or more" if may_be_0 else "more than 0"
+        raise ConfigurationError(f"{name} must be {least} USD, or be left out.")
+    return None if given(config, name) is None else amount
 
 
 def _workspace(config: Mapping[str, Any], name: str) -> str | None:
-    value = _given(config, name)
+    value = given(config, name)
     try:
         return None if value is None else checked_workspace_id(str(value).strip())
     except ValueError:
@@ -188,7 +107,7 @@ def _workspace(config: Mapping[str, Any], name: str) -> str | None:
 
 
 def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
-    url = _given(config, "OPENROUTER_BASE_URL")
+    url = given(config, "OPENROUTER_BASE_URL")
     if url is None:
         url = "https://openrouter.ai"
     elif not isinstance(url, str):
@@ -213,7 +132,7 @@ def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
 
 
 def _callback_url(config: Mapping[str, Any]) -> str | None:
-    url = _text(config, "OPENROUTER_CALLBACK_URL")
+    url = text(config, "OPENROUTER_CALLBACK_URL")
     if url is not None and check_callback_url(url, takes_state=True):
         raise ConfigurationError(
             "OPENROUTER_CALLBACK_URL must be the full https address of the callback route, such as"
@@ -223,9 +142,9 @@ def _callback_url(config: Mapping[str, Any]) -> str | None:
 
 
 def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tuple[str, ...]]:
-    app_url = _text(config, "OPENROUTER_APP_URL")
-    app_title = _text(config, "OPENROUTER_APP_TITLE")
-    categories = _list(_given(config, "OPENROUTER_APP_CATEGORIES") or ())
+    app_url = text(config, "OPENROUTER_APP_URL")
+    app_title = text(config, "OPENROUTER_APP_TITLE")
+    categories = as_list(given(config, "OPENROUTER_APP_CATEGORIES") or ())
     if not isinstance(categories, list | tuple) or not all(isinstance(c, str) for c in categories):
         raise ConfigurationError("OPENROUTER_APP_CATEGORIES must be a list of names.")
     try:
@@ -237,7 +156,7 @@ def _attribution(config: Mapping[str, Any]) -> tuple[str | None, str | None, tup
 
 
 def _namespace(config: Mapping[str, Any]) -> str | None:
-    namespace = _text(config, "OPENROUTER_NAMESPACE")
+    namespace = text(config, "OPENROUTER_NAMESPACE")
     if namespace is not None and not NAMESPACE_FORM.fullmatch(namespace):
         raise ConfigurationError(
             "OPENROUTER_NAMESPACE must be 1 to 32 letters, digits, dots, dashes or underscores."
@@ -245,8 +164,17 @@ def _namespace(config: Mapping[str, Any]) -> str | None:
     return namespace
 
 
+def _language(config: Mapping[str, Any]) -> str | None:
+    name = text(config, "OPENROUTER_LANGUAGE")
+    language = None if name is None else match_language(name)
+    if name is not None and language is None:
+        choice = ", ".join(LANGUAGES)
+        raise ConfigurationError(f"OPENROUTER_LANGUAGE must be one of {choice}, or be left out.")
+    return language
+
+
 def _landing(config: Mapping[str, Any], name: str) -> str | None:
-    url = _text(config, name)
+    url = text(config, name)
     if url is None or (url.startswith("/") and not url.startswith(("//", "/\\"))):
         return url
     try:
@@ -271,7 +199,7 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     remedy = 'Make one with: python -c "import secrets; print(secrets.token_hex())"'
     if not secret:
         raise ConfigurationError(f"SECRET_KEY is not set. {remedy}")
-    fallbacks = _given(config, "SECRET_KEY_FALLBACKS") or ()
+    fallbacks = given(config, "SECRET_KEY_FALLBACKS") or ()
     # Flask itself reads this setting, too, so it must be a list here and not the text of one.
     if not isinstance(fallbacks, Sequence) or isinstance(fallbacks, str | bytes):
         raise ConfigurationError(
@@ -309,9 +237,9 @@ def _encryption_keys(config: Mapping[str, Any]) -> tuple[bytes, ...]:
 
     Raises :class:`ConfigurationError` for a malformed key.
     """
-    newest = _given(config, "OPENROUTER_ENCRYPTION_KEY")
+    newest = given(config, "OPENROUTER_ENCRYPTION_KEY")
     # base64 has no commas.
-    fallbacks = _list(_given(config, "OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ())
+    fallbacks = as_list(given(config, "OPENROUTER_ENCRYPTION_KEY_FALLBACKS") or ())
     if not isinstance(fallbacks, Sequence) or isinstance(fallbacks, str | bytes):
         raise ConfigurationError(
             "OPENROUTER_ENCRYPTION_KEY_FALLBACKS must be a list of keys, such as"
@@ -336,10 +264,8 @@ def _encryption_key(name: str, value: object) -> bytes:
         value = value.decode("ascii", "replace")
     key = b""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):  # includes binascii.Error
             key = base64.b64decode(value.strip(), altchars=b"-_", validate=True)
-        except ValueError:  # includes binascii.Error
-            key = b""
     del value
     if len(key) != 32:
         raise ConfigurationError(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import has_request_context
+from flask import Response, after_this_request, has_request_context
 from werkzeug.local import LocalProxy
 from werkzeug.utils import cached_property
 
 from .client.attribution import attribution_headers
 from .client.base_url import key_url, logs_url
 from .client.credentials import hash_of_key
-from .errors import KeyRejectedError, NotConnectedError
+from .client.spending import FRESH_SECONDS, NEWS, PATIENCE_SECONDS
+from .errors import KeyRejectedError, NotConnectedError, OpenRouterError
 from .login.owned_key import OwnedKey
 from .storage.record import KeyRecord
-from .web import request_state, this_app
+from .web import get_services, request_state, this_app
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
     from .client.models import KeyInfo
     from .client.session import APISession, OnUnauthorized
+    from .client.spending import Reading
+
+#: Seconds after which the figures are read again while views spend and the app wants budget_low.
+BUDGET_SECONDS: Final = 60.0
 
 
 class Connection(OwnedKey):
@@ -83,7 +90,11 @@ class Connection(OwnedKey):
         spent key limit raise :class:`OutOfCreditError`. Any other response is returned, and its
         ``raise_for_status()`` raises the error that it stands for.
         """
-        return self._services.client.api_session(self.api_key, on_unauthorized=self._judge)
+        self._watch_budget()
+        client = self._services.client
+        if self._fallback is not None and not self:
+            return client.api_session(self._fallback.api_key, on_unauthorized=self._judge_fallback)
+        return client.api_session(self.api_key, on_unauthorized=self._judge)
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -107,9 +118,25 @@ class Connection(OwnedKey):
         return openrouter_client(*self._for_sdk(), options)
 
     def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
+        self._watch_budget()
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
+        if self._fallback is not None and not self:
+            return settings.base_url, self._fallback.api_key, headers, self._judge_fallback
         return settings.base_url, self.api_key, headers, self._judge
+
+    @property
+    def visitor_id(self) -> str:
+        """A text of 22 characters for this request's visitor, to count what they do.
+
+        It survives connect and disconnect. For a signed-in user it is made of the user's id, and
+        the same in every browser. Any other browser gets a signed cookie for 31 days, and a new
+        one if the visitor deletes it. Raises RuntimeError outside of a request, and for a new
+        visitor when the response has begun.
+        """
+        if not has_request_context():
+            raise RuntimeError("visitor_id needs a request. Read it in the view, and pass it on.")
+        return self._services.visitor_ids.current()
 
     def detach(self) -> Connection:
         """Return a copy for use after the request, in a thread or a streamed response.
@@ -118,6 +145,7 @@ class Connection(OwnedKey):
         """
         connection = Connection(self._app, self._owner_id)
         vars(connection)["_record"] = self._record
+        connection._fallback = self._fallback
         return connection
 
     def key_info(self, *, timeout: float | None = None) -> KeyInfo:
@@ -126,11 +154,41 @@ class Connection(OwnedKey):
         Raises the errors of :meth:`OpenRouterClient.get_key_info`. A key that raises
         :class:`KeyRejectedError` is set aside. ``timeout``: seconds for the whole call.
         """
+        services, record = self._services, self._require_record()
+        key_hash = hash_of_key(record.api_key)
+        news = NEWS.latest(key_hash)
         try:
-            return self._services.client.get_key_info(self.api_key, timeout=timeout)
+            info = services.client.get_key_info(record.api_key, timeout=timeout)
         except KeyRejectedError as error:
             rejected = error
+        else:
+            services.usage_cache.note(key_hash, news, info)
+            login = f"{key_hash} {record.connected_at}"
+            services.budget_watch.check(self._app, self._owner_id, login, info)
+            return info
         raise self._judge(rejected, 0)
+
+    def _watch_budget(self) -> None:
+        """Read the figures after the view, which is about to spend, if the app wants the signal."""
+        if self._services.budget_watch.threshold is not None and has_request_context():
+            after_this_request(self._read_budget)
+
+    def _read_budget(self, response: Response) -> Response:
+        # No failure of this is one of the view. A dead key is set aside.
+        with suppress(OpenRouterError):
+            if self:
+                read_usage(self, max_age=BUDGET_SECONDS)
+        return response
+
+
+def read_usage(connection: Connection, *, max_age: float = FRESH_SECONDS) -> Reading:
+    """Return figures of this key that are at most ``max_age`` seconds old, if there are any.
+
+    Raises :class:`NotConnectedError` without a key, :class:`KeyRejectedError` for a rejected one,
+    which is set aside, and :class:`KeyStorageError`.
+    """
+    ask = partial(connection.key_info, timeout=PATIENCE_SECONDS)
+    return get_services().usage_cache.read(connection.key_hash, ask, max_age=max_age)
 
 
 def get_connection(*, no_store: bool = False) -> Connection:
@@ -151,9 +209,12 @@ def get_connection(*, no_store: bool = False) -> Connection:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    connection = state.connection
+    former = connection = state.connection
     if connection is None or connection._owner_id != owner_id:  # pyright: ignore[reportPrivateUsage]
         connection = state.connection = Connection(this_app(), owner_id)
+        if former is not None:
+            # The app is asked for its own key once per request.
+            connection._given = former._given  # pyright: ignore[reportPrivateUsage]
     return connection
 
 

@@ -241,6 +241,7 @@ class OutOfCreditError(APIError):
     The key itself is fine. ``reason``: ``account`` (no credit), ``key_limit``,
     ``workspace_budget``, ``guardrail_budget`` (this limit is spent) or ``max_tokens`` (fewer
     tokens would do). ``resets_at``: when the limit or budget is reset, with a time zone, or None.
+    ``key_hash``: the SHA-256 of the key in hexadecimal, or None if the reader did not know it.
     ``help_url``: where its owner can change that. ``settings_url``: where credit can be added,
     below the base URL in use, or at openrouter.ai if a view of the app raises this error.
     """
@@ -248,6 +249,7 @@ class OutOfCreditError(APIError):
     summary = "The OpenRouter account or key is out of credit"
     settings_url: str = "https://openrouter.ai/settings/credits"
     resets_at: datetime | None = None
+    key_hash: str | None = None
 
 
 class ForbiddenError(APIError):

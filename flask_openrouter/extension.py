@@ -12,10 +12,13 @@ from flask import Blueprint, Flask
 from . import guard
 from .cli import create_commands
 from .client.base_url import is_loopback_url
+from .client.credentials import hides_frames
 from .config import Settings
 from .connection import Connection
 from .errors import ConfigurationError
 from .login.callback import SECURE_ON_HTTP
+from .login.claim import claim_key
+from .login.imported import import_key
 from .login.owner import check_app_user
 from .misplaced import disable_misplaced_views, watch
 from .services import SYSTEM_CLOCK, AppFunctions, Services
@@ -134,12 +137,61 @@ class OpenRouterAuth:
         self._app_functions.key_options = function
         return function
 
+    def fallback_key(self, function: F) -> F:
+        """Register the function that returns a key of the app's own, or None, for this visitor.
+
+        It is called for a visitor who has no key, in a view that is guarded with
+        ``requires_openrouter_key(fallback=True)``, once per request. The view then runs on that key
+        and :attr:`Connection.is_fallback` is true. After None the visitor is asked to connect.
+        What it raises, and any other value, is logged and answered with 502.
+        """
+        self._app_functions.fallback_key = function
+        return function
+
     def protect(self, blueprint: Blueprint) -> None:
         """Guard every view of a blueprint, as :func:`requires_openrouter_key` guards one.
 
         Call it before the blueprint is registered.
         """
         guard.protect(blueprint)
+
+    def claim(self, replace: bool = False) -> bool:
+        """Hand this browser's key to the user who is signed in now. Return whether it did.
+
+        For the view in which a visitor signs up, after the app has signed them in. Not for each
+        login: on a shared computer, the key may be another person's.
+
+        False if the browser has no key that may be used, or if the user has one, which stays.
+        ``replace``: the browser's key takes its place. A key that was set aside is never handed
+        over, and does not count as the user's. The signal :data:`key_connected` is sent for the
+        user.
+
+        The key is stored for the user first and then deleted for the browser. If the storage fails
+        in between, both have it, and another call finishes the work.
+
+        Raises :class:`ConfigurationError` if no user is signed in, :class:`KeyStorageError` when
+        the storage fails, and RuntimeError outside of a request.
+        """
+        return claim_key(replace=replace)
+
+    @hides_frames
+    def import_key(self, owner_id: str | int, api_key: str, replace: bool = False) -> bool:
+        """Store a key that the app already holds, if OpenRouter accepts it (``GET /key``).
+
+        Return whether it was stored: False if the owner has a key, which stays. ``replace``: this
+        key takes its place. A key that was set aside does not count. Needs an app context, and a
+        storage other than the cookie. ``owner_id`` is as for :meth:`for_owner`. The signal
+        :data:`key_connected` is sent.
+
+        Nothing is stored when this raises: :class:`KeyRejectedError` for a key that OpenRouter does
+        not accept; the other errors of :meth:`OpenRouterClient.get_key_info` when it gives no
+        answer; :class:`ConfigurationError`, a ValueError, for a malformed key, or when keys live in
+        the visitors' browsers; :class:`KeyStorageError` for an id that cannot own a key. Also
+        raises :class:`KeyStorageError` when the storage fails. No error holds the key.
+        """
+        services = get_services()
+        owner_id = _checked_owner(services, owner_id)
+        return import_key(services, owner_id, api_key, replace=replace)
 
     def list_owners(self) -> Iterator[ConnectedOwner]:
         """Yield the owners that have a key, with the time at which it was connected; never keys.
@@ -157,21 +209,25 @@ class OpenRouterAuth:
         live in the visitors' browsers, and :class:`KeyStorageError` for an id that cannot own a
         key.
         """
-        services = get_services()
-        if isinstance(services.vault.storage, CookieStorage):
-            raise ConfigurationError(
-                "Keys live in the visitors' browsers, so none is available outside of a request."
-                " Set OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
-            )
-        if not (isinstance(owner_id, str) and owner_id.startswith(BROWSER)):
-            owner_id = check_app_user(owner_id)
-        return Connection(this_app(), owner_id)
+        return Connection(this_app(), _checked_owner(get_services(), owner_id))
 
 
 def _complete(app: Flask) -> None:
     """Do what needs all routes and handlers of the app."""
     disable_misplaced_views(app)
     give_precedence(app)
+
+
+def _checked_owner(services: Services, owner_id: str | int) -> str:
+    """Return the owner id that this id is in a storage on the server."""
+    if isinstance(services.vault.storage, CookieStorage):
+        raise ConfigurationError(
+            "Keys live in the visitors' browsers, so none is available outside of a request."
+            " Set OPENROUTER_STORAGE_URI, such as sqlite:///keys.db."
+        )
+    if isinstance(owner_id, str) and owner_id.startswith(BROWSER):
+        return owner_id
+    return check_app_user(owner_id)
 
 
 def _check_app(app: Flask) -> None:

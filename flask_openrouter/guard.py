@@ -11,8 +11,10 @@ from flask import Blueprint, Response, make_response
 
 from .awaiting import is_loop_running
 from .connection import get_connection
-from .errors import KeyRejectedError, KeyStorageError, NotConnectedError
+from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OutOfCreditError
+from .login.fallback import mark_fallback, may_use_fallback
 from .misplaced import mark
+from .pages.language import gettext
 from .pages.responses import as_exception, see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_boosted, is_htmx, is_script
@@ -22,6 +24,10 @@ from .web import call_app_function, get_services, this_app, this_request
 P = ParamSpec("P")
 R = TypeVar("R")
 OnMissing = str | Callable[[], Any]
+Handled = KeyRejectedError | NotConnectedError | OutOfCreditError
+
+#: Errors that the guard turns into a response.
+HANDLED: Final = (KeyRejectedError, NotConnectedError)
 
 #: Packages whose decorators serialize whatever a method of a resource returns.
 _SERIALIZERS: Final = ("flask_restx", "flask_restful", "flask_restplus")
@@ -45,7 +51,11 @@ def requires_openrouter_key(
 def requires_openrouter_key(view: Callable[P, R], /) -> Callable[P, R | Response]: ...
 @overload
 def requires_openrouter_key(
-    *, on_missing: OnMissing | None = None, next: str | None = None, raises: bool = False
+    *,
+    on_missing: OnMissing | None = None,
+    next: str | None = None,
+    raises: bool = False,
+    fallback: bool = False,
 ) -> _Guard: ...
 
 
@@ -56,6 +66,7 @@ def requires_openrouter_key(
     on_missing: OnMissing | None = None,
     next: str | None = None,
     raises: bool = False,
+    fallback: bool = False,
 ) -> Any:
     """Run the view only for visitors who have connected OpenRouter.
 
@@ -69,22 +80,30 @@ def requires_openrouter_key(
     the request decides. ``next``: a path to come back to instead of this page. ``raises``: that
     response is raised as an HTTPException, so that a decorator above, such as one that serializes,
     does not take it for the view's value; always so in resources of Flask-RESTX and Flask-RESTful.
-    Works for plain and async functions. For class-based views use
+    ``fallback``: visitors without a key run the view on the app's own key, if
+    :meth:`OpenRouterAuth.fallback_key` returns one; when its credit is spent, they are asked to
+    connect. Works for plain and async functions. For class-based views use
     ``decorators = [requires_openrouter_key]``.
 
-    Raises TypeError or ValueError for wrong arguments, when the view is decorated.
+    Raises TypeError or ValueError for wrong arguments, when the view is decorated. With
+    ``fallback``, a request without a key raises :class:`ConfigurationError` if the app has no such
+    function.
     """
     if not (on_missing is None or callable(on_missing) or on_missing in ("redirect", "json")):
         raise ValueError('on_missing must be "redirect", "json" or a callable.')
     if next is not None and safe_next(next, own_path="//") is None:
         raise ValueError("next must be a path on this host, such as /chat.")
     if view is None:
-        return lambda view: _guard(view, on_missing, next, raises)
-    return _guard(view, on_missing, next, raises)
+        return lambda view: _guard(view, on_missing, next, raises, fallback)
+    return _guard(view, on_missing, next, raises, fallback)
 
 
 def _guard(
-    view: Callable[..., Any], on_missing: OnMissing | None, next_url: str | None, raises: bool
+    view: Callable[..., Any],
+    on_missing: OnMissing | None,
+    next_url: str | None,
+    raises: bool,
+    fallback: bool,
 ) -> Callable[..., Any]:
     if inspect.isclass(view) or not callable(view):
         raise TypeError(
@@ -92,32 +111,36 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
+    handled = (*HANDLED, OutOfCreditError) if fallback else HANDLED
+
     async def guard_later(*args: Any, **kwargs: Any) -> Any:
-        response = refuse(on_missing, next_url)
+        response = refuse(on_missing, next_url, fallback)
         if response is not None:
             return _deliver(response, raises)
         try:
             return await view(*args, **kwargs)
-        except (KeyRejectedError, NotConnectedError) as error:
-            rejected = error
-        return _deliver(reconnect_or_raise(rejected, on_missing, next_url), raises)
+        except handled as error:
+            failure = error
+        return _deliver(reconnect_or_raise(failure, on_missing, next_url), raises)
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if inspect.iscoroutinefunction(view) and is_loop_running():
             # An async decorator above the guard awaits what it takes for the view.
             return guard_later(*args, **kwargs)
-        response = refuse(on_missing, next_url)
+        response = refuse(on_missing, next_url, fallback)
         if response is not None:
             return _deliver(response, raises)
         run = this_app().ensure_sync(view)
         try:
             return run(*args, **kwargs)
-        except (KeyRejectedError, NotConnectedError) as error:
-            rejected = error
-        return _deliver(reconnect_or_raise(rejected, on_missing, next_url), raises)
+        except handled as error:
+            failure = error
+        return _deliver(reconnect_or_raise(failure, on_missing, next_url), raises)
 
     mark(guarded, view)
+    if fallback:
+        mark_fallback(guarded)
     return guarded
 
 
@@ -130,8 +153,13 @@ def _deliver(response: Any, raises: bool) -> Any:
     return response
 
 
-def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> Any:
-    """Return the response for a visitor without a key, or None when the view may run."""
+def refuse(
+    on_missing: OnMissing | None = None, next_url: str | None = None, fallback: bool | None = None
+) -> Any:
+    """Return the response for a visitor without a key, or None when the view may run.
+
+    ``fallback``: whether it may run on the app's own key; None asks the guard of the view itself.
+    """
     if this_request().method == "OPTIONS":
         return None
     connection = get_connection(no_store=True)
@@ -139,35 +167,50 @@ def refuse(on_missing: OnMissing | None = None, next_url: str | None = None) -> 
         return None
     if connection.is_set_aside_again:
         return show_problem(PROBLEMS["new_key_rejected"])
-    return ask_to_connect(PROBLEMS["key_required"], on_missing, next_url)
+    if fallback is None:
+        fallback = may_use_fallback(this_app().view_functions.get(this_request().endpoint or ""))
+    problem: Problem | None = PROBLEMS["key_required"]
+    if fallback:
+        problem = connection._use_fallback()  # pyright: ignore[reportPrivateUsage]
+    if problem is None:
+        return None
+    if problem.is_of_call:
+        return show_problem(problem)
+    return ask_to_connect(problem, on_missing, next_url)
 
 
 def reconnect_or_raise(
-    error: KeyRejectedError | NotConnectedError,
-    on_missing: OnMissing | None = None,
-    next_url: str | None = None,
+    error: Handled, on_missing: OnMissing | None = None, next_url: str | None = None
 ) -> Any:
     """Set aside a key that OpenRouter rejects, and ask the visitor to connect again.
 
-    Raises ``error`` if the key of another owner is missing.
+    A visitor who uses the app's own key is asked to connect when its credit is spent. Raises
+    ``error`` if it is another lack of credit, or if the key of another owner is missing.
     """
     problem = PROBLEMS["key_required"]
     try:
         connection = get_connection()
+        is_of_fallback = not isinstance(error, NotConnectedError) and (
+            connection._is_of_fallback(error)  # pyright: ignore[reportPrivateUsage]
+        )
         if isinstance(error, KeyRejectedError):
             problem = PROBLEMS["key_rejected"]
             is_visitors = connection.is_meant_by(error)
             # Raised by the view itself, or by a client that the view made.
             if is_visitors and connection and not connection.report_rejection(error):
                 return show_problem(PROBLEMS["unconfirmed"], error=error)
+        elif isinstance(error, OutOfCreditError):
+            is_visitors = is_of_fallback
         else:
             is_visitors = not connection
     except KeyStorageError:
         # Handled here, because this function is an error handler and must not fail.
         return show_problem(PROBLEMS["storage_unavailable"])
-    if not is_visitors and isinstance(error, NotConnectedError):
-        # The key of another owner is missing. The app must handle that.
+    if not is_visitors and not isinstance(error, KeyRejectedError):
+        # The key of another owner is missing or spent. The app must handle that.
         raise error
+    if is_of_fallback and isinstance(error, KeyRejectedError):
+        return show_problem(PROBLEMS["fallback_failed"], error=error)
     if not is_visitors:
         # Another key is rejected, such as the app's own: connecting again would not help.
         return show_problem(PROBLEMS["request_failed"], error=error)
@@ -191,7 +234,9 @@ def ask_to_connect(
     )
     if on_missing == "redirect" or (on_missing is None and not from_script):
         return see_other(login_url)
-    response = show_data(401, error=problem.code, message=problem.title, login_url=login_url)
+    response = show_data(
+        401, error=problem.code, message=gettext(problem.title), login_url=login_url
+    )
     if is_htmx():
         response.headers["HX-Redirect"] = login_url
     return response

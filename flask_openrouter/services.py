@@ -14,8 +14,10 @@ from typing import Any, Final
 from flask import Flask
 
 from .client import OpenRouterClient
+from .client.spending import UsageCache
 from .config import Settings
-from .login import parked
+from .login import parked, visitor_id
+from .login.budget import BudgetWatch
 from .login.callback import CallbackAddress
 from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
 from .login.finished import FinishedLogins
@@ -24,6 +26,7 @@ from .login.parked import ParkedKeys
 from .login.pending import PendingLogins
 from .login.rejected import RejectedKeys
 from .login.spent import SpentStates
+from .login.visitor_id import VisitorIds
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
@@ -48,6 +51,7 @@ class AppFunctions:
     owner_loader: Callable[[], Any] | None = None
     unauthorized_handler: Callable[[], Any] | None = None
     key_options: Callable[[], Mapping[str, Any] | None] | None = None
+    fallback_key: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,7 @@ class Services:
     client: OpenRouterClient
     vault: KeyVault
     owners: Owners
+    visitor_ids: VisitorIds
     app_functions: AppFunctions
     callback_address: CallbackAddress
     login_cookies: LoginCookies
@@ -67,6 +72,8 @@ class Services:
     finished_logins: FinishedLogins
     parked_keys: ParkedKeys
     rejected_keys: RejectedKeys
+    usage_cache: UsageCache
+    budget_watch: BudgetWatch
     #: Unix time in seconds.
     clock: Callable[[], float]
 
@@ -136,6 +143,17 @@ class Services:
                 clock=clock,
             ),
             owners=owners,
+            visitor_ids=VisitorIds(
+                ExtensionCookie(
+                    visitor_id.MAX_AGE,
+                    suffix=f"{suffix}{visitor_id.COOKIE_SUFFIX}",
+                    is_secure=is_secure,
+                ),
+                settings.secret_keys,
+                owners,
+                login_cookies,
+                purpose=suffix,
+            ),
             app_functions=app_functions,
             callback_address=CallbackAddress(settings.callback_url),
             login_cookies=login_cookies,
@@ -157,6 +175,8 @@ class Services:
                 clock=clock,
             ),
             rejected_keys=RejectedKeys(client, clock=clock),
+            usage_cache=UsageCache(clock),
+            budget_watch=BudgetWatch(settings.budget_low, clock=clock),
             clock=clock,
         )
 

@@ -9,7 +9,6 @@ than most of what a guarded request does. So the code here works with the object
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -28,6 +27,7 @@ from werkzeug.http import dump_cookie
 from werkzeug.local import LocalProxy
 
 from .awaiting import call_function
+from .caching import missing_headers
 from .client.base_url import is_loopback_url
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ _STATES: Final = "_openrouter_states"
 #: The name of an app's call in the WSGI environment, which apps that are mounted in one another
 #: share.
 _CALL_OF_APP: Final = "flask_openrouter.call.%d"
-#: A view whose Cache-Control has one of these words has decided who may keep the response.
-_NAMES_AUDIENCE: Final = re.compile(r"public|private|no-store", re.I)
-_NAMES_COOKIE: Final = re.compile(r"(?:^|,)\s*cookie\s*(?:,|$)", re.I)
 
 #: Returns the current app. Raises RuntimeError outside of an app context.
 this_app: Final[Callable[[], Flask]] = cast(LocalProxy[Flask], current_app)._get_current_object  # pyright: ignore[reportPrivateUsage]
@@ -102,8 +99,7 @@ class RequestState:
     """
 
     __slots__ = (
-        "_is_no_store",
-        "_is_private",
+        "_audience",
         "browser_id",
         "call",
         "connection",
@@ -112,6 +108,7 @@ class RequestState:
         "is_https",
         "new_cookies",
         "services",
+        "varies_by_language",
     )
 
     def __init__(self, call: _WSGICall) -> None:
@@ -129,7 +126,9 @@ class RequestState:
         self.cookies: dict[str, str] = {}
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
         self.new_cookies: dict[str, str] = {}
-        self._is_private = self._is_no_store = False
+        self._audience: str | None = None
+        #: Whether the response has a text whose language the browser's header has decided.
+        self.varies_by_language = False
 
     def set_cookie(self, name: str, value: str, line: str) -> None:
         """Send this ``Set-Cookie`` line with the response. The request reads ``value`` from now."""
@@ -149,25 +148,15 @@ class RequestState:
         ``no_store``: and that they must not store it, unless the view itself says how long they
         may.
         """
-        self._is_private = True
-        self._is_no_store = self._is_no_store or no_store
+        if no_store or self._audience is None:
+            self._audience = "no-store" if no_store else "private"
 
     def missing_headers(self, headers: Iterable[Header]) -> dict[str, str]:
         """Return the cache headers that these response headers lack, or have incomplete."""
-        cache_control: list[str] = []
-        vary: list[str] = []
-        found = {"cache-control": cache_control, "vary": vary}
-        for name, value in headers:
-            lower_name = name.lower()
-            if lower_name in found:
-                found[lower_name].append(value)
-        missing: dict[str, str] = {}
-        if self._is_private and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
-            own = "private" if cache_control or not self._is_no_store else "no-store"
-            missing["Cache-Control"] = ", ".join((*cache_control, own))
-        if (self._is_private or self.new_cookies) and vary != ["Cookie"]:
-            missing["Vary"] = vary_with_cookie(vary) if vary else "Cookie"
-        return missing
+        vary = ["Cookie"] if self._audience or self.new_cookies else []
+        if self.varies_by_language:
+            vary.append("Accept-Language")
+        return missing_headers(headers, self._audience, vary)
 
     def finish(self, response: Response) -> Response:
         """Add our cookies and cache headers to this response, once or again."""
@@ -322,9 +311,9 @@ class ExtensionCookie:
 
         Browsers put older ones first (RFC 6265 §5.4).
         """
-        state = request_state()
+        state, sent = request_state(), this_request().cookies
         start = self.name(is_https=state.is_https)
-        values = {**this_request().cookies, **state.cookies}
+        values = {**sent, **state.cookies} if sent else state.cookies
         return {n[len(start) :]: v for n, v in values.items() if v and n.startswith(start)}
 
     def write(self, value: str, part: str = "") -> None:
@@ -342,9 +331,3 @@ class ExtensionCookie:
             samesite="Lax",
         )
         state.set_cookie(name, value, line)
-
-
-def vary_with_cookie(vary: list[str]) -> str:
-    """Return the value of ``Vary`` that has these values and ``Cookie``."""
-    names = ", ".join(vary)
-    return names if _NAMES_COOKIE.search(names) else ", ".join((*vary, "Cookie"))

@@ -26,8 +26,8 @@ MAX_TEST_LINES = 400
 
 #: The top level, lowest layer first. A module imports from its own layer or from a lower one.
 LAYERS = (
-    {"awaiting", "errors", "signals"},
-    {"client", "web", "problems"},
+    {"awaiting", "caching", "errors", "languages", "signals", "values"},
+    {"client", "log", "web", "problems", "causes"},
     {"config", "storage"},
     {"login"},
     {"services", "connection"},
@@ -41,7 +41,16 @@ LAYERS = (
 #: Outside of the layers: for development and tests.
 TOOLS = {"emulator", "testing", "pytest_plugin"}
 #: Packages that an app may lack.
-OPTIONAL = {"flask_login", "httpx", "openai", "openrouter", "redis", "sqlalchemy"}
+OPTIONAL = {
+    "babel",
+    "flask_babel",
+    "flask_login",
+    "httpx",
+    "openai",
+    "openrouter",
+    "redis",
+    "sqlalchemy",
+}
 #: File names that say nothing about the contents.
 VAGUE_NAMES = {"base", "common", "core", "helper", "helpers", "lib", "misc", "util", "utils"}
 #: Words for other things than what this package does.
@@ -238,6 +247,8 @@ print(*sorted(sys.modules))
         "openai",
         "openrouter",
         "flask_login",
+        "flask_babel",
+        "babel",
     ):
         assert name not in loaded
     for name in ("flask_openrouter.emulator", "flask_openrouter.testing", "pytest", "unittest"):

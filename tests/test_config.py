@@ -39,6 +39,8 @@ NAMES = [
     "OPENROUTER_APP_CATEGORIES",
     "OPENROUTER_LOGIN_REDIRECT_URL",
     "OPENROUTER_DISCONNECT_REDIRECT_URL",
+    "OPENROUTER_BUDGET_LOW",
+    "OPENROUTER_LANGUAGE",
     "OPENROUTER_EMULATOR",
     "SECRET_KEY_FALLBACKS",
 ]
@@ -71,6 +73,8 @@ def test_the_defaults_are_the_documented_ones(caplog: pytest.LogCaptureFixture) 
         namespace=None,
         login_redirect_url=None,
         disconnect_redirect_url=None,
+        budget_low=None,
+        language=None,
         emulator=False,
     )
     assert caplog.text == ""
@@ -108,6 +112,7 @@ def test_a_good_value_is_taken() -> None:
         ("KEY_LABEL", "x" * 100, "key_label", ...),
         ("KEY_LIMIT", 0, "key_limit", 0),
         ("KEY_LIMIT", 12.5, "key_limit", 12.5),
+        ("BUDGET_LOW", 0.5, "budget_low", 0.5),
         ("APP_URL", "https://a.example/", "app_url", ...),
         ("APP_TITLE", "An app", "app_title", ...),
         ("APP_CATEGORIES", ["general-chat"], "app_categories", ("general-chat",)),
@@ -136,6 +141,8 @@ def test_a_good_value_is_taken() -> None:
         ("REQUEST_TIMEOUT", timedelta(milliseconds=2500), "request_timeout", 2.5),
         ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
         ("KEY_LIMIT", "5", "key_limit", 5),
+        ("BUDGET_LOW", "1.50", "budget_low", 1.5),
+        ("BUDGET_LOW", "", "budget_low", None),
         ("WORKSPACE_ID", WORKSPACE, "workspace_id", ...),
         ("WORKSPACE_ID", f" {WORKSPACE.upper()}\n", "workspace_id", WORKSPACE),
         ("REQUIRED_WORKSPACE_ID", UUID(WORKSPACE), "required_workspace_id", WORKSPACE),
@@ -145,7 +152,8 @@ def test_a_good_value_is_taken() -> None:
     for name, value, field, expected in cases:
         found = getattr(read(**{f"OPENROUTER_{name}": value}), field)
         assert found == (value if expected is ... else expected), (name, value)
-        assert type(found) is not float or field in ("request_timeout", "key_limit"), name
+        is_amount = field in ("request_timeout", "key_limit", "budget_low")
+        assert type(found) is not float or is_amount, name
 
 
 @pytest.mark.requirement("W13")
@@ -224,6 +232,7 @@ WRONG: dict[str, list[Any]] = {
     ],
     "OPENROUTER_KEY_LABEL": [True, float("nan"), 10**400, ["a"], b"a", "a\nb", "x" * 101],
     "OPENROUTER_KEY_LIMIT": ["$5", "5,00", True, -0.01, float("nan"), float("inf"), 10**400],
+    "OPENROUTER_BUDGET_LOW": ["$1", True, 0, "0", -1, float("nan"), float("inf"), 10**400, [1]],
     "OPENROUTER_WORKSPACE_ID": ["mine", 7, True, [WORKSPACE], WORKSPACE.encode(), WORKSPACE[1:]],
     "OPENROUTER_REQUIRED_WORKSPACE_ID": ["default", f"{WORKSPACE},{WORKSPACE}", 10**400, 1.5],
     "OPENROUTER_APP_URL": [7, "a.example", "javascript:x", "https://a.example/\n"],
@@ -237,6 +246,7 @@ WRONG: dict[str, list[Any]] = {
         *("https://", "http:///chat", "/a\nb", "/\tb", "data:text/html,x", "x" * 2049),
     ],
     "OPENROUTER_DISCONNECT_REDIRECT_URL": ["bye", "//evil.example", "ftp://a.example"],
+    "OPENROUTER_LANGUAGE": ["it", "zh-TW", "deutsch", "*", True, ["de"], b"de"],
     "OPENROUTER_EMULATOR": [2, -1, 0.5, "maybe", "2", [], b"1"],
     "SECRET_KEY_FALLBACKS": [
         *("a text of a good length", b"bytes of a good length", 7, ["short"]),

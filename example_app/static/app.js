@@ -3,7 +3,7 @@
 import { announce } from "./announce.js";
 import * as chat from "./chat.js";
 import * as log from "./log.js";
-import { draft, element, isSending, keepDraft, refresh } from "./page.js";
+import { draft, element, isSending, keepDraft, limitLength, refresh } from "./page.js";
 import { loadModels } from "./picker.js";
 import { scrollToBottom } from "./scroll.js";
 import { fetchText } from "./stream.js";
@@ -20,7 +20,7 @@ composer.addEventListener("submit", (event) => {
 prompt.addEventListener("keydown", (event) => {
   if (!isSending(event)) return;
   event.preventDefault();
-  chat.send(prompt.value);
+  if (prompt.value.trim()) composer.requestSubmit();
 });
 
 prompt.addEventListener("input", () => keepDraft(prompt.value));
@@ -38,7 +38,10 @@ document.addEventListener("keydown", (event) => {
 element("stop").addEventListener("click", chat.stop);
 
 model.addEventListener("click", chat.pick);
-model.addEventListener("chosen", () => announce(`Model: ${element("model-name").textContent}`));
+model.addEventListener("chosen", () => {
+  announce(`Model: ${element("model-name").textContent}`);
+  chat.keepModel();
+});
 
 element("empty").addEventListener("click", (event) => {
   const idea = event.target.closest(".idea");
@@ -51,8 +54,10 @@ element("empty").addEventListener("click", (event) => {
 const actions = {
   copy: (message, button) => copy(button, () => fetchText(`${location.pathname}/messages/${message.dataset.id}.md`)),
   "copy-code": (message, button) => copy(button, () => button.closest(".code").querySelector("pre").textContent),
-  edit: (message) => log.edit(message, prompt.maxLength, chat.isBusy, (text) => chat.resend(message, text)),
+  edit: (message) => log.edit(message, chat.isBusy, (text) => chat.resend(message, text)),
   retry: () => chat.retry(),
+  continue: (message) => chat.continueAnswer(message),
+  version: (_, button) => chat.showVersion(button.dataset.version),
 };
 
 document.addEventListener("click", ({ target }) => {
@@ -82,6 +87,7 @@ async function follow() {
 }
 
 prompt.value ||= draft();
+limitLength(prompt, (words) => { element("limit").textContent = words; });
 log.addCopyButtons();
 if (log.last()) scrollToBottom();
 try {

@@ -1,15 +1,16 @@
 // Asking and answering: one answer at a time, and what happens when it does not come.
 
 import { announce, silence } from "./announce.js";
+import { changedInstructions, instructionsKept } from "./instructions.js";
 import * as log from "./log.js";
 import { waitForApp } from "./network.js";
 import { element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.js";
 import { chosenModel, loadModels, openPicker } from "./picker.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { scrollToBottom } from "./scroll.js";
-import { ask, Problem } from "./stream.js";
+import { ask, post, Problem } from "./stream.js";
 
-const { askUrl, loginUrl } = element("chat").dataset;
+const { askUrl, chooseUrl, loginUrl } = element("chat").dataset;
 const prompt = element("prompt");
 const stopButton = element("stop");
 const UNANSWERED = { error: "unanswered", message: "Your last message has no answer yet.", retry: true };
@@ -35,9 +36,38 @@ export function resend(message, text) {
 }
 
 // The last question once more.
-export function retry() {
+export function retry(more = {}) {
   const hasAnswer = log.last() && !log.isUser(log.last());
-  if (!running) run({}, () => (hasAnswer ? { putBack: log.takeFrom(log.last()) } : {}));
+  if (!running) run(more, () => (hasAnswer ? { putBack: log.takeFrom(log.last()) } : {}));
+}
+
+// The rest of an answer; or the answer, with more tokens, if the model has only thought.
+export function continueAnswer(message) {
+  const text = "Continue where you stopped.";
+  if (message.dataset.state === "thought") retry({ long: true });
+  else if (!running) run({ text }, () => ({ asked: log.addQuestion(text) }));
+}
+
+// Another version of a message, with all that came after it.
+export async function showVersion(id) {
+  try {
+    await post(`${location.pathname}/versions/${id}`, {});
+    await showStored();
+    log.find(id)?.querySelector("[data-do='version']:enabled").focus();
+  } catch (error) {
+    showTrouble(error);
+  }
+}
+
+// What the server has stored, with its versions.
+async function showStored() {
+  await refresh(location.href, "log", "totals");
+  log.addCopyButtons();
+}
+
+// The model belongs to the conversation. One that could not be saved is sent with the next question.
+export function keepModel() {
+  if (conversation) post(chooseUrl, { model: chosenModel().id, conversation }).catch(() => {});
 }
 
 // Asks, and shows the answer. prepare() changes the page as if the server had agreed; until it
@@ -61,9 +91,12 @@ async function run(question, prepare) {
   running = null;
   setBusy(false);
   if (hadFocus) focusComposer();
-  if (turn.hasBegun) keep(turn);
+  if (turn.hasBegun) await keep(turn);
   else undo(turn);
-  tell(turn, turn.hasBegun ? retry : () => { prompt.value = ""; run(question, prepare); });
+  tell(turn, turn.hasBegun ? () => retry() : () => {
+    if (prompt.value === question.text) prompt.value = "";
+    run(question, prepare);
+  });
 }
 
 async function listen(turn) {
@@ -76,10 +109,12 @@ async function listen(turn) {
   announce("The model is answering.");
   // Kept until it is accepted, so that it is still there after a login.
   if (question.text) keepDraft(question.text);
-  for await (const part of ask(askUrl, { ...question, conversation, model: chosenModel().id }, running.signal)) {
+  const context = { conversation, model: chosenModel().id, instructions: changedInstructions() };
+  for await (const part of ask(askUrl, { ...question, ...context }, running.signal)) {
     if (part.begin) {
       turn.hasBegun = true;
       keepDraft("");
+      instructionsKept();
       begin(part.begin, turn);
       keepDraft(prompt.value); // what was typed meanwhile
     } else if (part.end) {
@@ -96,33 +131,43 @@ async function listen(turn) {
 function begin({ conversation: id, url, question, answer }, turn) {
   if (turn.asked) turn.asked.dataset.id = question;
   turn.answer.message.dataset.id = answer;
+  element("trouble")?.remove();
   if (conversation === id) return;
   conversation = id;
   history.replaceState(null, "", url);
   refresh(url, "conversations", "title", "conversation-menu", "conversation-dialogs").catch(() => {});
 }
 
-function keep({ answer, state, note }) {
-  if (answer.isEmpty()) answer.message.remove();
-  else answer.finish(state, note ?? `${state === "stopped" ? "Stopped" : "Broken off"} · price not reported`);
+async function keep(turn) {
+  const { answer, state, note, putBack } = turn;
+  turn.note = note ?? `${state === "stopped" ? "Stopped" : "Broken off"} · price not reported`;
+  turn.isEmpty = answer.isEmpty();
+  if (turn.isEmpty) answer.message.remove();
+  else answer.finish(state, turn.note);
+  if (!putBack) return;
+  // One version of several now: the earlier one is still shown if this one is not whole.
+  await showStored().catch(() => {});
+  if (!log.find(answer.message.dataset.id)) turn.note = `${turn.note} · The earlier version is shown`;
 }
 
-// Refused: the page is as before, and a new question is back in the box.
+// Refused: the page is as before, and the question is back in its box.
 function undo({ question, answer, asked, putBack }) {
   answer?.message.remove();
   asked?.remove();
   putBack?.();
-  if (question.text && !question.replace) prompt.value ||= question.text;
+  if (question.replace) {
+    const message = log.find(question.replace);
+    log.edit(message, isBusy, (text) => resend(message, text), question.text);
+  } else if (question.text) prompt.value ||= question.text;
   element("empty").hidden = log.messages().length > 0;
 }
 
-function tell({ problem, state, answer }, onRetry) {
+function tell({ problem, state, isEmpty, note }, onRetry) {
   if (problem) {
     announce("");
     show(problem, onRetry);
     if (problem.error === "offline") resume();
-  } else if (answer.message.isConnected) {
-    const note = answer.message.querySelector(".note").textContent;
+  } else if (!isEmpty) {
     announce(state === "stopped" ? note : `Answer finished · ${note}`);
   } else {
     announce("");
@@ -131,7 +176,7 @@ function tell({ problem, state, answer }, onRetry) {
 }
 
 export function showUnanswered() {
-  if (log.isUser(log.last())) show(UNANSWERED, retry);
+  if (log.isUser(log.last())) show(UNANSWERED, () => retry());
 }
 
 export function showTrouble(error, onRetry) {
@@ -162,8 +207,7 @@ function loginUrlHere() {
 async function resume() {
   await waitForApp();
   if (running) return;
-  if (conversation) await refresh(location.href, "log", "totals").catch(() => {});
-  log.addCopyButtons();
+  if (conversation) await showStored().catch(() => {});
   hideProblem();
   announce("You are online again.");
   showUnanswered();

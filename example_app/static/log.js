@@ -1,15 +1,19 @@
 // The messages on the page. Their markup comes from the server's templates in chat.html.
 
 import { speak } from "./announce.js";
-import { element, isSending } from "./page.js";
+import { element, isSending, limitLength } from "./page.js";
 import { keepBottom } from "./scroll.js";
 
 // Looked up each time: the server's version may take its place (see page.js).
 const log = () => element("log");
 
 export const messages = () => [...log().querySelectorAll(".message")];
+export const find = (id) => messages().find((message) => message.dataset.id === String(id));
 export const last = () => messages().at(-1);
 export const isUser = (message) => message?.classList.contains("user") ?? false;
+
+// How an answer ended if more of it can be asked for, as in _message.html.
+const CONTINUABLE = new Set(["cut", "stopped", "broken", "thought"]);
 
 function add(template) {
   // Imported, not cloned: Chromium finds no direction for text (dir="auto") in what is cloned.
@@ -55,6 +59,7 @@ export function addAnswer(modelName) {
   function finish(state, note) {
     message.dataset.state = state;
     message.querySelector(".note").textContent = note;
+    message.querySelector("[data-do='continue']").hidden = !CONTINUABLE.has(state);
     addCopyButtons();
   }
 
@@ -81,7 +86,7 @@ export function addCopyButtons() {
 }
 
 // Turns a question into a form; calls onSend with the new text, once no answer is under way.
-export function edit(message, maxLength, isBusy, onSend) {
+export function edit(message, isBusy, onSend, value = message.querySelector(".text").textContent) {
   const text = message.querySelector(".text");
   const form = element("edit-template").content.firstElementChild.cloneNode(true);
   const box = form.querySelector("textarea");
@@ -90,8 +95,9 @@ export function edit(message, maxLength, isBusy, onSend) {
     text.hidden = message.querySelector(".foot").hidden = false;
     message.querySelector("[data-do='edit']").focus();
   };
-  box.maxLength = maxLength;
-  box.value = text.textContent;
+  message.querySelector(".edit")?.remove();
+  box.value = value;
+  limitLength(box);
   text.hidden = message.querySelector(".foot").hidden = true;
   message.append(form);
   box.focus();

@@ -46,22 +46,35 @@ export function isSending(event) {
   return event.ctrlKey || event.metaKey || !(event.shiftKey || isTouch);
 }
 
+// A text box that takes any paste, says when it is too long, and cannot be sent then.
+export function limitLength(box, say = () => {}) {
+  const most = Number(element("prompt").dataset.limit);
+  const check = () => {
+    const over = box.value.length - most;
+    const words = over > 0 ? `${over.toLocaleString("en")} characters too many: a message can have ${most.toLocaleString("en")}.` : "";
+    box.setCustomValidity(words);
+    say(words);
+  };
+  box.addEventListener("input", check);
+  check();
+}
+
 // What is written and not sent, one text for each conversation of this tab.
 // A browser that refuses storage costs the visitor the draft after a reload, nothing else.
-const draftKey = () => `draft ${location.pathname}`;
+const draftKey = (kind) => `${kind} ${location.pathname}`;
 
-export function keepDraft(text) {
+export function keepDraft(text, kind = "draft") {
   try {
-    if (text) sessionStorage.setItem(draftKey(), text);
-    else sessionStorage.removeItem(draftKey());
+    if (text) sessionStorage.setItem(draftKey(kind), text);
+    else sessionStorage.removeItem(draftKey(kind));
   } catch {
     // full or forbidden
   }
 }
 
-export function draft() {
+export function draft(kind = "draft") {
   try {
-    return sessionStorage.getItem(draftKey()) ?? "";
+    return sessionStorage.getItem(draftKey(kind)) ?? "";
   } catch {
     return "";
   }

@@ -1,6 +1,7 @@
 // The dialog in which a model is chosen: a search box that drives a list (ARIA: combobox).
 
 import { element } from "./page.js";
+import { finder } from "./search.js";
 import { fetchJson, post } from "./stream.js";
 
 const { modelsUrl, chooseUrl } = element("chat").dataset;
@@ -10,6 +11,7 @@ const search = element("search");
 const freeOnly = element("free-only");
 const list = element("models");
 let models = [];
+let recent = []; // ids, the last used first
 
 export const chosenModel = () => ({ id: button.dataset.id, name: element("model-name").textContent });
 
@@ -17,7 +19,7 @@ export const chosenModel = () => ({ id: button.dataset.id, name: element("model-
 export async function loadModels() {
   if (models.length > 0) return;
   const answer = await fetchJson(modelsUrl);
-  models = answer.models;
+  ({ models, recent } = answer);
   if (!chosenModel().id) show(models.find(({ id }) => id === answer.first));
 }
 
@@ -35,6 +37,8 @@ export async function openPicker() {
   filter();
 }
 
+const options = () => [...list.querySelectorAll(".model")];
+
 function show({ id, name }) {
   button.dataset.id = id;
   element("model-name").textContent = name.split(": ").slice(1).join(": ") || name;
@@ -43,6 +47,7 @@ function show({ id, name }) {
 function choose(option) {
   const model = models.find(({ id }) => id === option.dataset.id);
   show(model);
+  recent = [model.id, ...recent.filter((id) => id !== model.id)];
   dialog.close();
   button.focus();
   // A choice that could not be saved is made again on the next visit; nobody need be told.
@@ -51,15 +56,23 @@ function choose(option) {
 }
 
 function filter() {
-  const words = search.value.toLowerCase().split(/\s+/);
-  const found = models.filter(({ id, name, free }) => {
-    const text = `${name} ${id}`.toLowerCase();
-    return words.every((word) => text.includes(word)) && (free || !freeOnly.checked);
-  });
-  list.replaceChildren(...found.map(optionOf));
+  const finds = finder(search.value);
+  const found = models.filter(({ id, name, free }) => finds(name, id) && (free || !freeOnly.checked));
+  const first = recent.flatMap((id) => found.filter((model) => model.id === id));
+  const others = found.filter((model) => !first.includes(model));
+  list.replaceChildren(...[group("Recent", first), group("All others", others)].filter((node) => node.hasChildNodes()));
+  options().forEach((option, index) => { option.id = `model-${index}`; });
   element("found").textContent = foundWords(found.length);
   const chosen = list.querySelector("[aria-selected='true']");
-  activate((search.value ? null : chosen) ?? list.firstElementChild);
+  activate((search.value ? null : chosen) ?? options()[0], "center");
+}
+
+function group(label, members) {
+  const node = document.createElement("ul");
+  node.role = "group";
+  node.ariaLabel = label;
+  node.append(...members.map(optionOf));
+  return node;
 }
 
 function foundWords(count) {
@@ -68,9 +81,8 @@ function foundWords(count) {
   return count === 1 ? "1 model." : `${count} models.`;
 }
 
-function optionOf({ id, name, price, context, free }, index) {
+function optionOf({ id, name, price, context, free }) {
   const option = element("model-template").content.firstElementChild.cloneNode(true);
-  option.id = `model-${index}`;
   option.dataset.id = id;
   option.querySelector(".model-name").textContent = name;
   option.querySelector(".badge").hidden = !free;
@@ -79,10 +91,10 @@ function optionOf({ id, name, price, context, free }, index) {
   return option;
 }
 
-function activate(option) {
+function activate(option, block = "nearest") {
   list.querySelector(".active")?.classList.remove("active");
   option?.classList.add("active");
-  option?.scrollIntoView({ block: "nearest" });
+  option?.scrollIntoView({ block });
   if (option) search.setAttribute("aria-activedescendant", option.id);
   else search.removeAttribute("aria-activedescendant");
 }
@@ -95,8 +107,8 @@ list.addEventListener("click", (event) => {
 });
 search.addEventListener("keydown", (event) => {
   const active = list.querySelector(".active");
-  const moves = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" };
-  if (event.key in moves) activate(active?.[moves[event.key]] ?? active);
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) activate(options()[options().indexOf(active) + step] ?? active);
   else if (event.key === "Enter" && active) choose(active);
   else return;
   event.preventDefault();

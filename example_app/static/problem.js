@@ -51,6 +51,8 @@ export function showProblem(details, next) {
     if (details.wait) countDown(retry, details.wait);
   }
   if (details.action === "choose_model") actions.append(button("Choose another model", next.onChooseModel));
+  // The first is the one that helps most.
+  actions.firstElementChild?.classList.replace("quiet", "primary");
   if (actions.hasChildNodes()) inner.append(actions);
   keepBottom(() => box.replaceChildren(inner));
 }

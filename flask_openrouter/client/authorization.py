@@ -26,6 +26,8 @@ _WEB_URL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _STATE = re.compile(r"[ -~]{1,1024}")
+#: RFC 3986, section 2.3.
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
 USAGE_LIMIT_TYPES = ("daily", "weekly", "monthly")
 
 
@@ -50,10 +52,7 @@ def build_authorization_url(
             raise ValueError("Without callback_url (headless), OpenRouter needs a code_challenge")
         if state is not None:
             raise ValueError("state travels inside callback_url, so it needs one")
-    parameters: dict[str, str] = {}
-    if callback_url is not None:
-        parameters["callback_url"] = callback_with_state(callback_url, state)
-    parameters |= pkce_parameters(code_challenge, code_challenge_method)
+    parameters = pkce_parameters(code_challenge, code_challenge_method)
     if limit is not None:
         # Without an exponent: OpenRouter documents a number, and not every parser takes 1e-05.
         parameters["limit"] = format(Decimal(str(checked_limit(limit))), "f")
@@ -65,8 +64,11 @@ def build_authorization_url(
         parameters["required_workspace_id"] = checked_workspace_id(
             required_workspace_id, "required_workspace_id"
         )
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-    return f"{base_url}/auth?{query}"
+    pairs = [f"{name}={_encoded(value)}" for name, value in parameters.items()]
+    if callback_url is not None:
+        start, end = _split_callback(callback_url, state)
+        pairs.insert(0, f"callback_url={_encoded_once(start)}{_encoded(end)}")
+    return f"{base_url}/auth?{'&'.join(pairs)}"
 
 
 def build_auth_code_request(
@@ -120,16 +122,29 @@ def callback_with_state(callback_url: str, state: str | None) -> str:
     :raises ValueError: if the URL is not https, or http on loopback; if it has a fragment, a user
         name, a ``code`` (OpenRouter adds that) or, when one is to be added, a ``state``.
     """
+    return "".join(_split_callback(callback_url, state))
+
+
+def _split_callback(callback_url: str, state: str | None) -> tuple[str, str]:
+    """Return the part that is the same for each login, and the state."""
     if not isinstance(callback_url, str):
         raise ValueError("callback_url must be a text")
     if problem := check_callback_url(callback_url, takes_state=state is not None):
         raise ValueError(f"callback_url {problem}")
     if state is None:
-        return callback_url
+        return callback_url, ""
     if not (isinstance(state, str) and _STATE.fullmatch(state)):
         raise ValueError("state must be 1 to 1024 printable ASCII characters (RFC 6749 §A.5)")
     separator = "?" if "?" not in callback_url else "" if callback_url[-1] in "?&" else "&"
-    return f"{callback_url}{separator}state={quote(state, safe='')}"
+    return f"{callback_url}{separator}state=", _encoded(state)
+
+
+def _encoded(value: str) -> str:
+    # Most values need no encoding, which quote() takes long to find out.
+    return value if _UNRESERVED.fullmatch(value) else quote(value, safe="")
+
+
+_encoded_once = lru_cache(maxsize=64)(_encoded)
 
 
 # An app has few callback URLs, and each login checks its own twice.

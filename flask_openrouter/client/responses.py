@@ -159,7 +159,8 @@ class _Reader:
             result.settings_url = credits_url(self.base_url)
             result.resets_at = parse_moment(metadata.get("resets_at"))
             if self.api_key:
-                NEWS.note(hash_of_key(self.api_key))
+                result.key_hash = hash_of_key(self.api_key)
+                NEWS.note(result.key_hash)
         elif isinstance(result, KeyRejectedError):
             result.key_hash = hash_of_key(self.api_key) if self.api_key else ""
         return result

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..client.base_url import is_loopback_url, is_openrouter
 from ..config import Settings
 from ..errors import ConfigurationError
+from ..login.fallback import may_use_fallback
 from .case import Case
 from .finding import Finding, problem, warning
 
@@ -21,9 +22,10 @@ _SET_EARLIER: Final = "Set everything before OpenRouterAuth(app) or auth.init_ap
 
 
 def check_settings(case: Case) -> Iterator[Finding]:
-    """Find settings without effect: misspelt ones, and ones that were changed too late."""
+    """Find what has no effect: misspelt settings, late ones, views without their function."""
     yield from _check_names(case.app.config)
     yield from _check_environment(case.app.config)
+    yield from _check_fallback(case)
     error, now = _read({**case.app.config, "DEBUG": True})
     if error is not None:
         yield problem(
@@ -94,6 +96,18 @@ def _check_names(config: Mapping[str, Any]) -> Iterator[Finding]:
                 f"{name} is not a setting of this extension and has no effect on it.",
                 f"If you mean {meant}, correct the name.",
             )
+
+
+def _check_fallback(case: Case) -> Iterator[Finding]:
+    """Find views for the app's own key in an app without a function that returns one."""
+    views = [name for name, view in case.app.view_functions.items() if may_use_fallback(view)]
+    if views and case.services.app_functions.fallback_key is None:
+        yield problem(
+            "fallback_missing",
+            f"Views with fallback=True, but no function for the app's own key: {', '.join(views)}."
+            " A visitor without a key gets an error 500.",
+            "Register a function with @auth.fallback_key.",
+        )
 
 
 def _check_environment(config: Mapping[str, Any]) -> Iterator[Finding]:

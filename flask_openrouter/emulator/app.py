@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, jsonify, request
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, Response, g, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -25,6 +28,8 @@ from .errors import MAX_BODY_LENGTH, APIError, MalformedJSON
 from .loopback import is_loopback_host_header
 from .misbehaviour import misbehave, misbehave_afterwards
 
+_EXTENSION_STYLES: Final = Path(__file__).parents[1] / "static" / "openrouter" / "openrouter.css"
+
 
 def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     """Return a WSGI app that behaves as OpenRouter does, for development and tests.
@@ -41,6 +46,9 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
         app.register_blueprint(module.bp)
     for module in (chat, completions, responses, embeddings):
         app.register_blueprint(module.bp)
+    # One look from the app's login over the consent page to its error pages.
+    styles = f"{CONTROL_PREFIX}static/openrouter.css"
+    app.add_url_rule(styles, "extension_styles", lambda: send_file(_EXTENSION_STYLES))
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)
     app.before_request(answer_preflight)

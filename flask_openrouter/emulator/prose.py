@@ -51,7 +51,10 @@ What they have in common:
 - **Starch.** Beans and lentils bind the broth while it cools.
 - **Acid last.** Lemon or vinegar belongs in on the day of eating.
 
-Cool the pot quickly, and keep it in the refrigerator."""
+Before you go to bed:
+
+- [x] cool the pot quickly
+- [ ] put it into the refrigerator"""
 
 _PYTHON = """\
 It prints every word once, in alphabetical order, separated by commas. From the inside out:

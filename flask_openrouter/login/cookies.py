@@ -28,8 +28,9 @@ MAX_LOGINS: Final = 8
 MAX_LOGIN_SIZE: Final = 700
 #: Bytes of it that a new login leaves free, so that ``is_repeated`` fits in later.
 _RESERVED: Final = 16
-#: All our cookies together stay below this, in bytes: servers with buffers of 4 KiB are common.
-MAX_TOTAL_SIZE: Final = 3_000
+#: All our cookies together stay below this, in bytes. Servers with buffers of 4 KiB are common, and
+#: uWSGI's also holds the address twice and the browser's own headers.
+MAX_TOTAL_SIZE: Final = 2_000
 #: Seconds by which the clocks of several machines may differ.
 MAX_CLOCK_SKEW: Final = 60
 #: The text in a cookie, where bytes count: binding, code_verifier while the login is open, a letter
@@ -139,7 +140,9 @@ class LoginCookies:
 
         # A function, so that no dump of this object shows the keys.
         def make_signer(settings: tuple[Any, Any]) -> Signer:
-            return Signer(keys, salt, b".", *settings)
+            # The keys are derived once, not for each signature.
+            derived = [Signer(key, salt, b".", *settings).derive_key() for key in keys]
+            return Signer(derived, salt, b".", "none", settings[1])
 
         self._make_signer = make_signer
         self._max_age = max_age

@@ -12,15 +12,18 @@ from werkzeug.utils import cached_property
 
 from ..client.credentials import hash_of_key
 from ..errors import KeyRejectedError, KeyStorageError
+from ..log import log_note
+from ..problems import PROBLEMS, Problem
 from ..signals import key_connected, key_disconnected
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.record import KeyRecord
 from ..web import EXTENSION_KEY, can_change_response, request_state, send_signal
+from .fallback import ask_for_fallback
 from .owner import adopt
 from .rejected import CONFIRM_TIMEOUT, unconfirmed
 
 if TYPE_CHECKING:
-    from ..errors import OpenRouterError
+    from ..errors import OpenRouterError, OutOfCreditError
     from ..services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -39,6 +42,11 @@ class OwnedKey:
         self._owner_id = owner_id
         self._set_aside_record: KeyRecord | None = None
         self._rejected_hash: str | None = None
+
+    #: The app's own key, if this request may use it: see ``_use_fallback``.
+    _fallback: KeyRecord | None = None
+    #: What the app's function gave for this request, once it was asked.
+    _given: KeyRecord | Problem | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._owner_id!r}>"
@@ -99,15 +107,58 @@ class OwnedKey:
             return error  # It is set aside already.
         if error.key_hash not in (None, hash_of_key(record.api_key)):
             return unconfirmed(error)  # It was replaced meanwhile.
-        rejected_keys = self._services.rejected_keys
         try:
-            if error.is_confirmed:
-                rejected_keys.note(record.api_key, is_rejected=True)
-            elif not rejected_keys.confirm(record.api_key, seconds):
+            if not self._is_confirmed(record, error, seconds):
                 return unconfirmed(error)
             self._set_aside(owner_id, record)
         except KeyStorageError as failure:
             return failure
+        return error
+
+    def _is_confirmed(self, record: KeyRecord, error: KeyRejectedError, seconds: float) -> bool:
+        """Whether OpenRouter rejects the key to ``GET /key`` as well."""
+        rejected_keys = self._services.rejected_keys
+        if not error.is_confirmed:
+            return rejected_keys.confirm(record.api_key, seconds)
+        rejected_keys.note(record.api_key, is_rejected=True)
+        return True
+
+    def _use_fallback(self) -> Problem | None:
+        """Let this request use the app's own key; return the problem if it may not.
+
+        Only for a visitor who has no key, not even one that is rejected or does not open. The app's
+        function is called once per request. Raises :class:`ConfigurationError` without one.
+        """
+        services, owner_id = self._services, self._owner_id
+        if self.is_set_aside or services.owners.has_broken_cookie(owner_id):
+            return PROBLEMS["key_required"]
+        former_id = None if owner_id is None else services.owners.former_id(owner_id)
+        for id_ in filter(None, (owner_id, former_id)):
+            if services.vault.is_unreadable(id_):
+                return PROBLEMS["key_required"]
+        if self._given is None:
+            self._given = ask_for_fallback(services.app_functions)
+        if isinstance(self._given, Problem):
+            return self._given
+        self._fallback = self._given
+        return None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether calls use the app's own key, which ``@auth.fallback_key`` returned."""
+        return self._fallback is not None and not self
+
+    def _is_of_fallback(self, error: KeyRejectedError | OutOfCreditError) -> bool:
+        """Whether an error is about the app's own key. One that names no key is, if it is used."""
+        if self._fallback is None or self:
+            return False
+        return error.key_hash in (None, hash_of_key(self._fallback.api_key))
+
+    def _judge_fallback(self, error: KeyRejectedError, seconds: float) -> OpenRouterError:
+        """Return the error to raise for a 401 to the app's own key, which is never set aside."""
+        if self._fallback is None or not self._is_confirmed(self._fallback, error, seconds):
+            return unconfirmed(error)
+        logger.error("OpenRouter rejects the key of @auth.fallback_key. Return another one.")
         return error
 
     def report_rejection(self, error: KeyRejectedError | None = None) -> bool:
@@ -150,7 +201,7 @@ class OwnedKey:
         self._set_aside_record = None
         del vars(self)["_record"]
         if restored is not None:
-            logger.info("A key is used again: OpenRouter accepts it.")
+            logger.info("A key is used again: OpenRouter accepts it.%s", log_note(self._owner_id))
             send_signal(
                 key_connected,
                 self._app,
@@ -176,7 +227,8 @@ class OwnedKey:
 
         An error that names no key, such as one that a view raises, means this connection's.
         """
-        return error.key_hash in (None, self._rejected_hash, self._key_hash)
+        known = (None, self._rejected_hash, self._key_hash)
+        return error.key_hash in known and not self.is_fallback
 
     def disconnect(self) -> None:
         """Forget the key, one that was set aside, and one that waits to be saved.
@@ -216,5 +268,5 @@ class OwnedKey:
         self._rejected_hash = key_hash or self._rejected_hash
 
     def _report_loss(self, reason: str) -> None:
-        logger.info("A key was forgotten (%s).", reason)
+        logger.info("A key was forgotten (%s).%s", reason, log_note(self._owner_id))
         send_signal(key_disconnected, self._app, owner_id=self._owner_id, reason=reason)

@@ -21,6 +21,7 @@ from weakref import WeakSet
 from itsdangerous import BadSignature, Signer
 
 from ..errors import KeyStorageError
+from ..log import log_note
 from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
@@ -51,8 +52,8 @@ class Owners:
         cookie_storage: CookieStorage | None,
     ) -> None:
         self._cookie = cookie
-        self._signer = _signer(secret_keys, _SALT)
-        self._login_signer = _signer(secret_keys, _LOGIN_SALT)
+        self._signer = make_signer(secret_keys, _SALT)
+        self._login_signer = make_signer(secret_keys, _LOGIN_SALT)
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
         self._has_warned = False
@@ -65,8 +66,10 @@ class Owners:
         """Return the owner id of this request, or None for a browser that never connected."""
         # Asked each time: the app may sign somebody in or out during the request.
         user_id = self.app_user()
-        if user_id is not None:
-            return user_id
+        return self.browser(request_state) if user_id is None else user_id
+
+    def browser(self, request_state: RequestState) -> str | None:
+        """Return the owner id of this browser, whoever is signed in, or None without one."""
         if request_state.browser_id == "":
             request_state.browser_id = self._read_browser_id()
         browser_id = request_state.browser_id
@@ -79,6 +82,18 @@ class Owners:
             return self._signer.unsign(self._cookie.read() or "").decode() or None
         except BadSignature:
             return None
+
+    def has_broken_cookie(self, owner_id: str | None) -> bool:
+        """Return whether the browser of this owner sent a cookie that proves nothing.
+
+        It may have been signed with a SECRET_KEY that the app has no more.
+        """
+        if self._cookie.read() is None:
+            return False
+        if self._cookie_storage is None:
+            return owner_id is None
+        is_browser = owner_id is not None and owner_id.startswith(BROWSER)
+        return is_browser and self._cookie_storage.get(str(owner_id)) is None
 
     def app_user(self) -> str | None:
         """Return the id of the app's signed-in user, or None.
@@ -163,11 +178,17 @@ class Owners:
         if owner_id is not None and owner_id.startswith(BROWSER):
             browser_id = owner_id[len(BROWSER) :].encode()
             self._cookie.write(self._signer.sign(browser_id).decode())
-        elif owner_id is None and self.app_user() is None and self._cookie.read() is not None:
+        elif owner_id is None and self.app_user() is None:
+            self.forget_browser()
+
+    def forget_browser(self) -> None:
+        """Take back the browser's own proof: its id does not own a key any more."""
+        if self._cookie_storage is None and self._cookie.read() is not None:
             self._cookie.write("")
 
 
-def _signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+def make_signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
+    """Return a signer that signs with the first key, and accepts the signatures of all."""
     # itsdangerous signs with the last key; our settings have the newest first.
     keys = [*reversed(secret_keys)]
     return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
@@ -198,9 +219,11 @@ def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
         vault.save(owner_id, record)
         vault.forget(former_id)
     except KeyStorageError as error:
-        logger.warning("A key could not be moved to its owner's primary key. %s", error)
+        logger.warning(
+            "A key could not be moved to its owner's primary key. %s%s", error, log_note(owner_id)
+        )
     else:
-        logger.info("A key was moved to its owner's primary key.")
+        logger.info("A key was moved to its owner's primary key.%s", log_note(owner_id))
     return record
 
 

@@ -13,10 +13,13 @@ from urllib.parse import quote, urlsplit
 from flask import Response, current_app, json, jsonify, make_response, url_for
 from werkzeug.exceptions import HTTPException
 
+from ..caching import complete_vary
 from ..client.base_url import credits_url, keys_url
 from ..errors import APIError, KeyStorageError, OpenRouterError
+from ..log import log_note
 from ..problems import PROBLEMS, Problem
-from ..web import get_services, request_state, this_app, this_request, vary_with_cookie
+from ..web import get_services, request_state, this_app, this_request
+from .language import gettext, translated
 from .templates import render_page
 from .urls import home_url, login_url_for, page_of_visitor
 from .visit import is_event_source, is_htmx, is_navigation, is_prefetch, is_script
@@ -73,7 +76,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
             vary.append(value)
         elif name.lower() not in ours:
             headers.append((name, value))
-    response.headers[:] = [*headers, ("Vary", vary_with_cookie(vary))]
+    response.headers[:] = [*headers, ("Vary", complete_vary(vary, ["Cookie"]))]
     get_services().login_cookies.trim()
     return response
 
@@ -101,9 +104,15 @@ def see_other(url: str) -> Response:
 def show_callback_page(title: str, message: str, *, status: int, goes_on: bool) -> Response:
     """Return a page that leads to the same address again, by a link.
 
-    ``goes_on``: also by itself. The address holds a code, so the page does not repeat it.
+    ``title`` and ``message``: in English. ``goes_on``: also by itself. The address holds a code, so
+    the page does not repeat it.
     """
-    page = render_page("openrouter/callback.html", title=title, message=message, goes_on=goes_on)
+    page = render_page(
+        "openrouter/callback.html",
+        title=gettext(title),
+        message=gettext(message),
+        goes_on=goes_on,
+    )
     response = make_response(page)
     response.status_code = status
     return protect_page(response)
@@ -168,7 +177,12 @@ def show_problem(
     reference = secrets.token_hex(4)
     cause = "" if error is None else f" {error}"
     logger.warning(
-        "%s (%s): shown with reference %s.%s", problem.title, problem.code, reference, cause
+        "%s (%s): shown with reference %s.%s%s",
+        problem.title,
+        problem.code,
+        reference,
+        cause,
+        log_note(),
     )
     base_url = get_services().settings.base_url
     login_url = login_url_for(next_url, is_popup=is_popup)
@@ -177,7 +191,7 @@ def show_problem(
         response = show_data(
             problem.status,
             error=problem.code,
-            message=problem.title,
+            message=gettext(problem.title),
             login_url=login_url,
             reference=reference,
         )
@@ -185,7 +199,7 @@ def show_problem(
         page = partial(
             render_page,
             f"openrouter/{'problem' if from_script else 'error'}.html",
-            problem=problem,
+            problem=translated(problem),
             retry_url=page_of_visitor(from_script=from_script) or home_url(),
             login_url=login_url,
             save_url=url_for(

@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from ..awaiting import run_without_loop
 from ..web import this_app
+from .language import current_language
 
 _FOLDER: Final = Path(__file__).resolve().parents[1] / "templates"
 _OURS: Final = "openrouter/"
@@ -28,10 +29,20 @@ _NAME: Final = "flask_openrouter_environments"
 
 
 def render_page(name: str, **values: object) -> str:
-    """Render one of our pages, or the app's own template of this name, for the current app."""
+    """Render one of our pages, or the app's own template of this name, for the current app.
+
+    Not as ``_``, which in templates of the app may be Flask-Babel's.
+    """
     environments = _environments(this_app())
     template = environments.for_pages.get_template(name)
-    page = partial(render_template, template, **values)
+    language = current_language()
+    page = partial(
+        render_template,
+        template,
+        openrouter_language=language,
+        openrouter_text=language.markup,
+        **values,
+    )
     # An async template starts an event loop, which fails where one runs already.
     return run_without_loop(page) if environments.for_pages.is_async else page()
 

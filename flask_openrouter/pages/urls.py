@@ -22,6 +22,8 @@ _QUERY_CHARACTERS = "!$'()*,/:;?@"
 _LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
 # Most addresses need no encoding.
 _URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?")
+# Most have nothing that needs a closer look, either.
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 # The same behind one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 
@@ -42,6 +44,8 @@ def safe_next(value: object, *, own_path: str) -> str | None:
         return None
     if not _LOCAL_PATH.fullmatch(value):
         return None
+    if _PLAIN_PATH.fullmatch(value) and not value.lower().startswith(own_path.lower()):
+        return value
     try:
         url = value if _URI.fullmatch(value) else iri_to_uri(value)
         path = unquote(url.partition("#")[0].partition("?")[0], errors="strict")

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError, KeyStorageError
+from ..log import log_note
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
 from .cipher import KeyCipher, bound_to
 from .patience import current_patience
@@ -95,7 +96,10 @@ class KeyVault:
             return None
         record = self._open(stored, owner_id)
         if record is None:
-            logger.warning("What is stored for this owner does not open; treated as not connected.")
+            logger.warning(
+                "What is stored for this owner does not open; treated as not connected.%s",
+                log_note(owner_id),
+            )
         elif self._is_past_its_age(owner_id, record):
             return None
         elif record.rejected_at is not None:
@@ -107,6 +111,25 @@ class KeyVault:
         # Sealed inside: with encrypt=False the sealed text is the key, which no frame between here
         # and the storage may hold.
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
+        self._read_back(owner_id, record)
+
+    def replace(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> bool:
+        """Save ``new`` if ``old`` is still what :meth:`load` returns. Return whether it was saved.
+
+        No storage adds an entry only if there is none. So a key that is connected between the last
+        read and the write, about a round trip, is replaced if ``old`` is None.
+        """
+        if old is None:
+            if self.load(owner_id) is not None:
+                return False
+            self.save(owner_id, new)
+            return True
+        if self._swap(owner_id, old, new) is None:
+            return False
+        self._read_back(owner_id, new)
+        return True
+
+    def _read_back(self, owner_id: str, record: KeyRecord) -> None:
         if self.load(owner_id) != record:
             raise KeyStorageError("The storage did not give back the key that was saved.")
 
@@ -141,12 +164,23 @@ class KeyVault:
         try:
             self._run("Deleting", self._delete_if, owner_id, stored)
         except KeyStorageError:
-            logger.info("A key that was set aside could not be deleted now.")
+            logger.info("A key that was set aside could not be deleted now.%s", log_note(owner_id))
         return None
 
     def forget(self, owner_id: str) -> None:
         """Delete what is stored for this owner. No error if there is nothing."""
         self._run("Deleting", self.storage.delete, owner_id)
+
+    def forget_if(self, owner_id: str, record: KeyRecord) -> None:
+        """Delete what is stored for this owner if it is still ``record``."""
+
+        def forget() -> None:
+            stored = self.storage.get(owner_id)
+            if stored is not None and self._open(stored, owner_id) == record:
+                self._delete_if(owner_id, stored)
+
+        # In one step, as in _swap.
+        self._run("Deleting", forget)
 
     def probe(self, owner_id: str) -> bool:
         """Return whether anything is stored for this owner, readable or not.
@@ -154,6 +188,11 @@ class KeyVault:
         One cheap read, which detects a storage that is down before a code is spent.
         """
         return self._run("Reading", self.storage.get, owner_id) is not None
+
+    def is_unreadable(self, owner_id: str) -> bool:
+        """Return whether something is stored for this owner that does not open."""
+        stored = self._run("Reading", self.storage.get, owner_id)
+        return stored is not None and self._open(stored, owner_id) is None
 
     def connected_at(self, owner_id: str) -> int | None:
         """Return when this owner's key was connected (Unix time, seconds), or None without one."""

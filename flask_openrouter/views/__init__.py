@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .. import guard
+from ..causes import problem_of
 from ..errors import (
     APIError,
     InvalidAnswerError,
@@ -16,9 +21,9 @@ from ..errors import (
     TransportError,
 )
 from ..pages.responses import show_problem
-from ..problems import problem_of
-from ..web import this_app
-from . import connection, login
+from ..problems import PROBLEMS, Problem
+from ..web import request_state, this_app
+from . import connection, login, usage
 from .limits import check_request
 
 
@@ -43,6 +48,7 @@ def create_blueprint(url_prefix: str) -> Blueprint:
     blueprint.post("/disconnect")(connection.disconnect)
     blueprint.get("/disconnected")(connection.disconnected)
     blueprint.get("/status")(connection.status)
+    blueprint.get("/usage")(usage.usage)
     blueprint.app_errorhandler(KeyStorageError)(show_error)
     blueprint.app_errorhandler(APIError)(show_error)
     blueprint.app_errorhandler(TransportError)(show_error)
@@ -61,4 +67,26 @@ def show_error(error: OpenRouterError) -> ResponseReturnValue:
         if kind in handlers and not is_ours:
             response: ResponseReturnValue = this_app().ensure_sync(handlers[kind])(error)
             return response
-    return show_problem(problem_of(error), error=error)
+    problem = problem_of(error)
+    connection = request_state().connection
+    if connection is not None and connection.is_fallback:
+        problem = _for_stranger(problem)
+    return show_problem(problem, error=error)
+
+
+#: Problems that speak of the visitor's account, and what a visitor on the app's own key sees.
+_FOR_STRANGERS: Final = MappingProxyType(
+    {
+        "unconfirmed": "fallback_failed",
+        "guardrail": "refused",
+        "privacy": "refused",
+        "free_daily": "rate_limited",
+    }
+)
+
+
+def _for_stranger(problem: Problem) -> Problem:
+    """Return a problem with the same status that does not speak of a connection."""
+    if problem.code == "openrouter_failed":
+        return replace(problem, message=PROBLEMS["fallback_failed"].message)
+    return PROBLEMS[_FOR_STRANGERS.get(problem.code, problem.code)]

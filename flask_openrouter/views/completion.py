@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Response, request, url_for
 
+from ..causes import problem_of_login
 from ..client.credentials import hash_of_key
 from ..client.spending import NEWS
 from ..connection import Connection, get_connection
@@ -19,13 +20,15 @@ from ..errors import (
     OpenRouterError,
     StateMismatchError,
 )
+from ..languages import _
+from ..log import log_note
 from ..login.callback import Callback
 from ..login.cookies import Login, digest
 from ..login.finished import Ending, Exchange, mark_of_key
 from ..login.parked import ParkedKey
 from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
-from ..problems import PROBLEMS, Problem, problem_of_login
+from ..problems import PROBLEMS, Problem
 from ..services import Services
 from ..signals import key_connected, login_failed
 from ..storage.cookie import BROWSER, CookieStorage
@@ -61,7 +64,7 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         if request.method == "GET" and logins.lacks_session(login):
             logins.repeat(login)
             return show_callback_page(
-                "Almost connected", "This page goes on by itself.", status=200, goes_on=True
+                _("Almost connected"), _("This page goes on by itself."), status=200, goes_on=True
             )
         logins.check_user(login, callback.state)
         owner_id = services.owners.renew(digest(f"{callback.state} {callback.code}"))
@@ -87,8 +90,8 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
             ending = exchange.wait(services.settings.request_timeout)
             if ending is None:
                 return show_callback_page(
-                    "Being connected",
-                    "OpenRouter is about to answer. Please go on in a moment.",
+                    _("Being connected"),
+                    _("OpenRouter is about to answer. Please go on in a moment."),
                     status=202,
                     goes_on=False,
                 )
@@ -230,7 +233,7 @@ def store_key(
     # Only browsers get a new id on connect.
     if previous.owner_id not in (None, owner_id):
         _forget_previous(services, previous.owner_id)
-    logger.info("A key was connected.")
+    logger.info("A key was connected.%s", log_note(owner_id))
     send_signal(
         key_connected,
         this_app(),
@@ -266,7 +269,7 @@ def _save_with_one_retry(services: Services, owner_id: str, record: KeyRecord) -
     else:
         return
     services.vault.save(owner_id, record)
-    logger.warning("%s The second try worked.", failure)
+    logger.warning("%s The second try worked.%s", failure, log_note(owner_id))
 
 
 def _forget_previous(services: Services, previous_id: str) -> None:
@@ -274,4 +277,7 @@ def _forget_previous(services: Services, previous_id: str) -> None:
     try:
         services.vault.forget(previous_id)
     except KeyStorageError:
-        logger.warning("The key that was replaced could not be deleted from the storage.")
+        logger.warning(
+            "The key that was replaced could not be deleted from the storage.%s",
+            log_note(previous_id),
+        )

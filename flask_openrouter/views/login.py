@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Response, make_response, request
 
+from ..causes import problem_of_login
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
 from ..login.callback import Callback, read_callback, read_pasted
@@ -19,7 +20,7 @@ from ..pages.responses import protect_page, refuse_background_load, see_other, s
 from ..pages.templates import render_page
 from ..pages.urls import is_popup_request, landing_url, next_of_request
 from ..pages.visit import is_cross_site, is_navigation, is_prefetch, is_same_origin
-from ..problems import PROBLEMS, problem_of_login
+from ..problems import PROBLEMS
 from ..services import Services
 from ..web import call_app_function, get_services
 from .completion import Target, fail_login, finish_login, go_on, store_key

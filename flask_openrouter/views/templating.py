@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from flask import Flask, url_for
@@ -9,29 +10,26 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from ..connection import current_openrouter, get_connection
-from ..errors import KeyRejectedError
+from ..connection import current_openrouter, get_connection, read_usage
+from ..errors import KeyRejectedError, OpenRouterError
+from ..languages import _
+from ..pages.language import current_language
 from ..pages.templates import render_piece
 from ..pages.urls import checked_next, login_url_for, page_of_visitor
 from ..pages.visit import is_script
-from ..services import Services
-from ..web import EXTENSION_KEY, get_services
-from .usage import UsageReader
+from ..web import get_services
+from .usage import Usage
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 VARIANTS: Final = ("default", "minimal", "branded", "icon", "cta")
 SIZES: Final = ("sm", "md", "lg", "xl")
 
-CONNECT: Final = "Connect OpenRouter"
+CONNECT: Final = _("Connect OpenRouter")
 
 
 def add_template_names(app: Flask) -> None:
     """Give every template of the app ``current_openrouter`` and the functions of this module."""
-    services: Services = app.extensions[EXTENSION_KEY]
-    reader = UsageReader(services.clock)
-
-    @pass_context
-    def openrouter_usage(context: Context) -> Markup:
-        return show_usage(context, reader)
 
     @app.context_processor
     def names() -> dict[str, Any]:
@@ -69,8 +67,8 @@ def openrouter_button(
         "button",
         variant=variant,
         size=size,
-        label=label or CONNECT,
         url=_login_url(next),
+        **_in_words(label, CONNECT),
     )
 
 
@@ -86,23 +84,34 @@ def openrouter_disconnect_button(
     return render_piece(
         context,
         "disconnect_button",
-        label=label or "Disconnect",
         url=url_for("openrouter.disconnect"),
         next_url=checked_next(next),
+        **_in_words(label, _("Disconnect")),
     )
 
 
-def show_usage(context: Context, reader: UsageReader) -> Markup:
+@pass_context
+def openrouter_usage(context: Context) -> Markup:
     """Return what is left on the visitor's key, or what was spent with it, and a meter.
 
     Nothing for a visitor without a key, and when OpenRouter does not answer quickly. For a dead
     key, which is forgotten, a link to connect again: a page that shows this must not fail.
     """
+    usage = None
     try:
-        usage = reader.read(get_connection())
+        if connection := get_connection():
+            reading = read_usage(connection)
+            if reading.info is not None and not reading.has_failed:
+                usage = Usage.from_key_info(reading.info)
     except KeyRejectedError:
-        return render_piece(context, "connect_again", url=_login_url(_this_page()))
-    return Markup() if usage is None else render_piece(context, "usage", usage=usage)
+        url = _login_url(_this_page())
+        words = _in_words(None, _("Connect OpenRouter again"))
+        return render_piece(context, "connect_again", url=url, **words)
+    except OpenRouterError as error:
+        logger.info("The usage of a key could not be shown (%s).", type(error).__name__)
+    if usage is None:
+        return Markup()
+    return render_piece(context, "usage", usage=usage, language=current_language())
 
 
 @pass_context
@@ -115,6 +124,12 @@ def openrouter_styles(context: Context) -> Markup:
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r}. It must be one of: {', '.join(allowed)}.")
+
+
+def _in_words(label: str | None, default: str) -> dict[str, Any]:
+    """Return the label of a piece, and its language: None for the app's own label."""
+    language = None if label else current_language()
+    return {"label": language.gettext(default) if language else label, "language": language}
 
 
 def _login_url(next_url: str | None) -> str:

@@ -53,7 +53,10 @@ def browser() -> Iterator[Any]:
         require("chromium", "not on PATH (apt install chromium)")
     sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        # A busy machine needs half a minute for this alone.
+        browser = playwright.chromium.launch(
+            executable_path=program, args=CHROMIUM_OPTIONS, timeout=4 * PATIENCE_MS
+        )
         yield browser
         browser.close()
 

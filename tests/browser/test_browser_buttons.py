@@ -77,12 +77,24 @@ def test_a_forced_theme_wins_and_a_page_without_themes_stays_light(tab: Tab, sit
 
 def test_the_style_of_links_in_the_app_does_not_change_the_buttons(tab: Tab, site: Site) -> None:
     tab.page.goto(site.app_url)
-    branded = tab.page.locator("#md a").nth(2)
-    before = look_of(branded)[0]
-    branded.hover()
-    tab.wait_for_animations()
-    # White, computed from the accent.
-    assert look_of(branded)[0] == before == "oklch(1 0 0)"
+    # White on near black, and white computed from the accent.
+    for number, colour in [(2, "rgb(255, 255, 255)"), (4, "oklch(1 0 0)")]:
+        button = tab.page.locator("#md a").nth(number)
+        before = look_of(button)[0]
+        button.hover()
+        tab.wait_for_animations()
+        assert look_of(button)[0] == before == colour
+
+
+def test_the_branded_button_is_near_black_on_light_and_near_white_on_dark(
+    tab: Tab, site: Site
+) -> None:
+    for theme, colours in [
+        ("light", ("rgb(255, 255, 255)", "rgb(23, 23, 23)")),
+        ("dark", ("rgb(23, 23, 23)", "rgb(250, 250, 250)")),
+    ]:
+        tab.page.goto(f"{site.app_url}/theme/{theme}")
+        assert look_of(tab.page.locator("#md a").nth(2)) == colours
 
 
 def test_buttons_work_from_the_keyboard(tab: Tab, site: Site) -> None:

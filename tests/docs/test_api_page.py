@@ -79,7 +79,7 @@ def public() -> dict[str, Any]:
         for module in modules
         for name in getattr(module, "__all__", ())
     }
-    for name in ("key_connected", "key_disconnected", "login_failed"):
+    for name in ("key_connected", "key_disconnected", "login_failed", "budget_low"):
         found[f"{signals.__name__}.{name}"] = getattr(signals, name)
     found |= {f"{errors.__name__}.{name}": getattr(errors, name) for name in _errors()}
     return found | REACHED

@@ -19,7 +19,7 @@ from settings_page import strings_of
 from visitor import NAVIGATE, Visitor
 from werkzeug.test import TestResponse
 
-from flask_openrouter import current_openrouter, errors
+from flask_openrouter import current_openrouter, errors, requires_openrouter_key
 from flask_openrouter.emulator import Emulator, run_in_thread
 from flask_openrouter.problems import PROBLEMS
 from flask_openrouter.storage.memory import MemoryStorage
@@ -205,6 +205,12 @@ def new_key_rejected(stage: Stage) -> TestResponse:
     return stage.visit("/call")
 
 
+def fallback_failed(stage: Stage) -> TestResponse:
+    stage.app.extensions["openrouter"].app_functions.fallback_key = lambda: "no key"
+    stage.visitor.post("/openrouter/disconnect")
+    return stage.visit("/try")
+
+
 def call_with(status: int, message: str = "", **metadata: Any) -> Callable[[Stage], TestResponse]:
     """Return a function that calls OpenRouter, which answers with this error."""
     error = {"code": status, "message": message, "metadata": metadata}
@@ -242,6 +248,7 @@ PROVOKE: dict[str, Callable[[Stage], TestResponse]] = {
     "key_required": key_required,
     "key_rejected": key_rejected,
     "new_key_rejected": new_key_rejected,
+    "fallback_failed": fallback_failed,
     "unconfirmed": call_with(401, "User not found."),
     "out_of_credit": call_with(402, "Insufficient credits"),
     "key_limit": call_with(403, "Key limit exceeded (daily limit). Manage it using the site"),
@@ -296,6 +303,7 @@ def _set_up(
         reply.raise_for_status()
         return "done"
 
+    app.add_url_rule("/try", "try", requires_openrouter_key(fallback=True)(lambda: ""))
     visitor = Visitor(app)
     visitor.connect(emulator)
     callback = emulator.approve(visitor.start())

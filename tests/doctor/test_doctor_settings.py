@@ -10,6 +10,7 @@ from cases import case
 from flask import Flask, redirect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from flask_openrouter import requires_openrouter_key
 from flask_openrouter.cli import create_commands
 
 
@@ -25,6 +26,17 @@ def test_a_correct_app_has_no_findings(production: Any, diagnose: Any) -> None:
 
 def test_an_app_in_development_has_no_findings(make_app: Any, diagnose: Any) -> None:
     assert diagnose(make_app()).bad == {}
+
+
+def test_views_without_their_function_are_reported(production: Any, diagnose: Any) -> None:
+    app = production()
+    view = requires_openrouter_key(fallback=True)(lambda: "")
+    app.add_url_rule("/try", "try_it", view)
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"fallback_missing": "problem"}
+    diagnosis.says("fallback_missing", ": try_it.", "@auth.fallback_key")
+    app.extensions["openrouter"].app_functions.fallback_key = lambda: None
+    assert diagnose(app).bad == {}
 
 
 # -- settings ------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy
 from cases import case
-from servers import PostgreSQLServer, free_port, running_postgresql, running_redis
+from ports import free_port
+from servers import PostgreSQLServer, RedisServer
 
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.services import Services
@@ -20,12 +21,6 @@ from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
-        yield server
 
 
 def services_of(app: Any) -> Services:
@@ -61,19 +56,20 @@ def test_a_custom_storage_that_cannot_list_is_accepted(production: Any, diagnose
     assert diagnose(production({"storage": _Custom(), "encrypt": False})).bad == {}
 
 
-def test_redis_is_not_changed_and_reported_when_it_is_down(production: Any, diagnose: Any) -> None:
-    with running_redis(appendonly="yes") as server:
-        app = production(OPENROUTER_STORAGE_URI=server.url)
-        assert diagnose(app).bad == {}
-        assert server.execute("DBSIZE") == 0
-        server.execute("CONFIG", "SET", "min-replicas-to-write", "1")
-        diagnosis = diagnose(app)
-        assert diagnosis.bad == {"storage_not_written": "problem"}
-        server.kill()
-        diagnosis = diagnose(app)
-        assert diagnosis.bad == {"storage_unreachable": "problem"}
-        diagnosis.says("storage_unreachable", "(ConnectionError)", "OPENROUTER_STORAGE_URI")
-        close(app)
+def test_redis_is_not_changed_and_reported_when_it_is_down(
+    production: Any, diagnose: Any, redis_server: RedisServer
+) -> None:
+    app = production(OPENROUTER_STORAGE_URI=redis_server.url)
+    assert diagnose(app).bad == {}
+    assert redis_server.execute("DBSIZE") == 0
+    redis_server.execute("CONFIG", "SET", "min-replicas-to-write", "1")
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"storage_not_written": "problem"}
+    redis_server.kill()
+    diagnosis = diagnose(app)
+    assert diagnosis.bad == {"storage_unreachable": "problem"}
+    diagnosis.says("storage_unreachable", "(ConnectionError)", "OPENROUTER_STORAGE_URI")
+    close(app)
 
 
 @pytest.mark.requirement("A12")

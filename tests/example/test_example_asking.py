@@ -234,7 +234,7 @@ def test_an_invalid_question_spends_nothing(connected: ChatVisitor) -> None:
         ({"text": "  \n"}, "Write a message"),
         ({"text": ["hi"]}, "Write a message"),
         ({}, "Write a message"),
-        ({"text": "x" * (MAX_PROMPT + 1)}, "at most 8,000"),
+        ({"text": "x" * (MAX_PROMPT + 1)}, "at most 100,000"),
         ({"text": "hi", "conversation": 7}, "could not be read"),
         ({"text": "hi", "replace": "1"}, "could not be read"),
         ({"text": "hi", "replace": True}, "could not be read"),
@@ -252,7 +252,7 @@ def test_an_invalid_question_spends_nothing(connected: ChatVisitor) -> None:
         response = connected.ask(json=None, data=body, content_type="application/json")
         assert response.status_code == 400, body
         assert "could not be read" in response.get_json()["message"], body
-    response = connected.ask(json=None, data=b"x" * 200_000, content_type="application/json")
+    response = connected.ask(json=None, data=b"x" * 2_000_000, content_type="application/json")
     assert response.status_code == 413, "refused before it is read"
     assert connected.completions == 0
 

@@ -26,7 +26,7 @@ def command(*arguments: str, **environment: str) -> tuple[list[str], dict[str, s
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("FLASK_") and name not in ("PORT", "LIVE")
+        if not name.startswith("FLASK_") and name not in ("PORT", "LIVE", "APP")
     }
     clean["PYTHONUNBUFFERED"] = "1"
     return [sys.executable, "-m", "example_app", *arguments], {**clean, **environment}
@@ -114,6 +114,15 @@ def test_live_uses_openrouter(tmp_path: Path) -> None:
         assert login_page(address).startswith("https://openrouter.ai/auth?")
         assert "emulated" not in requests.get(address, timeout=PATIENCE).text
     assert "the real one, https://openrouter.ai. Answers cost" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("arguments", [("--app", "minimal"), ()])
+def test_the_demo_runs_the_minimal_app(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    environment = {} if arguments else {"APP": "minimal"}
+    with demo(tmp_path / "log", "--port", str(free_port()), *arguments, **environment) as url:
+        page = requests.get(url, timeout=PATIENCE).text
+        assert "<h1>Chat with openai/gpt-4o-mini</h1>" in page
+    assert "Conversations" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(

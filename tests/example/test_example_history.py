@@ -101,18 +101,6 @@ def test_deleting_keeps_the_spending_only(connected: ChatVisitor) -> None:
     assert "$0.50" not in connected.get("/usage").text
 
 
-def test_an_answer_in_progress_survives_the_deletion_of_its_conversation(
-    connected: ChatVisitor,
-) -> None:
-    response = connected.ask(buffered=False)
-    lines = iter(response.response)
-    next(lines)
-    connected.post("/account/delete")
-    assert '"state":"done"' in "".join(str(line) for line in lines)
-    response.close()
-    assert "hello" not in connected.get("/").text
-
-
 def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**answered("**Yes**, I can.", cost=0.0012, tokens=345)):
         conversation = connected.converse("Can you?\r\nSet-Cookie: x")

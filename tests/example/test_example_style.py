@@ -1,4 +1,7 @@
-"""Contrast of colours (WCAG 2.2, 1.4.3 and 1.4.11), and length of files."""
+"""Contrast of colours (WCAG 2.2, 1.4.3 and 1.4.11), and length of files.
+
+The colours that are mixed from the accent are tested in a browser.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ from project_files import ROOT, project_files
 
 APP = ROOT / "example_app"
 CSS = (APP / "static/base.css").read_text()
-LIGHT, DARK = (dict(re.findall(r"--([\w-]+): (#\w{6});", part)) for part in CSS.split("@media")[:2])
+BRAND = (APP / "static/brand.css").read_text()
+PAIR = r"--(?:openrouter-)?([\w-]+): light-dark\((#\w{6}), (#\w{6})\);"
+PAIRS = re.findall(PAIR, BRAND + CSS)
+LIGHT, DARK = ({pair[0]: pair[theme] for pair in PAIRS} for theme in (1, 2))
 
 TEXT = [
-    *[("ink", on) for on in ("page", "surface", "sunken", "mine", "warn", "ribbon")],
+    *[("ink", on) for on in ("page", "surface", "sunken", "warn")],
     *[("soft", on) for on in ("page", "surface", "sunken")],
     *[(name, "sunken") for name in LIGHT if name.startswith("code-")],
     ("accent", "page"),
     *[("danger", on) for on in ("page", "surface", "sunken")],
-    ("on-accent", "accent"),
-    ("on-accent", "accent-strong"),
 ]
 CONTROLS = [("control", "page"), ("control", "surface"), ("accent", "surface"), ("accent", "page")]
 
@@ -34,7 +38,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_text_and_controls_have_enough_contrast() -> None:
-    assert set(LIGHT) == set(DARK)
+    assert len(LIGHT) > 15
     for theme in (LIGHT, DARK):
         for least, pairs in ((4.5, TEXT), (3, CONTROLS)):
             for front, back in pairs:

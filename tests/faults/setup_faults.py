@@ -10,8 +10,8 @@ from attack import browser_with, parameter, save_jar
 from faults.fault_rows import Row, fault
 from faults.fault_site import FaultSite, Scene
 from flask import Flask
-from gunicorn_workers import gunicorn
 from live_app import Browser
+from web_servers import running_web_server
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_openrouter.errors import ConfigurationError
@@ -84,8 +84,7 @@ def _workers_disagree(site: FaultSite, _: None) -> Row:
 )
 def _fork(site: FaultSite, _: None) -> Row:
     log = site.folder / "gunicorn.log"
-    options = f"--preload --threads 4 --capture-output --log-level debug --error-logfile {log}"
-    site.monkeypatch.setenv("GUNICORN_CMD_ARGS", options)
+    options = f"--capture-output --log-level debug --error-logfile {log}"
     settings = {
         "SECRET_KEY": f"key {secrets.token_hex()}",
         "OPENROUTER_BASE_URL": site.upstream.url,
@@ -93,8 +92,8 @@ def _fork(site: FaultSite, _: None) -> Row:
         **({"OPENROUTER_STORAGE_URI": site.store.uri} if site.store.uri else {}),
     }
     rows = set()
-    with gunicorn(2, **settings) as url:
-        browsers = [Browser(url) for _ in range(4)]
+    with running_web_server("gunicorn gthread, preload", 2, options=options, **settings) as server:
+        browsers = [Browser(server.url) for _ in range(4)]
         for browser in browsers:
             rows.add(_connect_again(site, browser))
     (row,) = rows

@@ -15,9 +15,10 @@ from faults.fault_site import FaultSite, Person, error_report
 from faults.object_dumps import dumps_of, texts_within
 from flask import Flask
 from leaks import leaks_in
+from misbehaving import answer
 from servers import PostgreSQLServer
 
-from flask_openrouter import current_openrouter
+from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.client.models import AuthCode, IssuedKey
 from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyStorageError
@@ -161,6 +162,52 @@ def test_a_connection_without_a_request_shows_nothing(
                     call()
                 ours = [t for t in error_report(error.value) if "test_canaries" not in t]
                 site.record("error reports", *ours, *dumps_of(error.value))
+        assert site.secrets_found() == []
+
+
+def test_the_key_of_the_app_leaves_no_trace(open_site: Callable[..., Any]) -> None:
+    """It is used, spent, dead and unreachable; its function fails with it in its hands."""
+    with open_site("memory") as site:
+        site.canaries["key of the app"] = KEY
+        app = site.app()
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+        functions = app.extensions["openrouter"].app_functions
+
+        @app.get("/try")
+        @requires_openrouter_key(fallback=True)
+        def try_it() -> str:
+            connection = current_openrouter.detach()
+            for thing in (
+                current_openrouter, connection, connection.session, current_openrouter.session,
+                current_openrouter.openai(), current_openrouter.sdk(), app.extensions,
+            ):  # fmt: skip
+                site.record(f"dumps of {type(thing).__name__}", *dumps_of(thing))
+            reply = current_openrouter.session.get("models")
+            reply.raise_for_status()
+            return str(reply.status_code)
+
+        @app.get("/info")
+        @requires_openrouter_key(fallback=True)
+        def info() -> str:
+            raise RuntimeError(current_openrouter.session.get("key").text)
+
+        def raising() -> str:
+            raise ValueError(f"not a key: {KEY}")
+
+        visitor = site.visitor(app)
+        functions.fallback_key = lambda: KEY
+        assert visitor.get("/try").text == "200"
+        assert visitor.get("/info").status_code == 500
+        echo = {"error": {"code": 401, "message": f"No such key: {KEY}"}}
+        for status in (401, 402, 403, 429, 500):
+            with site.upstream.acting(answer(status, echo)):
+                assert visitor.get("/try").status_code in (303, 403, 429, 502)
+        with site.upstream.stopped():
+            assert visitor.get("/try").status_code == 502
+        for function in (raising, lambda: f"{KEY}\n", lambda: [KEY]):
+            functions.fallback_key = function
+            assert visitor.get("/try").status_code == 502
+        assert any(KEY in str(request.headers) for request in site.upstream.requests)
         assert site.secrets_found() == []
 
 

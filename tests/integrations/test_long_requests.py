@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from attack import exchanges
 from flask import Flask
-from gunicorn_workers import gunicorn
 from live_app import Browser, live, raw_request
+from web_servers import running_web_server
 
 from flask_openrouter.emulator import Emulator
 
@@ -30,8 +30,8 @@ def _serving(kind: str, app: Flask, emulator: Emulator) -> Iterator[str]:
             yield url
         return
     settings = {"OPENROUTER_BASE_URL": emulator.url, "OPENROUTER_EMULATOR": "true"}
-    with gunicorn(1, SECRET_KEY=secrets.token_hex(), **settings) as url:
-        yield url
+    with running_web_server("gunicorn sync", SECRET_KEY=secrets.token_hex(), **settings) as server:
+        yield server.url
 
 
 def _status(url: str, path: str, cookie: str, **headers: str) -> int:

@@ -14,7 +14,6 @@ import pytest
 from flask import Flask, session
 from key_issuer import KeyIssuer
 from live_app import Browser, LiveAnswer, live
-from servers import PostgreSQLServer, running_postgresql, running_redis
 
 from flask_openrouter import KeyStorage, current_openrouter, requires_openrouter_key
 from flask_openrouter.storage.cookie import CookieStorage
@@ -29,18 +28,6 @@ ROUNDS = 50
 
 
 DAY = 86400
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with running_redis() as server:
-        yield server.url
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    with running_postgresql() as server:
-        yield server
 
 
 @pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
@@ -58,10 +45,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStora
 
 def _open(request: pytest.FixtureRequest, folder: Path) -> SQLAlchemyStorage | RedisStorage:
     if request.param == "redis":
-        return RedisStorage(request.getfixturevalue("redis_url"), max_age=DAY)
+        return RedisStorage(request.getfixturevalue("redis_server").url, max_age=DAY)
     if request.param == "sqlite":
         return SQLAlchemyStorage(f"sqlite:///{folder}/keys.db")
-    return SQLAlchemyStorage(request.getfixturevalue("postgresql").create_database())
+    return SQLAlchemyStorage(request.getfixturevalue("postgresql_url"))
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_many_logins_stay_below_3000_bytes(app: Flask, emulator: Emulator) -> No
             length = number * 5
             next_url = "/" + secrets.token_urlsafe(length)[:length]
             newest = login(visitor, next_url)
-            assert our_cookies(visitor) < 3_000
+            assert our_cookies(visitor) < 2_000
         landed = visitor.get(emulator.approve(newest.location))
         # An address of 995 characters is dropped.
         assert (landed.status_code, landed.location) == (303, "/")
@@ -98,7 +98,7 @@ def test_each_response_of_ours_trims_what_parallel_logins_left(
         assert our_cookies(visitor) > 4_000
         with case(path):
             assert visitor.get(path).status_code == status
-            assert our_cookies(visitor) < 3_000
+            assert our_cookies(visitor) < 2_000
             if path != "/openrouter/login":
                 assert visitor.get(emulator.approve(newest)).location == "/7/" + "x" * 395
 
@@ -114,7 +114,7 @@ def test_the_whole_head_of_each_request_and_response_fits_into_4_kib(
         answer = login(visitor, f"/{number}?" + "x" * 400)
         head = sum(len(name) + len(value) + 4 for name, value in answer.headers)
         assert head < 4_096
-        assert our_cookies(visitor) < 3_000
+        assert our_cookies(visitor) < 2_000
     assert visitor.key is not None
 
 
@@ -178,7 +178,7 @@ def test_forced_logins_with_long_addresses_destroy_nothing(app: Flask, emulator:
         genuine = login(visitor, page).location
         for _ in range(20):
             login(visitor, "/forced?" + "x" * 380, **CROSS_SITE)
-            assert our_cookies(visitor) < 3_000
+            assert our_cookies(visitor) < 2_000
         assert visitor.get(emulator.approve(genuine)).location == (page or "/")
 
 

@@ -19,6 +19,7 @@ from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
 
+MOST_ROUNDS = 5
 STRANGERS = 300
 
 
@@ -58,9 +59,15 @@ def test_logins_of_strangers_leave_nothing_on_the_server(
     for _ in range(150):
         Visitor(app).start("/there")
     with _memory() as growth:
-        for _ in range(STRANGERS):
-            Visitor(app).start("/there")
-        assert growth() < 200_000
+        # What else runs in this process may fill a cache meanwhile, but not each time.
+        for _ in range(MOST_ROUNDS):
+            before = growth()
+            for _ in range(STRANGERS):
+                Visitor(app).start("/there")
+            if growth() - before < 200_000:
+                break
+        else:
+            pytest.fail("The memory grew with each round of strangers.")
     assert stored() == 0
     assert list(emulator.requests) == []
 

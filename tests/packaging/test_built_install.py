@@ -8,6 +8,8 @@ import subprocess
 import venv
 from pathlib import Path
 
+import pytest
+from cases import case
 from project_files import ROOT
 
 LOGIN = """
@@ -78,12 +80,23 @@ def run(*command: str | Path, cwd: Path, ok: tuple[int, ...] = (0,)) -> str:
 def test_a_login_works_with_the_wheel_and_its_dependencies_alone(
     wheel: Path, tmp_path: Path
 ) -> None:
-    """Only this test needs the package index: pip installs the dependencies."""
+    """Only this test and the next need the package index: pip installs the dependencies."""
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     lock = ROOT / ".ci" / "requirements.txt"
     run(python, "-m", "pip", "install", "--quiet", "-c", lock, wheel, cwd=tmp_path)
     assert run(python, "-W", "error", "-c", LOGIN, cwd=tmp_path) == "connected\n"
+
+
+@pytest.mark.requirement("W21")
+def test_a_login_works_beside_what_apps_have_pinned(wheel: Path, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    for flask, werkzeug in [("2.3.3", "2.3.8"), ("3.0.0", "3.0.1"), ("3.0.3", "3.0.6")]:
+        with case(flask, werkzeug):
+            pins = [f"flask=={flask}", f"werkzeug=={werkzeug}"]
+            run(python, "-m", "pip", "install", "--quiet", wheel, *pins, cwd=tmp_path)
+            assert run(python, "-c", LOGIN, cwd=tmp_path) == "connected\n"
 
 
 def test_the_commands_are_there(python: Path, tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_the_wheel_holds_the_files_that_are_not_python(names: set[str]) -> None:
         "templates/openrouter/error.html",
         "static/openrouter/openrouter.css",
         "static/openrouter/popup.js",
+        "translations/flask_openrouter.pot",
+        "translations/de/LC_MESSAGES/flask_openrouter.mo",
         "emulator/templates/emulator/consent.html",
         "emulator/static/emulator.css",
     }

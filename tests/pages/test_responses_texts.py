@@ -25,7 +25,8 @@ XSS = (
     '"><img src=x onerror=alert(1)>', "'><svg onload=alert(1)>", "</title><script>x</script>",
     "</style><script>x</script>", "<!--<img src=--><img src=x onerror=x//>", "<iframe src=//evil>",
     "javascript:alert(document.domain)", "JaVaScRiPt:alert(2)", "data:text/html,<script>3</script>",
-    "{{7*7}}", "{{config}}", "${7*7}", "<%= 7*7 %>", "{% debug %}", "#{7*7}", "{{''.__class__}}",
+    "{{8191*131}}", "{{config}}", "${8191*131}", "<%= 8191*131 %>", "{% debug %}", "#{8191*131}",
+    "{{''.__class__}}",
     "+ADw-script+AD4-alert(1)+ADw-/script+AD4-", "\x00<b>nul</b>", "\u202etxt.exe", "\ufeff<b>bom",
     "\u2028alert(4)", "<a href=//evil.example>here</a>", "<meta http-equiv=refresh content=0>",
     "<base href=//evil.example>", "evil\r\nX-Injected: 1", "`${alert(5)}`", "\x1b[2Jevil",
@@ -82,8 +83,7 @@ def test_nothing_from_the_address_is_on_a_page(app: Flask) -> None:
                 for form in (clean, escape(clean), unescape(clean), quote(clean)):
                     if form != clean or re.search(r"\W", clean):
                         assert form not in body
-                no_random = r"reference [0-9a-f]+|[A-Za-z0-9_-]{22,}|state=\S+"
-                assert "49" not in re.sub(no_random, "", body)
+                assert str(8191 * 131) not in body
                 assert "X-Injected" not in str(shown.headers)
                 assert shown.headers.get("X-Injected") is None
 

@@ -117,7 +117,8 @@ def test_what_does_not_decrypt_is_logged_and_kept(caplog: pytest.LogCaptureFixtu
             (
                 "flask_openrouter",
                 logging.WARNING,
-                "What is stored for this owner does not open; treated as not connected.",
+                "What is stored for this owner does not open; treated as not connected."
+                " [owner 2bd806c97f0e]",
             )
         ], stored
         assert storage.kept == {"alice": stored}

@@ -40,11 +40,11 @@ class ChatVisitor(Visitor):
     def ask(self, text: str | None = "hello", **kwargs: Any) -> TestResponse:
         """Ask as the page's script does. Without ``text``, repeat the last question.
 
-        ``model``, ``conversation`` and ``replace`` go into the question. All other ``kwargs`` are
-        arguments of the test client.
+        ``model``, ``conversation``, ``replace`` and ``instructions`` go into the question. All
+        other ``kwargs`` are arguments of the test client.
         """
         body = {"model": MODEL, **({} if text is None else {"text": text})}
-        for name in ("model", "conversation", "replace"):
+        for name in ("model", "conversation", "replace", "instructions"):
             if name in kwargs:
                 body[name] = kwargs.pop(name)
         kwargs = {"json": body, "headers": OUR_SCRIPT, "buffered": True, **kwargs}

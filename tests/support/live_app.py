@@ -116,7 +116,7 @@ class Browser:
     ) -> LiveAnswer:
         """Send a request with the jar as it is now, without changing the jar."""
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
+        connection = self.connect()
         cookies = {"Cookie": "; ".join(map("=".join, self.jar.items()))} if self.jar else {}
         form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         try:
@@ -130,6 +130,10 @@ class Browser:
             return LiveAnswer(response.status, response.headers, response.read().decode())
         finally:
             connection.close()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection to the site."""
+        return http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
 
     def apply(self, response: LiveAnswer) -> None:
         """Store the cookies of a response in the jar."""

@@ -89,7 +89,7 @@ def assert_explains(answer: Any) -> None:
     )
 
 
-def every_page(app: Flask) -> list[tuple[str, Any]]:
+def every_page(app: Flask, **headers: str) -> list[tuple[str, Any]]:
     """Return path and response of each page of the extension, and of each problem as a page."""
     from flask_openrouter.pages.responses import show_problem
 
@@ -102,7 +102,7 @@ def every_page(app: Flask) -> list[tuple[str, Any]]:
     visitor = Visitor(app)
     paths = [f"/problem/{code}" for code in PROBLEMS]
     paths += [f"/openrouter/{name}" for name in ("disconnected", "code", "connected")]
-    return [(path, visitor.get(path)) for path in paths]
+    return [(path, visitor.get(path, **headers)) for path in paths]
 
 
 def page_after_popup(visitor: Visitor, emulator: Emulator) -> Any:

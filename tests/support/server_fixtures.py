@@ -67,10 +67,11 @@ def pgbouncer(
 
 @pytest.fixture
 def redis_server(_running_redis: RedisServer) -> RedisServer:
-    """An empty Redis server that runs. A test may kill it, make it a replica, or fill it."""
+    """An empty Redis server that runs. A test may kill it, fill it, or let it only read."""
     _running_redis.start()
     _running_redis.execute("REPLICAOF", "NO", "ONE")
-    _running_redis.execute("CONFIG", "SET", "maxmemory", "0")
+    for setting in ("maxmemory", "min-replicas-to-write"):
+        _running_redis.execute("CONFIG", "SET", setting, "0")
     _running_redis.execute("FLUSHALL")
     return _running_redis
 

@@ -40,6 +40,8 @@ from flask_openrouter.errors import (
     StateMismatchError,
     TransportError,
 )
+from flask_openrouter.signals import budget_low
+from flask_openrouter.storage import ConnectedOwner
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.redis import RedisStorage
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
@@ -103,13 +105,29 @@ def limit_key() -> dict[str, float]:
     return {"limit": 1.5}
 
 
+@auth.fallback_key
+async def free_key() -> str | None:
+    return None
+
+
 assert_type(load_owner(), int | None)
 assert_type(answer(), tuple[str, int])
 assert_type(limit_key(), dict[str, float])
 assert_type(auth.for_owner(7), Connection)
 assert_type(auth.for_owner("seven"), Connection)
 auth.for_owner(None)  # type: ignore[arg-type]
+assert_type(auth.claim(), bool)
+assert_type(auth.claim(replace=True), bool)
+assert_type(auth.import_key(7, "api_key", replace=True), bool)
+auth.import_key("seven")  # type: ignore[call-arg]
+auth.import_key(None, "api_key")  # type: ignore[arg-type]
+assert_type([*auth.list_owners()], list[ConnectedOwner])
+assert_type(next(auth.list_owners()).connected_at, datetime)
 auth.protect(Blueprint("ai", __name__))
+
+
+@budget_low.connect_via(app)
+def warn(sender: Flask, *, owner_id: str, remaining: float, **extra: object) -> None: ...
 
 
 # -- the guard: parameters stay, and the answer may be a refusal --------------------------------
@@ -139,6 +157,12 @@ async def called_asynchronous(number: int) -> str:
     return str(number)
 
 
+@app.get("/free/<int:number>")
+@requires_openrouter_key(fallback=True)
+async def free(number: int) -> str:
+    return str(number)
+
+
 class View(MethodView):
     decorators = [requires_openrouter_key]  # noqa: RUF012
 
@@ -152,6 +176,7 @@ assert_type(called(1), tuple[str, int] | Response)
 assert_type(View().post(1), str | Response)
 assert_type(asynchronous(1), str | Response)
 assert_type(called_asynchronous(1), str | Response)
+assert_type(free(1), str | Response)
 plain("1")  # type: ignore[arg-type]
 plain(1, quiet=True)  # type: ignore[call-arg]
 called()  # type: ignore[call-arg]
@@ -159,6 +184,7 @@ asynchronous("1")  # type: ignore[arg-type]
 View().post("1")  # type: ignore[arg-type]
 requires_openrouter_key("json")  # type: ignore[call-overload]
 requires_openrouter_key(on_missing=401)  # type: ignore[call-overload]
+requires_openrouter_key(fallback="sk-or-v1-key")  # type: ignore[call-overload]
 
 
 # -- the connection ---------------------------------------------------------------------------
@@ -172,6 +198,8 @@ assert_type(current_openrouter.session, APISession)
 assert_type(current_openrouter.key_info(), KeyInfo)
 assert_type(current_openrouter.detach(), Connection)
 assert_type(current_openrouter.disconnect(), None)
+assert_type(current_openrouter.is_fallback, bool)
+assert_type(current_openrouter.visitor_id, str)
 current_openrouter.api_key = "another"  # type: ignore[misc]
 current_openrouter.api_kye  # type: ignore[attr-defined] # noqa: B018
 

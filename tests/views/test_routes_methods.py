@@ -16,7 +16,7 @@ from flask_openrouter.emulator import Emulator
 @pytest.mark.requirement("R46")
 def test_other_methods_are_refused(visitor: Visitor, emulator: Emulator) -> None:
     callback_url = emulator.approve(visitor.start())
-    pages = ("/openrouter/login", "/openrouter/status", "/openrouter/disconnected")
+    pages = tuple(f"/openrouter/{page}" for page in ("login", "status", "usage", "disconnected"))
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "X"):
         for url in (callback_url, *pages):
             with case(method, url):
@@ -43,6 +43,7 @@ def test_options_lists_the_methods_and_allows_no_other_origin(
         (callback_url, {"GET", "HEAD", "OPTIONS"}),
         ("/openrouter/login", {"GET", "HEAD", "OPTIONS"}),
         ("/openrouter/status", {"GET", "HEAD", "OPTIONS"}),
+        ("/openrouter/usage", {"GET", "HEAD", "OPTIONS"}),
         ("/openrouter/disconnect", {"POST", "OPTIONS"}),
         ("/openrouter/save", {"POST", "OPTIONS"}),
         ("/openrouter/code", {"GET", "HEAD", "POST", "OPTIONS"}),

@@ -13,7 +13,6 @@ from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.client import read_completion, read_stream
-from flask_openrouter.client.spending import SpendingNews
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import OutOfCreditError
 
@@ -193,14 +192,3 @@ def test_a_key_that_cannot_be_asked_about_is_not_asked_about_at_once(
         before = asked(emulator)
         assert show(USAGE) == ""
     assert asked(emulator) == before
-
-
-def test_the_news_are_bounded_and_no_number_comes_twice() -> None:
-    news = SpendingNews(most=2)
-    assert news.latest("a") == 0
-    seen = set()
-    for key_hash in "aabcab":
-        news.note(key_hash)
-        seen.add(news.latest(key_hash))
-    assert len(seen) == 6
-    assert [news.latest(key_hash) for key_hash in "abc"].count(0) == 1

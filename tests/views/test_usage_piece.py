@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import given
-from hypothesis import strategies as st
 from page import add_page
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.client import KeyInfo
+from flask_openrouter.client.spending import FRESH_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.signals import key_disconnected
-from flask_openrouter.views.usage import (
-    FRESH_SECONDS,
-    PATIENCE_SECONDS,
-    RETRY_SECONDS,
-    Usage,
-    UsageCache,
-)
+from flask_openrouter.views.usage import Usage
 
 Show = Callable[..., str]
 
@@ -202,40 +193,3 @@ class FailingStorage:
 
     def delete(self, owner_id: str) -> None:
         self.rows.pop(owner_id, None)
-
-
-def test_the_cache_keeps_no_key(app: Flask, connected: Visitor) -> None:
-    cache = UsageCache()
-    cache.put(hashlib.sha256(b"sk-or-v1-secret").hexdigest(), 0.0, Usage("$1.00 spent"))
-    assert "secret" not in repr(vars(cache))
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 400))))
-def test_the_cache_is_bounded_and_never_mixes_keys_up(steps: list[tuple[int, int]]) -> None:
-    cache = UsageCache(most=3)
-    now = 0.0
-    latest: dict[str, float] = {}
-    for number, seconds in steps:
-        now += seconds
-        key_hash = str(number)
-        is_fresh, usage = cache.get(key_hash, now)
-        if is_fresh:
-            assert usage == Usage(f"{key_hash} at {latest[key_hash]}")
-            assert now < latest[key_hash] + FRESH_SECONDS
-        latest[key_hash] = now
-        cache.put(key_hash, now, Usage(f"{key_hash} at {now}"))
-        assert cache.get(key_hash, now)[0]
-        assert len(cache._entries) <= 3
-
-
-def test_many_threads_may_use_the_cache() -> None:
-    cache = UsageCache(most=2)
-
-    def work(number: int) -> None:
-        for now in range(500):
-            cache.put(str((number + now) % 5), float(now), None)
-            cache.get(str(now % 5), float(now))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
-    assert len(cache._entries) == 2

@@ -1,4 +1,4 @@
-"""A worker that is killed while it waits for OpenRouter, and two workers behind one address."""
+"""Servers that are killed or stopped while a callback waits for OpenRouter, and lost responses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from gunicorn_workers import Hold, gunicorn
 from key_issuer import KeyIssuer, running_key_issuer
 from live_app import Browser, LiveAnswer
+from polling import wait_until
+from web_servers import FORKING, GRACEFUL, Hold, running_web_server
 
 from flask_openrouter.storage.uri import storage_from_uri
 
@@ -28,11 +29,14 @@ def settings_of(key_issuer: KeyIssuer, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.requirement("S7")
-def test_after_a_killed_worker_the_reload_says_that_a_key_may_exist(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", FORKING)
+def test_after_a_killed_worker_the_reload_says_that_a_key_may_exist(
+    kind: str, tmp_path: Path
+) -> None:
     with running_key_issuer() as key_issuer:
         settings = settings_of(key_issuer, tmp_path)
-        with gunicorn(1, **settings) as url, ThreadPoolExecutor(1) as pool:
-            browser = Browser(url)
+        with running_web_server(kind, **settings) as server, ThreadPoolExecutor(1) as pool:
+            browser = Browser(server.url)
             callback_url = browser.callback_url("a-code-of-16-chars")
             worker = browser.get("/openrouter/status").headers["X-Worker"]
 
@@ -59,12 +63,34 @@ def test_after_a_killed_worker_the_reload_says_that_a_key_may_exist(tmp_path: Pa
             assert browser.key == key_issuer.fingerprint("another-code-here")
 
 
+@pytest.mark.requirement("S7")
+@pytest.mark.parametrize("kind", GRACEFUL)
+def test_a_server_that_is_stopped_finishes_the_callback(kind: str, tmp_path: Path) -> None:
+    with running_key_issuer() as key_issuer:
+        settings = settings_of(key_issuer, tmp_path)
+        with running_web_server(kind, **settings) as server, ThreadPoolExecutor(2) as pool:
+            browser = Browser(server.url)
+            callback_url = browser.callback_url("a-code-of-16-chars")
+            with key_issuer.held() as gate:
+                landed = pool.submit(browser.get, callback_url)
+                gate.wait_for_exchange()
+                stopped = pool.submit(server.stop)
+                wait_until(lambda: server.has_begun_to_stop)
+                assert not landed.done()
+            assert (landed.result().status, landed.result().location) == (303, "/")
+            stopped.result()
+            server.start()
+            assert browser.key == key_issuer.fingerprint("a-code-of-16-chars")
+            assert key_issuer.exchanges == 1
+
+
 @pytest.mark.requirement("A3", "R40")
 def test_a_lost_response_is_found_by_every_worker_that_shares_the_storage(tmp_path: Path) -> None:
     """Both workers share the secret key and the storage, and nothing else."""
     with running_key_issuer() as key_issuer:
         settings = settings_of(key_issuer, tmp_path)
-        with gunicorn(2, **settings) as url:
+        with running_web_server("gunicorn sync", 2, **settings) as server:
+            url = server.url
             browser = Browser(url)
             callback_url = browser.callback_url("a-code-of-16-chars")
             first = Hold(url)

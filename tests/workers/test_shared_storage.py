@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 from flask import Flask
-from gunicorn_workers import Hold, gunicorn
 from live_app import Browser
 from visitor import Visitor
+from web_servers import Hold, running_web_server
 
 from flask_openrouter.emulator import Emulator
 
@@ -33,7 +33,8 @@ def issued(emulator: Emulator) -> list[str]:
 def test_two_gunicorn_workers_share_what_is_connected(
     settings: dict[str, str], emulator: Emulator
 ) -> None:
-    with gunicorn(2, **settings) as url:
+    with running_web_server("gunicorn sync", 2, **settings) as server:
+        url = server.url
         browser = Browser(url)
         first = Hold(url)
         landed = browser.get(emulator.approve(browser.start("/guarded")))
@@ -62,17 +63,20 @@ def test_two_processes_share_what_is_connected(
     settings: dict[str, str], emulator: Emulator
 ) -> None:
     """Behind a load balancer, one machine begins the login and another finishes it."""
-    with gunicorn(1, **settings) as one, gunicorn(1, **settings) as other:
-        browser = Browser(one)
+    with (
+        running_web_server("gunicorn sync", **settings) as one,
+        running_web_server("gunicorn sync", **settings) as other,
+    ):
+        browser = Browser(one.url)
         callback = emulator.approve(browser.start("/guarded"))
-        elsewhere = Browser(other, browser.jar)
+        elsewhere = Browser(other.url, browser.jar)
         assert elsewhere.get(callback).status == 303
         browser.jar = elsewhere.jar
         assert [browser.key] == [elsewhere.key] == issued(emulator)
         jar = dict(browser.jar)
         assert elsewhere.post("/openrouter/disconnect").status == 303
-        assert Browser(one, jar).key is None
-        assert Browser(other, jar).key is None
+        assert Browser(one.url, jar).key is None
+        assert Browser(other.url, jar).key is None
 
 
 @pytest.mark.requirement("R91")

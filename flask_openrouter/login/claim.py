@@ -1,0 +1,65 @@
+"""The browser's key, handed to the user who has just signed up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from ..errors import ConfigurationError
+from ..log import log_note
+from ..signals import key_connected
+from ..web import request_state, send_signal, this_app
+from .owner import adopt
+
+if TYPE_CHECKING:
+    from ..services import Services
+    from ..storage.record import KeyRecord
+
+logger: Final = logging.getLogger("flask_openrouter")
+
+
+def claim_key(*, replace: bool) -> bool:
+    """Hand this browser's key to the signed-in user: see :meth:`OpenRouterAuth.claim`."""
+    state = request_state()
+    services, owners, vault = state.services, state.services.owners, state.services.vault
+    user_id = owners.app_user()
+    # "None" is the id of a user whom the database does not have yet. The next one would share it.
+    if user_id is None or user_id == "None":
+        raise ConfigurationError(
+            "claim() needs a signed-in user with an id. Call it after the app has saved the new"
+            " user and signed them in."
+        )
+    state.forbid_sharing(no_store=False)
+    browser_id = owners.browser(state)
+    if browser_id is None:
+        return False
+    record = vault.load(browser_id)
+    if record is None or not _is_usable(services, record):
+        return False
+    present = vault.load(user_id)
+    if present is None and (former_id := owners.former_id(user_id)) is not None:
+        present = adopt(vault, former_id, user_id)
+    # The same key: an earlier call has written it, and failed to delete the browser's entry.
+    if present is None or present.api_key != record.api_key:
+        if present is not None and present.rejected_at is None and not replace:
+            return False
+        if not vault.replace(user_id, present, record):
+            return False
+    vault.forget_if(browser_id, record)
+    owners.forget_browser()
+    # The rest of this request reads the user's key.
+    state.connection = None
+    logger.info("A browser's key was handed to its user.%s", log_note(user_id))
+    send_signal(
+        key_connected,
+        this_app(),
+        owner_id=user_id,
+        openrouter_user_id=record.openrouter_user_id,
+        previous_openrouter_user_id=present and present.openrouter_user_id,
+    )
+    return True
+
+
+def _is_usable(services: Services, record: KeyRecord) -> bool:
+    is_postponed = services.rejected_keys.is_postponed(record.api_key)
+    return record.rejected_at is None and not is_postponed

@@ -1,0 +1,135 @@
+"""The example in one file, in a real browser: every state, reloads, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from accessibility import assert_accessible
+from chat_visitor import CHAT, sse
+from held_model import HeldModel, held_model
+from live_app import live
+from tab import Site, Tab
+
+from example_app.minimal import create_app
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+expect = sync_api.expect
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """The minimal app instead of the chat."""
+    with held_model("localhost") as model:
+        config = {"SECRET_KEY": "for tests only, thirty-two characters"}
+        config |= {"OPENROUTER_BASE_URL": model.emulator.url, "OPENROUTER_EMULATOR": True}
+        with live(create_app(config), "localhost") as url:
+            yield Site(url, model.emulator, model)
+
+
+def connect(tab: Tab) -> None:
+    tab.page.goto(tab.site.app_url)
+    tab.page.get_by_role("link", name="Connect OpenRouter").click()
+    tab.page.get_by_role("button", name="Approve").click()
+    tab.page.wait_for_url(f"{tab.site.app_url}/")
+
+
+def ask(tab: Tab, text: str) -> None:
+    tab.page.get_by_label("Question").fill(text)
+    tab.page.get_by_role("button", name="Send").click()
+
+
+def test_a_visitor_connects_chats_reloads_and_disconnects(
+    tab: Tab, site: Site, model: HeldModel
+) -> None:
+    page = tab.page
+    page.goto(site.app_url)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert_accessible(tab, f"welcome, {scheme}")
+    connect(tab)
+    log = page.get_by_role("log")
+    model.hold(after="Thank")
+    ask(tab, "first <b>question</b>")
+    expect(log).to_contain_text("Thank")
+    expect(log).not_to_contain_text("real GPT")
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
+    model.release()
+    expect(log).to_contain_text("real GPT")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    expect(page.get_by_label("Question")).to_have_value("")
+    ask(tab, "second")
+    expect(log).to_contain_text("message 2 of our conversation")
+    words = log.inner_text()
+    # A reload shows the conversation and asks nothing again.
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    page.reload()
+    assert log.inner_text() == words
+    assert site.emulator.count("POST", CHAT) == 2
+    assert log.locator("b").count() == 0
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert_accessible(tab, f"chat, {scheme}")
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="New chat").click()
+    expect(log).to_be_empty()
+    ask(tab, "third")
+    expect(log).to_contain_text("real GPT")
+    expect(log).not_to_contain_text("our conversation")
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Disconnected")
+    connect(tab)
+    expect(log).to_be_empty()
+
+
+def test_each_problem_is_in_plain_words_and_the_question_is_kept(tab: Tab, site: Site) -> None:
+    tab.expected.append("status of (401|402|429|502)")
+    connect(tab)
+    page = tab.page
+    alert, question = page.get_by_role("alert"), page.get_by_label("Question")
+    for status, words in ((402, "No credit left"), (429, "Too many requests"), (503, "not work")):
+        site.emulator.add_fault(path=CHAT, status=status)
+        ask(tab, "hello")
+        expect(alert).to_contain_text(words)
+        expect(question).to_have_value("hello")
+        expect(page.get_by_role("link", name="Connect again")).to_have_count(0)
+    assert_accessible(tab, "problem")
+    # After a new login, the conversation and the question are still there.
+    ask(tab, "first")
+    expect(page.get_by_role("log")).to_contain_text("real GPT")
+    expect(page.locator("#problem")).to_be_empty()
+    site.delete_key()
+    ask(tab, "second")
+    link = page.get_by_role("link", name="Connect again")
+    expect(link).to_be_visible()
+    assert_accessible(tab, "dead key")
+    link.click()
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(f"{site.app_url}/")
+    expect(question).to_have_value("second")
+    expect(page.get_by_role("log")).to_contain_text("first")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("log")).to_contain_text("message 2 of our conversation")
+
+
+def test_an_answer_that_breaks_off_or_is_empty_says_so(tab: Tab, site: Site) -> None:
+    connect(tab)
+    log = tab.page.get_by_role("log")
+    site.emulator.add_fault(path=CHAT, mid_stream=True, status=402)
+    ask(tab, "hello")
+    expect(log).to_contain_text("The answer broke off")
+    thoughts = {"choices": [{"delta": {"reasoning": "hmm"}, "finish_reason": "length"}]}
+    site.emulator.add_fault(**sse(thoughts, "[DONE]"))
+    ask(tab, "hello")
+    expect(log).to_contain_text("The answer ended early")
+
+
+def test_a_server_that_is_gone_is_explained(tab: Tab, open_tab: Callable[..., Tab]) -> None:
+    tab.expected.append("ERR_INTERNET_DISCONNECTED")
+    connect(tab)
+    tab.page.context.set_offline(True)
+    ask(tab, "hello")
+    expect(tab.page.get_by_role("alert")).to_contain_text("It did not work")
+    expect(tab.page.get_by_label("Question")).to_have_value("hello")

@@ -1,0 +1,231 @@
+"""What one visitor can occupy: streams, rendering time, and nothing after everything is deleted."""
+
+from __future__ import annotations
+
+import runpy
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chat_visitor import CHAT, ORIGIN, ChatVisitor, end_of, lines_of
+from flask import Flask
+from held_model import HeldModel
+from polling import wait_until
+
+from example_app import answer, chat, highlight, streams
+from example_app.database import opened
+from example_app.render import LiveMarkdown, to_html
+
+
+@pytest.mark.requirement("A17")
+def test_one_visitor_has_a_limited_number_of_answers_at_once(
+    held: HeldModel, held_visitor: ChatVisitor, app: Flask
+) -> None:
+    held.hold(after="")
+    opened_answers = [held_visitor.ask(buffered=False) for _ in range(streams.MAX_OF_KEY)]
+    for each in opened_answers:
+        assert "begin" in next(lines_of(each))
+    asked = held_visitor.completions
+    for conversation in (None, begin_id(held_visitor)):
+        refused = held_visitor.ask(conversation=conversation)
+        assert refused.status_code == 429
+        assert refused.headers["Retry-After"]
+        assert "several answers" in refused.get_json()["message"]
+    # The key counts, not the browser: another session cookie does not help.
+    held_visitor.client.delete_cookie("session", domain="localhost")
+    assert held_visitor.ask().status_code == 429
+    assert held_visitor.completions == asked, "refused before OpenRouter is asked"
+    other = ChatVisitor(held_visitor.app, held.emulator)
+    other.connect()
+    second = other.ask(buffered=False)
+    assert second.status_code == 200
+    held.release()
+    for response in (*opened_answers, second):
+        list(lines_of(response))
+        response.close()
+    assert end_of(held_visitor.ask())["state"] == "done", "the places are free again"
+
+
+def begin_id(visitor: ChatVisitor) -> str:
+    with opened(visitor.app.config["CHAT_DATABASE"]) as db:
+        return str(db.execute("SELECT id FROM conversation").fetchone()["id"])
+
+
+@pytest.mark.requirement("A17")
+def test_a_process_keeps_threads_for_other_pages(
+    held: HeldModel, held_visitor: ChatVisitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = runpy.run_path(str(Path(chat.__file__).with_name("gunicorn.conf.py")))
+    assert settings["threads"] > streams.MAX_STREAMS
+    monkeypatch.setattr(streams, "MAX_STREAMS", 1)
+    held.hold(after="")
+    first = held_visitor.ask(buffered=False)
+    refused = held_visitor.ask()
+    assert refused.status_code == 503
+    assert refused.get_json()["wait"] > 0
+    assert held_visitor.get("/health").status_code == 200
+    first.close()
+    held.release()
+    assert held_visitor.ask().status_code == 200
+
+
+@pytest.mark.requirement("A17")
+@pytest.mark.parametrize("fault", [{"status": 402}, {"status": 401}, {"reset": True}])
+def test_a_refused_question_gives_its_place_back(
+    connected: ChatVisitor, fault: dict[str, Any]
+) -> None:
+    connected.emulator.add_fault(path=CHAT, times=streams.MAX_OF_KEY + 1, **fault)
+    for _ in range(streams.MAX_OF_KEY + 1):
+        assert connected.ask().get_json()["error"] != "too_many"
+    for body in ("[]", '{"model": "m", "text": "hi", "conversation": "\\ud800"}'):
+        invalid = connected.ask(json=None, data=body, content_type="application/json")
+        assert invalid.status_code in (400, 401)
+    assert not connected.app.extensions["streams"]._places
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        assert db.execute("SELECT count(*) FROM spending").fetchone()[0] == 0
+
+
+PATHOLOGICAL = ("\n", " ", "a ", "a\n", "a.", "(", "<", '"', "/*", "&", "a:\n", "x::", "${", "\t\n")
+
+
+@pytest.mark.requirement("A18")
+def test_code_is_coloured_within_a_limit_of_work() -> None:
+    """The clock counts the looks at it, one for each token."""
+    for language in sorted(highlight.LANGUAGES):
+        for piece in PATHOLOGICAL:
+            ticks = iter(range(1_000_000))
+            highlighter = highlight.Highlighter(lambda ticks=ticks: next(ticks) / 1_000)
+            code = piece * (highlight.MAX_HIGHLIGHTED // len(piece))
+            for _ in range(3):
+                highlighter.to_html(code, language)
+            assert next(ticks) <= highlight.MAX_TIME * 1_000 + 12, (language, piece)
+
+
+@pytest.mark.requirement("A18")
+def test_code_beyond_the_limits_is_shown_without_colours() -> None:
+    for language, code in (
+        ("java", "\n" * 19_000),
+        ("python", "x = 1\n" * 2_000),
+        ("console", "x::" * 100),
+        ("ini", "=" * 100),
+        ("rexx", "say 'x'"),
+    ):
+        text = f"```{language}\n{code}\n```\n"
+        markdown = LiveMarkdown()
+        markdown.add(text)
+        assert "<span" not in to_html(text) + markdown.end(), language
+    assert "<span" in to_html("```PYTHON\nimport x\n```")
+
+
+@pytest.mark.requirement("A18")
+def test_each_character_of_an_address_is_looked_at_a_limited_number_of_times() -> None:
+    for piece in (
+        "https://a.",
+        "https://a/",
+        "https://",
+        "a https://",
+        "://",
+        "https://a)",
+        "http",
+    ):
+        html = to_html(piece * (20_000 // len(piece)))
+        links = html.count("<a ")
+        assert html.count("http") <= 2 * 20_000, piece
+        assert links in (0, html.count("</a>"))
+    assert "<a " not in to_html("https://a.example/" + "x" * 2_000)
+    assert to_html("see https://a.example/" + "x" * 1_900).count("<a ") == 1
+
+
+@pytest.mark.requirement("A19")
+@pytest.mark.parametrize("path", ["/account/delete", "/account/disconnect"])
+def test_deleting_everything_stops_the_answers_under_way(
+    held: HeldModel, held_visitor: ChatVisitor, path: str
+) -> None:
+    held.hold(after="Thank")
+    response = held_visitor.ask("canary one two", buffered=False)
+    lines = lines_of(response)
+    while "Thank" not in next(lines).get("tail", ""):
+        pass
+    form = {"delete": "1"} if path.endswith("disconnect") else {}
+    held_visitor.client.post(path, base_url=ORIGIN, data=form, headers=OUR_FORM)
+    end = list(lines)[-1]["end"]
+    response.close()
+    assert held.left.wait(10), "OpenRouter is told to stop"
+    assert end["state"] == "stopped"
+    assert end["problem"]["error"] == "ended"
+    assert rows_of(held_visitor) == {
+        "conversation": 0,
+        "message": 0,
+        "spending": 0,
+        "preference": 0,
+    }
+
+
+OUR_FORM = {"Sec-Fetch-Site": "same-origin"}
+
+
+def rows_of(visitor: ChatVisitor) -> dict[str, int]:
+    tables = ("conversation", "message", "spending", "preference")
+    with opened(visitor.app.config["CHAT_DATABASE"]) as db:
+        return {t: len(list(db.execute("SELECT 1 FROM " + t))) for t in tables}  # noqa: S608
+
+
+@pytest.mark.requirement("A19")
+@pytest.mark.parametrize("is_deleting", [True, False])
+def test_an_answer_in_another_process_notices_that_it_has_to_end(
+    held: HeldModel,
+    held_visitor: ChatVisitor,
+    monkeypatch: pytest.MonkeyPatch,
+    is_deleting: bool,
+) -> None:
+    """The other process does not know this stream, so only the database tells."""
+    monkeypatch.setattr(answer, "SAVE_EVERY", 0.0)
+    held.hold(after="Thank")
+    response = held_visitor.ask("canary", buffered=False)
+    lines = lines_of(response)
+    while "Thank" not in next(lines).get("tail", ""):
+        pass
+    held_visitor.app.extensions["streams"] = streams.Streams()
+    form = {"delete": "1"} if is_deleting else {}
+    held_visitor.client.post("/account/disconnect", base_url=ORIGIN, data=form, headers=OUR_FORM)
+    end = list(lines)[-1]["end"]
+    response.close()
+    assert end["state"] == "stopped"
+    rows = rows_of(held_visitor)
+    assert rows["message"] == (0 if is_deleting else 2)
+    assert rows["spending"] == (0 if is_deleting else 1)
+
+
+@pytest.mark.requirement("A19")
+@pytest.mark.parametrize("is_same_process", [True, False])
+def test_an_answer_that_begins_after_everything_was_deleted_is_refused(
+    held_visitor: ChatVisitor, monkeypatch: pytest.MonkeyPatch, is_same_process: bool
+) -> None:
+    """OpenRouter answers only after the visitor has disconnected."""
+    held_visitor.ask("first")
+    app = held_visitor.app
+    arrived, go_on = threading.Event(), threading.Event()
+    ask_openrouter = chat._ask_openrouter
+
+    def slow(*arguments: Any) -> Any:
+        arrived.set()
+        assert go_on.wait(60)
+        return ask_openrouter(*arguments)
+
+    monkeypatch.setattr(chat, "_ask_openrouter", slow)
+    answers: list[Any] = []
+    thread = threading.Thread(target=lambda: answers.append(held_visitor.ask("canary")))
+    thread.start()
+    assert arrived.wait(60)
+    if not is_same_process:
+        app.extensions["streams"] = streams.Streams()
+    other_tab = app.test_client()
+    other_tab._cookies.update(held_visitor.client._cookies)
+    other_tab.post("/account/disconnect", base_url=ORIGIN, data={"delete": "1"}, headers=OUR_FORM)
+    go_on.set()
+    thread.join(60)
+    assert answers[0].status_code == 409
+    assert answers[0].get_json()["error"] == "ended"
+    wait_until(lambda: rows_of(held_visitor)["message"] == 0)
+    assert set(rows_of(held_visitor).values()) == {0}

@@ -27,7 +27,7 @@ OnMissing = str | Callable[[], Any]
 Handled = KeyRejectedError | NotConnectedError | OutOfCreditError
 
 #: Errors that the guard turns into a response.
-HANDLED: Final = (KeyRejectedError, NotConnectedError)
+_HANDLED: Final = (KeyRejectedError, NotConnectedError)
 
 #: Packages whose decorators serialize whatever a method of a resource returns.
 _SERIALIZERS: Final = ("flask_restx", "flask_restful", "flask_restplus")
@@ -113,7 +113,7 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
-    handled = (*HANDLED, OutOfCreditError) if fallback else HANDLED
+    handled = (*_HANDLED, OutOfCreditError) if fallback else _HANDLED
 
     async def guard_later(*args: Any, **kwargs: Any) -> Any:
         response = refuse(on_missing, next_url, fallback)

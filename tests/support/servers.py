@@ -163,7 +163,7 @@ class PostgreSQLServer(Server):
     def create_database(self) -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         self._databases += 1
-        name = f"test{self.port}_{self._databases}"
+        name = f"test{self._databases}"
         self.execute(f"CREATE DATABASE {name}")
         return self.database_url(name)
 

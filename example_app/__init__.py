@@ -24,11 +24,13 @@ from . import (
     security,
     settings,
     streams,
+    trial,
     usage,
 )
 
 # Flask-OpenRouter: one object for all apps. init_app below sets it up for each app.
 auth = OpenRouterAuth()
+auth.fallback_key(trial.free_key)
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
@@ -51,6 +53,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     models.init_app(app)
     streams.init_app(app)
     pages.init_app(app)
-    for subject in (pages, chat, conversations, models, usage, account):
+    trial.init_app(app)
+    for subject in (pages, chat, conversations, models, usage, account, trial):
         app.register_blueprint(subject.bp)
     return app

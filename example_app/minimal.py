@@ -21,6 +21,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
     """Create the app. Its settings are in the environment: ``FLASK_SECRET_KEY`` and others."""
     app = Flask(__name__)
     app.config.update(MAX_CONTENT_LENGTH=256 * 1024, OPENROUTER_KEY_LIMIT=1)  # bytes, USD
+    app.config["OPENROUTER_LANGUAGE"] = "en"  # as the page
     app.config.from_prefixed_env()
     app.config.update(config or {})
     if not app.config["SECRET_KEY"]:
@@ -67,7 +68,8 @@ PAGE = """<!doctype html>
 <style>
   body { font: 1rem/1.5 system-ui; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
   #log p { white-space: pre-wrap; overflow-wrap: anywhere }
-  textarea { width: 100%; box-sizing: border-box; font: inherit }
+  textarea { width: 100%; box-sizing: border-box }
+  textarea, form button { padding: .375rem .75rem; font: inherit }
 </style>
 <main>
 <h1>Chat with {{ model }}</h1>
@@ -129,6 +131,6 @@ PAGE = """<!doctype html>
 </script>
 {% else %}
 <p>Each answer is paid from your own OpenRouter account.</p>
-<p>{{ openrouter_button("branded") }}</p>
+<p>{{ openrouter_button("cta") }}</p>
 {% endif %}
 </main>"""

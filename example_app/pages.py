@@ -61,14 +61,15 @@ def init_app(app: Flask) -> None:
         signal.connect(_remember_rejection, app)
 
 
-def welcome() -> str:
+def welcome(**more: object) -> str:
     """Show the welcome page to a visitor without a key. A login comes back to this address."""
     return render_template(
         "welcome.html",
-        next_url=request.path,
+        next_url=request.path if request.method == "GET" else url_for("pages.index"),
         is_rejected=session.get("key_rejected"),
         key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
         keep_days=current_app.config["CHAT_KEEP_DAYS"],
+        **more,
     )
 
 

@@ -67,6 +67,13 @@ CREATE TABLE IF NOT EXISTS trouble (
   touched_at REAL NOT NULL
 );
 
+-- Free questions of today, by browser, by address, and in all. Addresses are deleted the next day.
+CREATE TABLE IF NOT EXISTS trial (
+  day TEXT NOT NULL,
+  name TEXT PRIMARY KEY,
+  used INTEGER NOT NULL
+);
+
 -- OpenRouter's list of models, a single row.
 CREATE TABLE IF NOT EXISTS catalogue (
   id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -21,6 +21,10 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
         CHAT_DATABASE=str(Path(app.instance_path) / "chat.db"),
         # Days after which an unused conversation is deleted.
         CHAT_KEEP_DAYS=90,
+        # An OpenRouter key of your own for visitors who have not connected, and their questions a
+        # day. Give it a spending limit at OpenRouter.
+        CHAT_FREE_KEY=None,
+        CHAT_FREE_QUESTIONS=3,
         # The number of proxies in front of the app. With too many, visitors can forge addresses.
         CHAT_PROXIES=0,
         # Far more than the longest question, in bytes.
@@ -36,6 +40,8 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
         OPENROUTER_KEY_LIMIT=5,
         # The app's own page also tells what happens to the conversations.
         OPENROUTER_DISCONNECT_REDIRECT_URL="/disconnected",
+        # That of the app's own pages.
+        OPENROUTER_LANGUAGE="en",
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)

@@ -27,7 +27,7 @@ OnMissing = str | Callable[[], Any]
 Handled = KeyRejectedError | NotConnectedError | OutOfCreditError
 
 #: Errors that the guard turns into a response.
-HANDLED: Final = (KeyRejectedError, NotConnectedError)
+_HANDLED: Final = (KeyRejectedError, NotConnectedError)
 
 #: Packages whose decorators serialize whatever a method of a resource returns.
 _SERIALIZERS: Final = ("flask_restx", "flask_restful", "flask_restplus")
@@ -93,6 +93,8 @@ def requires_openrouter_key(
         raise ValueError('on_missing must be "redirect", "json" or a callable.')
     if next is not None and safe_next(next, own_path="//") is None:
         raise ValueError("next must be a path on this host, such as /chat.")
+    if not isinstance(fallback, bool):
+        raise TypeError("fallback is True or False. @auth.fallback_key registers the function.")
     if view is None:
         return lambda view: _guard(view, on_missing, next, raises, fallback)
     return _guard(view, on_missing, next, raises, fallback)
@@ -111,7 +113,7 @@ def _guard(
             " decorators = [requires_openrouter_key]."
         )
 
-    handled = (*HANDLED, OutOfCreditError) if fallback else HANDLED
+    handled = (*_HANDLED, OutOfCreditError) if fallback else _HANDLED
 
     async def guard_later(*args: Any, **kwargs: Any) -> Any:
         response = refuse(on_missing, next_url, fallback)

@@ -128,7 +128,7 @@ class RequestState:
         self.new_cookies: dict[str, str] = {}
         self._audience: str | None = None
         #: Whether the response has a text whose language the browser's header has decided.
-        self.varies_by_language = False
+        self.varies_by_language: bool = False
 
     def set_cookie(self, name: str, value: str, line: str) -> None:
         """Send this ``Set-Cookie`` line with the response. The request reads ``value`` from now."""

@@ -160,6 +160,13 @@ def test_a_view_that_needs_a_function_and_has_none_says_so(app: Flask) -> None:
     assert app.test_client().options("/try").status_code == 200
 
 
+def test_the_flag_is_no_key_and_no_function(app: Flask) -> None:
+    for wrong in ("sk-or-v1-leaked", lambda: "", None, 1):
+        with pytest.raises(TypeError, match="fallback is True or False") as error:
+            requires_openrouter_key(fallback=wrong)  # type: ignore[call-overload]
+        assert "leaked" not in str(error.value)
+
+
 def test_the_options_of_the_guard_hold_when_there_is_no_key(trial: Trial) -> None:
     """A missing key of the app and a spent one are one thing to the visitor."""
 

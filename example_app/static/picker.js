@@ -1,7 +1,7 @@
 // The dialog in which a model is chosen: a search box that drives a list (ARIA: combobox).
 
 import { element } from "./page.js";
-import { finder } from "./search.js";
+import { find } from "./search.js";
 import { fetchJson, post } from "./stream.js";
 
 const { modelsUrl, chooseUrl } = element("chat").dataset;
@@ -56,8 +56,8 @@ function choose(option) {
 }
 
 function filter() {
-  const finds = finder(search.value);
-  const found = models.filter(({ id, name, free }) => finds(name, id) && (free || !freeOnly.checked));
+  const offered = models.filter(({ free }) => free || !freeOnly.checked);
+  const found = find(search.value, offered, ({ id, name }) => [name, id]);
   const first = recent.flatMap((id) => found.filter((model) => model.id === id));
   const others = found.filter((model) => !first.includes(model));
   list.replaceChildren(...[group("Recent", first), group("All others", others)].filter((node) => node.hasChildNodes()));

@@ -1,12 +1,14 @@
-// Search that forgives spelling: "gpt4o", "GPT 4o" and "4o-gpt" all find "GPT-4o".
+// Search that forgives spelling: "gpt4o" and "GPT_4o" find "GPT-4o", and so does "4o-gpt" if nothing has that name.
 
 const pieces = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().split(/[^\p{L}\p{N}]+/u);
+const fold = (text) => pieces(text).join("");
 
-// Returns a function that tells whether these texts have all pieces of the query.
-export function finder(query) {
-  const wanted = pieces(query);
-  return (...texts) => {
-    const joined = texts.map((text) => pieces(text).join("")).join(" ");
-    return wanted.every((piece) => joined.includes(piece));
-  };
+// Returns the items of which a text has each word of the query, or else each piece of the words.
+export function find(query, items, textsOf) {
+  const having = (wanted) => items.filter((item) => {
+    const texts = textsOf(item).map(fold).join(" ");
+    return wanted.every((part) => texts.includes(part));
+  });
+  const found = having(query.split(/\s+/).map(fold));
+  return found.length > 0 ? found : having(pieces(query));
 }

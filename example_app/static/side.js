@@ -1,7 +1,7 @@
 // The side bar: the open conversation is in sight, and a filter finds others by their title.
 
 import { element } from "./page.js";
-import { finder } from "./search.js";
+import { find } from "./search.js";
 
 const side = element("side");
 const filter = element("filter");
@@ -13,10 +13,10 @@ function showCurrent() {
 }
 
 function apply() {
-  const finds = finder(filter.value);
   const items = [...element("conversations").children];
-  for (const item of items) item.hidden = !finds(item.textContent);
-  element("unmatched").textContent = items.every((item) => item.hidden) ? "No conversation matches." : "";
+  const found = find(filter.value, items, (item) => [item.textContent]);
+  for (const item of items) item.hidden = !found.includes(item);
+  element("unmatched").textContent = found.length > 0 ? "" : "No conversation matches.";
 }
 
 filter.addEventListener("input", apply);

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("flask_openrouter")
 
-
-NO_FUNCTION: Final = (
-    "A view says requires_openrouter_key(fallback=True), but no function returns the app's own key."
-    " Register one with @auth.fallback_key."
-)
 #: Set on a view that is guarded with ``fallback=True``.
 _MARK: Final = "_openrouter_fallback"
 
@@ -44,7 +39,10 @@ def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
     """
     function = app_functions.fallback_key
     if function is None:
-        raise ConfigurationError(NO_FUNCTION)
+        raise ConfigurationError(
+            "A view says requires_openrouter_key(fallback=True), but no function returns the app's"
+            " own key. Register one with @auth.fallback_key."
+        )
     failure = ""
     value: Any = None
     try:

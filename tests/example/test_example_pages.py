@@ -47,6 +47,11 @@ def test_the_welcome_page_explains_the_app_and_offers_to_connect(visitor: ChatVi
     assert "$5" in lead
 
 
+def test_the_extensions_pages_are_in_the_language_of_the_app(visitor: ChatVisitor) -> None:
+    page = visitor.get("/openrouter/callback", **{"Accept-Language": "de"})
+    assert "This link is not complete" in page.text
+
+
 def test_connecting_leads_back_to_the_requested_page(visitor: ChatVisitor) -> None:
     page = visitor.get("/c/somewhere")
     assert 'href="/openrouter/login?next=/c/somewhere"' in page.text

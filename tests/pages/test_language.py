@@ -77,6 +77,15 @@ def test_the_setting_decides_for_all(make_app: MakeApp, name: str) -> None:
     assert data["error"] == "key_required"
 
 
+def test_what_the_developer_reads_is_english(make_app: MakeApp) -> None:
+    visitor = Visitor(make_app(DEBUG=True))
+    page = visitor.get(f"/openrouter/callback?code=c&state={'s' * 43}", **{"Accept-Language": "de"})
+    pieces = VisibleText(page.text).pieces
+    assert (("de", "ltr"), "Was passiert sein könnte") in pieces
+    assert (("en", "ltr"), "For the developer") in pieces
+    assert pieces[-1][0] == ("de", "ltr")
+
+
 def test_the_button_of_a_page_is_marked_with_its_language(paged: Callable[..., Flask]) -> None:
     app = paged()
     for header, tag in (("de", "de"), ("it", "en"), ("pt", "pt-BR")):

@@ -52,6 +52,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
                 yield "\n(The answer broke off. Reload the page to see what is left to spend.)"
 
         response = Response(words(), mimetype="text/plain")
+        response.headers["X-Accel-Buffering"] = "no"  # nginx passes each word on at once
         response.call_on_close(stream.close)  # the visitor may have left: stop paying
         return response
 
@@ -77,7 +78,7 @@ PAGE = """<!doctype html>
 <p>Your key {{ current_openrouter.masked_key }}: {{ openrouter_usage() }}</p>
 <div id="log" role="log"></div>
 <p role="alert"><span id="problem"></span>
-  <a id="connect" href="{{ url_for('openrouter.login', next='/') }}" hidden>Connect again</a></p>
+  <a id="connect" href="{{ url_for('openrouter.login', next=url_for('home')) }}" hidden>Connect again</a></p>
 <form id="form">
   <p><label>Question <textarea id="text" rows="3" required></textarea></label></p>
   <p><button id="send">Send</button> <button type="button" id="new">New chat</button></p>

@@ -78,7 +78,7 @@ PAGE = """<!doctype html>
 <p>Your key {{ current_openrouter.masked_key }}: {{ openrouter_usage() }}</p>
 <div id="log" role="log"></div>
 <p role="alert"><span id="problem"></span>
-  <a id="connect" href="{{ url_for('openrouter.login', next=url_for('home')) }}" hidden>Connect again</a></p>
+  <a id="connect" href="{{ url_for('openrouter.login', next='/') }}" hidden>Connect again</a></p>
 <form id="form">
   <p><label>Question <textarea id="text" rows="3" required></textarea></label></p>
   <p><button id="send">Send</button> <button type="button" id="new">New chat</button></p>

@@ -14,6 +14,7 @@ from .database import get_database
 from .draft import note_of
 from .history import Conversation, History, Message
 from .models import model_name
+from .problems import BUSY
 from .visitor import owner_id
 
 bp = Blueprint("conversations", __name__, url_prefix="/c/<conversation_id>")
@@ -92,9 +93,9 @@ def message(conversation_id: str, message_id: int) -> ResponseReturnValue:
 def choose_version(conversation_id: str, message_id: int) -> ResponseReturnValue:
     """Show this version of a message, and the messages after it."""
     history, conversation = find_or_404(conversation_id)
-    if history.is_writing(conversation.id) or not history.choose_version(
-        conversation.id, message_id
-    ):
+    if history.is_writing(conversation.id):
+        return BUSY.as_response()
+    if not history.choose_version(conversation.id, message_id):
         abort(404)
     return "", 204
 

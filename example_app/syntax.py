@@ -82,18 +82,25 @@ def _formula(state: StateInline, silent: bool) -> bool:
 
 
 def _formula_block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
-    r"""Keep lines from ``\[`` to ``\]`` or from ``$$`` to ``$$``. An empty line ends them, too."""
+    r"""Keep lines from ``\[`` to ``\]``, ``$$`` to ``$$``, and ``\begin{…}`` to ``\end{…}``.
+
+    An empty line ends them, too.
+    """
     first = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
-    end = _ENDS.get(first[:2])
-    if end is None or end == "\\)" or end in first[2:-2] or state.is_code_block(start):
+    is_named = first.startswith("\\begin{")
+    end = "\\end{" if is_named else _ENDS.get(first[:2])
+    if end is None or end == "\\)" or state.is_code_block(start):
         return False
+    if not is_named and first.find(end, 2) not in (-1, len(first) - 2):
+        return False  # it ends within the line
     if silent:
         return True
     line = start
     while line < last and not state.isEmpty(line) and state.sCount[line] >= state.blkIndent:
         text = state.src[state.bMarks[line] : state.eMarks[line]].rstrip()
         line += 1
-        if text.endswith(end) and (line > start + 1 or len(first) > 2):
+        is_end = end in text if is_named else text.endswith(end)
+        if is_end and (line > start + 1 or len(first) > 2):
             break
     token = state.push("formula", "p", 0)
     token.content = state.getLines(start, line, state.blkIndent, False)

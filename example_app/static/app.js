@@ -3,10 +3,10 @@
 import { announce } from "./announce.js";
 import * as chat from "./chat.js";
 import * as log from "./log.js";
-import { draft, element, isSending, keepDraft, limitLength, refresh } from "./page.js";
+import { draft, element, isSending, keepDraft, limitLength } from "./page.js";
 import { loadModels } from "./picker.js";
 import { scrollToBottom } from "./scroll.js";
-import { fetchText } from "./stream.js";
+import { fetchText, post } from "./stream.js";
 
 const composer = element("composer");
 const prompt = element("prompt");
@@ -57,13 +57,24 @@ const actions = {
   edit: (message) => log.edit(message, chat.isBusy, (text) => chat.resend(message, text)),
   retry: () => chat.retry(),
   continue: (message) => chat.continueAnswer(message),
-  version: (_, button) => chat.showVersion(button.dataset.version),
+  version: (_, button) => showVersion(button.dataset.version),
 };
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-do]");
   if (button && !chat.isBusy()) actions[button.dataset.do](button.closest(".message"), button);
 });
+
+// Another version of a message, with all that came after it.
+async function showVersion(id) {
+  try {
+    await post(`${location.pathname}/versions/${id}`, {});
+    await log.showStored();
+    log.find(id)?.querySelector("[data-do='version']:enabled").focus();
+  } catch (error) {
+    chat.showTrouble(error);
+  }
+}
 
 async function copy(button, read) {
   const label = button.textContent;
@@ -81,7 +92,7 @@ async function copy(button, read) {
 async function follow() {
   while (!chat.isBusy() && log.messages().some((message) => message.dataset.state === "writing")) {
     await new Promise((resolve) => { setTimeout(resolve, 1000); });
-    if (!chat.isBusy()) await refresh(location.href, "log", "totals").catch(() => {});
+    if (!chat.isBusy()) await log.showStored().catch(() => {});
   }
   log.addCopyButtons();
 }

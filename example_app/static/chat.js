@@ -8,9 +8,9 @@ import { element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.
 import { chosenModel, loadModels, openPicker } from "./picker.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { scrollToBottom } from "./scroll.js";
-import { ask, post, Problem } from "./stream.js";
+import { ask, detailsOf, post } from "./stream.js";
 
-const { askUrl, chooseUrl, loginUrl } = element("chat").dataset;
+const { askUrl, chooseUrl } = element("chat").dataset;
 const prompt = element("prompt");
 const stopButton = element("stop");
 const UNANSWERED = { error: "unanswered", message: "Your last message has no answer yet.", retry: true };
@@ -46,23 +46,6 @@ export function continueAnswer(message) {
   const text = "Continue where you stopped.";
   if (message.dataset.state === "thought") retry({ long: true });
   else if (!running) run({ text }, () => ({ asked: log.addQuestion(text) }));
-}
-
-// Another version of a message, with all that came after it.
-export async function showVersion(id) {
-  try {
-    await post(`${location.pathname}/versions/${id}`, {});
-    await showStored();
-    log.find(id)?.querySelector("[data-do='version']:enabled").focus();
-  } catch (error) {
-    showTrouble(error);
-  }
-}
-
-// What the server has stored, with its versions.
-async function showStored() {
-  await refresh(location.href, "log", "totals");
-  log.addCopyButtons();
 }
 
 // The model belongs to the conversation. One that could not be saved is sent with the next question.
@@ -146,7 +129,7 @@ async function keep(turn) {
   else answer.finish(state, turn.note);
   if (!putBack) return;
   // One version of several now: the earlier one is still shown if this one is not whole.
-  await showStored().catch(() => {});
+  await log.showStored().catch(() => {});
   if (!log.find(answer.message.dataset.id)) turn.note = `${turn.note} · The earlier version is shown`;
 }
 
@@ -184,7 +167,7 @@ export function showTrouble(error, onRetry) {
 }
 
 function show(details, onRetry) {
-  showProblem(details, { loginUrl: loginUrlHere(), onRetry, onChooseModel: pick });
+  showProblem(details, { onRetry, onChooseModel: pick });
 }
 
 export async function pick() {
@@ -195,28 +178,15 @@ export async function pick() {
   }
 }
 
-// The login comes back to the page as it is now: a new chat may have got an address meanwhile.
-function loginUrlHere() {
-  const url = new URL(loginUrl, location.href);
-  url.searchParams.set("next", location.pathname);
-  return url.pathname + url.search;
-}
-
 // The network was lost. When it is back, the page shows what the server has kept; asking again,
 // which costs money, is left to the visitor.
 async function resume() {
   await waitForApp();
   if (running) return;
-  if (conversation) await showStored().catch(() => {});
+  if (conversation) await log.showStored().catch(() => {});
   hideProblem();
   announce("You are online again.");
   showUnanswered();
-}
-
-function detailsOf(error) {
-  if (error instanceof Problem) return error.details;
-  console.error(error);
-  return { error: "page", message: "This page could not show the answer. Reload it.", retry: false };
 }
 
 function setBusy(isBusy) {

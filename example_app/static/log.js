@@ -1,7 +1,7 @@
 // The messages on the page. Their markup comes from the server's templates in chat.html.
 
 import { speak } from "./announce.js";
-import { element, isSending, limitLength } from "./page.js";
+import { element, isSending, limitLength, refresh } from "./page.js";
 import { keepBottom } from "./scroll.js";
 
 // Looked up each time: the server's version may take its place (see page.js).
@@ -64,6 +64,12 @@ export function addAnswer(modelName) {
   }
 
   return { message, show, finish, isEmpty: () => thoughts.hidden && !text.textContent.trim() };
+}
+
+// What the server has stored, with its versions.
+export async function showStored() {
+  await refresh(location.href, "log", "totals");
+  addCopyButtons();
 }
 
 // Takes out a message and all after it; returns a function that puts them back.

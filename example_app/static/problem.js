@@ -32,13 +32,20 @@ export function hideProblem() {
   box.replaceChildren();
 }
 
-// details: see stream.js. next: {loginUrl, onRetry, onChooseModel}, what the buttons do.
+// The login comes back to the page as it is now: a new chat may have got an address meanwhile.
+function loginUrl() {
+  const url = new URL(element("chat").dataset.loginUrl, location.href);
+  url.searchParams.set("next", location.pathname);
+  return url.pathname + url.search;
+}
+
+// details: see stream.js. next: {onRetry, onChooseModel}, what the buttons do.
 export function showProblem(details, next) {
   hideProblem();
   const inner = make("div", "problem", "");
   inner.append(make("p", "", details.message));
   const actions = make("p", "actions", "");
-  if (details.action === "connect") actions.append(link("Connect OpenRouter again", next.loginUrl));
+  if (details.action === "connect") actions.append(link("Connect OpenRouter again", loginUrl()));
   if (details.link) {
     const node = link(details.link.text, details.link.url);
     node.target = "_blank";

@@ -8,11 +8,17 @@ const OFFLINE = {
 const SERVER = { error: "server", message: "Something went wrong in this app. Try again in a moment.", retry: true };
 
 // A problem in plain words, as the server sends it: {error, message, link, action, retry, wait}.
-export class Problem extends Error {
+class Problem extends Error {
   constructor(details) {
     super(details.message);
     this.details = details;
   }
+}
+
+export function detailsOf(error) {
+  if (error instanceof Problem) return error.details;
+  console.error(error);
+  return { error: "page", message: "This page could not show the answer. Reload it.", retry: false };
 }
 
 // Yields {begin}, {html, tail} and {end}; throws Problem or AbortError.

@@ -189,13 +189,14 @@ def test_pictures_for_the_documentation(
         page.goto(site.app_url)
         screenshot(tab, "chat-welcome")
     tab.connect()
-    for text in ("A name for a tabby cat", "Which soups are better on the second day?"):
-        site.emulator.add_fault(**answered("Yes."))
+    # What anybody sees: the page's own ideas, and the emulator's answers to them.
+    for number in (0, 1, 2):
         tab.new_chat()
-        tab.send(text)
+        page.locator(".idea").nth(number).click()
+        page.get_by_role("button", name="Send").click()
         tab.wait_for_answer()
-    tab.new_chat()
-    ask(tab)
+    page.mouse.wheel(0, -2000)
+    page.wait_for_function("scrollY === 0")
     for scheme, name in (("dark", "-dark"), ("light", "")):
         page.emulate_media(color_scheme=scheme)
         screenshot(tab, f"chat{kind}{name}")

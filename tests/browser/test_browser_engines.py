@@ -144,11 +144,14 @@ def test_a_login_goes_through_a_service_worker_of_the_app(
     assert site.emulator.count("POST", "/api/v1/auth/keys") == 1
 
 
+@pytest.mark.requirement("W20")
 def test_the_buttons_have_their_sizes(visitor: Visitor, site: Site, tmp_path: Path) -> None:
     window = visitor.window
     window.open(site.app_url)
     heights = "[...document.querySelectorAll('p a')].map((a) => a.getBoundingClientRect().height)"
     expected = [height for height in (32, 40, 48, 56) for _ in range(5)]
+    assert window.run(heights) == expected
+    assert window.run("document.documentElement.style.fontSize = '10px'")
     assert window.run(heights) == expected
     # For a person who wants to look: pytest --basetemp=…
     (tmp_path / "buttons.png").write_bytes(window.driver.screenshot(window.handle))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -137,6 +138,43 @@ def test_tasks_have_boxes() -> None:
     assert '<li class="task">☑ <strong>done</strong></li>' in html
     assert "<li>[link]</li>" in html
     assert "<p>[ ] no list</p>" in html
+
+
+def test_formulas_are_shown_as_they_are_written() -> None:
+    for formula in (
+        r"\(E = m_1*c*x_2\)",
+        r"\[a_1 * b * c_2\]",
+        "$a*b*c$",
+        "$$x_1 * y * z_2$$",
+        "\\[\na \\\\\n+ b\n- c\n= d\n\\]",
+        "$$\n> x*y*z\n# 1\n$$",
+        "\\begin{align}\na &= b \\\\\n* c\n\\end{align}",
+        r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}",
+        "\\[\nno end *a*\n+ b",
+    ):
+        for before, after in (("", ""), ("We have\n", "\n"), ("- one\n- ", "\n- two")):
+            text = before + formula.replace("\n", "\n  " if "- " in before else "\n") + after
+            for html in (to_html(text), live(list(text))):
+                words = unescape(re.sub("<[^>]*>", "", html.replace("<br>", "\n")))
+                assert formula in words, text
+                assert "<em>" not in html, text
+    for text, emphasis in (
+        (r"\[a\]. Then *b*" + "\n\nc", "b"),
+        ("It costs $5 *or* $10", "or"),
+        ("Set $HOME or `$PATH`, *always*", "always"),
+        (r"\(no end *x*", "x"),
+        ("$$ *y*\n\n*z*", "z"),
+    ):
+        assert f"<em>{emphasis}</em>" in to_html(text), text
+        assert live(list(text)) == to_html(text)
+    assert "<code>$PATH</code>" in to_html("Set $HOME or `$PATH`")
+
+
+def test_a_cell_can_have_several_lines() -> None:
+    html = to_html("| a | b |\n|--|--|\n| x<br>y<br/>z<br />w | `<br>` <b> |\n\nuse <br> here")
+    assert "<td>x<br>y<br>z<br>w</td>" in html
+    assert "<code>&lt;br&gt;</code> &lt;b&gt;</td>" in html
+    assert "use &lt;br&gt; here" in html
 
 
 def test_hostile_markdown_is_harmless() -> None:

@@ -48,17 +48,14 @@ def firefox(folder: Path) -> Iterator[Callable[[], Driver]]:
             stderr=subprocess.STDOUT,
         )
     try:
-        address = wait_until(
-            lambda: _address(folder),
-            _START,
-            lambda: (folder / "firefox.log").read_text(),
-        )
+        log_text = (folder / "firefox.log").read_text
+        address = wait_until(lambda: _address(folder), _START, log_text)
         connection = _Connection("127.0.0.1", address["ws_port"])
         try:
             connection.send("session.new", capabilities={})
             yield lambda: _Firefox(connection)
             connection.send("browser.close")
-            process.wait(PATIENCE)
+            process.wait(_START)
         finally:
             connection.close()
     finally:

@@ -101,6 +101,13 @@ def test_the_blocks_are_found() -> None:
         assert found.total() >= least
 
 
+def test_every_block_ends() -> None:
+    """A fence too many turns the text below it into code."""
+    for page in pages():
+        fences = re.findall(r"^ *```(.*)", page.read_text(encoding="utf-8"), re.M)
+        assert [bool(language) for language in fences] == [True, False] * (len(fences) // 2), page
+
+
 def test_links_between_files_lead_somewhere() -> None:
     for page in pages():
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)

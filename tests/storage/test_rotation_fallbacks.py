@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -65,6 +66,32 @@ def test_a_rotation_disconnects_no_visitor_until_the_old_key_is_removed(
         # The login has stored a key anew, under the new secret only.
         written = browser_with(all_stored_apps(**after), save_jar(rotated))
         assert written.key == rotated.key not in (None, key), name
+
+
+@pytest.mark.requirement("P1", "R89", "R92")
+def test_the_documented_order_disconnects_no_visitor_on_two_machines(
+    all_stored_apps: Any, emulator: Emulator
+) -> None:
+    """At each step one machine restarts after the other, and visitors change machines meanwhile."""
+    for name, (before, during, after) in ROTATIONS.items():
+        # The new key is a fallback first, so that a machine with older settings can read it.
+        setting = next(key for key in during if key.endswith("_FALLBACKS"))
+        new = during[setting.removesuffix("_FALLBACKS")]
+        steps = [before, {**before, setting: [new]}, during]
+        visitors = [Visitor(all_stored_apps(**before)) for _ in range(2)]
+        for visitor in visitors:
+            visitor.connect(emulator)
+        for older, newer in pairwise(steps):
+            machines = [all_stored_apps(**newer), all_stored_apps(**older)]
+            for machine in (*machines, *machines):
+                visitors = [browser_with(machine, save_jar(visitor)) for visitor in visitors]
+                keys = [visitor.key for visitor in visitors]
+                assert None not in keys, name
+                # The first one connects anew each time, where the other machine must read it.
+                callback = emulator.approve(visitors[0].start("/own"))
+                visitors[0] = browser_with(machines[0], save_jar(visitors[0]))
+                assert visitors[0].get(callback).location == "/own", name
+        assert browser_with(all_stored_apps(**after), save_jar(visitors[0])).key is not None, name
 
 
 @pytest.mark.requirement("R89", "R92")

@@ -34,11 +34,11 @@ def entries() -> list[Entry]:
 
 
 def _entry(code: str, text: str) -> Entry:
-    row = re.search(r"^\| status \| title \| the key \| the login \|\n\|[-|]+\|\n(.*)$", text, re.M)
+    head = re.search(r"^\*\*(\d{3}) (.+)\*\* · key: (.+) · login: (.+)$", text, re.M)
     message = re.search(r"^> (.*)$", text, re.M)
-    assert row is not None, code
+    assert head is not None, code
     assert message is not None, code
-    status, title, key, login = (cell.strip() for cell in row[1].strip("|").split("|"))
+    status, title, key, login = head.groups()
     return Entry(code, int(status), title, key, login, message[1], text)
 
 

@@ -22,7 +22,6 @@ class Entry:
     """One setting as the page has it."""
 
     name: str
-    #: The cell of its table.
     default: str
     text: str
 
@@ -62,9 +61,9 @@ def entries() -> list[Entry]:
     found = []
     for section in re.split(r"^### ", PAGE, flags=re.M)[1:]:
         name, _, text = section.partition("\n")
-        row = re.search(r"^\| type \| unit \| default \|\n\|[-|]+\|\n(.*)$", text, re.M)
-        assert row is not None, name
-        found.append(Entry(name, cells(row[1])[2], text.partition("\n## ")[0]))
+        default = re.match(r"\n`.+ · default (.+)\n", text)
+        assert default is not None, name
+        found.append(Entry(name, default[1], text.partition("\n## ")[0]))
     return found
 
 

@@ -109,7 +109,7 @@ def test_a_visitor_who_may_name_any_locale_neither_breaks_a_page_nor_leaves_the_
     add_catalogue(tmp_path / "elsewhere", "de", {"Connect OpenRouter": "Elsewhere"})
     (tmp_path / "de_DE@").mkdir()
     app = make()
-    for modifier in ("/../elsewhere/de", "x" * 300, "\0", "\ud800", "\"><script>"):
+    for modifier in ("/../elsewhere/de", "x" * 300, "\0", "\ud800", '"><script>'):
         with app.test_request_context(), force_locale(f"de_DE@{modifier}"):
             page = render_template_string("{{ openrouter_button() }}")
         assert 'lang="de"' in page, modifier

@@ -14,6 +14,8 @@ from flask_babel import Babel, force_locale
 from visible_text import VisibleText
 from visitor import Visitor
 
+from flask_openrouter.pages.language import current_language
+
 MakeApp = Callable[..., Flask]
 
 
@@ -95,6 +97,10 @@ def test_a_page_about_a_failure_needs_no_locale(
     response = Visitor(app).get("/openrouter/callback", **{"Accept-Language": "de"})
     assert (response.status_code, '<html lang="de"' in response.text) == (400, True)
     assert "Flask-Babel's locale selector failed." in caplog.text
+    # A visitor who makes it fail does not flood the log, and a page waits for it once.
+    assert caplog.text.count("selector failed") == 1
+    with app.app_context():
+        assert current_language().tag == "en"
 
 
 def test_an_app_without_flask_babel_is_not_asked(app: Flask) -> None:

@@ -15,7 +15,7 @@ from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth, OpenRouterError, current_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.errors import ConfigurationError, KeyRejectedError
+from flask_openrouter.errors import ConfigurationError
 from flask_openrouter.signals import key_connected, key_disconnected
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -203,25 +203,6 @@ def test_a_key_that_was_set_aside_stays_where_it_is_and_does_not_count(
         other.get("/spend")
     assert visitor.post("/sign-up/ada").text == "False True True"
     assert visitor.key == key
-
-
-def test_the_same_key_that_was_set_aside_for_the_user_is_used_again(
-    make_app: Any, emulator: Emulator
-) -> None:
-    app = with_sign_up(make_app({"storage": MemoryStorage()}))
-    visitor = Visitor(app)
-    visitor.connect(emulator)
-    key = visitor.key
-    with visitor.client:
-        visitor.get("/guarded")
-        api_key = current_openrouter.api_key
-    with app.app_context():
-        auth.import_key("ada", api_key)
-        with emulator.faults(times=None, status=401), pytest.raises(KeyRejectedError):
-            auth.for_owner("ada").key_info()
-    assert visitor.post("/sign-up/ada").text == "False True True"
-    assert visitor.key == key
-    assert rows(app) == ["ada"]
 
 
 def test_a_dead_key_met_in_a_generator_is_not_handed_over(

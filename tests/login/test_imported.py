@@ -232,3 +232,21 @@ def test_the_view_that_imports_uses_the_key_at_once(make_app: Any, emulator: Emu
         )
 
     assert Visitor(app).post("/import").text == "False True True"
+
+
+def test_an_imported_key_that_was_set_aside_is_used_again_when_it_is_claimed(
+    memory_app: Flask, emulator: Emulator
+) -> None:
+    memory_app.add_url_rule("/claim", view_func=lambda: str(auth.claim()))
+    visitor = Visitor(memory_app)
+    visitor.connect(emulator)
+    (browser,) = owners()
+    auth.import_key("ada", auth.for_owner(browser).api_key)
+    with emulator.faults(times=None, status=401), pytest.raises(KeyRejectedError):
+        auth.for_owner("ada").key_info()
+    key = visitor.key
+    visitor.client.environ_base["HTTP_X_USER"] = "ada"
+    assert visitor.key is None
+    assert visitor.get("/claim").text == "True"
+    assert visitor.key == key
+    assert owners() == ["ada"]

@@ -186,8 +186,9 @@ class OpenRouterAuth:
         Nothing is stored when this raises: :class:`KeyRejectedError` for a key that OpenRouter does
         not accept; the other errors of :meth:`OpenRouterClient.get_key_info` when it gives no
         answer; :class:`ConfigurationError`, a ValueError, for a malformed key, or when keys live in
-        the visitors' browsers; :class:`KeyStorageError` for an id that cannot own a key. Also
-        raises :class:`KeyStorageError` when the storage fails. No error holds the key.
+        the visitors' browsers; :class:`KeyStorageError` for an id that cannot own a key, for an
+        entry that does not open, unless ``replace``, and when the storage fails. No error holds the
+        key.
         """
         services = get_services()
         owner_id = _checked_owner(services, owner_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -89,12 +90,14 @@ def load_language(locale: str, folders: tuple[str, ...] = (), direction: str = "
 
     parts = locale.split("_")
     names = ["_".join(parts[: n + 1]) for n in range(len(parts))]
-    places = [(folder, name) for name in names for folder in folders]
+    # A locale may have any text behind "@", and the app may take it from the visitor.
+    places = [(f, name) for name in names for f in folders if not re.search(r"[/\\]", name)]
     ours = match_language(locale)
     language = ENGLISH
     for folder, name in [(_FOLDER, ours or "en"), *places]:
         path = Path(folder, name, "LC_MESSAGES", f"{DOMAIN}.mo")
-        if path.is_file():
+        # Not Path.is_file, which raises OSError for a name that is too long.
+        if os.path.isfile(path):
             with path.open("rb") as file:
                 catalogue = GNUTranslations(file)
             if language.catalogue is not None:

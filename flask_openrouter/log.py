@@ -8,8 +8,9 @@ from typing import Final
 
 from .web import this_request
 
-#: Ids as proxies make them. Anything else could pass for another line, or flood the log.
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:=+/-]{1,64}")
+#: Ids as proxies make them. Anything else could pass for another line, or flood the log. No key is
+#: an id.
+_REQUEST_ID: Final = re.compile(r"(?!.*sk-or-)[A-Za-z0-9._:=+/-]{1,64}")
 
 
 def log_note(owner_id: str | None = None) -> str:

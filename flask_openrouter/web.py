@@ -104,6 +104,7 @@ class RequestState:
         "call",
         "connection",
         "cookies",
+        "has_no_locale",
         "hides_connection",
         "is_https",
         "new_cookies",
@@ -129,6 +130,8 @@ class RequestState:
         self._audience: str | None = None
         #: Whether the response has a text whose language the browser's header has decided.
         self.varies_by_language: bool = False
+        #: Whether Flask-Babel has failed to name the visitor's locale.
+        self.has_no_locale: bool = False
 
     def set_cookie(self, name: str, value: str, line: str) -> None:
         """Send this ``Set-Cookie`` line with the response. The request reads ``value`` from now."""

@@ -43,6 +43,8 @@ def test_only_an_id_can_be_the_id_of_a_request(app: Flask) -> None:
         ("a" * 64, True),
         ("a" * 65, False),
         ("an id] [owner 1", False),
+        ("sk-or-v1-0123456789", False),
+        ("Bearer:sk-or-v1-0123456789", False),
         ("é", False),
         ("", False),
     ]:

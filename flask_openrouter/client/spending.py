@@ -80,6 +80,8 @@ class UsageCache:
         self._clock = clock
         self._most = most
         self._readings: dict[str, Reading] = {}
+        #: Held while OpenRouter is asked about a key.
+        self._asking: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def read(
@@ -93,15 +95,28 @@ class UsageCache:
         """
         reading = self._readings.get(key_hash)
         if reading is None or not self._is_fresh(key_hash, reading, max_age):
-            try:
-                ask()
-            except (KeyRejectedError, KeyStorageError):
-                raise
-            except OpenRouterError as error:
-                logger.info("The usage of a key could not be read (%s).", type(error).__name__)
-                self.note(key_hash, NEWS.latest(key_hash), None)
+            # The requests of a visitor, however many, share one answer.
+            asking = self._asking.setdefault(key_hash, threading.Lock())
+            if asking.acquire(timeout=PATIENCE_SECONDS):
+                try:
+                    self._refresh(key_hash, ask, max_age)
+                finally:
+                    self._asking.pop(key_hash, None)
+                    asking.release()
             reading = self._readings.get(key_hash, Reading(self._clock(), 0, has_failed=True))
         return reading
+
+    def _refresh(self, key_hash: str, ask: Callable[[], object], max_age: float) -> None:
+        reading = self._readings.get(key_hash)
+        if reading is not None and self._is_fresh(key_hash, reading, max_age):
+            return  # Another request has asked meanwhile.
+        try:
+            ask()
+        except (KeyRejectedError, KeyStorageError):
+            raise
+        except OpenRouterError as error:
+            logger.info("The usage of a key could not be read (%s).", type(error).__name__)
+            self.note(key_hash, NEWS.latest(key_hash), None)
 
     def note(self, key_hash: str, news: int, info: KeyInfo | None) -> None:
         """Keep OpenRouter's answer, or None for none, and let go of the oldest one if need be.

@@ -39,9 +39,10 @@ def claim_key(*, replace: bool) -> bool:
     present = vault.load(user_id)
     if present is None and (former_id := owners.former_id(user_id)) is not None:
         present = adopt(vault, former_id, user_id)
+    is_set_aside = present is not None and present.rejected_at is not None
     # The same key: an earlier call has written it, and failed to delete the browser's entry.
-    if present is None or present.api_key != record.api_key:
-        if present is not None and present.rejected_at is None and not replace:
+    if present is None or is_set_aside or present.api_key != record.api_key:
+        if present is not None and not is_set_aside and not replace:
             return False
         if not vault.replace(user_id, present, record):
             return False

@@ -9,7 +9,7 @@ from flask import has_request_context
 
 from ..client.credentials import MALFORMED_KEY, hash_of_key, is_api_key
 from ..client.spending import NEWS
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, KeyStorageError
 from ..log import log_note
 from ..signals import key_connected
 from ..storage.record import KeyRecord
@@ -29,8 +29,15 @@ def import_key(services: Services, owner_id: str, api_key: str, *, replace: bool
     if not is_api_key(api_key):
         raise ConfigurationError(f"{MALFORMED_KEY}.")
     vault = services.vault
-    if not replace and _is_usable(vault.load(owner_id)):
-        return False
+    if not replace:
+        if _is_usable(vault.load(owner_id)):
+            return False
+        if vault.is_unreadable(owner_id):
+            # A command that runs with another SECRET_KEY than the app must not overwrite keys.
+            raise KeyStorageError(
+                "What is stored for this owner does not open: was it encrypted with another key?"
+                " Nothing was changed. replace=True overwrites it."
+            )
     info = services.client.get_key_info(api_key)
     # Read again: a login may have come to an end meanwhile.
     present = vault.load(owner_id)

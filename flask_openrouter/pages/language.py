@@ -48,12 +48,18 @@ def _babel_locale(app: Flask) -> Any:
     flask_babel = sys.modules.get("flask_babel")
     if flask_babel is None or "babel" not in app.extensions:
         return None
+    state = request_state() if has_request_context() else None
+    if state is not None and state.has_no_locale:
+        return None
     try:
         return flask_babel.get_locale()
     except Exception:
         # A page about a failure must not fail, too: the selector may read a database that is down.
         logger.exception("Flask-Babel's locale selector failed.")
-        return None
+    if state is not None:
+        # A page has many texts. It waits for the database once, and the log has one entry.
+        state.has_no_locale = True
+    return None
 
 
 def gettext(message: str) -> str:

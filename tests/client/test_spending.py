@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from flask_openrouter.client import KeyInfo
 from flask_openrouter.client.spending import (
     FRESH_SECONDS,
     RETRY_SECONDS,
+    Reading,
     SpendingNews,
     UsageCache,
     next_reset,
@@ -101,6 +103,34 @@ def test_after_a_failure_the_last_figures_are_known_with_their_time() -> None:
         assert reading.has_failed
         assert (reading.info, reading.read_at) == (KeyInfo(limit=5.0), 1000.0)
         clock.now += RETRY_SECONDS
+
+
+def test_requests_of_the_same_key_share_one_question() -> None:
+    cache, asked, is_answered = UsageCache(Clock()), [], Event()
+
+    def ask() -> None:
+        asked.append(1)
+        assert is_answered.wait(60)
+        cache.note("key", 0, KeyInfo(limit=5.0))
+
+    with ThreadPoolExecutor(4) as pool:
+        readings = [pool.submit(cache.read, "key", ask) for _ in range(4)]
+        # Another key is asked about meanwhile.
+        cache.read("other", lambda: cache.note("other", 0, KeyInfo(limit=7.0)))
+        is_answered.set()
+    assert {each.result().info for each in readings} == {KeyInfo(limit=5.0)}
+    assert len(asked) == 1
+    assert cache._asking == {}
+
+
+def test_a_page_waits_no_longer_for_the_question_of_another_than_for_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("flask_openrouter.client.spending.PATIENCE_SECONDS", 0.01)
+    cache = UsageCache(Clock())
+    readings: list[Reading] = []
+    cache.read("key", lambda: readings.append(cache.read("key", lambda: None)))
+    assert [(each.info, each.has_failed) for each in readings] == [(None, True)]
 
 
 @pytest.mark.parametrize("kind", [KeyRejectedError, KeyStorageError])

@@ -14,6 +14,8 @@ from flask_babel import Babel, force_locale
 from visible_text import VisibleText
 from visitor import Visitor
 
+from flask_openrouter.pages.language import current_language
+
 MakeApp = Callable[..., Flask]
 
 
@@ -95,9 +97,26 @@ def test_a_page_about_a_failure_needs_no_locale(
     response = Visitor(app).get("/openrouter/callback", **{"Accept-Language": "de"})
     assert (response.status_code, '<html lang="de"' in response.text) == (400, True)
     assert "Flask-Babel's locale selector failed." in caplog.text
+    # A visitor who makes it fail does not flood the log, and a page waits for it once.
+    assert caplog.text.count("selector failed") == 1
+    with app.app_context():
+        assert current_language().tag == "en"
 
 
 def test_an_app_without_flask_babel_is_not_asked(app: Flask) -> None:
     """Another extension may have the name."""
     app.extensions["babel"] = object()
     assert Visitor(app).get("/openrouter/callback").status_code == 400
+
+
+def test_a_visitor_who_may_name_any_locale_neither_breaks_a_page_nor_leaves_the_folder(
+    make: MakeApp, tmp_path: Path
+) -> None:
+    add_catalogue(tmp_path / "elsewhere", "de", {"Connect OpenRouter": "Elsewhere"})
+    (tmp_path / "de_DE@").mkdir()
+    app = make()
+    for modifier in ("/../elsewhere/de", "x" * 300, "\0", "\ud800", '"><script>'):
+        with app.test_request_context(), force_locale(f"de_DE@{modifier}"):
+            page = render_template_string("{{ openrouter_button() }}")
+        assert 'lang="de"' in page, modifier
+        assert "OpenRouter verbinden" in page, modifier

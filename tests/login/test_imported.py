@@ -130,6 +130,28 @@ def test_what_is_no_key_or_no_owner_is_refused_without_asking(
     assert leaks_in(caplog.text, {"key": key}) == []
 
 
+@pytest.mark.parametrize("encrypt", [True, False])
+def test_an_entry_that_does_not_open_is_not_overwritten(
+    make_app: Any, emulator: Emulator, encrypt: bool
+) -> None:
+    """A command that runs with another SECRET_KEY than the app costs no user the newest key."""
+    storage = MemoryStorage()
+    app = make_app({"storage": storage})
+    newest, older = emulator.issue_key(), emulator.issue_key()
+    with app.app_context():
+        auth.import_key("ada", newest)
+    other = make_app({"storage": storage, "encrypt": encrypt}, SECRET_KEY="another secret" * 3)
+    with other.app_context():
+        with pytest.raises(KeyStorageError, match="does not open") as refused:
+            auth.import_key("ada", older)
+        assert_clean(refused.value, older)
+        assert emulator.count("GET", "/api/v1/key") == 1
+        with app.app_context():
+            assert auth.for_owner("ada").api_key == newest
+        assert auth.import_key("ada", older, replace=True)
+        assert auth.for_owner("ada").api_key == older
+
+
 def test_keys_in_cookies_cannot_be_imported_and_an_app_is_needed(
     make_app: Any, emulator: Emulator
 ) -> None:
@@ -210,3 +232,21 @@ def test_the_view_that_imports_uses_the_key_at_once(make_app: Any, emulator: Emu
         )
 
     assert Visitor(app).post("/import").text == "False True True"
+
+
+def test_an_imported_key_that_was_set_aside_is_used_again_when_it_is_claimed(
+    memory_app: Flask, emulator: Emulator
+) -> None:
+    memory_app.add_url_rule("/claim", view_func=lambda: str(auth.claim()))
+    visitor = Visitor(memory_app)
+    visitor.connect(emulator)
+    (browser,) = owners()
+    auth.import_key("ada", auth.for_owner(browser).api_key)
+    with emulator.faults(times=None, status=401), pytest.raises(KeyRejectedError):
+        auth.for_owner("ada").key_info()
+    key = visitor.key
+    visitor.client.environ_base["HTTP_X_USER"] = "ada"
+    assert visitor.key is None
+    assert visitor.get("/claim").text == "True"
+    assert visitor.key == key
+    assert owners() == ["ada"]

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flask import Response, after_this_request, has_request_context
+from flask import after_this_request, has_request_context
 from werkzeug.local import LocalProxy
 from werkzeug.utils import cached_property
 
@@ -18,7 +18,7 @@ from .client.spending import FRESH_SECONDS, NEWS, PATIENCE_SECONDS
 from .errors import KeyRejectedError, NotConnectedError, OpenRouterError
 from .login.owned_key import OwnedKey
 from .storage.record import KeyRecord
-from .web import get_services, request_state, this_app
+from .web import can_change_response, get_services, request_state, this_app
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -90,11 +90,12 @@ class Connection(OwnedKey):
         spent key limit raise :class:`OutOfCreditError`. Any other response is returned, and its
         ``raise_for_status()`` raises the error that it stands for.
         """
-        self._watch_budget()
         client = self._services.client
         if self._fallback is not None and not self:
             return client.api_session(self._fallback.api_key, on_unauthorized=self._judge_fallback)
-        return client.api_session(self.api_key, on_unauthorized=self._judge)
+        session = client.api_session(self.api_key, on_unauthorized=self._judge)
+        self._watch_budget()
+        return session
 
     def openai(self, **options: Any) -> OpenAI:
         """Return the ``openai`` package's client for this key; ``options`` go to its constructor.
@@ -118,12 +119,13 @@ class Connection(OwnedKey):
         return openrouter_client(*self._for_sdk(), options)
 
     def _for_sdk(self) -> tuple[str, str, dict[str, str], OnUnauthorized]:
-        self._watch_budget()
         settings = self._services.settings
         headers = attribution_headers(settings.app_url, settings.app_title, settings.app_categories)
         if self._fallback is not None and not self:
             return settings.base_url, self._fallback.api_key, headers, self._judge_fallback
-        return settings.base_url, self.api_key, headers, self._judge
+        api_key = self.api_key
+        self._watch_budget()
+        return settings.base_url, api_key, headers, self._judge
 
     @property
     def visitor_id(self) -> str:
@@ -143,6 +145,7 @@ class Connection(OwnedKey):
 
         The copy keeps its key.
         """
+        self._watch_budget()
         connection = Connection(self._app, self._owner_id)
         vars(connection)["_record"] = self._record
         connection._fallback = self._fallback
@@ -170,10 +173,15 @@ class Connection(OwnedKey):
 
     def _watch_budget(self) -> None:
         """Read the figures after the view, which is about to spend, if the app wants the signal."""
-        if self._services.budget_watch.threshold is not None and has_request_context():
+        if self._services.budget_watch.threshold is None or not has_request_context():
+            return
+        if can_change_response():
             after_this_request(self._read_budget)
+        else:
+            # A generator asks: no hook of this request follows.
+            self._read_budget()
 
-    def _read_budget(self, response: Response) -> Response:
+    def _read_budget(self, response: Any = None) -> Any:
         # No failure of this is one of the view. A dead key is set aside.
         with suppress(OpenRouterError):
             if self:

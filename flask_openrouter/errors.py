@@ -34,6 +34,7 @@ encryption key.
 
 from __future__ import annotations
 
+import pickle
 import types
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -48,20 +49,29 @@ if TYPE_CHECKING:
 _NOT_PICKLED: Final = ("request", "_request", "response", "raw_response")
 
 
+def _picklable(value: object) -> object:
+    # Many exceptions of other packages, such as database drivers, cannot be restored.
+    try:
+        return pickle.loads(pickle.dumps(value))  # noqa: S301 - its own pickle
+    except Exception:
+        return str(value)
+
+
 class OpenRouterError(Exception):
     """Base of all exceptions of this package. They can be pickled and copied.
 
-    A pickle has all attributes but ``request`` and ``response``, which are None in it.
+    In a pickle, ``request`` and ``response`` are None, and what cannot be pickled is its text.
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return self._restore, (self.args, self._pickled())
+        return self._restore, self._pickled()
 
     def __copy__(self: _Error) -> _Error:
         return self._restore(self.args, vars(self))
 
-    def _pickled(self) -> dict[str, Any]:
-        return vars(self) | {name: None for name in _NOT_PICKLED if name in vars(self)}
+    def _pickled(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        kept = {k: None if k in _NOT_PICKLED else _picklable(v) for k, v in vars(self).items()}
+        return tuple(map(_picklable, self.args)), kept
 
     @classmethod
     def _restore(cls: type[_Error], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> _Error:
@@ -304,8 +314,7 @@ class RateLimitError(APIError):
     """429: too many requests; also 402 while other requests have reserved the credit.
 
     ``reason``: ``free_daily``, ``free_per_minute``, ``model_limit``, ``shared_capacity``,
-    ``in_flight_budget`` or None. ``retry_after``: the seconds to wait, or None if OpenRouter does
-    not say.
+    ``in_flight_budget`` or None. ``retry_after``: the seconds to wait, or None if that is unknown.
     """
 
     summary = "OpenRouter's rate limit is reached"

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
@@ -114,6 +115,25 @@ def test_every_exception_is_the_same_after_a_pickle_or_a_copy() -> None:
             assert told(copy.deepcopy(error)) == told(error)
             assert vars(copy.copy(error)) == vars(error)
             assert told(copy.copy(error)) == told(error)
+
+
+class DriverError(Exception):
+    """Cannot be restored from its pickle: its constructor takes no ``args``."""
+
+    def __init__(self, *, code: int) -> None:
+        super().__init__(f"Error {code}")
+
+
+@pytest.mark.requirement("W9")
+@pytest.mark.parametrize("value", [DriverError(code=7), threading.Lock(), lambda: None])
+def test_what_cannot_be_pickled_is_restored_as_its_text(value: object) -> None:
+    http_error = requests.HTTPError("No", response=requests.Response())
+    for error in [errors.KeyStorageError(value, 2), both(APIError(500, reason="x"), http_error)]:
+        error.found = value  # type: ignore[attr-defined]
+        restored = pickle.loads(pickle.dumps(error))  # noqa: S301
+        assert type(restored) is type(error)
+        assert str(restored) == str(error).replace(repr(value), repr(str(value)))
+        assert restored.found == str(value)
 
 
 def test_the_examples_are_complete() -> None:

@@ -39,8 +39,7 @@ _CLASSES: Final[dict[tuple[type, type], type[OpenRouterError]]] = {}
 def _new_class(own: type[OpenRouterError], theirs: type[Exception]) -> type[OpenRouterError]:
     def reduce(self: OpenRouterError) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         place = (theirs.__module__, theirs.__qualname__)
-        attributes = self._pickled()  # pyright: ignore[reportPrivateUsage]
-        return _restore_both, (own, place, self.args, attributes)
+        return _restore_both, (own, place, *self._pickled())  # pyright: ignore[reportPrivateUsage]
 
     body = {
         "__module__": own.__module__,

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, stream_with_context
 from leaks import leaks_in
 from page import add_page
 from stored_apps import StoredApps
@@ -52,7 +52,16 @@ def with_views(app: Flask) -> Flask:
     async def ask_later() -> str:
         return ask()
 
+    def stream() -> Response:
+        return Response(stream_with_context(ask() for _ in "1"))
+
+    def stream_detached() -> Response:
+        connection = current_openrouter.detach()
+        return Response(connection.session.get("models").text for _ in "1")
+
     app.add_url_rule("/ask", view_func=ask)
+    app.add_url_rule("/stream-ask", view_func=stream)
+    app.add_url_rule("/detached-ask", view_func=stream_detached)
     app.add_url_rule("/async-ask", view_func=ask_later)
     app.add_url_rule("/openai", view_func=ask_openai)
     app.add_url_rule("/info", view_func=lambda: str(current_openrouter.key_info().usage))
@@ -66,7 +75,11 @@ def api_key(visitor: Visitor) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/info", "/openrouter/usage", "/page", "/ask", "/async-ask", "/openai"]
+    "path",
+    [
+        *("/info", "/openrouter/usage", "/page"),
+        *("/ask", "/async-ask", "/stream-ask", "/detached-ask", "/openai"),
+    ],
 )
 def test_it_is_sent_once_however_the_app_learns_what_is_left(
     make_app: Any, emulator: Emulator, heard: list[Any], clock: Any, path: str
@@ -81,7 +94,7 @@ def test_it_is_sent_once_however_the_app_learns_what_is_left(
     emulator.set_key(key, limit=5, usage=3.75)
     for _ in range(3):
         clock.now += 600
-        visitor.get(path)
+        assert visitor.get(path).text
     ((sender, news),) = heard
     assert sender is app
     assert type(sender) is Flask

@@ -52,6 +52,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
                 yield "\n(The answer broke off. Reload the page to see what is left to spend.)"
 
         response = Response(words(), mimetype="text/plain")
+        response.headers["X-Accel-Buffering"] = "no"  # nginx passes each word on at once
         response.call_on_close(stream.close)  # the visitor may have left: stop paying
         return response
 

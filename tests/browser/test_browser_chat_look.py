@@ -34,6 +34,8 @@ INSIDE = """e => {
 
 
 def painted(element: Any, of: str = "backgroundColor") -> list[int]:
+    element.wait_for()
+    element.page.wait_for_load_state()  # with the style sheets
     colour: list[int] = element.evaluate(PAINTED, of)
     return colour
 

@@ -1,4 +1,4 @@
-"""The scripts of docs/frontend.md in a real browser."""
+"""The scripts of docs/frontend.md and docs/recipes.md in a real browser."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from doc_blocks import ROOT, blocks
-from flask import Flask, Response, render_template_string
+from flask import Flask, Response, render_template_string, request
 from gallery import create_gallery
 from live_app import live
 from tab import Site, Tab
 
-from flask_openrouter import requires_openrouter_key
+from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import run_in_thread
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
@@ -30,19 +30,30 @@ document.addEventListener("keydown", async () => {
   if (reply) document.body.append(`${connected} ${reply.answer}`);
 });
 """
+USE_STREAM = """
+document.addEventListener("keydown", () =>
+  stream("Hello?", (words) => document.body.append(words)).catch((error) => {
+    document.body.append(error.message);
+  }),
+);
+"""
 POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'"
 )
 
 
-def script(*marks: str) -> str:
+def script(*marks: str, page_name: str = "frontend") -> str:
     """Return the blocks of the page that contain these words."""
-    page = [b.code for b in blocks("js") if b.page == ROOT / "docs" / "frontend.md"]
+    page = [b.code for b in blocks("js") if b.page == ROOT / "docs" / f"{page_name}.md"]
     return "".join(next(code for code in page if mark in code) for mark in marks)
 
 
 def add_front_end(app: Flask) -> Flask:
-    scripts = {"ask": script("isConnected", "ask(") + USE, "popup": script("BroadcastChannel")}
+    scripts = {
+        "ask": script("isConnected", "ask(") + USE,
+        "popup": script("BroadcastChannel"),
+        "stream": script("getReader", page_name="recipes") + USE_STREAM,
+    }
 
     @app.get("/front/<script>")
     def front(script: str) -> Response:
@@ -58,6 +69,16 @@ def add_front_end(app: Flask) -> Flask:
     def ask() -> dict[str, str]:
         return {"answer": "Hello!"}
 
+    (view,) = [b for b in blocks("python") if "heartbeat=1" in b.code and "/stream" in b.code]
+    names = {
+        "app": app,
+        "request": request,
+        "OpenRouterAuth": lambda _: None,  # the app has it already
+        "OpenRouterError": OpenRouterError,
+        "current_openrouter": current_openrouter,
+        "requires_openrouter_key": requires_openrouter_key,
+    }
+    exec(compile(view.code, view.name, "exec"), names)  # noqa: S102 - our own documentation
     return app
 
 
@@ -89,3 +110,17 @@ def test_a_popup_connects_and_the_page_notices(tab: Tab, site: Site) -> None:
         popup.get_by_role("button", name="Approve").click()
     sync_api.expect(page.get_by_role("button", name="Disconnect")).to_be_visible()
     assert page.url == f"{site.app_url}/front/popup"
+
+
+def test_a_script_shows_a_streamed_answer_and_its_end(tab: Tab, site: Site) -> None:
+    tab.expected.extend(["status of 401", "Log in"])
+    page, body = tab.page, tab.page.locator("body")
+    page.goto(f"{site.app_url}/front/stream")
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Approve").click()
+    page.wait_for_url(f"{site.app_url}/front/stream")
+    page.keyboard.press("a")
+    sync_api.expect(body).to_contain_text("“Hello?”")
+    site.emulator.add_fault(path="/api/v1/chat/completions", mid_stream=True, status=502)
+    page.keyboard.press("a")
+    sync_api.expect(body).to_contain_text("The answer broke off.")

@@ -1,4 +1,4 @@
-"""docs/glossary.md: each word once, in order, with every word of the README."""
+"""docs/glossary.md: each word once, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ def _rows(text: str, head: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-README = _rows((ROOT / "README.md").read_text(encoding="utf-8"), "| word | meaning |")
 PAGE = _rows(
     (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), "| word | meaning | source |"
 )
@@ -33,11 +32,6 @@ def test_every_word_has_one_meaning() -> None:
 def test_the_words_are_in_order() -> None:
     first = [_words(row[0])[0].lower().replace("_", " ") for row in PAGE]
     assert first == sorted(first)
-
-
-def test_the_words_of_the_readme_are_here() -> None:
-    here = {word for row in PAGE for word in _words(row[0])}
-    assert {word for row in README for word in _words(row[0])} <= here
 
 
 def test_a_source_in_an_rfc_has_a_section() -> None:

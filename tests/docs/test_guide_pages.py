@@ -341,7 +341,7 @@ def test_gunicorn_takes_the_command_and_logs_no_code(tmp_path: Path) -> None:
     """The command of the page, with the app of the quickstart, and a callback that is invented."""
     if find_spec("gunicorn") is None:
         require("gunicorn", "not installed (pip install --group test)")
-    (command,) = [b.code for b in blocks("text") if b.code.startswith("gunicorn --preload")]
+    (command,) = [b.code for b in blocks("text") if b.code.startswith("gunicorn --worker-class")]
     port = free_port()
     command = command.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
     command = command.replace("gunicorn", f"{sys.executable} -m gunicorn", 1)

@@ -1,4 +1,4 @@
-"""The README's table of settings has every setting with its default."""
+"""The table of all settings in docs/settings.md has every setting with its default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from settings_page import default_of, names_in_the_code, strings_of
+from settings_page import PAGE, default_of, names_in_the_code, strings_of
 from visitor import Visitor
 
 import flask_openrouter
@@ -24,7 +24,7 @@ ALWAYS_OF_FLASK = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
 
 
 def _rows() -> list[list[str]]:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Settings\n")[2]
+    section = PAGE.partition("\n## All settings\n")[2]
     rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
@@ -37,7 +37,7 @@ def _in_table() -> Counter[str]:
     return Counter(name for row in _rows() for name in _names(row[0]))
 
 
-#: Defaults that the README describes in words, and their values in the code.
+#: Defaults that the table describes in words, and their values in the code.
 IN_WORDS = {
     "none": ([], None),
     "required": (None,),

@@ -15,6 +15,9 @@ BASE = {
     "FLASK_OPENROUTER_ENCRYPTION_KEY_FALLBACKS": '["hunter2"]',
     "OPENROUTER_CALLBACK_URL": "https://other.example/openrouter/callback",
     "FLASK_OPENROUTER_EMULATOR": "true",
+    # Not a setting of the extension: misspelt, or the app's own.
+    "FLASK_OPENROUTER_KEYLIMIT": "5",
+    "FLASK_OPENROUTER_API_KEY": "hunter2",
 }
 
 
@@ -46,6 +49,7 @@ def test_a_variable_that_was_read_is_no_alarm(
         ("FLASK_OPENROUTER_EMULATOR", "false", False),
         ("OPENROUTER_EMULATOR", "no", False),
         ("OPENROUTER_APP_TITLE", "", None),
+        ("FLASK_OPENROUTER_MODEL", "a model", "a model"),
     ]:
         with case(name, text), monkeypatch.context() as patch:
             patch.setenv(name, text)
@@ -57,7 +61,10 @@ def test_other_variables_are_no_alarm(
     production: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API key belongs to another program, and is never read."""
-    for name in ("OPENROUTER_API_KEY", "OPENROUTER_MODEL", "FLASK_SECRET_KEY", "MY_OPENROUTER_URL"):
+    for name in (
+        *("OPENROUTER_API_KEY", "OPENROUTER_MODEL", "MY_OPENROUTER_URL"),
+        *("FLASK_SECRET_KEY", "FLASK_OPENROUTER__KEY_LIMIT"),
+    ):
         monkeypatch.setenv(name, "hunter2")
     assert diagnose(production()).bad == {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from servers import PgBouncerServer
 from sqlalchemy import create_engine, text
 from storage_worker import output_of, start_worker
@@ -32,6 +33,7 @@ storage.close()
 """
 
 
+@pytest.mark.requirement("S1")
 def test_threads_and_processes_lose_and_mix_up_no_row(
     pgbouncer: PgBouncerServer, postgresql_url: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,3 +28,13 @@ def wait_until(
             raise AssertionError(f"within {seconds} s: {failure()}")
         time.sleep(0.01)
     return result
+
+
+def wait_until_stopped(pid: int) -> None:
+    """Wait until no thread of a process runs after SIGSTOP, which takes a moment for each."""
+
+    def state(thread: Path) -> str:
+        return (thread / "stat").read_text().rpartition(") ")[2][0]
+
+    threads = Path(f"/proc/{pid}/task")
+    wait_until(lambda: {*map(state, threads.iterdir())} == {"T"})

@@ -16,6 +16,7 @@ class PostgreSQLPair:
     def __init__(self, primary: PostgreSQLServer, standby: PostgreSQLServer) -> None:
         self.primary = primary
         self.standby = standby
+        self._databases = 0
         self._follow()
 
     @property
@@ -25,8 +26,10 @@ class PostgreSQLPair:
 
     def create_database(self) -> str:
         """Create an empty database; return a URL that names both servers and wants a primary."""
-        account, _, rest = self.primary.create_database().rpartition("@")
-        _, _, name = rest.partition("/")
+        self._databases += 1
+        name = f"pair{self._databases}"
+        self.primary.execute(f"CREATE DATABASE {name}")
+        account, _, _ = self.primary.database_url(name).rpartition("@")
         hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in self.processes)
         return f"{account}@/{name}?{hosts}&target_session_attrs=read-write"
 

@@ -26,7 +26,7 @@ from typing import Any
 import psycopg
 import redis
 from components import require
-from polling import wait_until
+from polling import wait_until, wait_until_stopped
 from ports import free_port
 
 #: A file system in memory, where the tests' many new databases cost less.
@@ -72,6 +72,7 @@ class Server:
         """Keep its sockets open and answer nothing."""
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
+            wait_until_stopped(pid)
 
     def thaw(self) -> None:
         """End :meth:`freeze`."""
@@ -163,7 +164,7 @@ class PostgreSQLServer(Server):
     def create_database(self) -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         self._databases += 1
-        name = f"test{self.port}_{self._databases}"
+        name = f"test{self._databases}"
         self.execute(f"CREATE DATABASE {name}")
         return self.database_url(name)
 
@@ -292,7 +293,6 @@ class RedisServer(Server):
 
     def command(self) -> list[str]:
         if self._is_sentinel:
-            # It writes to its settings, so they must be a file.
             file = self.folder / "sentinel.conf"
             file.write_text(f"port {self.port}\nbind 127.0.0.1\n")
             return [self._program, str(file), "--sentinel"]

@@ -113,6 +113,11 @@ class WebServer(Server):
         """Stop it as a service manager does."""
         self._end(signal.SIGTERM)
 
+    def reload(self) -> None:
+        """Let gunicorn start new workers, while the old ones finish."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def command(self) -> list[str]:
         return self._command
 
@@ -202,6 +207,10 @@ class Hold:
         self._answer = self._connection.getresponse()
         #: The worker's process id.
         self.worker = self._answer.headers["X-Worker"]
+
+    def read(self, size: int) -> bytes:
+        """Wait for as many more bytes of the answer."""
+        return self._answer.read(size)
 
     def close(self) -> None:
         """Release the worker."""

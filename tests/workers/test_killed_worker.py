@@ -84,6 +84,41 @@ def test_a_server_that_is_stopped_finishes_the_callback(kind: str, tmp_path: Pat
             assert key_issuer.exchanges == 1
 
 
+@pytest.mark.requirement("P4")
+def test_a_reload_interrupts_neither_a_callback_nor_an_open_login_nor_a_long_answer(
+    tmp_path: Path,
+) -> None:
+    """As docs/deployment.md deploys: without --preload, by HUP."""
+    with running_key_issuer() as key_issuer:
+        settings = settings_of(key_issuer, tmp_path)
+        kind, options = "gunicorn gthread", "--graceful-timeout 120"
+        with (
+            running_web_server(kind, options=options, **settings) as server,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            ada, bob = Browser(server.url), Browser(server.url)
+            bobs_callback = bob.callback_url("a-code-of-bob-here")
+            long_answer = Hold(server.url)
+            with key_issuer.held() as gate:
+                landed = pool.submit(ada.get, ada.callback_url("a-code-of-16-chars"))
+                gate.wait_for_exchange()
+                server.reload()
+                new = wait_until(lambda: other_worker(server.url, long_answer.worker))
+                assert not landed.done()
+            assert (landed.result().status, landed.result().location) == (303, "/")
+            assert landed.result().headers["X-Worker"] == long_answer.worker
+            assert long_answer.read(100) == b"." * 100
+            long_answer.close()
+            assert bob.get(bobs_callback).headers["X-Worker"] == new
+            assert bob.key == key_issuer.fingerprint("a-code-of-bob-here")
+            assert ada.key == key_issuer.fingerprint("a-code-of-16-chars")
+
+
+def other_worker(url: str, known: str) -> str | None:
+    worker = Browser(url).get("/openrouter/status").headers["X-Worker"]
+    return None if worker == known else worker
+
+
 @pytest.mark.requirement("A3", "R40")
 def test_a_lost_response_is_found_by_every_worker_that_shares_the_storage(tmp_path: Path) -> None:
     """Both workers share the secret key and the storage, and nothing else."""

@@ -118,7 +118,7 @@ def nginx_of_the_documentation(folder: Path, backend: str, log: Path) -> str:
         r"listen 80": f"listen 127.0.0.1:{free_port()}",
         r"/etc/ssl/app\.example\.(pem|key)": f"{folder}/server.pem",
         r"/var/log/nginx/app\.log": str(log),
-        r"http://127\.0\.0\.1:8000": backend,
+        r"127\.0\.0\.1:8000": backend.removeprefix("http://"),
     }.items():
         directives, times = re.subn(pattern, value, directives)
         assert times, pattern

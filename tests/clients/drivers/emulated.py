@@ -14,6 +14,7 @@ import threading
 import traceback
 import webbrowser
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -61,6 +62,17 @@ def set_constant(function: Callable[..., Any], old: str, new: str) -> None:
     assert old in constants, f"{function.__name__} has no {old}"
     changed = tuple(new if constant == old else constant for constant in constants)
     function.__code__ = function.__code__.replace(co_consts=changed)
+
+
+def documented(name: str) -> Callable[..., str]:
+    """Return a function of docs/recipes.md, which asks the emulator in place of OpenRouter."""
+    page = (Path(__file__).parents[3] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (code,) = [code for code in found if f"def {name}(" in code]
+    namespace: dict[str, Any] = {}
+    exec(code.replace("https://openrouter.ai", URL), namespace)  # noqa: S102
+    function: Callable[..., str] = namespace[name]
+    return function
 
 
 def refusal_of(call: Callable[[], Any]) -> Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, refusal_of, run
+from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, documented, refusal_of, run
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openrouter import ChatOpenRouter
@@ -30,6 +30,7 @@ def chat() -> None:
     assert QUOTED in message.content
     assert message.usage_metadata["total_tokens"] > 0
     assert message.response_metadata["cost"] > 0
+    assert QUOTED in documented("ask_langchain")(KEY, QUESTION)
 
 
 def stream() -> None:

@@ -8,7 +8,7 @@ import os
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
-from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, refusal_of, run
+from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, documented, refusal_of, run
 from pydantic import BaseModel
 
 asked = {"model": f"openrouter/{MODEL}", "api_base": API, "api_key": KEY}
@@ -37,6 +37,7 @@ def chat() -> None:
     completion = litellm.completion(messages=messages, **asked)
     assert QUOTED in completion.choices[0].message.content
     assert completion.usage.total_tokens > 0
+    assert QUOTED in documented("ask_litellm")(KEY, QUESTION)
 
 
 def stream() -> None:

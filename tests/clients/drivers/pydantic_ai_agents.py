@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, refusal_of, run
+from emulated import API, KEY, MODEL, QUESTION, QUOTED, WEATHER, documented, refusal_of, run
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
@@ -30,6 +30,7 @@ def chat() -> None:
     result = Agent(model()).run_sync(QUESTION)
     assert QUOTED in result.output
     assert result.usage.output_tokens > 0
+    assert QUOTED in documented("ask_pydantic_ai")(KEY, QUESTION)
 
 
 def stream() -> None:

@@ -63,8 +63,10 @@ class OpenRouterAuth:
             raise ConfigurationError(
                 "encrypt=False needs a storage of your own that keeps secrets safe: pass storage=…"
             )
-        if not url_prefix.startswith("/") or url_prefix.endswith("/"):
-            raise ConfigurationError("url_prefix must begin with / and not end with it.")
+        prefix = str(url_prefix)
+        # For browsers, "//x/login" is the address of a host.
+        if not prefix.startswith("/") or prefix.startswith("//") or prefix.endswith("/"):
+            raise ConfigurationError("url_prefix must begin with one / and not end with it.")
         self._storage = storage
         self._encrypt = encrypt
         self._url_prefix = url_prefix

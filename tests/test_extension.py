@@ -199,9 +199,9 @@ def test_an_injected_storage_wins_over_the_setting(emulator: Emulator) -> None:
 
 
 def test_a_prefix_is_a_path() -> None:
-    for prefix in ("", "/", "openrouter", "/a/", "a/b"):
+    for prefix in ("", "/", "openrouter", "/a/", "a/b", "//a", "//a/b", None):
         with pytest.raises(ConfigurationError, match="url_prefix"):
-            OpenRouterAuth(url_prefix=prefix)
+            OpenRouterAuth(url_prefix=prefix)  # type: ignore[arg-type]
 
 
 def test_the_routes_live_where_the_app_wants_them(emulator: Emulator) -> None:

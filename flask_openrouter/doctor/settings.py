@@ -114,7 +114,7 @@ def _check_environment(config: Mapping[str, Any]) -> Iterator[Finding]:
     """Find variables that the app did not read. Flask reads none by itself."""
     for variable in sorted(os.environ):
         name = variable.removeprefix("FLASK_")
-        # Other programs have variables such as OPENROUTER_API_KEY. With FLASK_, all are meant for
+        # Other programs have variables of OpenRouter, too. With FLASK_, all are meant for
         # the app. Flask reads "__" as a nested setting.
         is_for_app = variable.startswith("FLASK_OPENROUTER_") and "__" not in name
         if not (name in _NAMES or is_for_app) or _is_read(os.environ[variable], config.get(name)):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,17 +33,12 @@ def http() -> Iterator[requests.Session]:
 
 
 @pytest.fixture(scope="session")
-def typescript(pytestconfig: pytest.Config) -> Iterator[TypeScriptSDK]:
+def typescript() -> Iterator[TypeScriptSDK]:
     """One Node process with the real ``@openrouter/sdk``; npm fetches it once."""
     # It imports the ``openrouter`` package, which most tests here do not need.
     from typescript_sdk import running_typescript_sdk
 
-    cache = pytestconfig.cache.mkdir("node")
-    with ExitStack() as stack:
-        # One process at a time may install it.
-        with (cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            sdk = stack.enter_context(running_typescript_sdk(cache))
+    with running_typescript_sdk() as sdk:
         yield sdk
 
 

@@ -31,6 +31,7 @@ LOGIN_MAX_AGE = 600
 API_KEY = "sk-or-v1-" + "5eed" * 16
 #: The part that differs between two responses to the same request.
 _REFERENCE = re.compile(r"reference(:|) [0-9a-f]{8}")
+_OWNER = re.compile(r" \[owner [0-9a-f]{12}[^]]*\]")
 
 
 #: Compared separately, or different in each response.
@@ -76,7 +77,7 @@ class Log(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(_REFERENCE.sub("reference", record.getMessage()))
+        self.lines.append(_OWNER.sub("", _REFERENCE.sub("reference", record.getMessage())))
 
 
 class CallbackTarget:

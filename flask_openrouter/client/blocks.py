@@ -23,15 +23,18 @@ _BLOCK = 16_384
 
 def blocks_of(response: requests.Response) -> Iterator[bytes]:
     """Yield the body as it arrives, in blocks of a limited size."""
+    raw = response.raw
+    is_of_urllib3 = hasattr(raw, "read_chunked")
     if getattr(response, "_content_consumed", False):
         yield response.content
-    elif hasattr(response.raw, "read_chunked"):
+    elif is_of_urllib3 and hasattr(raw, "read1"):
         # iter_content would wait for a full block, unless the body is sent in chunks.
-        while block := response.raw.read1(_BLOCK, decode_content=True):
+        while block := raw.read1(_BLOCK, decode_content=True):
             yield block
     else:
-        # Not urllib3's, but one that a test made.
-        yield from response.iter_content(_BLOCK)
+        # Old releases of urllib3 have no read1, and what a test made need not be urllib3's.
+        waits = is_of_urllib3 and not raw.chunked
+        yield from response.iter_content(1 if waits else _BLOCK)
 
 
 def error_of_status(response: requests.Response, base_url: str) -> OpenRouterError | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+import urllib3
 from misbehaving import Act, Connection, MisbehavingProvider, answer, drip, hang, raw, reset
 from polling import wait_until
 from streams import delta, finished, sse, whole
@@ -77,8 +78,14 @@ def test_a_response_is_read_however_it_is_sent(body: Act, is_streamed: bool) -> 
 
 
 @pytest.mark.parametrize("head", [UNSIZED, CHUNKED], ids=["unsized", "chunked"])
-def test_words_arrive_before_the_next_are_sent(head: bytes) -> None:
+@pytest.mark.parametrize("is_old", [False, True], ids=["", "old urllib3"])
+def test_words_arrive_before_the_next_are_sent(
+    head: bytes, is_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The model goes on only after its words have been read."""
+    if is_old:
+        for kind in (urllib3.HTTPResponse, urllib3.BaseHTTPResponse):
+            monkeypatch.delattr(kind, "read1", raising=False)
     is_read = threading.Event()
 
     def held(connection: Connection) -> None:

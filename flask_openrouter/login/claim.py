@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..log import log_note
-from ..signals import key_connected
-from ..web import request_state, send_signal, this_app
+from ..log import report_connected
+from ..web import request_state, this_app
 from .owner import adopt
 
 if TYPE_CHECKING:
     from ..services import Services
     from ..storage.record import KeyRecord
-
-logger: Final = logging.getLogger("flask_openrouter")
 
 
 def claim_key(*, replace: bool) -> bool:
@@ -50,13 +46,12 @@ def claim_key(*, replace: bool) -> bool:
     owners.forget_browser()
     # The rest of this request reads the user's key.
     state.connection = None
-    logger.info("A browser's key was handed to its user.%s", log_note(user_id))
-    send_signal(
-        key_connected,
+    report_connected(
+        "A browser's key was handed to its user.",
         this_app(),
-        owner_id=user_id,
-        openrouter_user_id=record.openrouter_user_id,
-        previous_openrouter_user_id=present and present.openrouter_user_id,
+        user_id,
+        record.openrouter_user_id,
+        present.openrouter_user_id if present else None,
     )
     return True
 

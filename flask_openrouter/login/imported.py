@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from flask import has_request_context
 
 from ..client.credentials import MALFORMED_KEY, hash_of_key, is_api_key
 from ..client.spending import NEWS
 from ..errors import ConfigurationError, KeyStorageError
-from ..log import log_note
-from ..signals import key_connected
+from ..log import report_connected
 from ..storage.record import KeyRecord
-from ..web import request_state, send_signal, this_app
+from ..web import request_state, this_app
 
 if TYPE_CHECKING:
     from ..services import Services
-
-logger: Final = logging.getLogger("flask_openrouter")
 
 
 def import_key(services: Services, owner_id: str, api_key: str, *, replace: bool) -> bool:
@@ -50,13 +46,12 @@ def import_key(services: Services, owner_id: str, api_key: str, *, replace: bool
     if has_request_context():
         # The rest of this request reads the new key, if its visitor is the owner.
         request_state().connection = None
-    logger.info("A key was imported.%s", log_note(owner_id))
-    send_signal(
-        key_connected,
+    report_connected(
+        "A key was imported.",
         this_app(),
-        owner_id=owner_id,
-        openrouter_user_id=record.openrouter_user_id,
-        previous_openrouter_user_id=present and present.openrouter_user_id,
+        owner_id,
+        record.openrouter_user_id,
+        present.openrouter_user_id if present else None,
     )
     return True
 

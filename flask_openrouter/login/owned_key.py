@@ -12,9 +12,9 @@ from werkzeug.utils import cached_property
 
 from ..client.credentials import hash_of_key
 from ..errors import KeyRejectedError, KeyStorageError
-from ..log import log_note
+from ..log import log_note, report_connected
 from ..problems import PROBLEMS, Problem
-from ..signals import key_connected, key_disconnected
+from ..signals import key_disconnected
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.record import KeyRecord
 from ..web import EXTENSION_KEY, can_change_response, request_state, send_signal
@@ -201,13 +201,12 @@ class OwnedKey:
         self._set_aside_record = None
         del vars(self)["_record"]
         if restored is not None:
-            logger.info("A key is used again: OpenRouter accepts it.%s", log_note(self._owner_id))
-            send_signal(
-                key_connected,
+            report_connected(
+                "A key is used again: OpenRouter accepts it.",
                 self._app,
-                owner_id=self._owner_id,
-                openrouter_user_id=record.openrouter_user_id,
-                previous_openrouter_user_id=record.openrouter_user_id,
+                self._owner_id,
+                record.openrouter_user_id,
+                record.openrouter_user_id,
             )
         return bool(self)
 

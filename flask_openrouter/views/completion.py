@@ -21,7 +21,7 @@ from ..errors import (
     StateMismatchError,
 )
 from ..languages import _
-from ..log import log_note
+from ..log import log_note, report_connected
 from ..login.callback import Callback
 from ..login.cookies import Login, digest
 from ..login.finished import Ending, Exchange, mark_of_key
@@ -30,7 +30,7 @@ from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
 from ..problems import PROBLEMS, Problem
 from ..services import Services
-from ..signals import key_connected, login_failed
+from ..signals import login_failed
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.record import KeyRecord
 from ..web import request_state, send_signal, this_app
@@ -233,13 +233,12 @@ def store_key(
     # Only browsers get a new id on connect.
     if previous.owner_id not in (None, owner_id):
         _forget_previous(services, previous.owner_id)
-    logger.info("A key was connected.%s", log_note(owner_id))
-    send_signal(
-        key_connected,
+    report_connected(
+        "A key was connected.",
         this_app(),
-        owner_id=owner_id,
-        openrouter_user_id=record.openrouter_user_id,
-        previous_openrouter_user_id=previous_user_id,
+        owner_id,
+        record.openrouter_user_id,
+        previous_user_id,
     )
     return None
 

@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from ..errors import KeyRejectedError, KeyStorageError, OpenRouterError, OutOfCreditError
+from .memory import remember
 
 if TYPE_CHECKING:
     from .models import KeyInfo
@@ -41,10 +42,7 @@ class SpendingNews:
     def note(self, key_hash: str) -> None:
         """Note that figures of this key from before now are out of date."""
         with self._lock:
-            self._latest.pop(key_hash, None)
-            if len(self._latest) >= self._most:
-                del self._latest[next(iter(self._latest))]
-            self._latest[key_hash] = next(self._numbers)
+            remember(self._latest, key_hash, next(self._numbers), self._most)
 
     def latest(self, key_hash: str) -> int:
         """Return the number of the latest news of this key, or 0. No number comes twice."""
@@ -126,14 +124,12 @@ class UsageCache:
         """
         now = self._clock()
         with self._lock:
-            last = self._readings.pop(key_hash, None) or Reading(now, news)
-            if len(self._readings) >= self._most:
-                del self._readings[next(iter(self._readings))]
             if info is None:
+                last = self._readings.get(key_hash) or Reading(now, news)
                 reading = replace(last, asked_at=now, news=news, has_failed=True)
             else:
                 reading = Reading(now, news, info, now)
-            self._readings[key_hash] = reading
+            remember(self._readings, key_hash, reading, self._most)
 
     def _is_fresh(self, key_hash: str, reading: Reading, max_age: float) -> bool:
         seconds = RETRY_SECONDS if reading.has_failed else max_age

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..client.memory import remember
 from ..client.spending import next_reset
 from ..signals import budget_low
 from ..web import send_signal
@@ -41,10 +42,8 @@ class BudgetWatch:
             return
         resets_at = next_reset(info.limit_reset, self._clock())
         with self._lock:
-            is_news = self._sent.pop(login, ...) != resets_at
-            if len(self._sent) >= self._most:
-                del self._sent[next(iter(self._sent))]
-            self._sent[login] = resets_at
+            is_news = self._sent.get(login, ...) != resets_at
+            remember(self._sent, login, resets_at, self._most)
         if is_news:
             send_signal(
                 budget_low,

@@ -21,6 +21,7 @@ from itsdangerous import BadData, Signer, base64_decode, base64_encode
 
 from ..client.credentials import Unpicklable
 from ..web import ExtensionCookie, request_state, this_app
+from .signer import make_signer
 
 #: Logins that one browser may have at once, in as many tabs.
 MAX_LOGINS: Final = 8
@@ -135,16 +136,13 @@ class LoginCookies:
         clock: Callable[[], float],
     ) -> None:
         self._cookie = cookie
-        # itsdangerous signs with the last key.
-        keys, salt = [*reversed(secret_keys)], f"flask_openrouter login v1 {purpose}"
+        salt = f"flask_openrouter login v1 {purpose}".encode()
 
         # A function, so that no dump of this object shows the keys.
-        def make_signer(settings: tuple[Any, Any]) -> Signer:
-            # The keys are derived once, not for each signature.
-            derived = [Signer(key, salt, b".", *settings).derive_key() for key in keys]
-            return Signer(derived, salt, b".", "none", settings[1])
+        def make(settings: tuple[Any, Any]) -> Signer:
+            return make_signer(secret_keys, salt, *settings)
 
-        self._make_signer = make_signer
+        self._make_signer = make
         self._max_age = max_age
         self._clock = clock
         self._signer: tuple[tuple[Any, Any], Signer] | None = None

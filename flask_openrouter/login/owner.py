@@ -11,14 +11,13 @@ browser, key in store   ``browser:`` + random   the id in the cookie, signed
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from itsdangerous import BadSignature, Signer
+from itsdangerous import BadSignature
 
 from ..errors import KeyStorageError
 from ..log import log_note
@@ -27,6 +26,7 @@ from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
 from .account import Account, account_of, is_same_kind
+from .signer import make_signer
 
 if TYPE_CHECKING:
     from ..services import AppFunctions
@@ -185,13 +185,6 @@ class Owners:
         """Take back the browser's own proof: its id does not own a key any more."""
         if self._cookie_storage is None and self._cookie.read() is not None:
             self._cookie.write("")
-
-
-def make_signer(secret_keys: tuple[bytes, ...], salt: bytes) -> Signer:
-    """Return a signer that signs with the first key, and accepts the signatures of all."""
-    # itsdangerous signs with the last key; our settings have the newest first.
-    keys = [*reversed(secret_keys)]
-    return Signer(keys, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _account() -> Account | None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final
 
 from ..client import OpenRouterClient
 from ..client.credentials import hash_of_key
+from ..client.memory import remember
 from ..errors import APIError, KeyRejectedError, OpenRouterError
 from ..storage.record import KeyRecord
-
-T = TypeVar("T")
 
 #: Seconds for which the outcome of a confirmation counts.
 CONFIRMED_SECONDS: Final = 60.0
@@ -94,14 +93,14 @@ class RejectedKeys:
         """Remember what OpenRouter has answered to ``GET /key``."""
         key_hash = hash_of_key(api_key)
         with self._memory_lock:
-            self._put(self._answers, key_hash, (self._clock(), is_rejected))
+            remember(self._answers, key_hash, (self._clock(), is_rejected), self._most)
             if not is_rejected:
                 self._postponed.pop(key_hash, None)
 
     def postpone(self, api_key: str) -> None:
         """Remember to set this key aside with the next request."""
         with self._memory_lock:
-            self._put(self._postponed, hash_of_key(api_key), True)
+            remember(self._postponed, hash_of_key(api_key), True, self._most)
 
     def settle(self, api_key: str) -> None:
         """Note that this key has been set aside.
@@ -134,12 +133,6 @@ class RejectedKeys:
         except OpenRouterError:
             return None
         return False
-
-    def _put(self, memory: dict[str, T], key_hash: str, value: T) -> None:
-        memory.pop(key_hash, None)
-        if len(memory) >= self._most:
-            del memory[next(iter(memory))]
-        memory[key_hash] = value
 
 
 def unconfirmed(error: KeyRejectedError) -> APIError:

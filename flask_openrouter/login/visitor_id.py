@@ -13,7 +13,8 @@ from itsdangerous import BadSignature
 
 from ..web import ExtensionCookie, can_change_response
 from .cookies import LoginCookies
-from .owner import Owners, make_signer
+from .owner import Owners
+from .signer import make_signer
 
 #: Seconds that a browser keeps its id: 31 days from its first use.
 MAX_AGE: Final = 31 * 24 * 3600

@@ -15,7 +15,7 @@ from held_model import HeldModel, held_model
 from live_app import PATIENCE, live
 from tab import PATIENCE_MS, Site, Tab
 
-from example_app import chat
+from example_app import chat, highlight
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_OPTIONS = [
@@ -27,6 +27,14 @@ CHROMIUM_OPTIONS = [
     "--no-first-run",
 ]
 DESKTOP = {"width": 1120, "height": 930}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def colours_take_their_time() -> Iterator[None]:
+    """A slow machine would leave out the colours of code, which these tests look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(highlight, "MAX_TIME", 3600)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,20 @@ def test_code_is_coloured_within_a_limit_of_work() -> None:
             assert next(ticks) <= highlight.MAX_TIME * 1_000 + 12, (language, piece)
 
 
+def test_loading_a_language_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer in a language would be without colours, and a reload would bring them."""
+    now = [0.0]
+    load = highlight.get_lexer_by_name
+
+    def load_slowly(name: str, **options: Any) -> Any:
+        now[0] += 1
+        return load(name, **options)
+
+    monkeypatch.setattr(highlight, "get_lexer_by_name", load_slowly)
+    html = highlight.Highlighter(lambda: now[0]).to_html("x = 1", "python")
+    assert '<span class="mi">1</span>' in html
+
+
 @pytest.mark.requirement("A18")
 def test_code_beyond_the_limits_is_shown_without_colours() -> None:
     for language, code in (

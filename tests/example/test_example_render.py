@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from example_app import highlight
 from example_app.render import LiveMarkdown, to_html
 
 SAMPLE = """# Title
@@ -45,6 +48,14 @@ FRAGMENT = st.sampled_from([
     "<script>", "</div>", "<!--", "&lt;", "[z]: https://evil.example\n", "---\n", "word ", "\r\n",
 ])
 # fmt: on
+
+
+@pytest.fixture(scope="module", autouse=True)
+def colours_take_their_time() -> Iterator[None]:
+    """A slow machine would leave out the colours of code, which these tests look at."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(highlight, "MAX_TIME", 3600)
+        yield
 
 
 class _Tags(HTMLParser):

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from flask_openrouter import errors
-from flask_openrouter.causes import problem_of, problem_of_login
 from flask_openrouter.problems import PROBLEMS
+from flask_openrouter.views.causes import problem_of, problem_of_login
 
 PROBLEMS_OF_ERRORS: list[tuple[errors.OpenRouterError, str, int]] = [
     (errors.StateMismatchError("m", reason="malformed"), "malformed", 400),

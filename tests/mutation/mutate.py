@@ -83,7 +83,7 @@ TESTS = {
         *("login/test_budget.py", "views/test_usage*", "flow/test_fallback.py"),
     ],
     "guard": [
-        *("test_guard*", "test_web*", "login/test_finished.py", "flow/test_fallback.py"),
+        *("test_guard*", "web/test_web*", "login/test_finished.py", "flow/test_fallback.py"),
         "integrations/test_rest_extensions.py",
     ],
     "pages/urls": ["pages/test_urls*", "views/test_login_[ps]*"],

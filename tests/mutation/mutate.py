@@ -68,7 +68,7 @@ TESTS = {
     "login/owned_key": [
         *("login/test_owned_key*", "login/test_rejected.py", "login/test_parked.py"),
         *("login/test_claim.py", "login/test_account.py", "flow/test_fallback.py"),
-        *("flow/test_incidents.py", "test_connection*", "test_guard_*", "test_signals.py"),
+        *("flow/test_incidents.py", "test_connection*", "test_guard_*", "test_log.py"),
     ],
     "login/rejected": [
         *("login/test_rejected.py", "login/test_owned_key*", "flow/test_incidents.py"),

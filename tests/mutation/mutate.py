@@ -47,63 +47,55 @@ LEAST_SCORE = 92
 
 #: Each module, and the tests that are about it.
 TESTS = {
-    "login/pending": [
-        *("login/test_pending_[cm]*", "login/test_pending_state.py", "login/test_finished.py"),
-        *("login/test_cookies.py", "login/test_parked.py", "login/test_owner_accounts.py"),
-        *("views/test_login*", "flow/test_login*", "flow/test_sessions*"),
-    ],
-    "login/owner": [
-        *("login/test_owner*", "login/test_account.py", "test_connection*"),
-        *("storage/test_owner_ids.py", "integrations/test_flask_login.py", "login/test_claim.py"),
-        "flow/test_fallback.py",
-    ],
-    "login/claim": ["login/test_claim.py"],
-    "login/imported": ["login/test_imported.py"],
-    "login/visitor_id": ["login/test_visitor_id.py"],
-    "login/signer": [
-        *("login/test_cookies.py", "login/test_owner.py", "login/test_visitor_id.py"),
-        "storage/test_cookie_forgeries.py",
-    ],
-    "login/fallback": ["flow/test_fallback.py", "test_guard_fallback.py"],
-    "login/owned_key": [
-        *("login/test_owned_key*", "login/test_rejected.py", "login/test_parked.py"),
-        *("login/test_claim.py", "login/test_account.py", "flow/test_fallback.py"),
-        *("flow/test_incidents.py", "test_connection*", "test_guard_*", "test_log.py"),
-    ],
-    "login/rejected": [
-        *("login/test_rejected.py", "login/test_owned_key*", "flow/test_incidents.py"),
-    ],
-    "login/finished": [
-        *("login/test_finished*", "login/test_callback_races.py"),
-        "login/test_pending_messages.py",
-    ],
-    "login/parked": ["login/test_parked.py", "login/test_spent.py"],
-    "login/spent": ["login/test_spent.py", "login/test_parked.py"],
-    "connection": [
-        *("test_connection*", "flow/test_for_owner.py", "flow/test_sdk_helpers.py"),
-        *("login/test_budget.py", "views/test_usage*", "flow/test_fallback.py"),
-    ],
-    "guard": [
-        *("test_guard*", "web/test_web*", "login/test_finished.py", "flow/test_fallback.py"),
-        "integrations/test_rest_extensions.py",
-    ],
-    "pages/urls": ["pages/test_urls*", "views/test_login_[ps]*"],
-    "client/base_url": ["client/test_base_url.py"],
-    "client/credentials": ["client/test_credentials.py", "client/test_secrets_stay_inside.py"],
-    "client/reasons": ["client/test_reasons.py", "client/test_error_forms.py"],
-    "client/transport": ["client/test_transport*", "client/test_s[!d]*", "client/test_exchange*"],
-    "storage/cipher": ["storage/test_cipher*", "storage/test_vault*"],
-    "storage/cookie": ["storage/test_cookie*", "storage/test_rotation*"],
-    "storage/pruning": ["storage/test_pruning.py"],
-    "storage/vault": [
-        *("storage/test_vault*", "storage/test_rotation*", "storage/test_pruning.py"),
-        *(
-            "storage/test_time_limit.py",
-            "login/test_owned_key_rejected.py",
-            "login/test_imported.py",
-        ),
-        "flow/test_incidents.py",
-    ],
+    "login/pending": (
+        "login/test_pending_[cm]* login/test_pending_state.py login/test_finished.py "
+        "login/test_cookies.py login/test_parked.py login/test_owner_accounts.py "
+        "views/test_login* flow/test_login* flow/test_sessions*"
+    ),
+    "login/owner": (
+        "login/test_owner* login/test_account.py test_connection* storage/test_owner_ids.py "
+        "integrations/test_flask_login.py login/test_claim.py flow/test_fallback.py"
+    ),
+    "login/claim": "login/test_claim.py",
+    "login/imported": "login/test_imported.py",
+    "login/visitor_id": "login/test_visitor_id.py",
+    "login/signer": (
+        "login/test_cookies.py login/test_owner.py login/test_visitor_id.py "
+        "storage/test_cookie_forgeries.py"
+    ),
+    "login/fallback": "flow/test_fallback.py test_guard_fallback.py",
+    "login/owned_key": (
+        "login/test_owned_key* login/test_rejected.py login/test_parked.py login/test_claim.py "
+        "login/test_account.py flow/test_fallback.py flow/test_incidents.py test_connection* "
+        "test_guard_* test_log.py"
+    ),
+    "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
+    "login/finished": (
+        "login/test_finished* login/test_callback_races.py login/test_pending_messages.py"
+    ),
+    "login/parked": "login/test_parked.py login/test_spent.py",
+    "login/spent": "login/test_spent.py login/test_parked.py",
+    "connection": (
+        "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
+        "views/test_usage* flow/test_fallback.py"
+    ),
+    "guard": (
+        "test_guard* web/test_* login/test_finished.py flow/test_fallback.py "
+        "integrations/test_rest_extensions.py"
+    ),
+    "pages/urls": "pages/test_urls* views/test_login_[ps]*",
+    "client/base_url": "client/test_base_url.py",
+    "client/credentials": "client/test_credentials.py client/test_secrets_stay_inside.py",
+    "client/reasons": "client/test_reasons.py client/test_error_forms.py",
+    "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
+    "storage/cipher": "storage/test_cipher* storage/test_vault*",
+    "storage/cookie": "storage/test_cookie* storage/test_rotation*",
+    "storage/pruning": "storage/test_pruning.py",
+    "storage/vault": (
+        "storage/test_vault* storage/test_rotation* storage/test_pruning.py "
+        "storage/test_time_limit.py login/test_owned_key_rejected.py login/test_imported.py "
+        "flow/test_incidents.py"
+    ),
 }
 
 
@@ -116,7 +108,7 @@ class Bench:
         self._log = copy / "pytest.log"
         self._notes = copy / "notes.json"
         self._paths = [
-            str(path) for p in TESTS[module] for path in sorted((copy / "tests").glob(p))
+            str(path) for p in TESTS[module].split() for path in sorted((copy / "tests").glob(p))
         ]
         self._source = self._file.read_text()
         self._known = known

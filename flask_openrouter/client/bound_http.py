@@ -171,7 +171,7 @@ def _incomplete(response: Any) -> InvalidAnswerError | None:
 
 
 def is_stream_of_events(response: Any) -> bool:
-    """Whether a response is a stream of server-sent events. The response to a GET is a stored file."""
+    """Whether a response is a stream of events. What answers a GET is a stored file."""
     is_post = response.request.method == "POST"
     return is_post and media_type(response.headers) == "text/event-stream"
 

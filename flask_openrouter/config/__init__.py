@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .client.attribution import attribution_headers
-from .client.authorization import check_callback_url, checked_workspace_id
-from .client.base_url import is_openrouter, normalize_base_url
-from .errors import ConfigurationError
-from .languages import LANGUAGES, match_language
-from .storage.namespace import NAMESPACE_FORM
-from .storage.weak_keys import MIN_BYTES, is_monotonous, is_weak
+from ..client.attribution import attribution_headers
+from ..client.authorization import check_callback_url, checked_workspace_id
+from ..client.base_url import is_openrouter, normalize_base_url
+from ..errors import ConfigurationError
+from ..languages import LANGUAGES, match_language
+from ..storage.namespace import NAMESPACE_FORM
+from ..storage.weak_keys import MIN_BYTES, is_monotonous, is_weak
 from .values import as_list, boolean, given, number, positive, seconds, text
 
 logger: Final = logging.getLogger("flask_openrouter")

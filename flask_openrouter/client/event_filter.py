@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from ..errors import OpenRouterError, TransportError
-from .events import BOM, EventReader, ServerSentEvent
+from ..errors import InvalidAnswerError, OpenRouterError, TransportError
+from .events import BOM, MAX_EVENT_BYTES, EventReader, ServerSentEvent
 
 _END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
@@ -35,6 +35,9 @@ class EventFilter:
         while (end := _END_OF_EVENT.search(self._rest, begin)) is not None:
             event, self._rest, begin = self._rest[: end.end()], self._rest[end.end() :], 0
             yield self._checked(event)
+        if len(self._rest) > MAX_EVENT_BYTES:
+            too_large = InvalidAnswerError("OpenRouter's stream has an event that is too large")
+            raise self._as_theirs(too_large, None)
 
     def last(self) -> bytes:
         """Return what came after the last complete event, as a complete one.

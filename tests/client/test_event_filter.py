@@ -11,7 +11,20 @@ from flask_openrouter.client.events import MAX_EVENT_BYTES
 from flask_openrouter.errors import InvalidAnswerError, ServerError, TransportError
 
 GOOD = sse(delta(content="a"))
-LINES = ("data: ", "data", "event: error", "id: 1", ": a", "{}", "[DONE]", "\ufeff", "\n", "\r", "\r\n", "data: {}\n\n")
+LINES = (
+    "data: ",
+    "data",
+    "event: error",
+    "id: 1",
+    ": a",
+    "{}",
+    "[DONE]",
+    "\ufeff",
+    "\n",
+    "\r",
+    "\r\n",
+    "data: {}\n\n",
+)
 
 
 @given(st.lists(st.sampled_from(LINES) | st.text(max_size=3), max_size=12))

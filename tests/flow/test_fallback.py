@@ -68,7 +68,7 @@ def test_a_stored_key_that_does_not_open_never_costs_the_app(
     secret = "a secret key of the app: 0123456789"
     visitor = Visitor(all_stored_apps(SECRET_KEY=secret))
     visitor.connect(start_trial(visitor.app).emulator)
-    key = base64.urlsafe_b64encode(bytes(32)).decode()
+    key = base64.urlsafe_b64encode(bytes(range(32))).decode()
     for changed in ({"SECRET_KEY": secret[::-1]}, {"OPENROUTER_ENCRYPTION_KEY": key}):
         trial = start_trial(all_stored_apps(**{"SECRET_KEY": secret, **changed}))
         stale = trial.visitor

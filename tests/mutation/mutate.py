@@ -80,8 +80,8 @@ TESTS = {
         "views/test_usage* flow/test_fallback.py"
     ),
     "guard": (
-        "test_guard* web/test_* login/test_finished.py flow/test_fallback.py "
-        "integrations/test_rest_extensions.py"
+        "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "
+        "login/test_finished.py integrations/test_rest_extensions.py"
     ),
     "pages/urls": "pages/test_urls* views/test_login_[ps]*",
     "client/base_url": "client/test_base_url.py",

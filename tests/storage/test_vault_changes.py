@@ -11,7 +11,7 @@ import pytest
 from cases import case
 from flask import Flask
 
-from flask_openrouter.errors import KeyStorageError
+from flask_openrouter.errors import ConfigurationError, KeyStorageError
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
@@ -149,6 +149,20 @@ def test_every_failure_says_what_was_tried() -> None:
         with case((method, action)), pytest.raises(KeyStorageError) as raised:
             change(vault)
         assert str(raised.value) == f"{action} the key failed: the storage raised OSError."
+
+
+def test_a_storage_that_is_not_configured_says_what_to_do() -> None:
+    vault = vault_of(storage := Comparing())
+    storage.get = failing  # type: ignore[method-assign]
+    with pytest.raises(KeyStorageError) as raised:
+        vault.load("A")
+    assert str(raised.value) == (
+        "Reading the key failed: the storage raised ConfigurationError. Do this."
+    )
+
+
+def failing(owner_id: str) -> str:
+    raise ConfigurationError("Do this.")
 
 
 def test_only_a_storage_that_a_request_waits_for_is_given_up(

@@ -191,3 +191,12 @@ def test_only_a_storage_that_a_request_waits_for_is_given_up(
                 with pytest.raises(KeyStorageError):
                     vault.load("A")
         assert len(storage.calls) == calls
+
+
+def test_the_ages_have_the_words_of_the_command() -> None:
+    assert {age.name: age.value for age in Age} == {
+        "PAST": "past their age",
+        "CURRENT": "kept",
+        "UNREADABLE": "unreadable",
+        "GONE": "gone meanwhile",
+    }

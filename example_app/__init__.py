@@ -50,7 +50,6 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     auth.init_app(app)
     security.init_app(app)
     database.init_app(app)
-    models.init_app(app)
     streams.init_app(app)
     pages.init_app(app)
     trial.init_app(app)

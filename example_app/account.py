@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
@@ -53,6 +53,7 @@ def disconnect() -> ResponseReturnValue:
     # owner can do so.
     key_hash = current_openrouter.key_hash
     current_openrouter.disconnect()
+    session.pop("models", None)
     farewell = url_for("pages.disconnected", key=key_hash, deleted=deleted)
     return _without_drafts(redirect(farewell, 303))
 

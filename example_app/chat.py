@@ -17,12 +17,10 @@ from . import answer, spending
 from .database import get_database, get_pool, transaction
 from .draft import Draft
 from .history import MAX_MESSAGES, Conversation, History, forget_old
-from .instructions import instructions_of, keep_instructions
-from .models import model_name
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question, title_of
 from .streams import get_streams
-from .visitor import choose_model, owner_id
+from .visitor import owner_id, remember_model
 
 #: Longest answer to pay for, in tokens (three or four characters each), and the same if a model has
 #: used all of them for thinking and the visitor wants it to continue.
@@ -70,7 +68,7 @@ def _begin_answer(undo: ExitStack) -> answer.Answer:
     turn = plan_turn(question, history.messages(conversation.id) if conversation else [])
     instructions = question.instructions
     if instructions is None and conversation:
-        instructions = instructions_of(history.db, conversation.id)
+        instructions = conversation.instructions
     if instructions:
         turn.messages.insert(0, {"role": "system", "content": instructions})
     with ExitStack() as cancel:
@@ -160,9 +158,9 @@ def _open_draft(
             conversation_id, turn.parent_id, question.text, question.model
         )
         if question.instructions is not None:
-            keep_instructions(history.db, conversation_id, question.instructions)
-        choose_model(history.db, history.owner, question.model, model_name(question.model))
+            history.change(conversation_id, "instructions", question.instructions)
         spending.note_trouble(history.db, history.owner, None)
+    remember_model(question.model)
     begin: dict[str, object] = {
         "conversation": conversation_id,
         "url": url_for("pages.conversation", conversation_id=conversation_id),

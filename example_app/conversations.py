@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 from flask import Blueprint, Response, abort, jsonify, redirect, request, url_for
@@ -12,7 +13,7 @@ from flask_openrouter import requires_openrouter_key
 
 from .database import get_database
 from .draft import note_of
-from .history import Conversation, History, Message
+from .history import MAX_TITLE, Conversation, History
 from .models import model_name
 from .problems import BUSY
 from .visitor import owner_id
@@ -35,7 +36,7 @@ def rename(conversation_id: str) -> ResponseReturnValue:
     """Set the title to the form field ``title``. An empty one changes nothing."""
     history, conversation = find_or_404(conversation_id)
     if title := " ".join(request.form.get("title", "").split()):
-        history.change(conversation.id, title=title)
+        history.change(conversation.id, "title", title[:MAX_TITLE])
     return redirect(url_for("pages.conversation", conversation_id=conversation.id), 303)
 
 
@@ -72,7 +73,7 @@ def export_json(conversation_id: str) -> ResponseReturnValue:
     data = {
         "title": conversation.title,
         "updated_at": updated_at.isoformat(timespec="seconds"),
-        "messages": [_as_json(message) for message in history.messages(conversation.id)],
+        "messages": [asdict(message) for message in history.messages(conversation.id)],
     }
     return _download(jsonify(data), conversation, "json")
 
@@ -98,20 +99,6 @@ def choose_version(conversation_id: str, message_id: int) -> ResponseReturnValue
     if not history.choose_version(conversation.id, message_id):
         abort(404)
     return "", 204
-
-
-def _as_json(message: Message) -> dict[str, object]:
-    if message.role == "user":
-        return {"role": "user", "text": message.text}
-    return {
-        "role": "assistant",
-        "text": message.text,
-        **({"thoughts": message.thoughts} if message.thoughts else {}),
-        "model": message.model,
-        "state": message.state,
-        "tokens": message.tokens,
-        "cost": message.cost,
-    }
 
 
 def _download(response: Response, conversation: Conversation, ending: str) -> Response:

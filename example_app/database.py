@@ -21,6 +21,8 @@ from flask import Flask, current_app, g
 PATIENCE = 10.0
 #: The number of idle connections that stay open.
 MAX_IDLE = 8
+#: Of the tables. Another number refuses files with other tables.
+VERSION = 2
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -118,8 +120,7 @@ def init_app(app: Flask) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     with opened(str(path)) as db:
         _use_wal(db)
-        _upgrade(db)
-        db.executescript((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+        _make_tables(db, path)
     app.extensions["chat_database"] = Pool(str(path))
     app.teardown_appcontext(_give_back)
 
@@ -137,28 +138,13 @@ def _use_wal(db: sqlite3.Connection) -> None:
             time.sleep(0.05)
 
 
-def _upgrade(db: sqlite3.Connection) -> None:
-    """Change the tables of an older file: thoughts, unknown costs and versions are new."""
-    with transaction(db):
-        columns = {row["name"] for row in db.execute("PRAGMA table_info(message)")}
-        if columns and "thoughts" not in columns:
-            db.execute("ALTER TABLE message ADD COLUMN thoughts TEXT NOT NULL DEFAULT ''")
-            # A cost may be unknown (NULL), which the older table did not allow.
-            db.execute("CREATE TABLE spent AS SELECT * FROM spending")
-            db.execute("DROP TABLE spending")
-            db.execute("ALTER TABLE spent RENAME TO spending")
-        if columns and "parent_id" not in columns:
-            db.execute("ALTER TABLE conversation ADD COLUMN model TEXT NOT NULL DEFAULT ''")
-            db.execute("ALTER TABLE message ADD COLUMN parent_id INTEGER")
-            db.execute("ALTER TABLE message ADD COLUMN chosen_at REAL NOT NULL DEFAULT 0")
-            db.execute(
-                "UPDATE message SET parent_id = (SELECT max(id) FROM message AS earlier WHERE"
-                " earlier.conversation_id = message.conversation_id AND earlier.id < message.id)"
-            )
-            db.execute(
-                "UPDATE conversation SET model = coalesce((SELECT model FROM message WHERE role ="
-                " 'assistant' AND conversation_id = conversation.id ORDER BY id DESC), '')"
-            )
+def _make_tables(db: sqlite3.Connection, path: Path) -> None:
+    # In this order, because another worker may do the same.
+    has_tables = db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    if has_tables and db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        raise RuntimeError(f"{path} was made by another version of this app. Move it away.")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+    db.executescript((Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
 
 
 def _give_back(_: BaseException | None) -> None:

@@ -29,6 +29,7 @@ class Conversation:
     id: str
     title: str
     model: str
+    instructions: str
     updated_at: float
 
 
@@ -62,7 +63,7 @@ class History:
     def conversations(self) -> list[Conversation]:
         """Return all conversations, the latest first."""
         rows = self.db.execute(
-            "SELECT id, title, model, updated_at FROM conversation WHERE owner = ?"
+            "SELECT id, title, model, instructions, updated_at FROM conversation WHERE owner = ?"
             " ORDER BY updated_at DESC",
             (self.owner,),
         )
@@ -71,7 +72,8 @@ class History:
     def find(self, conversation_id: str) -> Conversation | None:
         """Return one of this owner's conversations, or None."""
         row = self.db.execute(
-            "SELECT id, title, model, updated_at FROM conversation WHERE id = ? AND owner = ?",
+            "SELECT id, title, model, instructions, updated_at FROM conversation"
+            " WHERE id = ? AND owner = ?",
             (conversation_id, self.owner),
         ).fetchone()
         return None if row is None else Conversation(*row)
@@ -135,14 +137,11 @@ class History:
         )
         return conversation_id
 
-    def change(
-        self, conversation_id: str, *, title: str | None = None, model: str | None = None
-    ) -> None:
-        """Change the title or the model of a conversation."""
+    def change(self, conversation_id: str, column: str, value: str) -> None:
+        """Change the ``title``, the ``model`` or the ``instructions`` of a conversation."""
         self.db.execute(
-            "UPDATE conversation SET title = coalesce(?, title), model = coalesce(?, model)"
-            " WHERE id = ? AND owner = ?",
-            (title and title[:MAX_TITLE], model, conversation_id, self.owner),
+            f"UPDATE conversation SET {column} = ? WHERE id = ? AND owner = ?",  # noqa: S608
+            (value, conversation_id, self.owner),
         )
 
     def delete(self, conversation_id: str) -> None:
@@ -153,9 +152,9 @@ class History:
         erase_log(self.db)
 
     def delete_all(self) -> None:
-        """Delete all data of this owner, including amounts and the chosen model."""
+        """Delete all data of this owner, including amounts."""
         with transaction(self.db):
-            for table in ("conversation", "spending", "preference", "trouble"):
+            for table in ("conversation", "spending", "trouble"):
                 self.db.execute(f"DELETE FROM {table} WHERE owner = ?", (self.owner,))  # noqa: S608
         erase_log(self.db)
 
@@ -188,13 +187,11 @@ class History:
 
 
 def forget_old(db: sqlite3.Connection, keep_days: float) -> None:
-    """Delete conversations and choices unused for ``keep_days``, and amounts after a year.
+    """Delete conversations unused for ``keep_days``, and amounts after a year.
 
     This concerns all owners. It is cheap if there is nothing to delete.
     """
     now = time.time()
-    oldest = now - keep_days * _DAY
-    db.execute("DELETE FROM conversation WHERE updated_at < ?", (oldest,))
-    db.execute("DELETE FROM preference WHERE touched_at < ?", (oldest,))
+    db.execute("DELETE FROM conversation WHERE updated_at < ?", (now - keep_days * _DAY,))
     db.execute("DELETE FROM trouble WHERE touched_at < ?", (now - _DAY,))
     db.execute("DELETE FROM spending WHERE spent_at < ?", (now - _SPENDING_KEPT,))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import lru_cache
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
@@ -19,7 +20,7 @@ from .history import History
 from .problems import NETWORK, NO_MODELS, Refused
 from .question import whole
 from .streams import get_streams
-from .visitor import choose_model, owner_id, recent_models
+from .visitor import owner_id, recent_models, remember_model
 
 #: Seconds for which a list counts as fresh.
 FRESH = 600.0
@@ -32,52 +33,9 @@ FIRST_CHOICES = ("openrouter/auto", "openai/gpt-4o-mini")
 bp = Blueprint("models", __name__)
 
 
-class Catalogue:
-    """OpenRouter's list of models by id, the same for all visitors and fresh for ten minutes.
-
-    It is in the database, so that all workers share it. Each worker caches the parsed models.
-    """
-
-    def __init__(self) -> None:
-        self._models: dict[str, dict[str, Any]] = {}
-        self._read_at = 0.0
-
-    def keep(self, models: dict[str, dict[str, Any]]) -> None:
-        """Store a new list."""
-        self._read_at, self._models = time.time(), models
-        get_database().execute(
-            "INSERT INTO catalogue VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE"
-            " SET read_at = excluded.read_at, models = excluded.models",
-            (self._read_at, json.dumps(models)),
-        )
-
-    def fresh(self) -> dict[str, dict[str, Any]] | None:
-        """Return the list, or None if it is missing or too old."""
-        self._catch_up()
-        is_fresh = self._models and time.time() - self._read_at < FRESH
-        return self._models if is_fresh else None
-
-    def find(self, model_id: str) -> dict[str, Any] | None:
-        """Return a model of the latest list, regardless of its age."""
-        if model_id not in self._models:
-            self._catch_up()
-        return self._models.get(model_id)
-
-    def _catch_up(self) -> None:
-        query = "SELECT read_at, models FROM catalogue WHERE read_at > ?"
-        row = get_database().execute(query, (self._read_at,)).fetchone()
-        if row is not None:
-            self._read_at, self._models = row["read_at"], json.loads(row["models"])
-
-
-def init_app(app: Flask) -> None:
-    """Give the app its catalogue."""
-    app.extensions["catalogue"] = Catalogue()
-
-
 def model_name(model_id: str) -> str:
     """Return the name of a model without asking OpenRouter, or its id if the name is unknown."""
-    found = _catalogue().find(model_id)
+    found = _catalogue()[1].get(model_id)
     name = str(found["name"]) if found else model_id
     return name.partition(": ")[2] or name
 
@@ -89,8 +47,8 @@ def index() -> ResponseReturnValue:
 
     These are text models by name, the one to begin with, and those that this visitor used last.
     """
-    models = _catalogue().fresh()
-    if models is None:
+    read_at, models = _catalogue()
+    if time.time() - read_at >= FRESH:
         try:
             with get_streams().place(current_openrouter.key_hash):
                 models = _read_models()
@@ -101,10 +59,10 @@ def index() -> ResponseReturnValue:
         except OpenRouterError as error:
             problem = NETWORK if isinstance(error, TransportError) else NO_MODELS
             return problem.as_response()
-        _catalogue().keep(models)
+        values = (time.time(), json.dumps(models))
+        get_database().execute("INSERT OR REPLACE INTO catalogue VALUES (1, ?, ?)", values)
     first = next((model_id for model_id in FIRST_CHOICES if model_id in models), next(iter(models)))
-    recent = recent_models(get_database(), owner_id())
-    return {"models": list(models.values()), "first": first, "recent": recent}
+    return {"models": list(models.values()), "first": first, "recent": recent_models()}
 
 
 @bp.post("/models/chosen")
@@ -113,12 +71,11 @@ def choose() -> ResponseReturnValue:
     """Remember the chosen model, ``{"model": id, "conversation"?: id}``."""
     data = request.get_json(silent=True)
     model_id, conversation_id = _member(data, "model"), _member(data, "conversation")
-    if not isinstance(model_id, str) or _catalogue().find(model_id) is None:
+    if not isinstance(model_id, str) or model_id not in _catalogue()[1]:
         return {"message": "There is no such model."}, 400
-    db, owner = get_database(), owner_id()
     if isinstance(conversation_id, str) and conversation_id.isascii():
-        History(db, owner).change(conversation_id, model=model_id)
-    choose_model(db, owner, model_id, model_name(model_id))
+        History(get_database(), owner_id()).change(conversation_id, "model", model_id)
+    remember_model(model_id)
     return "", 204
 
 
@@ -168,9 +125,16 @@ def _read_models() -> dict[str, dict[str, Any]]:
     return {model["id"]: model for model in sorted(found, key=lambda m: str(m["name"]).casefold())}
 
 
-def _catalogue() -> Catalogue:
-    catalogue: Catalogue = current_app.extensions["catalogue"]
-    return catalogue
+def _catalogue() -> tuple[float, dict[str, dict[str, Any]]]:
+    """Return when the list was read, and its models by id. All workers share it."""
+    row = get_database().execute("SELECT read_at, models FROM catalogue").fetchone()
+    return (row["read_at"], _parsed(row["models"])) if row else (0.0, {})
+
+
+@lru_cache(maxsize=1)
+def _parsed(models: str) -> dict[str, dict[str, Any]]:
+    parsed: dict[str, dict[str, Any]] = json.loads(models)
+    return parsed
 
 
 def _member(data: Any, *names: str) -> Any:

@@ -28,13 +28,12 @@ from .conversations import find_or_404
 from .database import get_database
 from .draft import cost_of, note_of
 from .history import Conversation, History
-from .instructions import MAX_INSTRUCTIONS, instructions_of
 from .models import model_name
 from .problems import NOT_SAVED
-from .question import MAX_PROMPT
+from .question import MAX_INSTRUCTIONS, MAX_PROMPT
 from .render import to_html
 from .spending import trouble_of
-from .visitor import chosen_model, owner_id
+from .visitor import owner_id, recent_models
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +108,7 @@ def disconnected() -> str:
 @bp.get("/health")
 def health() -> ResponseReturnValue:
     """Report to monitoring that the app responds and can read its database."""
-    get_database().execute("SELECT count(*) FROM preference").fetchone()
+    get_database().execute("SELECT count(*) FROM trial").fetchone()
     return {"status": "ok"}
 
 
@@ -153,17 +152,15 @@ def _trouble() -> dict[str, Any] | None:
 
 def _show_chat(found: Conversation | None) -> str:
     history = History(get_database(), owner_id())
-    chosen = chosen_model(history.db, history.owner)
-    if found and found.model:
-        chosen = (found.model, model_name(found.model))
+    model = (found and found.model) or next(iter(recent_models()), "")
     return render_template(
         "chat.html",
         conversation=found,
         messages=history.messages(found.id) if found else [],
-        instructions=instructions_of(history.db, found.id) if found else "",
+        instructions=found.instructions if found else "",
         max_instructions=MAX_INSTRUCTIONS,
         totals=cost_of(history.db, history.owner, found.id) if found else "",
-        model=chosen and {"id": chosen[0], "name": chosen[1]},
+        model=model and {"id": model, "name": model_name(model)},
         max_prompt=MAX_PROMPT,
         login_url=url_for("openrouter.login", next=request.path),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from flask_openrouter.errors import (
@@ -40,15 +40,7 @@ class Problem:
 
     def as_json(self) -> dict[str, object]:
         """Return the fields for the page's script."""
-        link = {"text": self.link_text, "url": self.link_url} if self.link_url else None
-        return {
-            "error": self.error,
-            "message": self.message,
-            "link": link,
-            "action": "choose_model" if self.choose else "",
-            "retry": self.retry,
-            "wait": self.wait,
-        }
+        return asdict(self)
 
     def as_response(self) -> tuple[dict[str, object], int, dict[str, str]]:
         """Return the response for the page's script."""

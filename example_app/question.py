@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .history import Message
-from .instructions import MAX_INSTRUCTIONS
 from .problems import Problem, Refused
 
 #: Longest question, in characters. The page says so before it sends a longer one.
 MAX_PROMPT = 100_000
 #: Longest conversation to send along, in characters. Older messages are left out.
 MAX_TOTAL = 400_000
+#: Longest instructions, in characters.
+MAX_INSTRUCTIONS = 4_000
 
 _MODEL_ID = re.compile(r"[~\w][\w.:/@-]{0,199}", re.ASCII)
 

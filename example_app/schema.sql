@@ -5,6 +5,8 @@ CREATE TABLE IF NOT EXISTS conversation (
   owner TEXT NOT NULL,
   title TEXT NOT NULL,
   model TEXT NOT NULL DEFAULT '',
+  -- The system prompt.
+  instructions TEXT NOT NULL DEFAULT '',
   updated_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS conversation_of_owner ON conversation (owner, updated_at);
@@ -31,12 +33,6 @@ CREATE TABLE IF NOT EXISTS message (
 );
 CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, id);
 
--- The system prompt of a conversation.
-CREATE TABLE IF NOT EXISTS instructions (
-  conversation_id TEXT PRIMARY KEY REFERENCES conversation (id) ON DELETE CASCADE,
-  text TEXT NOT NULL
-);
-
 -- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
 -- A row exists from before OpenRouter is asked. If it is gone, the owner has deleted everything, and
 -- nothing more is written.
@@ -51,14 +47,6 @@ CREATE TABLE IF NOT EXISTS spending (
 );
 CREATE INDEX IF NOT EXISTS spending_of_owner ON spending (owner, spent_at);
 CREATE INDEX IF NOT EXISTS spending_by_age ON spending (spent_at);
-
--- The model that was chosen last, for new conversations.
-CREATE TABLE IF NOT EXISTS preference (
-  owner TEXT PRIMARY KEY,
-  model TEXT NOT NULL,
-  model_name TEXT NOT NULL,
-  touched_at REAL NOT NULL
-);
 
 -- Why the last question was not paid for, as JSON (see problems.py), until one is.
 CREATE TABLE IF NOT EXISTS trouble (

@@ -8,7 +8,7 @@ from flask import Blueprint, render_template
 
 from flask_openrouter import requires_openrouter_key
 
-from . import chart, money, spending
+from . import money, spending
 from .database import get_database
 from .pages import welcome
 from .visitor import owner_id
@@ -27,10 +27,9 @@ def index() -> str:
     days = spending.by_day(db, owner, today, DAYS)
     return render_template(
         "usage.html",
-        chart=chart.draw([(day.cost, f"{day.name}: {day.words}") for day in days]),
         days=days,
         models=spending.by_model(db, owner, today - timedelta(days=DAYS - 1)),
-        today=days[-1],
+        top=max(day.cost for day in days),
         total=sum(day.cost for day in days),
         tokens=sum(day.tokens for day in days),
         unpriced=sum(day.unpriced for day in days),

@@ -1,11 +1,9 @@
-"""How to know visitors without a sign-in: whose data it is, and which model they chose."""
+"""How to know visitors without a sign-in: whose data it is, and the models of late."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-import sqlite3
-import time
 
 from flask import session
 
@@ -30,30 +28,13 @@ def owner_id() -> str:
     return hashlib.sha256(f"{browser}\n{account}".encode()).hexdigest()
 
 
-def chosen_model(db: sqlite3.Connection, owner: str) -> tuple[str, str] | None:
-    """Return the id and name of the last chosen model, or None."""
-    row = db.execute(
-        "SELECT model, model_name FROM preference WHERE owner = ?", (owner,)
-    ).fetchone()
-    return None if row is None else (row["model"], row["model_name"])
-
-
-def choose_model(db: sqlite3.Connection, owner: str, model: str, name: str) -> None:
-    """Remember the model for new conversations."""
-    db.execute(
-        "INSERT INTO preference VALUES (?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE"
-        " SET model = excluded.model, model_name = excluded.model_name,"
-        " touched_at = excluded.touched_at",
-        (owner, model, name, time.time()),
-    )
-
-
-def recent_models(db: sqlite3.Connection, owner: str) -> list[str]:
+def recent_models() -> list[str]:
     """Return the ids of the models used or chosen last, the latest first."""
-    rows = db.execute(
-        "SELECT model FROM (SELECT model, spent_at AS at FROM spending WHERE owner = :owner"
-        " UNION ALL SELECT model, touched_at FROM preference WHERE owner = :owner)"
-        " GROUP BY model ORDER BY max(at) DESC LIMIT 5",
-        {"owner": owner},
-    )
-    return [row["model"] for row in rows]
+    models: list[str] = session.get("models", [])
+    return models
+
+
+def remember_model(model_id: str) -> None:
+    """Put a model first among the recent ones."""
+    others = [model for model in recent_models() if model != model_id]
+    session["models"] = [model_id, *others][:5]

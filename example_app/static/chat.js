@@ -3,7 +3,6 @@
 import { announce, silence } from "./announce.js";
 import { changedInstructions, instructionsKept } from "./instructions.js";
 import * as log from "./log.js";
-import { waitForApp } from "./network.js";
 import { element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.js";
 import { chosenModel, loadModels, openPicker } from "./picker.js";
 import { hideProblem, showProblem } from "./problem.js";
@@ -149,7 +148,6 @@ function tell({ problem, state, isEmpty, note }, onRetry) {
   if (problem) {
     announce("");
     show(problem, onRetry);
-    if (problem.error === "offline") resume();
   } else if (!isEmpty) {
     announce(state === "stopped" ? note : `Answer finished · ${note}`);
   } else {
@@ -176,17 +174,6 @@ export async function pick() {
   } catch (error) {
     showTrouble(error, pick);
   }
-}
-
-// The network was lost. When it is back, the page shows what the server has kept; asking again,
-// which costs money, is left to the visitor.
-async function resume() {
-  await waitForApp();
-  if (running) return;
-  if (conversation) await log.showStored().catch(() => {});
-  hideProblem();
-  announce("You are online again.");
-  showUnanswered();
 }
 
 function setBusy(isBusy) {

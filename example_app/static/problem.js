@@ -45,9 +45,9 @@ export function showProblem(details, next) {
   const inner = make("div", "problem", "");
   inner.append(make("p", "", details.message));
   const actions = make("p", "actions", "");
-  if (details.action === "connect") actions.append(link("Connect OpenRouter again", loginUrl()));
-  if (details.link) {
-    const node = link(details.link.text, details.link.url);
+  if (details.connect) actions.append(link("Connect OpenRouter again", loginUrl()));
+  if (details.link_url) {
+    const node = link(details.link_text, details.link_url);
     node.target = "_blank";
     node.rel = "noreferrer";
     actions.append(node);
@@ -57,7 +57,7 @@ export function showProblem(details, next) {
     actions.append(retry);
     if (details.wait) countDown(retry, details.wait);
   }
-  if (details.action === "choose_model") actions.append(button("Choose another model", next.onChooseModel));
+  if (details.choose) actions.append(button("Choose another model", next.onChooseModel));
   // The first is the one that helps most.
   actions.firstElementChild?.classList.replace("quiet", "primary");
   if (actions.hasChildNodes()) inner.append(actions);

@@ -7,7 +7,7 @@ const OFFLINE = {
 };
 const SERVER = { error: "server", message: "Something went wrong in this app. Try again in a moment.", retry: true };
 
-// A problem in plain words, as the server sends it: {error, message, link, action, retry, wait}.
+// A problem in plain words, as the server sends it: {error, message, link_text, link_url, choose, retry, wait}.
 class Problem extends Error {
   constructor(details) {
     super(details.message);
@@ -73,7 +73,7 @@ async function explain(response) {
     const message = details.error === "key_rejected"
       ? "OpenRouter no longer accepts your key: it was deleted, disabled, or has expired. Connect again to go on. Your conversations are kept."
       : "You are no longer connected to OpenRouter. Connect again to go on.";
-    return { error: "not_connected", message, action: "connect", retry: false };
+    return { error: "not_connected", message, connect: true, retry: false };
   }
   return typeof details.message === "string" ? details : SERVER;
 }

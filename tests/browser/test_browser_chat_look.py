@@ -16,6 +16,7 @@ from example_app.database import opened
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.every_variant
 expect = sync_api.expect
 
 #: The colour that the browser paints, as [red, green, blue], whatever notation the style sheet has.
@@ -159,11 +160,11 @@ def test_the_picker_shows_recent_models_first_and_the_choice_in_view(chatting: T
     recent = page.get_by_role("group", name="Recent").get_by_role("option")
     expect(recent.first).to_contain_text("GPT-4o")
     expect(recent.first).to_have_attribute("aria-selected", "true")
-    expect(recent.nth(1)).to_contain_text("Auto Router")
+    expect(recent.nth(2)).to_contain_text("Auto Router")
     assert page.locator(".model.active").evaluate(INSIDE)
     assert_accessible(chatting, "picker with recent models")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
     active = page.get_by_role("group", name="All others").locator(".active")
     expect(active).to_have_id(page.get_by_role("combobox").get_attribute("aria-activedescendant"))
 

@@ -113,7 +113,7 @@ def test_an_answer_that_breaks_off_is_kept_and_explained(tab: Tab, site: Site) -
         assert tab.page.locator(".message").count() == 2
 
 
-def test_the_page_recovers_when_the_network_returns(tab: Tab, site: Site) -> None:
+def test_a_question_without_network_is_kept(tab: Tab, site: Site) -> None:
     tab.expected += ["ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "ERR_FAILED"]
     tab.connect()
     tab.send("first")
@@ -123,8 +123,6 @@ def test_the_page_recovers_when_the_network_returns(tab: Tab, site: Site) -> Non
     alert = tab.page.get_by_role("alert")
     expect(alert).to_contain_text("cannot be reached: check your network")
     tab.page.context.set_offline(False)
-    expect(alert).to_be_empty()
-    expect(tab.page.get_by_role("status").first).to_have_text("You are online again.")
     assert site.emulator.count("POST", CHAT) == 1, "money is spent by a click only"
     assert tab.page.get_by_label("Message", exact=True).input_value() == "second"
     tab.page.get_by_role("button", name="Send").click()
@@ -149,9 +147,6 @@ def test_a_connection_that_breaks_in_mid_answer_shows_what_the_server_kept(
             return new Response(response.body.pipeThrough(pipe), response);
         };
     }""")
-    # The page asks for this address until the app can be reached again.
-    waiting: list[Any] = []
-    page.route("**/health", lambda route: waiting.append(route))
     model.hold(after="Thank you. You wrote:")
     tab.send("one two three")
     page.locator(ANSWER, has_text="Thank").wait_for()
@@ -160,9 +155,6 @@ def test_a_connection_that_breaks_in_mid_answer_shows_what_the_server_kept(
     expect(alert).to_contain_text("What arrived is kept")
     stored = f"{page.url}/export.json"
     tab.wait_for(lambda: page.request.get(stored).json()["messages"][1]["state"] == "stopped")
-    tab.wait_for(lambda: waiting)
-    waiting[0].continue_()
-    expect(alert).to_be_empty()
     assert tab.wait_for_answer().startswith("Thank")
     model.release()
     page.get_by_role("button", name="Try again").click()

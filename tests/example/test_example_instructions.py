@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from chat_visitor import CHAT, ChatVisitor, begin_of
 
-from example_app.instructions import MAX_INSTRUCTIONS
+from example_app.question import MAX_INSTRUCTIONS
 
 FRENCH = "Answer in French."
 

@@ -172,7 +172,6 @@ def test_deleting_everything_stops_the_answers_under_way(
         "conversation": 0,
         "message": 0,
         "spending": 0,
-        "preference": 0,
     }
 
 
@@ -180,7 +179,7 @@ OUR_FORM = {"Sec-Fetch-Site": "same-origin"}
 
 
 def rows_of(visitor: ChatVisitor) -> dict[str, int]:
-    tables = ("conversation", "message", "spending", "preference")
+    tables = ("conversation", "message", "spending")
     with opened(visitor.app.config["CHAT_DATABASE"]) as db:
         return {t: len(list(db.execute("SELECT 1 FROM " + t))) for t in tables}  # noqa: S608
 

@@ -21,7 +21,7 @@ def test_a_visitor_asks_by_http(
     openrouter_app_config: dict[str, object], openrouter_emulator: Emulator
 ) -> None:
     client = create_app(openrouter_app_config).test_client()
-    assert "Connect OpenRouter" in client.get("/", headers={"Accept-Language": "de"}).text
+    assert "Connect OpenRouter" in client.get("/", headers={"Accept-Language": "en"}).text
     refused = client.post("/ask", json=HELLO, headers=SCRIPT)
     assert refused.status_code == 401
     log_in(client, openrouter_emulator)

@@ -76,7 +76,7 @@ def test_the_list_is_fetched_once_and_shared(
     connected.fetch("/models")
     other.fetch("/models")
     # Another worker shares the file and nothing else.
-    connected.app.extensions["catalogue"] = models.Catalogue()
+    models._parsed.cache_clear()
     connected.fetch("/models")
     assert openrouter_emulator.count("GET", "/api/v1/models") == 1
 

@@ -69,8 +69,8 @@ def test_a_rate_limit_has_a_waiting_time(connected: ChatVisitor) -> None:
 
 def test_out_of_credit_links_to_the_credit_page(connected: ChatVisitor) -> None:
     with connected.emulator.faults(status=402, path=CHAT):
-        link = connected.ask().get_json()["link"]
-    assert link["url"] == f"{connected.emulator.url}/settings/credits"
+        link = connected.ask().get_json()["link_url"]
+    assert link == f"{connected.emulator.url}/settings/credits"
 
 
 def test_a_spent_key_limit_is_distinguished_from_an_empty_account(connected: ChatVisitor) -> None:
@@ -82,7 +82,7 @@ def test_a_spent_key_limit_is_distinguished_from_an_empty_account(connected: Cha
         second = connected.ask().get_json()
     for response in (first, second):
         assert response["error"] == "key_limit"
-        assert "/keys/" in response["link"]["url"]
+        assert "/keys/" in response["link_url"]
 
 
 def test_a_402_means_no_credit_when_key_info_fails(connected: ChatVisitor) -> None:

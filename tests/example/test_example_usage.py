@@ -8,10 +8,8 @@ from datetime import date, timedelta
 
 import pytest
 from chat_visitor import ChatVisitor, answered
-from hypothesis import given
-from hypothesis import strategies as st
 
-from example_app import chart, money, spending
+from example_app import money, spending
 from example_app.database import opened
 
 
@@ -56,23 +54,6 @@ def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> 
     assert rects(connected.get("/usage").text) == []
     assert days[0].date == date(2026, 3, 1) - timedelta(days=29)
     assert days[-1].name == "1 March"
-
-
-@given(st.lists(st.floats(0, 1e6), max_size=40))
-def test_bars_fit_the_chart(values: list[float]) -> None:
-    drawn = chart.draw([(value, "x") for value in values])
-    assert drawn.top >= max(values, default=0) * (1 - 1e-6)
-    assert drawn.width == len(values) * chart.STEP
-    for value, bar in zip(values, drawn.bars, strict=True):
-        assert 0 <= bar.x <= bar.x + bar.width <= drawn.width
-        assert bar.y + bar.height == pytest.approx(chart.HEIGHT, abs=0.02)
-        assert (bar.height > 0) == (value > 0)
-
-
-def test_the_scale_ends_at_a_round_number() -> None:
-    tops = {0: 1, 0.75: 1, 1: 1, 1.1: 2, 0.0003: 0.0005, 42: 50, 99: 100}
-    for largest, top in tops.items():
-        assert chart.draw([(largest, "")]).top == pytest.approx(top), largest
 
 
 def test_small_amounts_keep_two_digits_and_one_token_is_singular() -> None:

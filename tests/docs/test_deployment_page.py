@@ -24,6 +24,10 @@ DRILLS = {
     ("python", "TRUSTED_HOSTS=["): "test_deployment_service.py::check_restart",
     ("text", "FLASK_SECRET_KEY="): "test_deployment_service.py::test_lists_in_variables",
     ("python", "/run/secrets"): "test_deployment_page.py::test_secrets_are_read_from_files",
+    (
+        "text",
+        "pip install gunicorn",
+    ): "test_deployment_service.py::test_what_the_container_installs",
     ("text", "gunicorn --worker-class"): "test_guide_pages.py::test_gunicorn_takes_the_command",
     ("ini", "[Service]"): "test_deployment_service.py::test_the_service_survives",
     ("nginx", "limit_req_zone"): "../workers/test_web_servers.py::test_a_rehearsal_under",

@@ -203,9 +203,9 @@ def owners(as_json: bool) -> None:
         _report_nothing_found([count, len(listing.unreadable)])
     if listing.unreadable:
         click.echo(
-            f"{len(listing.unreadable)} stored keys do not open. Add the OPENROUTER_ENCRYPTION_KEY"
-            " or SECRET_KEY that encrypted them to the fallbacks, and check OPENROUTER_BASE_URL."
-            " These are their owners: flask openrouter prune --dry-run",
+            f"Stored keys that do not open: {len(listing.unreadable)}. Add the"
+            " OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that encrypted them to the fallbacks, and"
+            " check OPENROUTER_BASE_URL. See their owners with: flask openrouter prune --dry-run",
             err=True,
         )
 

@@ -154,9 +154,8 @@ def rotate(after: str | None) -> None:
     _report_nothing_found(rotation.counts.values())
     if rotation.counts[Outcome.UNREADABLE]:
         click.echo(
-            "Unreadable records were left unchanged. They were encrypted with a key that is not"
-            " configured here or for another base URL, or were altered. Their owners are asked to"
-            " connect again."
+            "Unreadable records were left unchanged: they were altered, or encrypted with another"
+            " key or for another base URL. Their owners must connect again."
         )
         click.get_current_context().exit(1)
 

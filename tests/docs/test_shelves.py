@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,28 @@ def test_the_readme_fits_on_a_screen_and_shows_what_it_needs() -> None:
     for name, shown in (("flask", "Flask"), ("sqlalchemy", "SQLAlchemy"), ("redis", "redis-py")):
         (oldest,) = set(re.findall(rf'"{name}>=([\d.]+)"', project))
         assert re.search(rf"{shown}( \|)? {re.escape(oldest)}\b", text), name
+
+
+def test_the_example_is_as_long_as_its_page_says() -> None:
+    example = ROOT / "example_app"
+    page = (DOCS / "example.md").read_text(encoding="utf-8")
+
+    def lines(files: Iterable[Path]) -> list[int]:
+        return [len(file.read_text(encoding="utf-8").splitlines()) for file in files]
+
+    (minimal,) = lines([example / "minimal.py"])
+    assert f"has {minimal} lines" in page
+    assert f"one file of {minimal} lines" in (DOCS / "quickstart.md").read_text(encoding="utf-8")
+    found = re.search(r"([\d,]+) lines of Python .*? (\d+) of JavaScript .*? above (\d+)", page)
+    assert found is not None
+    python, javascript, longest = (int(number.replace(",", "")) for number in found.groups())
+    sizes = {suffix: lines(example.rglob(f"*.{suffix}")) for suffix in ("py", "js")}
+    assert sum(sizes["py"]) == pytest.approx(python, abs=100)
+    assert sum(sizes["js"]) == pytest.approx(javascript, abs=100)
+    assert max(sizes["py"] + sizes["js"]) <= longest
+    six = re.findall(r"\*\*`(\w+\.py)`\*\*", page)
+    assert len(six) == 6
+    assert sum(lines(example / name for name in six)) < 600
 
 
 def test_no_page_has_a_word_to_avoid() -> None:

@@ -18,11 +18,19 @@ PYTHONS = nox.project.python_versions(PROJECT)
 LOCK = ROOT / ".ci" / "requirements.txt"
 #: The browser, the example app and the package itself are tested once, by ``make test`` and
 #: ``make wheel``: they do not depend on the version.
-FOLDERS = ("login", "pages", "views", "secrets", "flow", "client", "storage", "emulator")
-MODULES = (
-    *("awaiting", "cli", "config", "connection", "extension", "guard", "misplaced", "services"),
-    *("signals", "web"),
+FOLDERS = (
+    "config",
+    "web",
+    "login",
+    "pages",
+    "views",
+    "secrets",
+    "flow",
+    "client",
+    "storage",
+    "emulator",
 )
+MODULES = ("cli", "connection", "extension", "guard", "misplaced", "services", "signals")
 TESTS = [f"tests/{name}" for name in FOLDERS] + [
     str(path.relative_to(ROOT))
     for name in MODULES

@@ -188,19 +188,27 @@ def prune(dry_run: bool) -> None:
 
 def owners(as_json: bool) -> None:
     """List the owners that have a key, and since when. No key is printed."""
-    listed = Listing(get_services().vault).connected_owners()
+    listing = Listing(get_services().vault)
+    listed = listing.connected_owners()
     if as_json:
         entries = [
             {"owner_id": owner.owner_id, "connected_at": owner.connected_at.isoformat()}
             for owner in listed
         ]
         click.echo(json.dumps(entries, indent=2))
-        return
-    count = 0
-    for owner_id, connected_at in listed:
-        click.echo(f"{connected_at:%Y-%m-%dT%H:%M:%SZ}  {_printable(owner_id)}")
-        count += 1
-    _report_nothing_found([count])
+    else:
+        count = 0
+        for owner_id, connected_at in listed:
+            click.echo(f"{connected_at:%Y-%m-%dT%H:%M:%SZ}  {_printable(owner_id)}")
+            count += 1
+        _report_nothing_found([count, len(listing.unreadable)])
+    if listing.unreadable:
+        click.echo(
+            f"{len(listing.unreadable)} stored keys do not open. Add the OPENROUTER_ENCRYPTION_KEY"
+            " or SECRET_KEY that encrypted them to the fallbacks, and check OPENROUTER_BASE_URL."
+            " These are their owners: flask openrouter prune --dry-run",
+            err=True,
+        )
 
 
 def _printable(owner_id: str) -> str:

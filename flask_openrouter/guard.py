@@ -9,7 +9,6 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from flask import Blueprint, Response, make_response
 
-from .awaiting import is_loop_running
 from .connection import get_connection
 from .errors import KeyRejectedError, KeyStorageError, NotConnectedError, OutOfCreditError
 from .login.fallback import mark_fallback, may_use_fallback
@@ -20,6 +19,7 @@ from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_boosted, is_htmx, is_script
 from .problems import PROBLEMS, Problem
 from .web import call_app_function, get_services, this_app, this_request
+from .web.awaiting import is_loop_running
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -26,8 +26,8 @@ MAX_TEST_LINES = 400
 
 #: The top level, lowest layer first. A module imports from its own layer or from a lower one.
 LAYERS = (
-    {"awaiting", "caching", "errors", "languages", "signals", "values"},
-    {"client", "log", "web", "problems", "causes"},
+    {"errors", "languages", "signals"},
+    {"client", "log", "web", "problems"},
     {"config", "storage"},
     {"login"},
     {"services", "connection"},

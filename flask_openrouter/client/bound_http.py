@@ -6,8 +6,7 @@ while it is in flight. So no response, error or traceback keeps it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from functools import cache, partial
@@ -25,10 +24,11 @@ from ..errors import (
 )
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
+from .event_filter import EventFilter
 from .httpx_network import race_addresses
 from .hybrids import both
 from .models import parse_object
-from .responses import error_in, may_be_an_error, media_type
+from .responses import error_in, error_in_event, may_be_an_error, media_type
 from .transport import tls_context
 
 #: What a package sends as its key. :meth:`Binding.enter` replaces it.
@@ -38,12 +38,13 @@ ERROR: Final = "flask_openrouter.error"
 #: The extension of an ``httpx`` request with the time by which the caller wants a result.
 FINISH_BY: Final = "flask_openrouter.finish_by"
 
-_END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
-
 _tls_context = cache(tls_context)
 
+#: The ends of the paths that are answered by JSON or by events only.
+_JSON_PATHS: Final = ("/completions", "/responses", "/embeddings")
+
 #: Makes an error in a stream one of a package, too, from the response and the error object.
-AsTheirs: TypeAlias = "Callable[[APIError, Any, object], OpenRouterError]"
+AsTheirs: TypeAlias = "Callable[[OpenRouterError, Any, object], OpenRouterError]"
 #: Makes an exception in the middle of a stream one of a package, too.
 OfBrokenStream: TypeAlias = "Callable[[BaseException, Any], BaseException]"
 
@@ -63,13 +64,11 @@ class Binding:
         self.root: str = f"{base_url}/api/v1/"
         self.authorize: Callable[[Any], None] = authorizer(api_key)
 
-        def read_error(
-            body: Mapping[str, Any], headers: Mapping[str, str], event: str | None = None
-        ) -> APIError | None:
-            return error_in(body, event=event, base_url=base_url, api_key=api_key, headers=headers)
-
-        #: A closure: no dump of attributes shows the key.
-        self.read_error = read_error
+        #: Closures with the key: no dump of attributes shows it.
+        self.read_error: Callable[..., APIError | None] = _with_key(error_in, base_url, api_key)
+        self.read_event_error: Callable[..., OpenRouterError | None] = _with_key(
+            error_in_event, base_url, api_key
+        )
 
     def check(self, url: object) -> None:
         """Raise :class:`ConfigurationError` (a ``ValueError``) unless ``url`` is below the root."""
@@ -105,61 +104,26 @@ class Binding:
         """
         if response.status_code >= 400:
             return
-        content = response.content
-        error: OpenRouterError | None = _unusable(response) or _incomplete(response)
-        if error is None and may_be_an_error(response.headers, content):
-            error = self.read_error(parse_object(content) or {}, response.headers)
+        headers, content = response.headers, response.content
+        error: OpenRouterError | None = None
+        if may_be_an_error(headers, content):
+            error = self.read_error(parse_object(content) or {}, headers=headers)
+        error = error or _unusable(response) or _incomplete(response)
         if error is not None:
             response.extensions[ERROR] = error
             response.status_code = error.status if isinstance(error, APIError) else 502
 
-    def watch(self, response: Any) -> _Watch:
+    def filter(self, response: Any) -> EventFilter:
         """Return a filter for the bytes of a stream, which raises the error of an event."""
-        return _Watch(self, response)
+        headers = response.headers
+        return EventFilter(
+            lambda event, data: self.read_event_error(event, data, headers=headers),
+            lambda error, data: self.as_theirs(error, response, data),
+        )
 
 
-class _Watch:
-    """The bytes of a stream of events, event by event, up to one that is an error."""
-
-    def __init__(self, binding: Binding, response: Any) -> None:
-        self._binding = binding
-        self._response = response
-        self._rest = b""
-
-    def events(self, block: bytes) -> Iterator[bytes]:
-        """Yield the events that are complete with this block."""
-        begin = max(0, len(self._rest) - 3)
-        self._rest += block
-        while (end := _END_OF_EVENT.search(self._rest, begin)) is not None:
-            event, self._rest, begin = self._rest[: end.end()], self._rest[end.end() :], 0
-            yield self._checked(event)
-
-    def last(self) -> bytes:
-        """Return what came after the last complete event."""
-        return self._checked(self._rest)
-
-    def _checked(self, event: bytes) -> bytes:
-        if not event.isascii():
-            # Bytes that are no UTF-8 would be an error in the package.
-            event = event.decode("utf-8", "replace").encode()
-        if b"error" not in event and b"failed" not in event:
-            return event
-        fields: dict[str, list[str]] = {"event": [], "data": []}
-        # Not splitlines(): it splits at characters that a JSON string may contain.
-        for line in re.split("\r\n|\r|\n", event.decode("utf-8", "replace").lstrip("\ufeff")):
-            name, _, value = line.partition(":")
-            fields.get(name, []).append(value.removeprefix(" "))
-        event_name = fields["event"][-1] if fields["event"] else None
-        words = "\n".join(fields["data"])
-        body = parse_object(words.encode("utf-8", "replace"))
-        if body is None:
-            if event_name != "error":
-                return event
-            body = {"error": words or True}
-        error = self._binding.read_error(body, self._response.headers, event_name)
-        if error is None:
-            return event
-        raise self._binding.as_theirs(error, self._response, body.get("error") or body)
+def _with_key(read: Callable[..., Any], base_url: str, api_key: str) -> Callable[..., Any]:
+    return lambda *given, **known: read(*given, base_url=base_url, api_key=api_key, **known)
 
 
 def seconds_left(request: Any, longest: float) -> float:
@@ -175,13 +139,18 @@ def is_to_be_read(response: Any) -> bool:
 
 
 def _unusable(response: Any) -> InvalidAnswerError | None:
-    """Return the error for a redirect, or for a page in place of an answer; None for all others.
+    """Return the error for a redirect, or for a page or text in place of JSON; None for all others.
 
     A page may be a stored file, which is not the response to a POST.
     """
-    status = response.status_code
-    is_page = status < 400 and media_type(response.headers) == "text/html"
-    if 300 <= status < 400 or (is_page and response.request.method == "POST"):
+    status, request = response.status_code, response.request
+    is_other = False
+    if status < 400 and request.method == "POST":
+        kind = media_type(response.headers)
+        expected = ("application/json", "text/event-stream", "")
+        is_json_path = request.url.path.endswith(_JSON_PATHS)
+        is_other = kind == "text/html" or (is_json_path and kind not in expected)
+    if 300 <= status < 400 or is_other:
         return InvalidAnswerError(
             f"OpenRouter sent an unexpected response (HTTP {status})", status=status
         )
@@ -190,7 +159,7 @@ def _unusable(response: Any) -> InvalidAnswerError | None:
 
 def _incomplete(response: Any) -> InvalidAnswerError | None:
     """Return the error for JSON that is cut short or no object, as far as its ends show it."""
-    is_json = media_type(response.headers) == "application/json"
+    is_json = media_type(response.headers) in ("application/json", "")
     if not is_json or response.request.method != "POST" or response.status_code == 204:
         return None
     content = response.content.strip()
@@ -202,8 +171,9 @@ def _incomplete(response: Any) -> InvalidAnswerError | None:
 
 
 def is_stream_of_events(response: Any) -> bool:
-    """Whether a response is a stream of server-sent events."""
-    return media_type(response.headers) == "text/event-stream"
+    """Whether a response is a stream of events. What answers a GET is a stored file."""
+    is_post = response.request.method == "POST"
+    return is_post and media_type(response.headers) == "text/event-stream"
 
 
 def _typed(error: BaseException) -> BaseException:
@@ -258,11 +228,11 @@ def _iter_bytes(
     iter_bytes: Callable[[int | None], Iterator[bytes]],
     chunk_size: int | None = None,
 ) -> Iterator[bytes]:
-    watch = binding.watch(response)
+    events = binding.filter(response)
     try:
         for block in iter_bytes(chunk_size):
-            yield from watch.events(block)
-        yield watch.last()
+            yield from events.read(block)
+        yield events.last()
     except Exception as error:
         response.close()
         raise binding.of_broken_stream(_typed(error), response) from None
@@ -298,12 +268,12 @@ async def _aiter_bytes(
     aiter_bytes: Callable[[int | None], AsyncIterator[bytes]],
     chunk_size: int | None = None,
 ) -> AsyncIterator[bytes]:
-    watch = binding.watch(response)
+    events = binding.filter(response)
     try:
         async for block in aiter_bytes(chunk_size):
-            for event in watch.events(block):
+            for event in events.read(block):
                 yield event
-        yield watch.last()
+        yield events.last()
     except Exception as error:
         await response.aclose()
         raise binding.of_broken_stream(_typed(error), response) from None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from ..errors import InvalidAnswerError
 
 #: The largest event, in bytes. An image in an answer is one event of several MiB.
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -20,6 +21,19 @@ class ServerSentEvent(NamedTuple):
 
     kind: str
     data: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether this is ``[DONE]``, the end of OpenRouter's streams."""
+        return self.data.strip() == "[DONE]"
+
+    def parsed(self) -> Mapping[str, Any] | None:
+        """Return the JSON object that the data is; None for anything else."""
+        try:
+            value = json.loads(self.data)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, Mapping) else None
 
 
 class EventReader:
@@ -99,7 +113,7 @@ def without_bom(blocks: Iterable[bytes]) -> Iterator[bytes]:
     start = b""
     for block in blocks:
         start += block
-        if len(start) >= len(_BOM) or not _BOM.startswith(start):
+        if len(start) >= len(BOM) or not BOM.startswith(start):
             break
-    yield from filter(None, (start.removeprefix(_BOM),))
+    yield from filter(None, (start.removeprefix(BOM),))
     yield from filter(None, blocks)

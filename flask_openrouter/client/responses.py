@@ -27,6 +27,7 @@ from ..errors import (
 )
 from .base_url import OPENROUTER, credits_url, guardrails_url, key_url, keys_url, privacy_url
 from .credentials import hash_of_key
+from .events import ServerSentEvent
 from .models import parse_moment, parse_object
 from .reasons import Cause, cause_of, metadata_of, status_of
 from .retry_after import parse_retry_after, seconds_to_wait
@@ -38,6 +39,7 @@ __all__ = [
     "clean_message",
     "error_from",
     "error_in",
+    "error_in_event",
     "may_be_an_error",
     "media_type",
     "parse_retry_after",
@@ -127,6 +129,21 @@ def error_in(
     if cause.kind is KeyRejectedError:
         cause = Cause(APIError, "unconfirmed")
     return _Reader(base_url, api_key, (*secrets, api_key), headers, now).error(cause, status, error)
+
+
+def error_in_event(
+    event: ServerSentEvent, data: Mapping[str, Any] | None, **known: Any
+) -> OpenRouterError | None:
+    """Return the error in an event of a stream, or for an event that is not JSON; None without one.
+
+    :param data: ``event.parsed()``.
+    :param known: what :func:`error_in` is to know about the response.
+    """
+    if data is None:
+        if event.kind != "error":
+            return InvalidAnswerError("OpenRouter's stream has an event that is not JSON")
+        data = {"error": event.data or True}
+    return error_in(data, event=event.kind or None, **known)
 
 
 @dataclass(frozen=True, slots=True)

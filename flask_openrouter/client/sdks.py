@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..errors import (
     APIError,
     ConfigurationError,
+    InvalidAnswerError,
     KeyRejectedError,
     OpenRouterError,
     TransportError,
@@ -35,6 +36,7 @@ from .deadline import CONNECT_SECONDS
 from .hybrids import both
 from .responses import about_request, error_from
 from .session import READ_SECONDS, OnUnauthorized
+from .typed_methods import TypedMethods
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -71,7 +73,7 @@ def openai_client(
     read = _reader(base_url, api_key, on_unauthorized)
     has_key = _finder(api_key)
 
-    def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
+    def error_of_stream(error: OpenRouterError, response: Any, body: object) -> OpenRouterError:
         return both(error, _without_key(openai.APIError("", response.request, body=body), has_key))
 
     def error_of_broken_stream(error: BaseException, response: Any) -> BaseException:
@@ -144,7 +146,8 @@ def openrouter_client(
     """
     try:
         import httpx
-        from openrouter import OpenRouter
+        from openrouter import OpenRouter, errors
+        from openrouter.basesdk import BaseSDK
         from openrouter.utils import BackoffStrategy, RetryConfig
     except ImportError:
         raise ConfigurationError(
@@ -154,14 +157,20 @@ def openrouter_client(
     read = _reader(base_url, api_key, on_unauthorized)
     has_key = _finder(api_key)
 
-    def error_of_stream(error: APIError, response: Any, body: object) -> OpenRouterError:
-        theirs = _openrouter_error(response, error.status, json.dumps({"error": body}))
-        vars(theirs)["status_code"] = error.status
+    def error_of_stream(error: OpenRouterError, response: Any, body: object) -> OpenRouterError:
+        status = error.status if isinstance(error, APIError) else response.status_code
+        theirs = _openrouter_error(response, status, json.dumps({"error": body}))
+        vars(theirs)["status_code"] = status
         return both(error, _without_key(theirs, has_key))
 
     def error_of_status(response: httpx.Response) -> OpenRouterError:
         theirs = _openrouter_error(response, response.status_code, response.text)
         return both(read(response), _without_key(theirs, has_key))
+
+    def error_of_answer(theirs: Exception) -> OpenRouterError:
+        status = vars(theirs).get("status_code")
+        own = InvalidAnswerError("OpenRouter's response is not what it documents", status=status)
+        return both(own, _without_key(theirs, has_key))
 
     binding = Binding(base_url, api_key, error_of_stream)
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
@@ -186,7 +195,15 @@ def openrouter_client(
         "api_key": PLACEHOLDER,
     }
     binding.check(f"{str(arguments['server_url']).rstrip('/')}/")
-    sdk = OpenRouter(**arguments)
+    methods = TypedMethods(BaseSDK, errors.OpenRouterError, error_of_answer)
+
+    class Client(OpenRouter):
+        def __getattr__(self, name: str) -> Any:
+            part = super().__getattr__(name)
+            methods.put_on(part)
+            return part
+
+    sdk = Client(**arguments)
     sdk.sdk_configuration.__dict__["_hooks"].register_after_error_hook(_ErrorHook(error_of_status))
     # ``with`` closes the HTTP clients unless the package believes that the app supplied them.
     sdk.sdk_configuration.client_supplied = "client" in options

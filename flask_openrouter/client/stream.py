@@ -12,20 +12,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, TransportError
 from .base_url import OPENROUTER
 from .completions import Completion, CompletionSum, SurrogateJoiner, choices_of, size_of
 from .events import MAX_EVENT_BYTES, EventReader, ServerSentEvent, without_bom
 from .readahead import ReadAhead
-from .responses import clean_message, error_in
+from .responses import clean_message, error_in, error_in_event
 from .spending import note_error_of
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ _MAX_KEPT = 128 * 1024 * 1024
 _BROKEN_OFF = re.compile(
     r"error|insufficient_system|overload|time_?d?_?out|unavailable|abort|cancel", re.IGNORECASE
 )
-_DONE: Final = "[DONE]"
 _TEXTS = ("text", "reasoning", "refusal")
 
 
@@ -226,10 +224,10 @@ class CompletionStream:
         """Yield the parts, and return the error with which they end."""
         try:
             for event in self._events(blocks):
-                if event.data.strip() == _DONE:
+                if event.is_done:
                     self._is_done = True
                     return self._broken_off
-                data = _parse(event.data)
+                data = event.parsed()
                 error = self._error_in(event, data)
                 part = self._take(Completion.from_json(data or {}))
                 if data is not None and not (error is not None and part.is_empty):
@@ -259,7 +257,7 @@ class CompletionStream:
             raise InvalidAnswerError("OpenRouter's response is neither a stream nor an answer")
         # The standard drops an event that is not terminated. JSON shows itself whether it is whole,
         # and these may be the last words of the answer.
-        if last is not None and (last.data.strip() == _DONE or _parse(last.data) is not None):
+        if last is not None and (last.is_done or last.parsed() is not None):
             yield last
 
     def _whole_answer(self, start: bytes, blocks: Iterator[bytes]) -> ServerSentEvent:
@@ -269,22 +267,18 @@ class CompletionStream:
             body += block
             if len(body) > self._max_event_bytes:
                 raise InvalidAnswerError("OpenRouter's answer is too large")
-        text = body.decode("utf-8", "replace")
-        data = _parse(text)
+        whole = ServerSentEvent("", body.decode("utf-8", "replace"))
+        data = whole.parsed()
         if data is None or not (any(choices_of(data)) or error_in(data)):
             raise InvalidAnswerError("OpenRouter's response is neither a stream nor an answer")
         self._is_done = True
-        return ServerSentEvent("", text)
+        return whole
 
     def _error_in(
         self, event: ServerSentEvent, data: Mapping[str, Any] | None
     ) -> OpenRouterError | None:
-        if data is None:
-            if event.kind != "error":
-                return InvalidAnswerError("OpenRouter's stream has an event that is not JSON")
-            data = {"error": event.data or True}
         api_key = self._kept_key() if self._kept_key else None
-        return error_in(data, event=event.kind or None, base_url=self._base_url, api_key=api_key)
+        return error_in_event(event, data, base_url=self._base_url, api_key=api_key)
 
     def _take(self, part: Completion) -> Completion:
         """Return the part with whole characters, and note what it tells about the end."""
@@ -338,12 +332,3 @@ class _TextIterator(Iterator[str]):
     def close(self) -> None:
         """Close the stream."""
         self._stream.close()
-
-
-def _parse(text: str) -> Mapping[str, Any] | None:
-    """Read a JSON object; None for anything else."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, Mapping) else None

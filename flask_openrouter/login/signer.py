@@ -18,7 +18,10 @@ def make_signer(
 
     The keys are derived once, not for each signature.
     """
-    settings = key_derivation, digest_method
     # itsdangerous signs with the last key; our settings have the newest first.
-    keys = [Signer(key, salt, b".", *settings).derive_key() for key in reversed(secret_keys)]
-    return Signer(keys, salt, b".", "none", digest_method)
+    signers = [
+        Signer(key, salt, key_derivation=key_derivation, digest_method=digest_method)
+        for key in reversed(secret_keys)
+    ]
+    keys = [signer.derive_key() for signer in signers]
+    return Signer(keys, key_derivation="none", digest_method=digest_method)

@@ -13,12 +13,12 @@ from urllib.parse import quote, urlsplit
 from flask import Response, current_app, json, jsonify, make_response, url_for
 from werkzeug.exceptions import HTTPException
 
-from ..caching import complete_vary
 from ..client.base_url import credits_url, keys_url
 from ..errors import APIError, KeyStorageError, OpenRouterError
 from ..log import log_note
 from ..problems import PROBLEMS, Problem
 from ..web import get_services, request_state, this_app, this_request
+from ..web.caching import complete_vary
 from .language import gettext, translated
 from .templates import render_page
 from .urls import home_url, login_url_for, page_of_visitor

@@ -18,8 +18,8 @@ from jinja2 import BaseLoader, Environment, FileSystemLoader, Template, Template
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from ..awaiting import run_without_loop
 from ..web import this_app
+from ..web.awaiting import run_without_loop
 from .language import current_language
 
 _FOLDER: Final = Path(__file__).resolve().parents[1] / "templates"

@@ -9,6 +9,7 @@ from flask import url_for
 from werkzeug.urls import iri_to_uri
 
 from ..web import get_services, this_request
+from .visit import is_htmx
 
 #: Longer addresses are dropped: they would fill the session cookie.
 MAX_NEXT_LENGTH = 1024
@@ -122,8 +123,10 @@ def page_of_visitor(*, from_script: bool) -> str | None:
         page = f"{path}?{query}" if query else path
     else:
         # A request with a body is never replayed, and the address of a script's request is not a
-        # page. Both return to the page that made the request.
-        scheme, _, rest = (request.referrer or "").partition("://")
+        # page. Both return to the page that made the request. htmx names it, because a page may
+        # send no Referer, or only its origin (htmx documentation, "Request Headers").
+        here = request.headers.get("HX-Current-URL") if is_htmx() else None
+        scheme, _, rest = (here or request.referrer or "").partition("://")
         host, slash, path = rest.partition("/")
         if (scheme, host) != (request.scheme, request.host):
             return None

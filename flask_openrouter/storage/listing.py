@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ..errors import ConfigurationError, KeyStorageError
 from . import ConnectedOwner, ListableStorage
 from .cookie import CookieStorage
 from .namespace import NAMESPACE
-from .vault import KeyVault
+from .vault import Age, KeyVault
 
 Result = TypeVar("Result")
 
@@ -25,6 +25,8 @@ class Listing:
     def __init__(self, vault: KeyVault, *, otherwise: str = "") -> None:
         self._vault = vault
         self._storage = _listable(vault.storage, otherwise)
+        #: The owners whose records :meth:`connected_owners` could not open.
+        self.unreadable: Final[set[str]] = set()
 
     def count_owners(self) -> int:
         """Return about how many records there are. Raises :class:`KeyStorageError`."""
@@ -49,6 +51,10 @@ class Listing:
             if connected_at is not None:
                 seen.add(owner_id)
                 yield ConnectedOwner(owner_id, datetime.fromtimestamp(connected_at, timezone.utc))
+            elif (
+                owner_id not in seen and self._vault.prune(owner_id, dry_run=True) is Age.UNREADABLE
+            ):
+                self.unreadable.add(owner_id)
 
 
 def _read(read: Callable[[], Result]) -> Result:

@@ -41,7 +41,10 @@ def is_weak(key: bytes) -> bool:
     """Whether this secret is short, monotonous or a sample from documentation."""
     # Blanks around text do not count. Random bytes may begin or end with a blank.
     length = len(key.strip()) if key.isascii() else len(key)
-    # A repeated letter, or only blanks.
-    is_monotonous = len(set(key)) < 5
     letters_and_digits = re.sub(rb"[^a-z0-9]", b"", key.lower())
-    return length < MIN_BYTES or is_monotonous or letters_and_digits in _SAMPLE_SECRETS
+    return length < MIN_BYTES or is_monotonous(key) or letters_and_digits in _SAMPLE_SECRETS
+
+
+def is_monotonous(key: bytes) -> bool:
+    """Whether this key repeats a few bytes, such as zeros: no random key does."""
+    return len(set(key)) < 5

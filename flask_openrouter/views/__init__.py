@@ -10,7 +10,6 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .. import guard
-from ..causes import problem_of
 from ..errors import (
     APIError,
     InvalidAnswerError,
@@ -24,6 +23,7 @@ from ..pages.responses import show_problem
 from ..problems import PROBLEMS, Problem
 from ..web import request_state, this_app
 from . import connection, login, usage
+from .causes import problem_of
 from .limits import check_request
 
 

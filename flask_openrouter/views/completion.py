@@ -9,7 +9,6 @@ from typing import Final
 
 from flask import Response, request, url_for
 
-from ..causes import problem_of_login
 from ..client.credentials import hash_of_key
 from ..client.spending import NEWS
 from ..connection import Connection, get_connection
@@ -34,6 +33,7 @@ from ..signals import login_failed
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.record import KeyRecord
 from ..web import request_state, send_signal, this_app
+from .causes import problem_of_login
 
 logger: Final = logging.getLogger("flask_openrouter")
 

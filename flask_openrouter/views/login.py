@@ -11,7 +11,6 @@ from typing import Any
 
 from flask import Response, make_response, request
 
-from ..causes import problem_of_login
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
 from ..login.callback import Callback, read_callback, read_pasted
@@ -23,6 +22,7 @@ from ..pages.visit import is_cross_site, is_navigation, is_prefetch, is_same_ori
 from ..problems import PROBLEMS
 from ..services import Services
 from ..web import call_app_function, get_services
+from .causes import problem_of_login
 from .completion import Target, fail_login, finish_login, go_on, store_key
 
 

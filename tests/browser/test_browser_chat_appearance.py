@@ -18,6 +18,7 @@ from example_app.database import opened
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.every_variant
 
 PHONE = {"width": 360, "height": 720}
 SMALLEST = {"width": 320, "height": 640}

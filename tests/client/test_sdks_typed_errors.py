@@ -16,18 +16,21 @@ import pytest
 from cases import case
 from misbehaving import MisbehavingProvider, answer, drip, reset
 from sdk_calls import (
-    CALLERS,
     KEY,
     MODEL,
     QUESTION,
     Ask,
+    Clients,
     ask_openai,
     call_openai,
     call_sdk,
+    chunk,
+    every_caller,
+    every_streamer,
+    stream,
     stream_openai,
 )
 
-from flask_openrouter.client.sdks import openai_client, openrouter_client
 from flask_openrouter.errors import (
     APIError,
     BadRequestError,
@@ -45,36 +48,11 @@ from flask_openrouter.errors import (
     TransportTimeoutError,
 )
 
-every_caller = pytest.mark.parametrize("ask", CALLERS.values(), ids=CALLERS.keys())
 THEIRS = (openai.APIError, openrouter.errors.OpenRouterError)
-
-
-class Clients:
-    """A connection's two methods, for a provider and with a handler of 401s."""
-
-    def __init__(self, provider: MisbehavingProvider, on_unauthorized: Any = None) -> None:
-        self._known = (provider.url, KEY, {}, on_unauthorized)
-
-    def openai(self, **options: Any) -> Any:
-        return openai_client(*self._known, options)
-
-    def sdk(self, **options: Any) -> Any:
-        return openrouter_client(*self._known, options)
 
 
 def error(code: int, message: str = "No", **metadata: Any) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "metadata": metadata}}
-
-
-def chunk(text: str, **more: Any) -> str:
-    delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-    body = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
-    return json.dumps({**body, "choices": [delta], **more})
-
-
-def stream(*events: str, end: str = "\n\n") -> Any:
-    body = "".join(event + end for event in events).encode()
-    return answer(200, body, {"Content-Type": "text/event-stream; charset=utf-8"})
 
 
 @pytest.mark.requirement("O1", "O2", "O7", "O9", "O10", "O21", "O23", "O24")
@@ -154,14 +132,8 @@ def test_a_401_inside_a_200_is_not_asked_about(ask: Ask) -> None:
     assert asked == []
 
 
-STREAMERS = {
-    "openai": lambda clients: ask_openai(clients.openai(max_retries=0), stream=True),
-    "sdk": lambda clients: clients.sdk().chat.send(model=MODEL, messages=QUESTION, stream=True),
-}
-
-
 @pytest.mark.requirement("O6", "O12", "O22")
-@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+@every_streamer
 def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> None:
     limit = error(403, "Key limit exceeded (daily limit). Manage it")["error"]
     choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "error": limit}
@@ -188,7 +160,7 @@ def test_an_error_in_a_stream_is_raised_after_the_words_before_it(ask: Ask) -> N
                 assert KEY not in repr(vars(caught.value))
 
 
-@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+@every_streamer
 def test_an_error_event_may_be_mere_words(ask: Ask) -> None:
     for data, words in (("it broke", "it broke"), ('"it broke"', '"it broke"'), ("", "")):
         act = stream(f"data: {chunk('Hi')}", f"event: error\ndata: {data}")
@@ -234,7 +206,7 @@ def test_json_that_is_cut_short_is_no_answer(ask: Ask) -> None:
             assert isinstance(caught.value, THEIRS)
 
 
-@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+@every_streamer
 def test_bytes_of_a_stream_that_are_no_text_are_replaced(ask: Ask) -> None:
     body = f"data: {chunk('n?o')}\n\ndata: [DONE]\n\n".encode().replace(b"?", b"\xff")
     act = answer(200, body, {"Content-Type": "text/event-stream"})
@@ -250,7 +222,7 @@ def test_a_stored_page_is_an_answer() -> None:
 
 
 @pytest.mark.requirement("O22")
-@pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+@every_streamer
 def test_a_stream_without_an_error_arrives_whole(ask: Ask) -> None:
     words = [f"data: {chunk(text)}" for text in ("an error", ' "error"', "\u00e9", "failed")]
     body = "".join(f"{event}\r\n\r\n" for event in [*words, "data: [DONE]"]).encode()

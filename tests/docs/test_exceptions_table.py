@@ -10,8 +10,8 @@ from cases import case
 from errors_page import rows_below
 
 from flask_openrouter import errors
-from flask_openrouter.causes import problem_of, problem_of_login
 from flask_openrouter.problems import PROBLEMS
+from flask_openrouter.views.causes import problem_of, problem_of_login
 
 EXCEPTIONS = rows_below("| class | carries | in a login | in a view |")
 #: Exceptions of a view that the extension handles.

@@ -86,7 +86,9 @@ def production(make_app: MakeApp) -> MakeApp:
             **config,
         }
         if "OPENROUTER_STORAGE_URI" in config or "storage" in (extension or {}):
-            settings.setdefault("OPENROUTER_ENCRYPTION_KEY", "A" * 43 + "=")
+            settings.setdefault(
+                "OPENROUTER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+            )
         app = make_app(extension, **settings)
         app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)  # type: ignore[method-assign]
         return app

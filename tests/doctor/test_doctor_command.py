@@ -347,7 +347,9 @@ def test_fingerprints_reveal_no_secret(
     assert first.startswith("flask_openrouter fingerprints: {")
     assert first != second
     assert SECRET not in first + second
-    case = Case.of(production(OPENROUTER_ENCRYPTION_KEY="A" * 43 + "="))
+    case = Case.of(
+        production(OPENROUTER_ENCRYPTION_KEY="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+    )
     assert set(fingerprints(case, b"n")) == {
         "SECRET_KEY",
         "OPENROUTER_ENCRYPTION_KEY",

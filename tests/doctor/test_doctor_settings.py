@@ -54,7 +54,7 @@ def test_settings_that_come_too_late_are_reported(production: Any, diagnose: Any
 
 def test_an_encryption_key_that_comes_too_late_is_reported(production: Any, diagnose: Any) -> None:
     app = production()
-    app.config["OPENROUTER_ENCRYPTION_KEY"] = "A" * 43 + "="
+    app.config["OPENROUTER_ENCRYPTION_KEY"] = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
     diagnose(app).says("settings_changed", "effect: OPENROUTER_ENCRYPTION_KEY.")
 
 

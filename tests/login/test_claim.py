@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
 import pytest
+from attack import save_jar
 from flask import Flask, session
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 from stored_apps import StoredApps
@@ -55,15 +57,12 @@ def with_sign_up(app: Flask) -> Flask:
         except OpenRouterError as error:
             return f"{type(error).__name__}: {error}"
 
-    post = {"methods": ["POST"]}
-    app.add_url_rule("/sign-up/<user_id>", view_func=sign_up, **post)  # type: ignore[arg-type]
-    app.add_url_rule(
-        "/replace/<user_id>", "replace", lambda user_id: sign_up(user_id, True), **post
-    )  # type: ignore[arg-type]
-    app.add_url_rule("/later/<user_id>", view_func=sign_up_later, **post)  # type: ignore[arg-type]
-    app.add_url_rule("/sign-in/<user_id>", view_func=sign_in, **post)  # type: ignore[arg-type]
-    app.add_url_rule("/sign-out", view_func=sign_out, **post)  # type: ignore[arg-type]
-    app.add_url_rule("/claim", view_func=claim_only, **post)  # type: ignore[arg-type]
+    app.post("/sign-up/<user_id>")(sign_up)
+    app.post("/replace/<user_id>", endpoint="replace", defaults={"replace": True})(sign_up)
+    app.post("/later/<user_id>")(sign_up_later)
+    app.post("/sign-in/<user_id>")(sign_in)
+    app.post("/sign-out")(sign_out)
+    app.post("/claim")(claim_only)
     return app
 
 
@@ -73,8 +72,9 @@ def rows(app: Flask) -> list[str]:
 
 
 def test_a_key_goes_with_the_visitor_who_signs_up(
-    all_stored_apps: StoredApps, emulator: Emulator
+    all_stored_apps: StoredApps, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     app = with_sign_up(all_stored_apps())
     visitor = Visitor(app)
     visitor.connect(emulator)
@@ -87,9 +87,10 @@ def test_a_key_goes_with_the_visitor_who_signs_up(
         assert visitor.post("/sign-up/ada").text == "False True True"
         assert visitor.key == key
         assert visitor.post("/sign-up/ada").text == "True False True"
-    account = "user_emulated"
-    news = {"openrouter_user_id": account, "previous_openrouter_user_id": None}
+    news = {"openrouter_user_id": "user_emulated", "previous_openrouter_user_id": None}
     assert heard == [(app, {"owner_id": "ada", **news})]
+    assert " A browser's key was handed to its user. [owner " in caplog.text
+    assert not all_stored_apps.is_server_side or "openrouter" not in save_jar(visitor)
     # The browser has nothing left: not for itself, and not for the next user.
     visitor.post("/sign-out")
     assert visitor.key is None
@@ -123,7 +124,10 @@ def test_a_key_of_the_user_stays_unless_it_is_to_be_replaced(
     assert (first.key, second.key) == (of_user, of_user)
     second.post("/sign-out")
     assert second.key == of_browser
-    assert second.post("/replace/ada").text == "True True True"
+    heard: list[Any] = []
+    with key_connected.connected_to(lambda _, **news: heard.append(news), app):
+        assert second.post("/replace/ada").text == "True True True"
+    assert [news["previous_openrouter_user_id"] for news in heard] == ["user_emulated"]
     assert (first.key, second.key) == (of_browser, of_browser)
     assert rows(app) == ["ada"]
 
@@ -170,7 +174,7 @@ def test_without_a_user_it_raises_and_says_what_to_do(
     if path == "/claim":
         assert visitor.post(path).text.startswith("ConfigurationError: claim() needs a signed-in")
     else:
-        with pytest.raises(ConfigurationError, match="saved the new user"):
+        with pytest.raises(ConfigurationError, match=r"id\. Call it after the app has saved the n"):
             visitor.post(path)
     visitor.post("/sign-out")
     assert visitor.key == key
@@ -268,7 +272,9 @@ def test_a_storage_that_fails_loses_no_key_and_another_try_finishes(
     storage.failing.clear()
     heard: list[str] = []
     with key_connected.connected_to(lambda _, owner_id, **__: heard.append(owner_id), app):
-        assert visitor.post("/claim").text == "True"
+        answers = [visitor.post("/claim") for _ in range(2)]
+    assert [answer.text for answer in answers] == ["True", "False"]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["private"] * 2
     assert heard == ["ada"]
     assert set(storage.rows) == {"ada"}
     assert visitor.key == key
@@ -287,7 +293,6 @@ def test_a_replaced_key_that_does_not_stay_written_keeps_the_browsers(
     storage.failing = {"lose"}
     assert visitor.post("/replace/ada").status_code == 503
     assert set(storage.rows) == before
-    storage.failing.clear()
 
 
 def test_a_key_that_the_user_connects_at_the_same_moment_stays(

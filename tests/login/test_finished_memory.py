@@ -43,6 +43,15 @@ def test_the_number_of_logins_is_bounded(clock: Any) -> None:
     assert logins.begin("a", "a code")[1], "the oldest had to go"
 
 
+def test_after_the_clock_was_set_back_the_newest_logins_are_remembered(clock: Any) -> None:
+    logins, start = FinishedLogins(max_age=600, clock=clock, most=4), clock.now
+    times = (("early", 1_000), ("a", 0), ("b", 50), ("a", 600), ("c", 601), ("d", 602), ("e", 603))
+    for state, now in times:
+        clock.now = start + now
+        assert logins.begin(state, "a code")[1]
+    assert [logins.begin(state, "a code")[1] for state in "acde"] == [False] * 4
+
+
 def test_old_logins_are_forgotten(clock: Any) -> None:
     logins = FinishedLogins(max_age=660, clock=clock)
     for state in "abc":

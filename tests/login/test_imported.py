@@ -45,7 +45,10 @@ def memory_app(make_app: Any) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("storage_uri", ["sqlite", "postgresql", "redis"], indirect=True)
-def test_a_key_is_checked_and_becomes_the_owners(app: Flask, emulator: Emulator) -> None:
+def test_a_key_is_checked_and_becomes_the_owners(
+    app: Flask, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     first, second = emulator.issue_key(limit=5), emulator.issue_key(limit=7)
     heard: list[Any] = []
     visitor = Visitor(app)
@@ -64,6 +67,8 @@ def test_a_key_is_checked_and_becomes_the_owners(app: Flask, emulator: Emulator)
         assert auth.import_key("42", second, replace=True) is True
         assert visitor.key == fingerprint(second)
         assert [owner.owner_id for owner in auth.list_owners()] == ["42"]
+    lines = [line for line in caplog.messages if "imported" in line]
+    assert [line.partition(" [owner ")[0] for line in lines] == ["A key was imported."] * 2
     account = {"openrouter_user_id": "user_emulated", "owner_id": "42"}
     assert heard == [
         {**account, "previous_openrouter_user_id": None},
@@ -142,8 +147,12 @@ def test_an_entry_that_does_not_open_is_not_overwritten(
         auth.import_key("ada", newest)
     other = make_app({"storage": storage, "encrypt": encrypt}, SECRET_KEY="another secret" * 3)
     with other.app_context():
-        with pytest.raises(KeyStorageError, match="does not open") as refused:
+        with pytest.raises(KeyStorageError) as refused:
             auth.import_key("ada", older)
+        assert str(refused.value) == (
+            "What is stored for this owner does not open: was it encrypted with another key?"
+            " Nothing was changed. replace=True overwrites it."
+        )
         assert_clean(refused.value, older)
         assert emulator.count("GET", "/api/v1/key") == 1
         with app.app_context():
@@ -218,6 +227,20 @@ def test_a_key_that_was_set_aside_does_not_count(memory_app: Flask, emulator: Em
         auth.for_owner("ada").key_info()
     assert auth.import_key("ada", new) is True
     assert fingerprint(auth.for_owner("ada").api_key) == fingerprint(new)
+
+
+def test_an_import_makes_figures_from_before_old(memory_app: Flask, emulator: Emulator) -> None:
+    """Those of a key that is used elsewhere, too, may have changed meanwhile."""
+    key = emulator.issue_key(limit=5)
+    usage = memory_app.extensions["openrouter"].usage_cache
+    auth.import_key("ada", key)
+    key_hash = auth.for_owner("ada").key_hash
+    asked: list[bool] = []
+    for replace in (False, False, True):
+        if replace:
+            auth.import_key("ada", key, replace=True)
+        usage.read(key_hash, lambda: asked.append(bool(auth.for_owner("ada").key_info())))
+    assert len(asked) == 2
 
 
 def test_the_view_that_imports_uses_the_key_at_once(make_app: Any, emulator: Emulator) -> None:

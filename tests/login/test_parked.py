@@ -88,8 +88,12 @@ def test_a_key_waits_ten_minutes_and_for_this_browser_only(
     visitor.connect(emulator)
     storage.is_full = False
     assert Visitor(app).post("/openrouter/save").status_code == 400
+    twin = Visitor(app)
+    twin.client.set_cookie("openrouter~unsaved", _waiting(visitor))
     clock.now += 601
-    assert visitor.post("/openrouter/save").status_code == 400
+    assert twin.post("/openrouter/save").status_code == 400
+    clock.now -= 1
+    assert visitor.post("/openrouter/save").status_code == 303
 
 
 @pytest.mark.requirement("R93")
@@ -103,7 +107,38 @@ def test_a_waiting_key_never_crosses_a_change_of_account(
     user["id"] = "bob"
     assert visitor.post("/openrouter/save").status_code == 400
     user["id"] = "ada"
+    copy = _waiting(visitor)
     assert visitor.post("/openrouter/save").status_code == 303
+    # Nor is it saved again from a copy. One that the user gives up is not saved at all.
+    visitor.post("/openrouter/disconnect")
+    assert _thief(app, copy) == [400]
+    storage.is_full = True
+    visitor.connect(emulator)
+    copy = _waiting(visitor)
+    storage.is_full = False
+    visitor.post("/openrouter/disconnect")
+    assert _thief(app, copy) == [400]
+
+
+def test_a_key_waits_for_each_visitor(app: Flask, emulator: Emulator, storage: FullStorage) -> None:
+    visitors = [Visitor(app) for _ in range(2)]
+    for visitor in visitors:
+        visitor.connect(emulator)
+    storage.is_full = False
+    assert [each.post("/openrouter/save").status_code for each in visitors] == [303, 303]
+
+
+def test_of_two_logins_whose_keys_were_not_saved_the_last_one_counts_as_finished(
+    visitor: Visitor, emulator: Emulator, storage: FullStorage, clock: Any
+) -> None:
+    """Its key is the one that waits, whichever login began first."""
+    callbacks = [emulator.approve(visitor.start(f"/{number}")) for number in range(3)]
+    for number in (0, 2, 1):
+        assert visitor.get(callbacks[number]).status_code == 503
+        clock.now += 1
+    storage.is_full = False
+    assert visitor.post("/openrouter/save").status_code == 303
+    assert [visitor.get(callback).status_code for callback in callbacks] == [400, 303, 400]
 
 
 @pytest.mark.requirement("R43")

@@ -36,6 +36,10 @@ def test_a_login_that_cannot_be_finished_has_a_reason(make_app: Any, clock: Any)
             "foreign",
         )
         of_alice = logins.start(next_url=None, is_cross_site=False).state
+        for other in ("bob", "None", "nobody"):
+            user[0] = other
+            for login_, state_ in ((login, state), (logins.find(of_alice), of_alice)):
+                assert reason_of(lambda: logins.check_user(login_, state_))[1] == "foreign"  # noqa: B023
         user[0] = None
         logins.check_user(login, state)
         assert reason_of(lambda: logins.check_user(logins.find(of_alice), of_alice)) == (

@@ -237,6 +237,19 @@ def test_a_login_may_take_ten_minutes(visitor: Visitor, emulator: Emulator, cloc
 
 
 @pytest.mark.requirement("R6")
+def test_a_finished_login_can_be_reloaded_for_ten_minutes_from_its_end(
+    visitor: Visitor, emulator: Emulator, clock: Any
+) -> None:
+    callback = emulator.approve(visitor.start("/there"))
+    for _ in range(2):
+        clock.now += 590
+        assert visitor.get(callback).location == "/there"
+    clock.now += 11
+    assert "took too long" in visitor.get(callback).text
+    assert exchanges(emulator) == 1
+
+
+@pytest.mark.requirement("R6")
 def test_a_login_that_took_longer_is_refused_whatever_the_address_contains(
     visitor: Visitor, emulator: Emulator, clock: Any
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_openrouter.errors import KeyRejectedError, ServerError, TransportTimeoutError
-from flask_openrouter.login.rejected import RejectedKeys
+from flask_openrouter.login.rejected import RejectedKeys, unconfirmed
 from flask_openrouter.storage.record import KeyRecord
 
 KEY = "sk-or-v1-" + 64 * "0"
@@ -87,6 +87,23 @@ def test_no_answer_is_awaited_for_longer_than_the_caller_has(
     assert not rejected_keys.confirm(KEY, 0)
     assert not rejected_keys.confirm(KEY, -1)
     assert provider.asked == []
+    provider.error = KeyRejectedError()
+    assert rejected_keys.confirm(KEY, 0.5)
+    assert provider.timeouts[0] <= 0.5
+
+
+def test_different_keys_do_not_wait_for_each_other(
+    provider: Provider, rejected_keys: RejectedKeys
+) -> None:
+    provider.may_answer.clear()
+    threads = [threading.Thread(target=rejected_keys.confirm, args=(k, 60)) for k in (KEY, OTHER)]
+    for thread in threads:
+        provider.was_asked.clear()
+        thread.start()
+        assert provider.was_asked.wait(60)
+    provider.may_answer.set()
+    for thread in threads:
+        thread.join()
 
 
 def test_requests_with_the_same_key_share_an_answer(
@@ -123,6 +140,7 @@ def test_logins_ask_one_after_the_other(provider: Provider, rejected_keys: Rejec
     first.join()
     assert provider.asked == [KEY]
     assert rejected_keys.is_accepted(OTHER)
+    assert max(provider.timeouts) <= 2
 
 
 def test_an_accepted_key_is_not_set_aside_any_more(rejected_keys: RejectedKeys) -> None:
@@ -163,3 +181,13 @@ def test_a_replacement_is_new_for_ten_minutes(rejected_keys: RejectedKeys, clock
     ):
         record = KeyRecord(KEY, None, now - age, now, follows_rejected)
         assert rejected_keys.is_replacement(record) is is_replacement, (age, follows_rejected)
+
+
+def test_an_unconfirmed_rejection_keeps_what_openrouter_sent() -> None:
+    error = unconfirmed(KeyRejectedError(401, "User not found.", request_id="gen-1"))
+    assert (error.status, error.upstream_message, error.request_id) == (
+        401,
+        "User not found.",
+        "gen-1",
+    )
+    assert (error.reason, error.is_retryable) == ("unconfirmed", True)

@@ -31,3 +31,11 @@ def test_the_number_of_states_is_bounded() -> None:
         assert spent.claim(state, 0)
     assert [spent.claim(state, 0) for state in "dcb"] == [False, False, False]
     assert spent.claim("a", 0), "the oldest had to go"
+
+
+def test_after_the_clock_was_set_back_the_newest_claims_are_remembered() -> None:
+    spent = SpentStates(600, most=4)
+    times = (("early", 1_000), ("a", 0), ("b", 50), ("a", 600), ("c", 601), ("d", 602), ("e", 603))
+    for state, now in times:
+        assert spent.claim(state, now)
+    assert [spent.is_spent(state, 603) for state in "abcde"] == [True, False, True, True, True]

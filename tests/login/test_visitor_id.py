@@ -120,8 +120,10 @@ def test_a_user_has_one_in_every_browser_which_does_not_name_them(visitor: Visit
 
 
 def test_our_cookies_stay_small_together(visitor: Visitor) -> None:
-    for number in range(6):
-        visitor.start(f"/{str(number) * 400}")
+    tabs = [Visitor(visitor.app) for _ in range(6)]
+    for tab in tabs:
+        tab.start(f"/{'x' * 400}")
+        load_jar(visitor, {**save_jar(visitor), **save_jar(tab)})
     before = save_jar(visitor)
     visitor.get("/id")
     jar = save_jar(visitor)

@@ -48,6 +48,8 @@ class _Mutations(cst.CSTVisitor):
             return False
         if isinstance(node, cst.Call) and getattr(node.func, "value", None) in _SKIPPED_CALLS:
             return False
+        if isinstance(node, cst.If) and getattr(node.test, "value", None) == "TYPE_CHECKING":
+            return False
         for kind, operator in (*mutation_operators, *_MORE_OPERATORS):
             if isinstance(node, kind):
                 self.found += [(node, changed, self._lines(node)) for changed in operator(node)]

@@ -176,6 +176,40 @@ def test_a_boosted_link_comes_back_to_the_page_that_it_leads_to(app: Flask) -> N
 
 
 @pytest.mark.requirement("W2")
+@pytest.mark.parametrize(
+    ("url", "login_url"),
+    [
+        ("http://localhost/chat?room=1#end", "/openrouter/login?next=/chat?room%3D1%23end"),
+        ("http://localhost/openrouter/code", "/openrouter/login"),
+        ("http://localhost//evil.example", "/openrouter/login"),
+        ("http://localhost/sw.js", "/openrouter/login"),
+        ("https://evil.example/chat", "/openrouter/login"),
+        ("http://localhost@evil.example/chat", "/openrouter/login"),
+        ("javascript:alert(1)", "/openrouter/login"),
+        ("/chat", "/openrouter/login"),
+        ("", "/openrouter/login?next=/before"),
+        (None, "/openrouter/login?next=/before"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_htmx_names_the_page_to_come_back_to(
+    app: Flask, url: str | None, login_url: str, method: str
+) -> None:
+    """A page with the referrer policy "no-referrer" or "origin" says it nowhere else."""
+    view = requires_openrouter_key(lambda: "")
+    app.add_url_rule("/part", "part", view, methods=["GET", "POST"])
+    sent = {**HTMX, "Referer": "http://localhost/before"}
+    if url is not None:
+        sent["HX-Current-URL"] = url
+    answer = app.test_client().open("/part", method=method, headers=sent)
+    assert answer.headers["HX-Redirect"] == login_url
+    # Only htmx sends it: a page cannot be sure of such a header from others.
+    plain = {**sent, "HX-Request": "false"}
+    other = app.test_client().open("/part", method=method, headers=plain)
+    assert other.json["login_url"] == "/openrouter/login?next=/before"
+
+
+@pytest.mark.requirement("W2")
 def test_links_and_forms_of_ours_are_never_loaded_by_htmx_or_turbo(
     make_app: Any, emulator: Emulator
 ) -> None:

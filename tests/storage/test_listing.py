@@ -118,6 +118,24 @@ def test_the_command_prints_a_line_or_an_entry_for_each_owner() -> None:
 
 
 @pytest.mark.requirement("A10")
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["lines", "json"])
+def test_records_that_do_not_open_are_counted_with_a_remedy(arguments: list[str]) -> None:
+    storage = MemoryStorage()
+    save(make_auth(storage)[0], "ada")
+    app, _ = make_auth(storage, encrypt=False)
+    save(app, "bob")
+    storage.set("truncated", storage.get("ada")[:-9])  # type: ignore[index]
+    result = app.test_cli_runner().invoke(args=["openrouter", "owners", *arguments])
+    assert result.exit_code == 0
+    assert result.stderr.startswith("2 stored keys do not open. Add the OPENROUTER_ENCRYPTION_KEY")
+    assert "No key was found" not in result.stderr
+    assert result.stdout.count("bob") == 1
+    assert "ada" not in result.output
+    named = app.test_cli_runner().invoke(args=["openrouter", "prune", "--dry-run"])
+    assert "unreadable: ada\nunreadable: truncated\n" in named.stdout
+
+
+@pytest.mark.requirement("A10")
 def test_commands_that_find_nothing_say_where_they_looked(all_stored_apps: StoredApps) -> None:
     if not all_stored_apps.is_server_side:
         return

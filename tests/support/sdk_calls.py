@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import pytest
 from flask import Flask
 from misbehaving import Act, MisbehavingProvider, ReceivedRequest, answer, issue_key
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter
+from flask_openrouter.client.sdks import openai_client, openrouter_client
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
 MODEL = "openai/gpt-4o-mini"
@@ -110,3 +113,35 @@ def connected(
 def sent(provider: MisbehavingProvider) -> list[ReceivedRequest]:
     """Return the requests that the provider received after the login."""
     return provider.requests[1:]
+
+
+every_caller = pytest.mark.parametrize("ask", CALLERS.values(), ids=CALLERS.keys())
+STREAMERS = {
+    "openai": lambda clients: ask_openai(clients.openai(max_retries=0), stream=True),
+    "sdk": lambda clients: clients.sdk().chat.send(model=MODEL, messages=QUESTION, stream=True),
+}
+every_streamer = pytest.mark.parametrize("ask", STREAMERS.values(), ids=STREAMERS.keys())
+
+
+class Clients:
+    """A connection's two methods, for a provider and with a handler of 401s."""
+
+    def __init__(self, provider: MisbehavingProvider, on_unauthorized: Any = None) -> None:
+        self._known = (provider.url, KEY, {}, on_unauthorized)
+
+    def openai(self, **options: Any) -> Any:
+        return openai_client(*self._known, options)
+
+    def sdk(self, **options: Any) -> Any:
+        return openrouter_client(*self._known, options)
+
+
+def chunk(text: str, **more: Any) -> str:
+    delta = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    body = {"id": "gen-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL}
+    return json.dumps({**body, "choices": [delta], **more})
+
+
+def stream(*events: str, end: str = "\n\n") -> Any:
+    body = "".join(event + end for event in events).encode()
+    return answer(200, body, {"Content-Type": "text/event-stream; charset=utf-8"})

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .client.attribution import attribution_headers
-from .client.authorization import check_callback_url, checked_workspace_id
-from .client.base_url import is_openrouter, normalize_base_url
-from .errors import ConfigurationError
-from .languages import LANGUAGES, match_language
-from .storage.namespace import NAMESPACE_FORM
-from .storage.weak_keys import MIN_BYTES, is_weak
+from ..client.attribution import attribution_headers
+from ..client.authorization import check_callback_url, checked_workspace_id
+from ..client.base_url import is_openrouter, normalize_base_url
+from ..errors import ConfigurationError
+from ..languages import LANGUAGES, match_language
+from ..storage.namespace import NAMESPACE_FORM
+from ..storage.weak_keys import MIN_BYTES, is_monotonous, is_weak
 from .values import as_list, boolean, given, number, positive, seconds, text
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -271,5 +271,10 @@ def _encryption_key(name: str, value: object) -> bytes:
         raise ConfigurationError(
             f"{name} must be 32 bytes in URL-safe base64 (44 characters)."
             " Make one with: flask openrouter generate-key"
+        )
+    if is_monotonous(key):
+        raise ConfigurationError(
+            f"{name} repeats a few bytes, such as zeros, so anyone can guess it and read every"
+            " stored key. Make a random one with: flask openrouter generate-key"
         )
     return key

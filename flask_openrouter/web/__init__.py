@@ -26,16 +26,16 @@ from flask import (
 from werkzeug.http import dump_cookie
 from werkzeug.local import LocalProxy
 
+from ..client.base_url import is_loopback_url
 from .awaiting import call_function
 from .caching import missing_headers
-from .client.base_url import is_loopback_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
     from blinker import NamedSignal
 
-    from .connection import Connection
-    from .services import Services
+    from ..connection import Connection
+    from ..services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from .errors import (
+from ..errors import (
     APIError,
     CodeRefusedError,
     ConflictError,
@@ -25,7 +25,7 @@ from .errors import (
     TransportError,
     TransportTimeoutError,
 )
-from .problems import PROBLEMS, Problem
+from ..problems import PROBLEMS, Problem
 
 _OF_LOGINS: Final = (
     (TransportTimeoutError, "timeout"),

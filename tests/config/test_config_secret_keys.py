@@ -176,3 +176,22 @@ def test_a_malformed_encryption_key_stops_the_app_and_is_not_shown() -> None:
             message = str(caught.value)
             assert message.startswith([*keys][-1]), ascii(value)
             assert len(str(value)) < 20 or str(value) not in message, ascii(value)
+
+
+@pytest.mark.requirement("R92")
+@pytest.mark.parametrize("mode", ["DEBUG", "TESTING", "ENV"])
+def test_an_encryption_key_of_repeated_bytes_stops_the_app(mode: str) -> None:
+    """Each is well-formed: 32 bytes that anyone can guess."""
+    good = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    for raw in (bytes(32), b"\xff" * 32, b"a" * 32, b"\x00\x01" * 16, b"abcd" * 8):
+        weak = base64.urlsafe_b64encode(raw).decode()
+        for newest, fallbacks in ((weak, []), (good, [weak])):
+            with pytest.raises(ConfigurationError, match=r"generate-key$") as caught:
+                start(
+                    SECRET_KEY=secrets.token_hex(),
+                    OPENROUTER_ENCRYPTION_KEY=newest,
+                    OPENROUTER_ENCRYPTION_KEY_FALLBACKS=fallbacks,
+                    **{mode: True},
+                )
+            assert "repeats a few bytes" in str(caught.value), raw
+            assert weak not in str(caught.value)

@@ -1,0 +1,64 @@
+"""A call with an old key gets its 401 late, when the owner's key has changed already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from cases import case
+from stored_apps import StoredApps
+from visitor import Visitor
+
+from flask_openrouter import current_openrouter
+from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import KeyRejectedError
+
+ASKED: Any = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def ask_sdk(connection: Any) -> None:
+    with connection.sdk() as client:
+        client.chat.send(**ASKED)
+
+
+LATE_CALLS: dict[str, Callable[[Any], object]] = {
+    "session": lambda connection: connection.session.post("chat/completions", json=ASKED),
+    "key_info": lambda connection: connection.key_info(),
+    "openai": lambda connection: connection.openai().chat.completions.create(**ASKED),
+    "sdk": ask_sdk,
+    "report": lambda connection: connection.report_rejection(),
+}
+
+
+@pytest.mark.requirement("A9")
+def test_a_late_401_changes_nothing_about_another_key(
+    all_stored_apps: StoredApps, emulator: Emulator
+) -> None:
+    """The visitor has connected a new key, or has disconnected, before the 401 arrives."""
+    if not all_stored_apps.is_server_side:
+        return  # A call outside of the request has no cookie to write.
+    app = all_stored_apps()
+    app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
+    visitor = Visitor(app)
+    for name, call in LATE_CALLS.items():
+        for is_connected in (True, False):
+            with case(name, is_connected):
+                visitor.connect(emulator)
+                with app.test_request_context():
+                    late = current_openrouter.detach()
+                emulator.revoke(late.api_key)
+                if is_connected:
+                    visitor.connect(emulator)
+                else:
+                    visitor.post("/openrouter/disconnect")
+                key = visitor.key
+                assert (key is not None) is is_connected
+                with suppress(KeyRejectedError):
+                    call(late)
+                assert visitor.key == key
+                # Nothing was set aside either: there is no key to ask OpenRouter about.
+                asked = emulator.count("GET", "/api/v1/key")
+                visitor.get("/openrouter/login")
+                assert emulator.count("GET", "/api/v1/key") == asked

@@ -74,7 +74,7 @@ def authorization_url(
     """
     challenge = services.client.create_code_challenge(asked.code_verifier)
     places = services.consent_places.get(callback_url)
-    if places is not None:
+    if places is not None and services.app_functions.key_options is None:
         return f"{places[0]}{asked.state}{places[1]}{challenge}{places[2]}"
     settings = services.settings
     options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Machine instructions of the same views and of the callback. A busy machine hardly changes them."""
+"""Machine instructions of the same views and the callback. A busy machine hardly changes them."""
 
 from __future__ import annotations
 

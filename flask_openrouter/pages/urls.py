@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 from flask import url_for
 from werkzeug.urls import iri_to_uri
 
+from ..login.callback import route_url
 from ..web import get_services, this_request
 from .visit import is_htmx
 
@@ -75,7 +76,10 @@ def login_url_for(next_url: str | None, *, is_popup: bool = False) -> str:
 
     ``is_popup``: the login runs in a window of its own.
     """
-    url = url_for("openrouter.login", display="popup" if is_popup else None)
+    if is_popup:
+        url = url_for("openrouter.login", display="popup")
+    else:
+        url = route_url("openrouter.login")
     if next_url is None:
         return url
     # The app's url_defaults may have added parameters.
@@ -102,7 +106,9 @@ def checked_next(value: object) -> str | None:
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
     # A form may have it in its address, too.
-    return checked_next(this_request().values.get("next"))
+    values = this_request().values
+    # Not get(): Werkzeug builds an exception for a name that is missing.
+    return checked_next(values["next"]) if "next" in values else None
 
 
 def is_popup_request() -> bool:

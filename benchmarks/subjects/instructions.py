@@ -1,4 +1,4 @@
-"""Machine instructions of the same views and the callback. A busy machine hardly changes them."""
+"""Machine instructions of the views and the callback. A busy machine hardly changes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ..tools.rows import Goal, Row, SkippedError
 from .callback import callbacks_of
 from .views import ROUTES, calls_of
 
-_TIMES = 100
 _PROGRAM = "import sys; from benchmarks.subjects.instructions import obey; obey(*sys.argv[1:])"
 _CALLBACK = "callback"
 #: The quick form counts these only.
@@ -24,6 +23,7 @@ _QUICK = ("bare", "floor", "ours")
 
 def run(rounds: int, quick: bool) -> list[Row]:
     """Count once, in thousands of instructions of one call."""
+    times = 20 if quick else 100
     if shutil.which("valgrind") is None:
         raise SkippedError("valgrind is not installed: apt install valgrind")
     counts: dict[str, dict[str, list[float]]] = {key: {} for key in (*ROUTES, _CALLBACK)}
@@ -36,8 +36,8 @@ def run(rounds: int, quick: bool) -> list[Row]:
             with counting(_PROGRAM, name, provider.url) as count:
                 # The first runs fill caches, and callgrind translates the code.
                 for key in keys * (2 if quick else 3):
-                    count(f"prepare {key}")
-                    counts[key][name] = [count(key) / _TIMES / 1000]
+                    count(f"{times} {key}")
+                    counts[key][name] = [count("call") / times / 1000]
     unit = "thousand"
     rows = [
         Row(f"{what}, instructions", unit, counts[key], base, goal)
@@ -59,12 +59,12 @@ def obey(name: str, provider_url: str) -> None:
     calls: list[Callable[[], object]] = []
     print("ready", flush=True)
     for line in sys.stdin:
-        order, _, key = line.strip().partition(" ")
-        if order != "prepare":
+        times, _, key = line.strip().partition(" ")
+        if not key:
             for call in calls:
                 call()
         elif key == _CALLBACK:
-            calls = callbacks_of(candidate, app, _TIMES)
+            calls = callbacks_of(candidate, app, int(times))
         else:
-            calls = [routes[key]] * _TIMES
+            calls = [routes[key]] * int(times)
         print("done", flush=True)

@@ -51,7 +51,7 @@ test: .venv/.ready
 	$(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
 
 browser: .venv/.ready
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest --every-variant tests/browser
 
 # pyright reads the packages of the first python on the path.
 lint: .venv/.lint

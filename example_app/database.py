@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 import weakref
 from collections import deque
@@ -23,6 +24,8 @@ PATIENCE = 10.0
 MAX_IDLE = 8
 #: Of the tables. Another number refuses files with other tables.
 VERSION = 2
+#: Threads take turns here. SQLite lets them all try again and again, until one of many gives up.
+_one_writer = threading.Lock()
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -99,13 +102,14 @@ def get_database() -> sqlite3.Connection:
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Run a block as one transaction. ``IMMEDIATE``: waits for other writers here, not midway."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+    with _one_writer:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
 
 
 def erase_log(db: sqlite3.Connection) -> None:

@@ -48,7 +48,7 @@ class Draft:
 
         Return whether to go on: not if the answer was deleted, or stopped by a disconnect.
         """
-        with self.pool.connection() as db:
+        with self.pool.connection() as db, transaction(db):
             return self._write(db, text, thoughts, "writing", None, None)
 
     def finish(

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from . import money
+from .database import transaction
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ class ModelSpending:
 
 def begin(db: sqlite3.Connection, owner: str, model: str) -> int:
     """Record that OpenRouter is going to be asked. The cost is unknown until the end."""
-    cursor = db.execute(
-        "INSERT INTO spending (owner, conversation_id, model, spent_at) VALUES (?, '', ?, ?)",
-        (owner, model, time.time()),
-    )
+    with transaction(db):
+        cursor = db.execute(
+            "INSERT INTO spending (owner, conversation_id, model, spent_at) VALUES (?, '', ?, ?)",
+            (owner, model, time.time()),
+        )
     return cursor.lastrowid or 0
 
 

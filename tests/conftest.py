@@ -28,8 +28,8 @@ MakeApp = Callable[..., Flask]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The time of one example depends on the machine.
-settings.register_profile("without a deadline", deadline=None)
-settings.load_profile("without a deadline")
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("every variant", deadline=None, max_examples=100)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,6 +46,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("OPENROUTER_TEST_EVERY_VARIANT") == "1",
         help="every fault over every storage, and more of what is slow, as in .ci/run",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("every variant" if config.getoption("every_variant") else "quick")
 
 
 @pytest.hookimpl(optionalhook=True)

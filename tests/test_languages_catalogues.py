@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from babel.messages.extract import extract_from_file
@@ -21,6 +22,7 @@ KEYWORDS = parse_keywords(["_", "gettext", "openrouter_text"])
 NAMES = ("SECRET_KEY", "OPENROUTER_CALLBACK_URL", "ProxyFix", "https", "localhost", "127.0.0.1")
 
 
+@cache
 def texts_in_the_code() -> set[str]:
     """Return every text that is marked in the package, as ``make translations`` finds them."""
     found = set()

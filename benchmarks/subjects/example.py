@@ -1,4 +1,4 @@
-"""The example app's streamed answers, and the same answers directly from the emulator.
+"""The example app's streamed answers, the same directly from the emulator, and its memory.
 
 gunicorn runs with the example's settings and one worker. The emulator has a process of its own.
 """
@@ -11,9 +11,11 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -29,6 +31,9 @@ _MODEL: Final = "openai/gpt-4o-mini"
 #: Seconds between two words of a fast model.
 _PACE: Final = 0.02
 _DIRECT, _APP = "the emulator itself", "through the app"
+#: Answers at once, and of one visitor: fewer than allowed, as the app notes an end late.
+#: And answers before and while memory is measured.
+_AT_ONCE, _OF_VISITOR, _WARM_UP, _ANSWERS = 50, 2, 200, 1_000
 
 #: Yields once for each piece of text that arrives.
 Stream = Callable[[], Generator[bytes, None, None]]
@@ -50,6 +55,7 @@ def run(rounds: int, quick: bool) -> list[Row]:
             "FLASK_CHAT_DATABASE": f"{folder}/chat.db",
         }
         options = ("--config", "example_app/gunicorn.conf.py", "--bind", app, "--workers", "1")
+        options += ("--pid", f"{folder}/pid")
         health = f"http://{app}/health"
         stack.enter_context(serving("gunicorn", *options, url=health, env=environment))
         streams = {_DIRECT: _direct(emulator), _APP: _through(app, emulator)}
@@ -58,10 +64,37 @@ def run(rounds: int, quick: bool) -> list[Row]:
         words = interleaved({name: partial(_per_word, s) for name, s in streams.items()}, rounds)
         requests.patch(config, json={"word_delay": _PACE}, timeout=10).raise_for_status()
         first = interleaved({name: partial(_first, s) for name, s in streams.items()}, rounds)
+        whole = interleaved({name: partial(_whole, s) for name, s in streams.items()}, rounds)
+        requests.patch(config, json={"word_delay": 0}, timeout=10).raise_for_status()
+        memory = _memory(app, emulator, Path(folder) / "pid", _ANSWERS // 10 if quick else _ANSWERS)
     return [
         Row("time to the first word of an answer", "ms", first, _DIRECT, Goal(1.5, column=_APP)),
+        Row("a whole answer of 170 words, at 50 words a second", "ms", whole, _DIRECT),
         Row("each word, as fast as it goes", "µs", words, _DIRECT),
+        Row(f"memory of a worker, {_AT_ONCE} answers at once", "MiB", memory),
     ]
+
+
+def _memory(app: str, emulator: str, pid_file: Path, answers: int) -> dict[str, list[float]]:
+    """Return the memory of the worker after a warm-up, and after so many answers more."""
+    pid = pid_file.read_text().strip()
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    if not children.exists():
+        return {}
+    (worker,) = children.read_text().split()
+    visitors = [_through(app, emulator) for _ in range(-(-_AT_ONCE // _OF_VISITOR))]
+    of_threads = (visitors * _OF_VISITOR)[:_AT_ONCE]
+
+    def resident(more: int) -> float:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda s: [_per_word(s) for _ in range(more // _AT_ONCE)], of_threads))
+        status = Path(f"/proc/{worker}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+
+    return {
+        f"after {_WARM_UP} answers": [resident(_WARM_UP)],
+        f"after {answers:,} more": [resident(answers)],
+    }
 
 
 def _first(stream: Stream) -> float:
@@ -72,12 +105,17 @@ def _first(stream: Stream) -> float:
     return (time.perf_counter() - begin) * 1000
 
 
-def _per_word(stream: Stream) -> float:
-    """Return the microseconds of a whole answer, divided by its words."""
+def _whole(stream: Stream) -> float:
+    """Return the milliseconds of a whole answer."""
     begin = time.perf_counter()
     for _ in stream():
         pass
-    return (time.perf_counter() - begin) * 1e6 / len(_QUESTION.split())
+    return (time.perf_counter() - begin) * 1000
+
+
+def _per_word(stream: Stream) -> float:
+    """Return the microseconds of a whole answer, divided by its words."""
+    return _whole(stream) * 1000 / len(_QUESTION.split())
 
 
 def _direct(emulator: str) -> Stream:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from ..errors import OpenRouterError, TransportError
-from .events import BOM, EventReader, ServerSentEvent
+from ..errors import InvalidAnswerError, OpenRouterError, TransportError
+from .events import BOM, MAX_EVENT_BYTES, EventReader, ServerSentEvent
 
 _END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 
@@ -27,14 +27,22 @@ class EventFilter:
         self._read_error = read_error
         self._as_theirs = as_theirs
         self._rest = b""
+        self._has_begun = False
 
     def read(self, block: bytes) -> Iterator[bytes]:
         """Yield the events that are complete with this block."""
         begin = max(0, len(self._rest) - 3)
         self._rest += block
+        if not self._has_begun:
+            if len(self._rest) < len(BOM):
+                return
+            self._rest, self._has_begun = self._rest.removeprefix(BOM), True
         while (end := _END_OF_EVENT.search(self._rest, begin)) is not None:
             event, self._rest, begin = self._rest[: end.end()], self._rest[end.end() :], 0
             yield self._checked(event)
+        if len(self._rest) > MAX_EVENT_BYTES:
+            too_large = InvalidAnswerError("OpenRouter's stream has an event that is too large")
+            raise self._as_theirs(too_large, None)
 
     def last(self) -> bytes:
         """Return what came after the last complete event, as a complete one.
@@ -44,7 +52,6 @@ class EventFilter:
         return self._checked(self._rest, is_cut=True) + b"\n\n" if self._rest.strip() else b""
 
     def _checked(self, raw: bytes, *, is_cut: bool = False) -> bytes:
-        raw = raw.removeprefix(BOM)
         if not raw.isascii():
             # Bytes that are no UTF-8 would be an error in the package.
             raw = raw.decode("utf-8", "replace").encode()

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from .config import EmulatorConfig
 from .emulator import Emulator, get_emulator
-from .errors import APIError
+from .errors import APIError, spent_key_message
 from .generations import Generation
 from .oauth import require_key
 
@@ -54,9 +54,5 @@ def charge(emulator: Emulator, key_hash: str, generation: Generation) -> None:
 
 def _spent_limit_error(config: EmulatorConfig, period: str) -> APIError:
     if config.spent_limit_status == 403:
-        return APIError(
-            403,
-            f"Key limit exceeded ({period} limit). Manage it using "
-            "https://openrouter.ai/settings/keys",
-        )
+        return APIError(403, spent_key_message(period))
     return APIError(402, metadata={"limit_source": "openrouter_credits"})

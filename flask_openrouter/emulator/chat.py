@@ -12,10 +12,10 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from .answer import Piece
-from .delivery import BrokenStreamError, Delivery
+from .delivery import Delivery
 from .emulator import get_emulator
-from .errors import error_type, read_json_object
-from .events import DONE, PROCESSING, answer_response, event
+from .errors import read_json_object
+from .events import answer_response
 from .oauth import require_key
 from .question import read_question
 
@@ -28,17 +28,9 @@ def complete() -> ResponseReturnValue:
     key_hash = require_key()
     question = read_question(read_json_object(), get_emulator().config)
     delivery = Delivery(question, key_hash)
-    body = _stream(delivery) if question.stream else _whole_body(delivery)
+    stream = delivery.stream("chat.completion.chunk", _deltas(delivery), _choice, {})
+    body = stream if question.stream else _whole_body(delivery)
     return answer_response(body, delivery.id)
-
-
-def broken_stream_error(error: BrokenStreamError) -> dict[str, Any]:
-    """Return the ``error`` member of the last chunk of a broken stream."""
-    return {
-        "code": error.status,
-        "message": "Provider disconnected",
-        "metadata": {"error_type": error_type(error.status)},
-    }
 
 
 def _whole_body(delivery: Delivery) -> dict[str, Any]:
@@ -75,30 +67,9 @@ def _whole_body(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _stream(delivery: Delivery) -> Iterator[bytes]:
-    """Yield the answer as server-sent events. A client that leaves pays for the words sent."""
-    header = delivery.header("chat.completion.chunk")
-    finish_reason = delivery.answer.finish_reason
-    try:
-        yield PROCESSING
-        yield event({**header, "choices": [_choice({})]})
-        for number, delta in enumerate(_deltas(delivery)):
-            yield event({**header, "choices": [_choice(delta)]})
-            if number == 0:
-                yield PROCESSING
-        yield event({**header, "choices": [_choice({}, finish_reason)]})
-        choices = [_choice({}, finish_reason)] if delivery.config.usage_choice else []
-        yield event({**header, "choices": choices, "usage": delivery.charge()})
-        yield DONE
-    except BrokenStreamError as broken:
-        error = broken_stream_error(broken)
-        yield event({**header, "error": error, "choices": [_choice({}, "error")]})
-    finally:
-        delivery.charge()
-
-
 def _deltas(delivery: Delivery) -> Iterator[dict[str, Any]]:
     begun = 0
+    yield {}
     for piece in delivery.pieces():
         if piece.kind == "text":
             yield {"content": piece.text}

@@ -11,8 +11,6 @@ from typing import Any
 Event = dict[str, Any] | bytes
 Events = Iterator[Event]
 
-DONE = b"data: [DONE]\n\n"
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -5,17 +5,15 @@ Source: https://openrouter.ai/docs/api-reference/completion
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from .chat import broken_stream_error
-from .delivery import BrokenStreamError, Delivery
+from .delivery import Delivery
 from .emulator import get_emulator
 from .errors import APIError, read_json_object
-from .events import DONE, PROCESSING, answer_response, event
+from .events import answer_response
 from .oauth import require_key
 from .question import read_question
 
@@ -40,9 +38,9 @@ def complete_text() -> ResponseReturnValue:
     asked["messages"] = [{"role": "user", "content": prompt}]
     question = read_question(asked, get_emulator().config)
     delivery = Delivery(question, key_hash)
-    return answer_response(
-        _stream(delivery) if question.stream else _whole_body(delivery), delivery.id
-    )
+    texts = (piece.text for piece in delivery.pieces() if piece.kind == "text")
+    stream = delivery.stream(KIND, texts, _choice, "")
+    return answer_response(stream if question.stream else _whole_body(delivery), delivery.id)
 
 
 def _whole_body(delivery: Delivery) -> dict[str, Any]:
@@ -51,25 +49,6 @@ def _whole_body(delivery: Delivery) -> dict[str, Any]:
     choice = _choice(answer.joined("text"), answer.finish_reason)
     choice["reasoning"] = thoughts or None
     return {**delivery.header(KIND), "choices": [choice], "usage": delivery.whole()}
-
-
-def _stream(delivery: Delivery) -> Iterator[bytes]:
-    header = delivery.header(KIND)
-    finish_reason = delivery.answer.finish_reason
-    try:
-        yield PROCESSING
-        for piece in delivery.pieces():
-            if piece.kind == "text":
-                yield event({**header, "choices": [_choice(piece.text)]})
-        yield event({**header, "choices": [_choice("", finish_reason)]})
-        choices = [_choice("", finish_reason)] if delivery.config.usage_choice else []
-        yield event({**header, "choices": choices, "usage": delivery.charge()})
-        yield DONE
-    except BrokenStreamError as broken:
-        error = broken_stream_error(broken)
-        yield event({**header, "error": error, "choices": [_choice("", "error")]})
-    finally:
-        delivery.charge()
 
 
 def _choice(text: str, finish_reason: str | None = None) -> dict[str, Any]:

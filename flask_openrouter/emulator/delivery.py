@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from flask import request
@@ -12,7 +12,8 @@ from .answer import PICTURE_TOKENS, Answer, Piece, answer_to
 from .billing import charge, require_credit
 from .config import EmulatorConfig
 from .emulator import get_emulator
-from .errors import APIError
+from .errors import APIError, disconnected_error
+from .events import DONE, PROCESSING, event
 from .faults import Fault
 from .generations import PROVIDER, Generation
 from .misbehaviour import break_off, mid_stream_fault
@@ -137,6 +138,34 @@ class Delivery:
         if not self.config.usage_cost:
             del usage["cost"], usage["cost_details"]
         return usage
+
+    def stream(
+        self, kind: str, contents: Iterable[Any], choice: Callable[..., dict[str, Any]], empty: Any
+    ) -> Iterator[bytes]:
+        """Yield the answer as server-sent events. A client that leaves pays for the words sent.
+
+        :param kind: the ``object`` of the chunks.
+        :param contents: made of :meth:`pieces`.
+        :param choice: makes a choice of a content, and of the reason for the end if there is one.
+        :param empty: the content of a choice that says nothing.
+        """
+        header, finish_reason = self.header(kind), self.answer.finish_reason
+        try:
+            yield PROCESSING
+            for number, content in enumerate(contents):
+                yield event({**header, "choices": [choice(content)]})
+                if number == 1:
+                    yield PROCESSING
+            end = [choice(empty, finish_reason)]
+            yield event({**header, "choices": end})
+            choices = end if self.config.usage_choice else []
+            yield event({**header, "choices": choices, "usage": self.charge()})
+            yield DONE
+        except BrokenStreamError as broken:
+            error = disconnected_error(broken.status)
+            yield event({**header, "error": error, "choices": [choice(empty, "error")]})
+        finally:
+            self.charge()
 
     def _fail(self, fault: Fault) -> NoReturn:
         self._emulator.pause(fault.delay)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from flask import request
 
+KEYS_PAGE = "https://openrouter.ai/settings/keys"
 #: Longest request body that is read, in bytes.
 MAX_BODY_LENGTH = 1024 * 1024
 #: How deep JSON in a request may be nested.
@@ -123,9 +124,15 @@ def invalid_choice(member: str, choices: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def error_type(status: int) -> str:
-    """Return the ``error_type`` of a failure with this status in the middle of a stream."""
-    return _ERROR_TYPES.get(status, "server")
+def disconnected_error(status: int) -> dict[str, Any]:
+    """Return the ``error`` member for a provider that fails in the middle of a stream."""
+    metadata = {"error_type": _ERROR_TYPES.get(status, "server")}
+    return {"code": status, "message": "Provider disconnected", "metadata": metadata}
+
+
+def spent_key_message(period: str) -> str:
+    """Return the message of a 403 because the limit of a key is spent."""
+    return f"Key limit exceeded ({period} limit). Manage it using {KEYS_PAGE}"
 
 
 def read_json_object() -> dict[str, Any]:

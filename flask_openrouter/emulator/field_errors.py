@@ -8,14 +8,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from .chunks import to_json
-from .errors import MALFORMED_JSON, invalid_type, zod_body
+from .errors import KEYS_PAGE, MALFORMED_JSON, invalid_type, spent_key_message, zod_body
 
 Values = dict[str, Any]
 
 CHAT = "/api/v1/chat/completions"
 EVERYTHING = "/api/v1/*"
 
-_KEYS_PAGE = "https://openrouter.ai/settings/keys"
 _CREDITS_PAGE = "https://openrouter.ai/settings/credits"
 _PRIVACY_PAGE = "https://openrouter.ai/settings/privacy"
 _ID = "gen-0123456789abcdef01234567"
@@ -166,7 +165,7 @@ ERRORS: Mapping[str, NamedFault] = {
         "A 402 because the prompt costs more than the key's monthly limit has left.",
         _error(
             402,
-            f"Prompt tokens limit exceeded: 230799 > 91442. To increase, visit {_KEYS_PAGE} and "
+            f"Prompt tokens limit exceeded: 230799 > 91442. To increase, visit {KEYS_PAGE} and "
             "create a key with a higher monthly limit",
         ),
     ),
@@ -193,7 +192,7 @@ ERRORS: Mapping[str, NamedFault] = {
     # 403
     "key_limit_403": NamedFault(
         "A 403 because the key's daily limit is spent.",
-        _error(403, f"Key limit exceeded (daily limit). Manage it using {_KEYS_PAGE}"),
+        _error(403, spent_key_message("daily")),
     ),
     "key_budget_403": NamedFault(
         "A 403 `Budget limit exceeded` of the key, with the time when it resets.",

@@ -75,9 +75,10 @@ class RecordedRequest:
 
 
 class Journal:
-    """The last requests, in the order of their arrival."""
+    """The last requests, in the order of their arrival, in at most ``max_bytes`` of memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._records: OrderedDict[int, RecordedRequest] = OrderedDict()
         self._sizes: dict[int, int] = {}
@@ -96,7 +97,7 @@ class Journal:
             api_key_hash=None if api_key is None else fingerprint(api_key),
             at=now,
         )
-        if _size_of(record.body) > MAX_BYTES // 2:
+        if _size_of(record.body) > self._max_bytes // 2:
             record = replace(record, body=TOO_LARGE)
         size = _size_of([record.path, record.query, record.headers, record.body])
         with self._lock:
@@ -104,7 +105,7 @@ class Journal:
             self._records[self._arrived] = replace(record, number=self._arrived)
             self._sizes[self._arrived] = size
             self._bytes += size
-            while len(self._records) > MAX_RECORDS or self._bytes > MAX_BYTES:
+            while len(self._records) > MAX_RECORDS or self._bytes > self._max_bytes:
                 number, _ = self._records.popitem(last=False)
                 self._bytes -= self._sizes.pop(number)
             return self._arrived

@@ -14,17 +14,16 @@ _MODELS = "/api/v1/models"
 
 # What each rewrite makes of a chat answer.
 _CHAT_SENTENCES: Mapping[str, str] = {
-    "finish_reason_error": "A stream ends after its first words with `finish_reason` `error` and "
+    "finish_reason_error": "A stream breaks off with `finish_reason` `error` and "
     "without an error object.",
-    "network_error_finish": "A stream ends after its first words with `finish_reason` `stop` and "
+    "network_error_finish": "A stream breaks off with `finish_reason` `stop` and "
     "`native_finish_reason` `network_error`.",
-    "content_filter": "A stream ends after its first words with `finish_reason` `content_filter`.",
-    "error_chunk": "A stream ends after its first words with a chunk that has an `error`.",
-    "error_on_choice": "A stream ends after its first words with an `error` on the choice.",
-    "error_event": "A stream ends after its first words with an `event: error`.",
-    "key_limit_in_stream": "A stream ends after its first words because the key's daily limit is "
-    "spent (403).",
-    "relayed_401_in_stream": "A stream ends after its first words with a model provider's 401.",
+    "content_filter": "A stream breaks off with `finish_reason` `content_filter`.",
+    "error_chunk": "A stream breaks off with a chunk that has an `error`.",
+    "error_on_choice": "A stream breaks off with an `error` on the choice.",
+    "error_event": "A stream breaks off with an `event: error`.",
+    "key_limit_in_stream": "A stream breaks off because the key's daily limit is spent (403).",
+    "relayed_401_in_stream": "A stream breaks off with a model provider's 401.",
     "split_surrogates": "A surrogate pair is split over two chunks.",
     "lone_surrogate": "A chunk has half of a surrogate pair, and the other half never comes.",
     "only_reasoning": "The answer is reasoning only, and ends with `finish_reason` `length`.",
@@ -43,14 +42,13 @@ _CHAT_SENTENCES: Mapping[str, str] = {
     "event_over_two_lines": "Each event is spread over two `data:` lines.",
 }
 _MODELS_SENTENCES: Mapping[str, str] = {
-    "model_architecture_null": "The first model of the list has an `architecture` of null.",
-    "model_without_pricing": "The first model of the list has no `pricing`.",
-    "model_without_completion_price": "The first model of the list has no price for completions.",
-    "model_price_empty": "The first model of the list has an empty price.",
-    "model_price_nan": "The first model of the list has the price `NaN`.",
-    "model_price_per_route": "The first model of the list has the price `-1`: it depends on the "
-    "route.",
-    "model_price_zero": "The first model of the list has the price `0` without being free.",
+    "model_architecture_null": "The first listed model has an `architecture` of null.",
+    "model_without_pricing": "The first listed model has no `pricing`.",
+    "model_without_completion_price": "The first listed model has no price for completions.",
+    "model_price_empty": "The first listed model has an empty price.",
+    "model_price_nan": "The first listed model has the price `NaN`.",
+    "model_price_per_route": "The first listed model has the price `-1`: it depends on the route.",
+    "model_price_zero": "The first listed model has the price `0` without being free.",
     "models_in_pages": "The list of models has three models, and a link to the others.",
 }
 _CALLBACK_SENTENCES: Mapping[str, str] = {

@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from .chunks import (
-    DONE,
     Event,
     Events,
     before,
@@ -29,6 +28,8 @@ from .chunks import (
     with_message,
     write_event,
 )
+from .errors import disconnected_error, spent_key_message
+from .events import DONE
 
 Answer = dict[str, Any]
 Change = Callable[[Answer], Answer]
@@ -40,16 +41,8 @@ THOUGHTS = 30
 #: How many models are on the first page of a list that comes in pages.
 SHORT_PAGE = 3
 
-_PROVIDER_FAILED: Answer = {
-    "code": 502,
-    "message": "Provider disconnected",
-    "metadata": {"error_type": "provider_unavailable"},
-}
-_KEY_LIMIT: Answer = {
-    "code": 403,
-    "message": "Key limit exceeded (daily limit). Manage it using "
-    "https://openrouter.ai/settings/keys",
-}
+_PROVIDER_FAILED: Answer = disconnected_error(502)
+_KEY_LIMIT: Answer = {"code": 403, "message": spent_key_message("daily")}
 _RELAYED_401: Answer = {
     "code": 401,
     "message": "Provider returned error",

@@ -29,7 +29,7 @@ def mark_fallback(guarded: Callable[..., object]) -> None:
 
 def may_use_fallback(view: object) -> bool:
     """Whether a view, or one that it wraps, is guarded with ``fallback=True``."""
-    return _MARK in getattr(view, "__dict__", ())
+    return getattr(view, "__dict__", {}).get(_MARK) is True
 
 
 def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
@@ -43,15 +43,14 @@ def ask_for_fallback(app_functions: AppFunctions) -> KeyRecord | Problem:
             "A view says requires_openrouter_key(fallback=True), but no function returns the app's"
             " own key. Register one with @auth.fallback_key."
         )
-    failure = ""
-    value: Any = None
+    value: Any
     try:
-        value = call_app_function(function)
+        value, failure = call_app_function(function), ""
     except Exception as error:
         # Without the message and the lines of code, which may hold the key.
         frames = traceback.extract_tb(error.__traceback__)
         places = (f"\n  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
-        failure = f"raised {type(error).__name__}:{''.join(places)}"
+        value, failure = None, f"raised {type(error).__name__}:{''.join(places)}"
     if is_api_key(value):
         return KeyRecord(value, None, 0)
     if isinstance(value, str):

@@ -105,18 +105,15 @@ def checked_next(value: object) -> str | None:
 
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
-    request = this_request()
     # A form may have it in its address, too.
-    values = request.args if request.method == "GET" else request.values
+    values = this_request().values
     # Not get(): Werkzeug builds an exception for a name that is missing.
     return checked_next(values["next"]) if "next" in values else None
 
 
 def is_popup_request() -> bool:
     """Whether the page that this request asks for is shown in a window of its own."""
-    request = this_request()
-    values = request.args if request.method == "GET" else request.values
-    return "display" in values and values["display"] == "popup"
+    return this_request().values.get("display") == "popup"
 
 
 def page_of_visitor(*, from_script: bool) -> str | None:

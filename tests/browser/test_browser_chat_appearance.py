@@ -18,6 +18,7 @@ from example_app.database import opened
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.every_variant
 
 PHONE = {"width": 360, "height": 720}
 SMALLEST = {"width": 320, "height": 640}
@@ -151,6 +152,15 @@ def test_visitors_who_prefer_no_motion_see_none(tab: Tab, model: HeldModel) -> N
     tab.wait_for_answer()
 
 
+VITALS = """
+    window.vitals = { shift: 0, paint: 0 };
+    const watch = (type, note) => new PerformanceObserver(
+        (list) => list.getEntries().forEach(note)).observe({ type, buffered: true });
+    watch("layout-shift", (entry) => { vitals.shift += entry.value; });
+    watch("largest-contentful-paint", (entry) => { vitals.paint = entry.startTime; });
+"""
+
+
 def test_the_first_load_is_light(tab: Tab, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything of a first visit, uncompressed, with as many models as OpenRouter has."""
     pricing = {"prompt": "0.000003", "completion": "0.000015"}
@@ -164,6 +174,7 @@ def test_the_first_load_is_light(tab: Tab, site: Site, monkeypatch: pytest.Monke
     site.emulator.add_fault(status=200, body={"data": many}, path=path, times=None)
     urls: set[str] = set()
     tab.page.on("request", lambda request: urls.add(request.url))
+    tab.page.add_init_script(VITALS)
     tab.page.reload()
     tab.wait_until_ready()
     tab.page.wait_for_load_state("networkidle")
@@ -171,6 +182,10 @@ def test_the_first_load_is_light(tab: Tab, site: Site, monkeypatch: pytest.Monke
     assert sizes["/models"] > 30_000
     assert sizes["/static/chat.js"] > 1_000
     assert sum(sizes.values()) < 100_000, sizes
+    vitals = tab.page.evaluate("vitals")
+    print(sum(sizes.values()), "bytes,", vitals)  # largest contentful paint, in milliseconds
+    assert vitals["shift"] < 0.01
+    assert vitals["paint"] > 0
     # The other tests of this module get the usual list.
     site.emulator.fault_queue.clear()
     tab.page.request.get(f"{site.app_url}/models")

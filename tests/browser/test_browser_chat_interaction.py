@@ -14,6 +14,7 @@ from tab import Site, Tab
 from flask_openrouter.emulator.catalogue import MODELS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
+pytestmark = pytest.mark.every_variant
 expect = sync_api.expect
 
 ANSWER = ".message.assistant .text"

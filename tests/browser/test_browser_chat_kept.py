@@ -9,6 +9,7 @@ from tab import Site, Tab
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.every_variant
 expect = sync_api.expect
 
 ANSWER = ".message.assistant .text"

@@ -16,6 +16,7 @@ from example_app.database import opened
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.every_variant
 expect = sync_api.expect
 
 #: The colour that the browser paints, as [red, green, blue], whatever notation the style sheet has.

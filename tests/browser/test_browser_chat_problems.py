@@ -157,7 +157,7 @@ def test_a_connection_that_breaks_in_mid_answer_shows_what_the_server_kept(
     tab.wait_for(lambda: page.request.get(stored).json()["messages"][1]["state"] == "stopped")
     assert tab.wait_for_answer().startswith("Thank")
     model.release()
-    page.get_by_role("button", name="Try again").click()
+    alert.get_by_role("button", name="Try again").click()
     page.locator(ANSWER, has_text="real GPT").wait_for()
 
 

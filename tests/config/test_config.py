@@ -291,7 +291,7 @@ values = st.recursive(
 
 
 @given(st.sampled_from([*NAMES, "SECRET_KEY"]), values)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=4 * settings.default.max_examples)
 def test_any_value_is_taken_or_refused_by_the_name_of_its_setting(name: str, value: Any) -> None:
     message = name
     try:

@@ -60,6 +60,50 @@ def test_every_entry_names_refused_values_with_their_messages() -> None:
                 assert refused({entry.name: value_of(value)}) == message
 
 
+_CALLBACK = (
+    "must be the full https address of the callback route, such as"
+    " https://app.example/openrouter/callback (http only on localhost), without fragment."
+)
+_TEXT = "must be text on one line, or be left out."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("STORAGE_URI", True, f" {_TEXT}"),
+        ("STORAGE_URI", "memory://keys", ": memory:// takes nothing behind the slashes."),
+        (
+            "STORAGE_URI",
+            "sqlit:///keys.db",
+            ": SQLAlchemy knows no database called 'sqlit'. Write, for example, sqlite:///keys.db,"
+            " postgresql+psycopg://… or mysql+pymysql://…",
+        ),
+        (
+            "STORAGE_URI",
+            "redis://host?colour=red",
+            ": This is no Redis URL that redis-py takes. Write it as"
+            " redis://user:password@host:6379/0 (rediss:// for TLS), with special characters of the"
+            " password percent-encoded.",
+        ),
+        (
+            "ENCRYPTION_KEY_FALLBACKS",
+            7,
+            ' must be a list of keys, such as ["…", "…"] or "…, …" in an environment.',
+        ),
+        ("CALLBACK_URL", "/openrouter/callback", f" {_CALLBACK}"),
+        ("CALLBACK_URL", True, f" {_TEXT}"),
+        ("LOGIN_MAX_AGE", 0, " must be more than 0 seconds."),
+        ("KEY_LABEL", True, f" {_TEXT}"),
+        ("BUDGET_LOW", "$1", " must be a number."),
+        ("APP_CATEGORIES", ["game", "legal", "roleplay"], ": OpenRouter takes at most 2"),
+        ("BASE_URL", 7, " must be text."),
+    ],
+)
+def test_other_refused_values_have_these_messages(name: str, value: Any, message: str) -> None:
+    """The page shows one example per kind of mistake. These are the others."""
+    assert refused({f"OPENROUTER_{name}": value}) == f"OPENROUTER_{name}{message}"
+
+
 # -- Flask's own ------------------------------------------------------------------------------
 
 

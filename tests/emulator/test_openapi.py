@@ -22,8 +22,6 @@ from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_
 from flask_openrouter.emulator.authorization import AuthorizationRequest
 from flask_openrouter.emulator.openapi import document
 
-#: Number of examples for each operation.
-EXAMPLES = 40
 CODE_VERIFIER = "v" * 43
 AUTHORIZATION = AuthorizationRequest(
     callback_url="http://localhost:3000/callback",
@@ -44,7 +42,12 @@ def _fresh() -> Iterator[None]:
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
+@settings(
+    max_examples=2 * settings.default.max_examples // 5,
+    deadline=None,
+    derandomize=True,
+    database=None,
+)
 def test_every_response_is_as_documented(case: schemathesis.Case) -> None:
     is_valid = case.meta is not None and case.meta.generation.mode.is_positive
     if is_valid:

@@ -13,7 +13,8 @@ from chat_calls import answer, chat, chunks, chunks_in, raw_stream, words_of
 from protocol_steps import CALLBACK_URL, S256, authorization_url
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.emulator.chunks import DONE, read_events
+from flask_openrouter.emulator.chunks import read_events
+from flask_openrouter.emulator.events import DONE
 from flask_openrouter.emulator.rewrites import FIRST_WORDS, REWRITES, THOUGHTS, rewritten_stream
 
 MODELS = "/api/v1/models"

@@ -177,7 +177,9 @@ _ANY_JSON = st.recursive(
 
 
 @given(_ANY_JSON, st.text(max_size=20))
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(
+    max_examples=5 * settings.default.max_examples, deadline=None, derandomize=True, database=None
+)
 def test_every_schema_has_a_sample(schema: Any, text: str) -> None:
     """A schema without sense gets some value, and never an error."""
     json.dumps(sample_of(schema, text))

@@ -218,7 +218,7 @@ def test_an_answer_in_pieces_renders_like_a_complete_one() -> None:
         assert live(list(text)) == to_html(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.lists(st.one_of(FRAGMENT, st.text(max_size=8)), max_size=25))
 def test_any_pieces_are_harmless_and_render_like_the_complete_text(pieces: list[str]) -> None:
     text = "".join(pieces)

@@ -213,7 +213,8 @@ def test_a_dead_key_of_the_app_is_the_apps_trouble(
     # One question to GET /key in a minute, as for any key.
     assert trial.emulator.count("GET", KEY_INFO) == 1
     assert lost == []
-    assert "OpenRouter rejects the key of @auth.fallback_key" in caplog.text
+    message = "OpenRouter rejects the key of @auth.fallback_key. Return another one."
+    assert message in caplog.messages
     assert trial.api_key not in caplog.text
 
 

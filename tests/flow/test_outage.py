@@ -117,9 +117,10 @@ def check_that_nothing_was_lost(site: Site) -> None:
 
 @pytest.mark.requirement("A1", "O3", "W15")
 def test_an_outage_costs_no_key_and_no_consent(
-    all_stored_apps: StoredApps, emulator: Emulator, clock: Any
+    all_stored_apps: StoredApps, emulator: Emulator, clock: Any, every_variant: bool
 ) -> None:
-    site = Site(all_stored_apps(), emulator, clock, VISITORS)
+    # By default one visitor for each page.
+    site = Site(all_stored_apps(), emulator, clock, VISITORS if every_variant else len(PAGES))
     emulator.faults("outage_401", lasts=60 * MINUTES)
     for minute in range(MINUTES):
         assert set(site.visit_all(minute)) <= {200, 303, 401}

@@ -16,9 +16,8 @@ from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.memory import MemoryStorage
 
-BROWSERS = 50
+BROWSERS = 20
 THREADS = 16
-REQUESTS = 1000
 
 MakeApp = Callable[..., Flask]
 
@@ -35,7 +34,7 @@ def _connect(url: str, emulator: Emulator) -> tuple[Browser, str]:
 
 
 @pytest.mark.parametrize("settings", [{}, {"OPENROUTER_STORAGE_URI": "memory://"}])
-def test_fifty_browsers_on_sixteen_threads_each_get_their_own_key(
+def test_twenty_browsers_on_sixteen_threads_each_get_their_own_key(
     settings: dict[str, str], make_app: MakeApp, emulator: Emulator
 ) -> None:
     with live(make_app(**settings)) as url, ThreadPoolExecutor(THREADS) as pool:
@@ -52,8 +51,8 @@ def test_fifty_browsers_on_sixteen_threads_each_get_their_own_key(
         assert all(browser.key == own for browser, own in connected[1::2])
 
 
-def test_in_a_thousand_mixed_requests_no_browser_gets_the_data_of_another(
-    make_app: MakeApp, emulator: Emulator
+def test_in_many_mixed_requests_no_browser_gets_the_data_of_another(
+    make_app: MakeApp, emulator: Emulator, every_variant: bool
 ) -> None:
     """Two connected browsers and one that is not, through the guard and calls to OpenRouter."""
     app = make_app()
@@ -86,7 +85,7 @@ def test_in_a_thousand_mixed_requests_no_browser_gets_the_data_of_another(
             assert alone.jar == browser.jar
             return None if got == key else f"{got} instead of {key}"
 
-        wrong = [text for text in pool.map(ask, range(REQUESTS)) if text]
+        wrong = [text for text in pool.map(ask, range(1000 if every_variant else 200)) if text]
 
     assert users[0][1] != users[1][1]
     assert wrong == []

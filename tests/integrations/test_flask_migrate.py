@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -42,7 +43,7 @@ def create_app():
     return app
 """
 
-Flask = Callable[..., str]
+Flask = Callable[..., list[str]]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.every_variant)])
@@ -52,17 +53,32 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgresql_url"))
 
 
+#: Runs the commands of its arguments, each a JSON list, and prints what they print and return.
+RUN = """
+import json, sys
+from app import create_app
+
+runner = create_app().test_cli_runner()
+done = [runner.invoke(args=json.loads(command)) for command in sys.argv[1:]]
+print(json.dumps([[result.output, result.exit_code] for result in done]))
+"""
+
+
 @pytest.fixture
 def flask(tmp_path: Path, url: str) -> Flask:
-    """Run ``flask …`` in the app's folder, and return what it prints."""
+    """Run ``flask`` commands in the app's folder, in one process, and return what each prints.
+
+    The status of a command is 0, or 1 if its first letter is ``!``.
+    """
     if find_spec("flask_migrate") is None:
         require("Flask-Migrate", "not installed (pip install --group test)")
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     secret = secrets.token_hex()
 
-    def run(*arguments: str, fails: bool = False) -> str:
+    def run(*commands: str) -> list[str]:
+        words = [json.dumps(command.strip("!").split()) for command in commands]
         done = subprocess.run(
-            [sys.executable, "-m", "flask", *arguments],
+            [sys.executable, "-c", RUN, *words],
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -70,12 +86,14 @@ def flask(tmp_path: Path, url: str) -> Flask:
                 "FLASK_SECRET_KEY": secret,
                 "FLASK_SQLALCHEMY_DATABASE_URI": url,
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
         )
-        assert (done.returncode != 0) == fails, done.stdout
-        return done.stdout
+        assert done.returncode == 0, done.stderr
+        results = json.loads(done.stdout.splitlines()[-1])
+        for command, (output, status) in zip(commands, results, strict=True):
+            assert (status != 0) == command.startswith("!"), output + done.stderr
+        return [output + done.stderr for output, _ in results]
 
     return run
 
@@ -92,27 +110,25 @@ def tables(url: str) -> Iterator[Callable[[], set[str]]]:
 def test_migrations_with_the_stock_env_make_the_table_and_drop_it(
     flask: Flask, tables: Callable[[], set[str]]
 ) -> None:
-    output = flask("openrouter", "owners", fails=True)
+    (output,) = flask("!openrouter owners")
     assert "The table 'openrouter_keys' does not exist." in output
     assert "flask db upgrade" in output
     assert tables() == set(), "the storage makes no table beside the migrations"
 
-    flask("db", "init")
-    flask("db", "migrate")
-    flask("db", "upgrade")
+    *_, owners, unchanged = flask(
+        "db init", "db migrate", "db upgrade", "openrouter owners", "db migrate"
+    )
     assert tables() == {"note", "openrouter_keys"}
-    assert "No key was found" in flask("openrouter", "owners")
-    assert "No changes in schema detected" in flask("db", "migrate")
-    flask("db", "check")
+    assert "No key was found" in owners
+    assert "No changes in schema detected" in unchanged
 
-    flask("db", "downgrade")
+    flask("db downgrade")
     assert tables() == set()
-    flask("db", "upgrade")
-    assert "No key was found" in flask("openrouter", "rotate")
+    assert "No key was found" in flask("db upgrade", "openrouter rotate")[-1]
 
 
 @pytest.mark.requirement("W14")
 def test_the_doctor_names_the_migration_that_is_missing(flask: Flask) -> None:
-    output = flask("openrouter", "doctor", fails=True)
+    (output,) = flask("!openrouter doctor")
     assert "[storage_unusable]" in output
     assert "make it with flask db migrate" in " ".join(output.split())

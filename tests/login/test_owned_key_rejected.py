@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,7 +113,10 @@ def test_a_session_of_a_replaced_key_says_nothing_about_the_new_key(make_site: A
         assert site.auth.for_owner("alice")
 
 
-def test_only_one_of_two_requests_gives_a_key_back(make_site: Any) -> None:
+def test_only_one_of_two_requests_gives_a_key_back(
+    make_site: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     site = make_site({"storage": MemoryStorage()})
     site.auth.owner_loader(lambda: "alice")
     site.connect()
@@ -120,14 +124,22 @@ def test_only_one_of_two_requests_gives_a_key_back(make_site: Any) -> None:
         assert site.auth.for_owner("alice").restore()
         assert not site.auth.for_owner("bob").restore()
         with site.emulator.faults(status=401, path="/api/v1/key"):
-            assert site.auth.for_owner("alice").report_rejection()
+            rejected = site.auth.for_owner("alice")
+            assert rejected.report_rejection()
+            assert rejected.report_rejection(), "it is set aside already"
         first, second = site.auth.for_owner("alice"), site.auth.for_owner("alice")
         assert (first.is_set_aside, second.is_set_aside) == (True, True)
-        news: list[str] = []
-        with key_connected.connected_to(lambda _, owner_id, **__: news.append(owner_id), site.app):
-            assert (first.restore(), second.restore()) == (True, True)
-        assert news == ["alice"]
+        heard: list[dict[str, Any]] = []
+        account = "user_emulated"
+        news = {"openrouter_user_id": account, "previous_openrouter_user_id": account}
+        with key_connected.connected_to(lambda _, **news: heard.append(news), site.app):
+            for connection in (first, second):
+                assert connection.restore() is True
+                assert not connection.is_set_aside
+                assert heard == [{"owner_id": "alice", **news}]
         assert first.api_key == second.api_key
+    (line,) = [line for line in caplog.messages if "again" in line]
+    assert line.startswith("A key is used again: OpenRouter accepts it. [owner ")
 
 
 def test_a_key_to_set_aside_is_not_used_by_a_response_that_has_begun(site: Any) -> None:

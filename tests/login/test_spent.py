@@ -34,7 +34,8 @@ def test_the_number_of_states_is_bounded() -> None:
 
 
 def test_after_the_clock_was_set_back_the_newest_claims_are_remembered() -> None:
-    spent = SpentStates(600, most=3)
-    for state, now in (("early", 1_000), ("a", 0), ("b", 50), ("a", 600), ("c", 601), ("d", 602)):
+    spent = SpentStates(600, most=4)
+    times = (("early", 1_000), ("a", 0), ("b", 50), ("a", 600), ("c", 601), ("d", 602), ("e", 603))
+    for state, now in times:
         assert spent.claim(state, now)
-    assert [spent.is_spent(state, 602) for state in "abcd"] == [True, False, True, True]
+    assert [spent.is_spent(state, 603) for state in "abcde"] == [True, False, True, True, True]

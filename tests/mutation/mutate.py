@@ -47,54 +47,55 @@ LEAST_SCORE = 92
 
 #: Each module, and the tests that are about it.
 TESTS = {
-    "login/pending": [
-        *("login/test_pending_[cm]*", "login/test_pending_state.py", "login/test_finished.py"),
-        *("login/test_cookies.py", "login/test_parked.py", "login/test_owner_accounts.py"),
-        *("views/test_login*", "flow/test_login*", "flow/test_sessions*"),
-    ],
-    "login/owner": [
-        *("login/test_owner*", "login/test_account.py", "test_connection*"),
-        *("storage/test_owner_ids.py", "integrations/test_flask_login.py"),
-    ],
-    "login/claim": ["login/test_claim.py"],
-    "login/imported": ["login/test_imported.py"],
-    "login/visitor_id": ["login/test_visitor_id.py"],
-    "login/signer": [
-        *("login/test_cookies.py", "login/test_owner.py", "login/test_visitor_id.py"),
-        "storage/test_cookie_forgeries.py",
-    ],
-    "login/fallback": ["flow/test_fallback.py", "test_guard_fallback.py"],
-    "login/owned_key": [
-        *("login/test_owned_key*", "login/test_rejected.py", "login/test_parked.py"),
-        *("login/test_claim.py", "login/test_account.py", "flow/test_fallback.py"),
-        *("flow/test_incidents.py", "test_connection*", "test_guard_*", "test_signals.py"),
-    ],
-    "login/rejected": [
-        *("login/test_rejected.py", "login/test_owned_key*", "flow/test_incidents.py"),
-    ],
-    "login/finished": [
-        *("login/test_finished*", "login/test_callback_races.py"),
-        "login/test_pending_messages.py",
-    ],
-    "login/parked": ["login/test_parked.py", "login/test_spent.py"],
-    "login/spent": ["login/test_spent.py", "login/test_parked.py"],
-    "connection": [
-        *("test_connection*", "flow/test_for_owner.py", "flow/test_sdk_helpers.py"),
-        *("login/test_budget.py", "views/test_usage*", "flow/test_fallback.py"),
-    ],
-    "guard": [
-        *("test_guard*", "web/test_web*", "login/test_finished.py", "flow/test_fallback.py"),
-        "integrations/test_rest_extensions.py",
-    ],
-    "pages/urls": ["pages/test_urls*", "views/test_login_[ps]*"],
-    "client/base_url": ["client/test_base_url.py"],
-    "client/credentials": ["client/test_credentials.py", "client/test_secrets_stay_inside.py"],
-    "client/reasons": ["client/test_reasons.py", "client/test_error_forms.py"],
-    "client/transport": ["client/test_transport*", "client/test_s[!d]*", "client/test_exchange*"],
-    "storage/cipher": ["storage/test_cipher*", "storage/test_vault*"],
-    "storage/cookie": ["storage/test_cookie*", "storage/test_rotation*"],
-    "storage/pruning": ["storage/test_pruning.py"],
-    "storage/vault": ["storage/test_vault*", "storage/test_rotation*", "storage/test_pruning.py"],
+    "login/pending": (
+        "login/test_pending_[cm]* login/test_pending_state.py login/test_finished.py "
+        "login/test_cookies.py login/test_parked.py login/test_owner_accounts.py "
+        "views/test_login* flow/test_login* flow/test_sessions*"
+    ),
+    "login/owner": (
+        "login/test_owner* login/test_account.py test_connection* storage/test_owner_ids.py "
+        "integrations/test_flask_login.py login/test_claim.py flow/test_fallback.py"
+    ),
+    "login/claim": "login/test_claim.py",
+    "login/imported": "login/test_imported.py",
+    "login/visitor_id": "login/test_visitor_id.py",
+    "login/signer": (
+        "login/test_cookies.py login/test_owner.py login/test_visitor_id.py "
+        "storage/test_cookie_forgeries.py"
+    ),
+    "login/fallback": "flow/test_fallback.py test_guard_fallback.py",
+    "login/owned_key": (
+        "login/test_owned_key* login/test_rejected.py login/test_parked.py login/test_claim.py "
+        "login/test_account.py flow/test_fallback.py flow/test_incidents.py test_connection* "
+        "test_guard_* test_log.py"
+    ),
+    "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
+    "login/finished": (
+        "login/test_finished* login/test_callback_races.py login/test_pending_messages.py"
+    ),
+    "login/parked": "login/test_parked.py login/test_spent.py",
+    "login/spent": "login/test_spent.py login/test_parked.py",
+    "connection": (
+        "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
+        "views/test_usage* flow/test_fallback.py"
+    ),
+    "guard": (
+        "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "
+        "login/test_finished.py integrations/test_rest_extensions.py"
+    ),
+    "pages/urls": "pages/test_urls* views/test_login_[ps]*",
+    "client/base_url": "client/test_base_url.py",
+    "client/credentials": "client/test_credentials.py client/test_secrets_stay_inside.py",
+    "client/reasons": "client/test_reasons.py client/test_error_forms.py",
+    "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
+    "storage/cipher": "storage/test_cipher* storage/test_vault*",
+    "storage/cookie": "storage/test_cookie* storage/test_rotation*",
+    "storage/pruning": "storage/test_pruning.py",
+    "storage/vault": (
+        "storage/test_vault* storage/test_rotation* storage/test_pruning.py "
+        "storage/test_time_limit.py login/test_owned_key_rejected.py login/test_imported.py "
+        "flow/test_incidents.py"
+    ),
 }
 
 
@@ -107,14 +108,18 @@ class Bench:
         self._log = copy / "pytest.log"
         self._notes = copy / "notes.json"
         self._paths = [
-            str(path) for p in TESTS[module] for path in sorted((copy / "tests").glob(p))
+            str(path) for p in TESTS[module].split() for path in sorted((copy / "tests").glob(p))
         ]
         self._source = self._file.read_text()
         self._known = known
+        self._results = results_of(module)
         self._longest = longest
         # The forks write theirs into the log.
         self._report = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+        #: Of each test: its time by the clock, and by the processor, which a busy machine changes
+        #: less.
         self._seconds: dict[str, float] = {}
+        self._work: dict[str, float] = {}
         self._tests_by_line: dict[int, set[str]] = {}
         self._killer = copy / "killer"
         #: How many mutants each test has killed: who killed one often kills the next.
@@ -130,7 +135,7 @@ class Bench:
         # Forked, so that this process never imports what is changed.
         if fork(lambda: self._pytest(self), self._log) != 0:
             sys.exit(f"The tests fail without any change:\n{self._log.read_text()[-3000:]}")
-        self.outcomes, self._later, self._seconds = json.loads(self._notes.read_text())
+        self.outcomes, self._later, self._seconds, self._work = json.loads(self._notes.read_text())
         for mutant in mutants_of(self._source):
             if mutant.diff in self._later:
                 self._try_out(mutant, lambda: self._pytest(self._choose(self._seconds)))
@@ -141,7 +146,7 @@ class Bench:
         if fork(lambda: self._measure(session), self._log) != 0:
             session.testsfailed = 1
             return True
-        by_line, self._seconds = json.loads(self._notes.read_text())
+        by_line, self._seconds, self._work = json.loads(self._notes.read_text())
         self._tests_by_line = {int(line): set(tests) for line, tests in by_line.items()}
         functions = [
             function
@@ -150,25 +155,27 @@ class Bench:
         ]
         for mutant in mutants_of(self._source):
             self._try_out(mutant, lambda m=mutant: self._run_changed(session, functions, m))
-        self._notes.write_text(json.dumps([self.outcomes, self._later, self._seconds]))
+        self._notes.write_text(json.dumps([self.outcomes, self._later, self._seconds, self._work]))
         return True
 
     def _measure(self, session: pytest.Session) -> int:
         """Run all tests, and note which of them runs each line, and in what time."""
         measured = coverage.Coverage(data_file=None, config_file=False, include=[str(self._file)])
         measured.start()
-        seconds = {}
+        seconds, work = {}, {}
         for item in session.items:
             measured.switch_context(item.nodeid)
-            started = time.monotonic()
+            started, began = time.monotonic(), time.process_time()
             # Some have time limits, and this machine may be busy.
             if not any(run_tests(session, [item]) == 0 for _ in range(3)):
-                return 1
+                print(f"{item.nodeid} fails without any change, too", file=self._report)
+                continue
             seconds[item.nodeid] = time.monotonic() - started
+            work[item.nodeid] = time.process_time() - began
         measured.stop()
         by_line = measured.get_data().contexts_by_lineno(str(self._file))
-        self._notes.write_text(json.dumps([by_line, seconds]))
-        return 0
+        self._notes.write_text(json.dumps([by_line, seconds, work]))
+        return int(not seconds)
 
     def _run_changed(
         self, session: pytest.Session, functions: list[FunctionType], mutant: Mutant
@@ -181,7 +188,7 @@ class Bench:
         if not lines or (mutant.lines and not change(functions, code)):
             return _NOT_IN_PLACE
         found = set().union(*(self._tests_by_line.get(line, ()) for line in lines))
-        chosen = self._choose(found - {""} or self._seconds)
+        chosen = self._choose(found & self._seconds.keys() or self._seconds)
         chosen.pytest_collection_modifyitems(session.items)
         session.config.pluginmanager.register(chosen)
         # What was derived from a constant when it was imported may be as it was.
@@ -195,9 +202,9 @@ class Bench:
         last = self._killer.read_text() if self._is_second else None
         best = sorted(
             tests,
-            key=lambda test: (test != last, -(self._kills[test] + 0.1) / self._seconds[test]),
+            key=lambda test: (test != last, -(self._kills[test] + 0.1) / self._work[test]),
         )
-        until = accumulate(self._seconds[test] for test in best)
+        until = accumulate(self._work[test] for test in best)
         few = [test for test, sum_ in zip(best, until, strict=True) if sum_ <= self._longest]
         return Chosen({test: self._seconds[test] for test in few}, self._killer)
 
@@ -224,6 +231,9 @@ class Bench:
             self._kills[self._killer.read_text()] += 1
         outcome = {0: "survived", -signal.SIGALRM: "timeout"}.get(status, "killed")
         self.outcomes[outcome].append(mutant.diff)
+        # For --again after an interruption.
+        killed = [*{*self._known, *self.outcomes["killed"]}]
+        self._results.write_text(json.dumps({**self.outcomes, "killed": killed}))
         if outcome != "killed":
             print(f"{self._name}: {outcome}\n{mutant.diff}\n", file=self._report)
 
@@ -322,9 +332,15 @@ def fork(job: Callable[[], int], log: Path, seconds: int = 0) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def results_of(module: str) -> Path:
+    """Return the file with what became of each mutant of a module in the last run."""
+    return RESULTS / f"{module.replace('/', '-')}.json"
+
+
 def try_module(module: str, again: bool, longest: float) -> tuple[list[Any], bool]:
     """Try out every mutant of a module; return its row of the table, and whether it is enough."""
-    results = RESULTS / f"{module.replace('/', '-')}.json"
+    results = results_of(module)
+    results.parent.mkdir(parents=True, exist_ok=True)
     known = set(json.loads(results.read_text())["killed"]) if again else set()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -337,7 +353,6 @@ def try_module(module: str, again: bool, longest: float) -> tuple[list[Any], boo
         bench.run()
         sys.path.remove(str(copy))
         os.chdir(ROOT)
-    results.parent.mkdir(parents=True, exist_ok=True)
     results.write_text(json.dumps(bench.outcomes, indent=1))
     killed, timeout, survived = (len(found) for found in bench.outcomes.values())
     total = killed + timeout + survived
@@ -353,9 +368,12 @@ def main() -> None:
     parser.add_argument("module", nargs="*", help=f"of {', '.join(TESTS)}; without one: all")
     parser.add_argument("--again", action="store_true", help="only what survived the last run")
     parser.add_argument(
-        "--seconds", type=float, default=60, help="of tests for each mutant at most, fastest first"
+        "--seconds", type=float, default=30, help="of processor time for each mutant at most"
     )
+    parser.add_argument("--tests", help="instead of the module's own, such as 'flow/test_s*'")
     arguments = parser.parse_args()
+    if arguments.tests:
+        TESTS.update(dict.fromkeys(TESTS, arguments.tests))
     # With them, pytest would import the package here, and schemathesis, which is slow.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     # The same examples each time, and the first that fails is enough.

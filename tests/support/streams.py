@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from flask_openrouter.client import Completion, read_stream
+from flask_openrouter.client.event_filter import EventFilter
+from flask_openrouter.client.events import EventReader, ServerSentEvent
+from flask_openrouter.client.responses import error_in_event
 from flask_openrouter.errors import OpenRouterError
 
 
@@ -43,8 +46,32 @@ def outcome(blocks: Iterable[bytes]) -> tuple[list[Completion], OpenRouterError 
     return parts, None
 
 
+def filtered(blocks: Iterable[bytes]) -> tuple[list[ServerSentEvent], OpenRouterError | None]:
+    """Return the events that the filter in front of other packages passes on, and its error."""
+    sieve, passed = EventFilter(error_in_event, lambda error, _: error), b""
+    try:
+        for block in blocks:
+            for event in sieve.read(block):
+                passed += event
+        passed += sieve.last()
+    except OpenRouterError as error:
+        return list(EventReader().read(passed)), error
+    return list(EventReader().read(passed)), None
+
+
+def check_filter(stream: bytes) -> None:
+    """Check what holds of any stream of events: what passes the filter is JSON."""
+    events, error = filtered([stream])
+    assert all(event.is_done or event.parsed() is not None for event in events)
+    for size in (1, 3):
+        others, other = filtered(stream[i : i + size] for i in range(0, len(stream), size))
+        assert others == events
+        assert type(other) is type(error)
+
+
 def check_any(stream: bytes) -> None:
     """Check what holds of any stream: its texts are clean, and its blocks do not matter."""
+    check_filter(stream)
     parts, error = outcome([stream])
     for size in (1, 3):
         blocks = (stream[i : i + size] for i in range(0, len(stream), size))

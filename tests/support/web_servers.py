@@ -68,12 +68,12 @@ def _vary(kinds: list[str], *always: str) -> list[object]:
 #: The servers whose workers are processes, for ``parametrize``.
 FORKING = _vary(
     [kind for kind in COMMANDS if kind.startswith(("gunicorn", "uwsgi"))],
-    *("gunicorn sync", "gunicorn gevent, preload", "uwsgi, threads"),
+    *("gunicorn gevent, preload", "uwsgi, threads"),
 )
 #: Those of them that finish their requests on SIGTERM. uWSGI ends its threads at any point.
 GRACEFUL = _vary(
     [kind for kind in COMMANDS if kind.startswith(("gunicorn", "uwsgi")) and "threads" not in kind],
-    *("gunicorn gthread, preload", "uwsgi"),
+    "gunicorn gthread, preload",
 )
 
 

@@ -83,7 +83,7 @@ TESTS = {
         "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "
         "login/test_finished.py integrations/test_rest_extensions.py"
     ),
-    "pages/urls": "pages/test_urls* views/test_login_[ps]*",
+    "pages/urls": "pages/test_urls* views/test_login_[ps]* test_guard.py test_guard_responses.py",
     "client/base_url": "client/test_base_url.py",
     "client/credentials": "client/test_credentials.py client/test_secrets_stay_inside.py",
     "client/reasons": "client/test_reasons.py client/test_error_forms.py",

@@ -151,10 +151,7 @@ def test_there_is_no_import_cycle() -> None:
         name: {t for t, at_import in imports_of(name) if at_import and t in MODULES and t != name}
         for name in MODULES
     }
-    try:
-        tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+    tuple(TopologicalSorter(graph).static_order())
 
 
 def test_an_import_cycle_would_be_noticed() -> None:

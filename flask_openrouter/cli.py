@@ -154,9 +154,8 @@ def rotate(after: str | None) -> None:
     _report_nothing_found(rotation.counts.values())
     if rotation.counts[Outcome.UNREADABLE]:
         click.echo(
-            "Unreadable records were left unchanged. They were encrypted with a key that is not"
-            " configured here or for another base URL, or were altered. Their owners are asked to"
-            " connect again."
+            "Unreadable records were left unchanged: they were altered, or encrypted with another"
+            " key or for another base URL. Their owners must connect again."
         )
         click.get_current_context().exit(1)
 
@@ -204,9 +203,9 @@ def owners(as_json: bool) -> None:
         _report_nothing_found([count, len(listing.unreadable)])
     if listing.unreadable:
         click.echo(
-            f"{len(listing.unreadable)} stored keys do not open. Add the OPENROUTER_ENCRYPTION_KEY"
-            " or SECRET_KEY that encrypted them to the fallbacks, and check OPENROUTER_BASE_URL."
-            " These are their owners: flask openrouter prune --dry-run",
+            f"Stored keys that do not open: {len(listing.unreadable)}. Add the"
+            " OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that encrypted them to the fallbacks, and"
+            " check OPENROUTER_BASE_URL. See their owners with: flask openrouter prune --dry-run",
             err=True,
         )
 

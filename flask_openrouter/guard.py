@@ -114,6 +114,7 @@ def _guard(
         )
 
     handled = (*_HANDLED, OutOfCreditError) if fallback else _HANDLED
+    is_async = inspect.iscoroutinefunction(view)
 
     async def guard_later(*args: Any, **kwargs: Any) -> Any:
         response = refuse(on_missing, next_url, fallback)
@@ -127,7 +128,7 @@ def _guard(
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        if inspect.iscoroutinefunction(view) and is_loop_running():
+        if is_async and is_loop_running():
             # An async decorator above the guard awaits what it takes for the view.
             return guard_later(*args, **kwargs)
         response = refuse(on_missing, next_url, fallback)

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from operator import methodcaller
 from typing import Any, Final
@@ -76,6 +76,10 @@ class Services:
     budget_watch: BudgetWatch
     #: Unix time in seconds.
     clock: Callable[[], float]
+    #: The latest address of a login, as views.login.authorization_url takes it apart.
+    consent_places: dict[str | None, tuple[str, str, str]] = field(default_factory=dict)
+    #: The latest addresses of routes: see ``login.callback.route_url``.
+    route_urls: dict[str, tuple[tuple[str | None, ...], str]] = field(default_factory=dict)
 
     @classmethod
     def create(

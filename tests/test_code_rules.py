@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -126,18 +127,20 @@ def is_tool(name: str) -> bool:
     return name.partition(".")[0] in TOOLS
 
 
-#: The modules of this package that each module imports.
-IMPORTS = {
-    name: {target for target, _ in imports_of(name) if target in MODULES and target != name}
-    for name in MODULES
-}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Return the modules of this package that each module imports."""
+    return {
+        name: {target for target, _ in imports_of(name) if target in MODULES and target != name}
+        for name in MODULES
+    }
 
 
 def test_a_module_imports_from_its_own_layer_or_below() -> None:
     upward = {
         (name, target)
         for name in MODULES
-        for target in IMPORTS[name]
+        for target in imports()[name]
         if not is_tool(name) and not is_tool(target) and layer(target) > layer(name)
     }
     assert upward == set()
@@ -157,8 +160,8 @@ def test_there_is_no_import_cycle() -> None:
 def test_an_import_cycle_would_be_noticed() -> None:
     with pytest.raises(CycleError):
         tuple(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
-    assert IMPORTS["views.login"] >= {"connection", "pages.urls", "services"}
-    assert IMPORTS["storage.vault"] >= {"errors", "storage.cipher"}
+    assert imports()["views.login"] >= {"connection", "pages.urls", "services"}
+    assert imports()["storage.vault"] >= {"errors", "storage.cipher"}
 
 
 def test_the_lower_layers_do_not_import_flask() -> None:
@@ -173,7 +176,7 @@ def test_the_emulator_imports_nothing_from_the_rest_of_the_package() -> None:
     """A mistake on one side must not be cancelled out by the same mistake on the other."""
     for name in MODULES:
         if name.partition(".")[0] == "emulator":
-            assert {t for t in IMPORTS[name] if t.partition(".")[0] != "emulator"} == set(), name
+            assert {t for t in imports()[name] if t.partition(".")[0] != "emulator"} == set(), name
             others = {t.partition(".")[0] for t, _ in imports_of(name)} - {
                 "emulator",
                 "flask_openrouter",
@@ -183,7 +186,7 @@ def test_the_emulator_imports_nothing_from_the_rest_of_the_package() -> None:
 
 @pytest.mark.requirement("R105")
 def test_only_the_commands_and_the_test_tools_import_the_emulator() -> None:
-    users = {name for name in MODULES if any(t.startswith("emulator") for t in IMPORTS[name])}
+    users = {name for name in MODULES if any(t.startswith("emulator") for t in imports()[name])}
     assert {name for name in users if not is_tool(name)} <= {"cli", "doctor"}
     for name in users & {"cli", "doctor"}:
         assert not [

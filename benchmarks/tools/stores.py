@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flask_openrouter.rotation import Rotation
 from servers import PostgreSQLServer, RedisServer, running_postgresql, running_redis
 
 from flask_openrouter.storage.cipher import KeyCipher, bound_to
 from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.redis import RedisStorage
+from flask_openrouter.storage.rotation import Rotation
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 from flask_openrouter.storage.vault import KeyVault
 

@@ -118,9 +118,8 @@ def _base_url(config: Mapping[str, Any], *, loopback_allowed: bool) -> str:
         raise ConfigurationError(f"OPENROUTER_BASE_URL: {error}") from None
     if base_url.startswith("http://") and not loopback_allowed:
         raise ConfigurationError(
-            "OPENROUTER_BASE_URL is an http address on this machine, which is only right for"
-            " development: run the app in debug or testing mode, set OPENROUTER_EMULATOR = True,"
-            " or use https://openrouter.ai."
+            "OPENROUTER_BASE_URL is an http address on this machine. Run the app in debug or"
+            " testing mode, set OPENROUTER_EMULATOR = True, or use https://openrouter.ai."
         )
     if base_url.startswith("https://") and not is_openrouter(base_url):
         logger.warning(
@@ -203,17 +202,15 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
     # Flask itself reads this setting, too, so it must be a list here and not the text of one.
     if not isinstance(fallbacks, Sequence) or isinstance(fallbacks, str | bytes):
         raise ConfigurationError(
-            "SECRET_KEY_FALLBACKS must be a list of keys, not one key:"
-            " a single string would make each of its letters a valid key."
-            " In an environment that from_prefixed_env reads: FLASK_SECRET_KEY_FALLBACKS='[\"…\"]'."
+            "SECRET_KEY_FALLBACKS must be a list: a single string makes each letter a key."
+            " In an environment: FLASK_SECRET_KEY_FALLBACKS='[\"…\"]'."
         )
     keys = []
     for name, value in [("SECRET_KEY", secret), *(("SECRET_KEY_FALLBACKS", k) for k in fallbacks)]:
         if type(value) in (int, float):
             raise ConfigurationError(
-                f"{name} must hold text or bytes, not a number. Flask's from_prefixed_env reads"
-                " digits as one, unless they are quoted as in FLASK_SECRET_KEY='\"1234…\"'."
-                f" A random key is better. {remedy}"
+                f"{name} must hold text or bytes, not a number. In an environment, quote digits"
+                f" twice: FLASK_SECRET_KEY='\"1234…\"'. A random key is better. {remedy}"
             )
         if not isinstance(value, str | bytes):
             raise ConfigurationError(f"{name} must hold text or bytes.")
@@ -222,8 +219,7 @@ def _secret_keys(config: Mapping[str, Any], *, development: bool) -> tuple[bytes
             raise ConfigurationError(f"{name} contains bytes that are not valid text. {remedy}")
         if is_weak(key):
             message = (
-                f"{name} is too easy to guess: whoever guesses it can read every stored key."
-                f" Use at least {MIN_BYTES} random bytes. {remedy}"
+                f"{name} is too easy to guess. Use at least {MIN_BYTES} random bytes. {remedy}"
             )
             if not development or not key.strip():
                 raise ConfigurationError(message)
@@ -274,7 +270,7 @@ def _encryption_key(name: str, value: object) -> bytes:
         )
     if is_monotonous(key):
         raise ConfigurationError(
-            f"{name} repeats a few bytes, such as zeros, so anyone can guess it and read every"
-            " stored key. Make a random one with: flask openrouter generate-key"
+            f"{name} repeats a few bytes, so it can be guessed."
+            " Make a random one with: flask openrouter generate-key"
         )
     return key

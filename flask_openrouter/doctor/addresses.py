@@ -18,9 +18,8 @@ def check_callback_url(case: Case) -> Iterator[Finding]:
         yield problem(
             "trusted_hosts_text",
             "TRUSTED_HOSTS is a text, not a list, so the app refuses every request (HTTP 400).",
-            "Set a list. In the environment it is JSON, with its quotes:"
-            """ FLASK_TRUSTED_HOSTS='["app.example"]'. A shell that reads a file of settings"""
-            " removes quotes that are not quoted themselves.",
+            "Set a list. In the environment it is JSON, and the shell must keep its quotes:"
+            """ FLASK_TRUSTED_HOSTS='["app.example"]'.""",
         )
         return
     if case.settings.callback_url is None:
@@ -66,8 +65,8 @@ def _check_setting(case: Case) -> Iterator[Finding]:
     if server is not None and server != case.site.hostname and domain is None:
         yield problem(
             "callback_host",
-            f"SERVER_NAME is {server}, but OPENROUTER_CALLBACK_URL is on {case.site.hostname}. The"
-            " two hosts do not share cookies, so a login that starts on one is lost on the other.",
+            f"SERVER_NAME is {server}, but OPENROUTER_CALLBACK_URL is on {case.site.hostname}. They"
+            " share no cookies, so logins are lost.",
             "Use the same host in both.",
         )
 

@@ -53,9 +53,8 @@ def check_durability(case: Case, storage: object) -> Iterator[Finding]:
     if case.services.vault.is_encrypting and settings.encryption_keys == settings.secret_keys:
         yield warning(
             "encryption_key_missing",
-            "OPENROUTER_ENCRYPTION_KEY is not set, so the stored keys are encrypted with a key that"
-            " is made from SECRET_KEY. A new SECRET_KEY without a fallback disconnects everyone,"
-            " and so does an encryption key that is set later.",
+            "OPENROUTER_ENCRYPTION_KEY is not set, so SECRET_KEY encrypts the stored keys. A new"
+            " SECRET_KEY without a fallback, or an encryption key set later, disconnects everyone.",
             "Set OPENROUTER_ENCRYPTION_KEY before the first visitor connects. Make one with: flask"
             " openrouter generate-key",
         )
@@ -116,8 +115,7 @@ def _check_pooler(storage: object) -> Iterator[Finding]:
         yield warning(
             "prepared_statements",
             "The app's engine prepares statements, and PostgreSQL is behind a pooler. In"
-            " transaction mode a statement of one client then runs as another's of the same name,"
-            " so a read can delete a key.",
+            " transaction mode, one client's statement can run as another's and delete a key.",
             'Pass connect_args={"prepare_threshold": None} to create_engine. In session mode'
             " nothing is wrong.",
         )
@@ -173,6 +171,6 @@ def _check_owner(storage: object) -> Iterator[Finding]:
             yield ok(
                 "storage_owner",
                 f"The doctor runs as root, and {path} belongs to root. If the app runs under"
-                " another account, which cannot write to it, give the file and its folder to that"
-                " account (chown), and run the doctor under it.",
+                " another account, give the file and its folder to it (chown), and run the doctor"
+                " under it.",
             )

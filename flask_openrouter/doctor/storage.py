@@ -78,9 +78,8 @@ def _not_readable(case: Case, error: KeyStorageError) -> Finding:
     if _is_own(storage) and _is_refusal(error.__cause__):
         return warning(
             "storage_refuses_ids",
-            f"get() of the storage raises {type(error.__cause__).__name__} for an owner id that it"
-            " does not know. Visitors who are not signed in, and health checks with an id of their"
-            " own, get HTTP 503.",
+            f"get() of the storage raises {type(error.__cause__).__name__} for an unknown owner id."
+            " Visitors who are not signed in get HTTP 503.",
             "Let get() return None for an id that no user has.",
         )
     path = sqlite_file(storage)
@@ -140,9 +139,8 @@ def _check_sample(case: Case) -> Iterator[Finding]:
             f"Of {readable + unreadable} stored keys in the sample, {unreadable} cannot be"
             " decrypted. Their owners count as not connected.",
             "Add the OPENROUTER_ENCRYPTION_KEY or SECRET_KEY that encrypted them to the fallbacks,"
-            " and check OPENROUTER_BASE_URL. If that key is lost, delete them with flask"
-            " openrouter forget. If another app keeps its keys here, give both their own"
-            " OPENROUTER_NAMESPACE.",
+            " and check OPENROUTER_BASE_URL. If that key is lost: flask openrouter forget. If"
+            " another app stores keys here, give each app an OPENROUTER_NAMESPACE.",
         )
 
 
@@ -155,9 +153,9 @@ def _check_namespaces(case: Case) -> Iterator[Finding]:
     if own is not None and counts[None]:
         yield warning(
             "keys_without_namespace",
-            f"The storage has keys without a namespace ({counts[None]} in the sample). They belong"
-            " to another app, or are from before OPENROUTER_NAMESPACE was set: then their owners"
-            " count as not connected, and are asked to connect again.",
+            f"The storage has keys without a namespace ({counts[None]} in the sample): another"
+            " app's, or this app's from before OPENROUTER_NAMESPACE was set. Their owners must"
+            " connect again.",
             "If they are this app's keys and matter, remove OPENROUTER_NAMESPACE.",
         )
     others = sorted(namespace for namespace in counts if namespace not in (None, own))
@@ -166,8 +164,8 @@ def _check_namespaces(case: Case) -> Iterator[Finding]:
             "keys_of_other_namespaces",
             "The storage has keys of the namespace"
             f" {', '.join(map(repr, others))}, which this app does not use.",
-            "If they are this app's keys, set OPENROUTER_NAMESPACE again. If they are another"
-            " app's, nothing is wrong; a namespace for this app removes the warning.",
+            "If they are this app's keys, set OPENROUTER_NAMESPACE again. Otherwise a namespace"
+            " for this app removes the warning.",
         )
 
 

@@ -36,10 +36,9 @@ def check_login(case: Case) -> Iterator[Finding]:
                     "proxy_fix_missing",
                     "The app ignores X-Forwarded-Proto. Behind a proxy that handles https, it may"
                     " refuse logins and send cookies without Secure.",
-                    "Behind such a proxy set app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1,"
-                    " x_host=1), from werkzeug.middleware.proxy_fix. This is not needed where the"
-                    " server evaluates the header, as gunicorn does for a proxy on the same"
-                    " machine.",
+                    "Set app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1), from"
+                    " werkzeug.middleware.proxy_fix, unless the server reads the header, as"
+                    " gunicorn does for a proxy on its machine.",
                 )
                 response, _ = _visit(case, site, {})
         else:
@@ -74,8 +73,8 @@ def check_callback(case: Case) -> Iterator[Finding]:
             "callback_fails",
             "The app itself responds to the callback route, with HTTP"
             f" {response.status_code}, so no login can finish.",
-            "Look for a function of the app that runs before requests, such as a check of the"
-            " origin or a limit, and exempt the blueprint 'openrouter' from it.",
+            "Exempt the blueprint 'openrouter' from the function that refuses it, such as a"
+            " before_request check of the origin or a limit.",
         )
 
 

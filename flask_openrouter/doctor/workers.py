@@ -72,8 +72,8 @@ class Workers:
                 "workers_differ",
                 f"Different in every process: {', '.join(different)}. Logins and stored keys are"
                 " lost when another worker handles the request, and after every restart.",
-                "Do not generate the value when the app starts. Generate it once and keep it where"
-                " all workers read it, such as in an environment variable.",
+                "Generate the value once, and keep it where all workers read it, such as in an"
+                " environment variable.",
             )
 
     def _ask(self, nonce: bytes, *, debug: bool) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
-from flask import request, url_for
+from flask import Flask, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.urls import iri_to_uri
 
@@ -16,7 +16,7 @@ from ..client.authorization import check_callback_url
 from ..client.base_url import is_loopback_url
 from ..client.credentials import Unpicklable, is_code
 from ..errors import LoginError, StateMismatchError
-from ..web import this_app, this_request
+from ..web import get_services, this_app, this_request
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -40,6 +40,33 @@ _REST_OF_QUERY: Final = re.compile(r"(?:code|error)=", re.IGNORECASE)
 _MAX_QUERY: Final = 8192
 
 
+#: What Flask makes an address of, besides the route and the app's ``url_defaults``.
+_PARTS_OF_ADDRESS: Final = (
+    "wsgi.url_scheme",
+    "HTTP_HOST",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SCRIPT_NAME",
+)
+
+
+def route_url(endpoint: str, *, is_external: bool = False) -> str:
+    """Return the address of a route of ours. ``is_external``: with scheme and host.
+
+    It is remembered for the next request to the same host: Flask takes long to make it.
+    """
+    app, environ = this_app(), this_request().environ
+    if app.url_default_functions or getattr(app.url_for, "__func__", None) is not Flask.url_for:
+        # The app may decide for each request.
+        return url_for(endpoint, _external=is_external)
+    base = app.config["SERVER_NAME"], *map(environ.get, _PARTS_OF_ADDRESS)
+    known = get_services().route_urls
+    found = known.get(endpoint)
+    if found is None or found[0] != base:
+        found = known[endpoint] = base, url_for(endpoint, _external=is_external)
+    return found[1]
+
+
 class CallbackAddress:
     """The address of an app's callback. It warns once of a host or cookie that may be wrong.
 
@@ -61,7 +88,7 @@ class CallbackAddress:
         """
         if self._configured is not None:
             return self._configured
-        url = url_for("openrouter.callback", _external=True)
+        url = route_url("openrouter.callback", is_external=True)
         return url if url == self._last_checked else self._check(url)
 
     def _check(self, url: str) -> str:

@@ -20,13 +20,15 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadData, Signer, base64_decode, base64_encode
 
 from ..client.credentials import Unpicklable
-from ..web import ExtensionCookie, request_state, this_app
+from ..web import ExtensionCookie, request_state, this_app, this_request
 from .signer import make_signer
 
 #: Logins that one browser may have at once, in as many tabs.
 MAX_LOGINS: Final = 8
 #: The longest name and value of one login, in bytes. A longer ``next`` is dropped.
 MAX_LOGIN_SIZE: Final = 700
+#: Bytes that every login has at least.
+_LEAST_LOGIN_SIZE: Final = 70
 #: Bytes of it that a new login leaves free, so that ``is_repeated`` fits in later.
 _RESERVED: Final = 16
 #: All our cookies together stay below this, in bytes. Servers with buffers of 4 KiB are common, and
@@ -173,9 +175,11 @@ class LoginCookies:
         The first to go are those that another site may have forced on the visitor, so that they
         never push out one that the visitor wanted; then those that are over; then the oldest.
         """
-        cookies = self._cookie.read_all()
-        if not cookies:
+        # Whatever the cookies are, so few bytes are not too many logins.
+        new = sum(map(len, request_state().new_cookies.values()))
+        if len(_sent_cookies()) + new < MAX_LOGINS * _LEAST_LOGIN_SIZE:
             return
+        cookies = self._cookie.read_all()
         name_length = len(self._cookie.name(is_https=True))
         # With "=", and "; " between two of them.
         sizes = {part: name_length + len(part) + len(value) + 3 for part, value in cookies.items()}
@@ -195,6 +199,10 @@ class LoginCookies:
 
     def delete_stale(self) -> None:
         """Delete the logins that are too old, or too far in the future."""
+        state = request_state()
+        name = self._cookie.name(is_https=state.is_https)
+        if not state.cookies and f"{name}." not in _sent_cookies():
+            return
         for login in self._logins(self._cookie.read_all(), skip=self._is_fresh_at):
             self._cookie.write("", login.part)
 
@@ -256,6 +264,11 @@ class LoginCookies:
         return self._signer[1]
 
 
+def _sent_cookies() -> str:
+    sent: str = this_request().environ.get("HTTP_COOKIE", "")
+    return sent
+
+
 def read_login(signer: Signer, part: str, value: str) -> Login | None:
     """Return the login in a cookie, or None if the signer has not signed it."""
     if len(value) > MAX_LOGIN_SIZE:
@@ -273,7 +286,12 @@ def read_login(signer: Signer, part: str, value: str) -> Login | None:
 
 def part_of(state: str) -> str:
     """Return the end of the name of the cookie for the login with this state."""
-    return f".{digest(state)[:8]}"
+    return part_of_digest(digest(state))
+
+
+def part_of_digest(state_digest: str) -> str:
+    """Return the same as :func:`part_of`, for a state whose digest is known."""
+    return f".{state_digest[:8]}"
 
 
 def _time_in(value: str) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 from ..client.credentials import Unpicklable
 from ..client.pkce import create_code_verifier
 from ..errors import StateMismatchError
-from .cookies import Login, LoginCookies, digest, part_of
+from .cookies import Login, LoginCookies, digest, part_of, part_of_digest
 from .owner import Owners
 
 #: A state as we make them: base64url of 16 bytes, which cannot be guessed (RFC 6749 §10.10).
@@ -55,9 +55,10 @@ class PendingLogins:
         # show one.
         user_id = self._owners.app_user()
         asked = AuthorizationRequest(secrets.token_urlsafe(16), create_code_verifier())
+        state_digest = digest(asked.state)
         login = Login(
-            part=part_of(asked.state),
-            binding=_binding_of(digest(asked.state), user_id),
+            part=part_of_digest(state_digest),
+            binding=_binding_of(state_digest, user_id),
             code_verifier=asked.code_verifier,
             issued_at=int(self._clock()),
             next_url=next_url,

@@ -39,6 +39,9 @@ _SCRIPTS: Final = "; script-src 'self'"
 _RETRY_MS: Final = 60_000
 #: Characters of a query that need no encoding.
 _QUERY: Final = "!$&'()*+,/:;=?@%"
+#: Never empty: the server hypercorn answers 500 to a response without a body.
+_REDIRECTING: Final = b"Redirecting.\n"
+_REDIRECTION: Final = (("Content-Type", _PLAIN), ("Content-Length", str(len(_REDIRECTING))))
 _HEADERS: Final = (
     ("Cache-Control", "no-store"),
     ("Referrer-Policy", "no-referrer"),
@@ -96,9 +99,15 @@ def _protection(landing_url: str, scripts: bool) -> Mapping[str, tuple[str, str]
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to this address, which is already checked."""
-    response = _short_text("Redirecting.", 303)
-    response.headers["Location"] = url
-    return protect_page(response)
+    ours = _protection(get_services().settings.login_redirect_url or "", scripts=False)
+    # At once: each later look at a header goes through all of them.
+    headers = [*_REDIRECTION, ("Location", url), *ours.values(), ("Vary", "Cookie")]
+    response = this_app().response_class([_REDIRECTING], "303 SEE OTHER", headers)
+    if [*response.headers] != headers:
+        # The app's class has its own.
+        return protect_page(response)
+    get_services().login_cookies.trim()
+    return response
 
 
 def show_callback_page(title: str, message: str, *, status: int, goes_on: bool) -> Response:
@@ -119,7 +128,6 @@ def show_callback_page(title: str, message: str, *, status: int, goes_on: bool) 
 
 
 def _short_text(text: str, status: int) -> Response:
-    # Never empty: the server hypercorn answers 500 to a response without a body.
     return this_app().response_class(f"{text}\n", status=status, content_type=_PLAIN)
 
 

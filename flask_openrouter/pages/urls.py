@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 from flask import url_for
 from werkzeug.urls import iri_to_uri
 
+from ..login.callback import route_url
 from ..web import get_services, this_request
 from .visit import is_htmx
 
@@ -75,7 +76,10 @@ def login_url_for(next_url: str | None, *, is_popup: bool = False) -> str:
 
     ``is_popup``: the login runs in a window of its own.
     """
-    url = url_for("openrouter.login", display="popup" if is_popup else None)
+    if is_popup:
+        url = url_for("openrouter.login", display="popup")
+    else:
+        url = route_url("openrouter.login")
     if next_url is None:
         return url
     # The app's url_defaults may have added parameters.
@@ -101,16 +105,15 @@ def checked_next(value: object) -> str | None:
 
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
-    request = this_request()
     # A form may have it in its address, too.
-    return checked_next((request.args if request.method == "GET" else request.values).get("next"))
+    values = this_request().values
+    # Not get(): Werkzeug builds an exception for a name that is missing.
+    return checked_next(values["next"]) if "next" in values else None
 
 
 def is_popup_request() -> bool:
     """Whether the page that this request asks for is shown in a window of its own."""
-    request = this_request()
-    values = request.args if request.method == "GET" else request.values
-    return "display" in values and values["display"] == "popup"
+    return this_request().values.get("display") == "popup"
 
 
 def page_of_visitor(*, from_script: bool) -> str | None:

@@ -11,11 +11,18 @@ from typing import Final
 from ..web import ExtensionCookie, can_change_response
 from . import BROWSER as BROWSER
 
+#: The name of the second cookie, after that of the first: what replaces the first one's value.
+_REPLACEMENT: Final = "~replaced"
+
 
 class CookieStorage:
     """Keeps the ciphertext in the visitor's browser. The default: nothing to set up.
 
     Works inside a request only, and only for the visitor of that request.
+
+    :meth:`replace` writes a second cookie, which counts only beside the value that it replaces. So
+    a slow request that sets the old key aside does not overwrite the one that another request has
+    connected meanwhile, though the browser keeps what arrives last.
     """
 
     #: Bound into the ciphertext: a row of a stolen database must not open as a cookie.
@@ -27,34 +34,37 @@ class CookieStorage:
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext if this browser holds one for this owner."""
         start = f"{_tag(owner_id)}."
-        value = self._cookie.read() or ""
+        value = self._value()
         return value[len(start) :] if value.startswith(start) else None
 
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Put the ciphertext into the cookie. Raises RuntimeError when none can be sent."""
-        value = f"{_tag(owner_id)}.{ciphertext}"
-        _require_open_response()
-        self._cookie.write(value)
+        self._write(f"{_tag(owner_id)}.{ciphertext}")
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
-        """Put ``new_ciphertext`` into the cookie if this request holds ``ciphertext``.
+        """Put ``new_ciphertext`` in the place of ``ciphertext`` if this request holds that.
 
-        Return whether it did. Raises RuntimeError when no cookie can be sent. A cookie that another
-        response sets at the same moment is not seen: the browser keeps the one that arrives last.
+        Return whether it did. Raises RuntimeError when no cookie can be sent.
         """
         is_stored = self.get(owner_id) == ciphertext
         if is_stored:
-            self.set(owner_id, new_ciphertext)
+            _require_open_response()
+            mark = _mark(self._cookie.read() or "")
+            self._cookie.write(f"{mark}.{_tag(owner_id)}.{new_ciphertext}", _REPLACEMENT)
         return is_stored
 
     def delete(self, owner_id: str) -> None:
         """Delete the cookie if it is this owner's. Raises RuntimeError when none can be sent."""
         _require_open_response()
         if self.get(owner_id) is not None:
-            self._cookie.write("")
+            self._write("")
 
     def delete_if(self, owner_id: str, ciphertext: str) -> bool:
-        """Delete the cookie if this request holds ``ciphertext``, as :meth:`replace` does."""
+        """Delete the cookie if this request holds ``ciphertext``.
+
+        A cookie that another response sets at the same moment is not seen: the browser keeps the
+        one that arrives last.
+        """
         is_stored = self.get(owner_id) == ciphertext
         if is_stored:
             self.delete(owner_id)
@@ -62,8 +72,24 @@ class CookieStorage:
 
     def browser_id(self) -> str | None:
         """Return the id that this browser claims. Only a ciphertext that opens proves it."""
-        tag = (self._cookie.read() or "").partition(".")[0]
+        tag = self._value().partition(".")[0]
         return tag if len(tag) > 1 and not tag.startswith("~") else None
+
+    def _value(self) -> str:
+        value = self._cookie.read() or ""
+        mark, _, newer = (self._cookie.read(_REPLACEMENT) or "").partition(".")
+        return newer if mark and value and mark == _mark(value) else value
+
+    def _write(self, value: str) -> None:
+        _require_open_response()
+        self._cookie.write(value)
+        if self._cookie.read(_REPLACEMENT) is not None:
+            self._cookie.write("", _REPLACEMENT)
+
+
+def _mark(value: str) -> str:
+    """Return what tells one value of the cookie from another."""
+    return hashlib.sha256(value.encode(errors="replace")).hexdigest()[:16]
 
 
 def _require_open_response() -> None:

@@ -72,6 +72,10 @@ def authorization_url(
 
     Raises ValueError when the app's ``key_options`` are wrong.
     """
+    challenge = services.client.create_code_challenge(asked.code_verifier)
+    places = services.consent_places.get(callback_url)
+    if places is not None and services.app_functions.key_options is None:
+        return f"{places[0]}{asked.state}{places[1]}{challenge}{places[2]}"
     settings = services.settings
     options: dict[str, Any] = {
         "limit": settings.key_limit,
@@ -87,13 +91,15 @@ def authorization_url(
             "key_options returns limit, key_label, workspace_id and required_workspace_id,"
             " nothing else."
         )
-    return services.client.authorization_url(
-        callback_url,
-        services.client.create_code_challenge(asked.code_verifier),
-        "S256",
-        state=None if callback_url is None else asked.state,
-        **options,
-    )
+    state = None if callback_url is None else asked.state
+    url = services.client.authorization_url(callback_url, challenge, state=state, **options)
+    if state is not None and services.app_functions.key_options is None:
+        # The checked address of one callback URL, with the places of the state and the challenge.
+        before, _, rest = url.partition(state)
+        between, _, after = rest.partition(challenge)
+        services.consent_places.clear()
+        services.consent_places[callback_url] = before, between, after
+    return url
 
 
 def callback() -> Response:

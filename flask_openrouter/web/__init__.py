@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from itertools import repeat
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flask import (
@@ -28,7 +28,7 @@ from werkzeug.local import LocalProxy
 
 from ..client.base_url import is_loopback_url
 from .awaiting import call_function
-from .caching import missing_headers
+from .caching import incomplete_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -154,22 +154,25 @@ class RequestState:
         if no_store or self._audience is None:
             self._audience = "no-store" if no_store else "private"
 
-    def missing_headers(self, headers: Iterable[Header]) -> dict[str, str]:
-        """Return the cache headers that these response headers lack, or have incomplete."""
-        vary = ["Cookie"] if self._audience or self.new_cookies else []
+    def incomplete(self, headers: Iterable[Header]) -> tuple[list[Header], list[Header]]:
+        """Return the headers to drop from a response, and those to add to it.
+
+        These are our cookies and the cache headers. Nothing is to drop or add once they are there.
+        """
+        cookies, vary = self.new_cookies, ["Cookie"] if self._audience or self.new_cookies else []
         if self.varies_by_language:
             vary.append("Accept-Language")
-        return missing_headers(headers, self._audience, vary)
+        return incomplete_headers(headers, self._audience, vary, cookies)
 
     def finish(self, response: Response) -> Response:
         """Add our cookies and cache headers to this response, once or again."""
         headers = response.headers
-        for name, value in self.missing_headers(headers).items():
-            headers[name] = value
-        if self.new_cookies:
-            lines = headers.getlist("Set-Cookie")
-            others = [line for line in lines if line.partition("=")[0] not in self.new_cookies]
-            headers.setlist("Set-Cookie", [*others, *self.new_cookies.values()])
+        dropped, added = self.incomplete(headers)
+        if dropped:
+            headers[:] = [header for header in headers if header not in dropped]
+        for name, value in added:
+            # Not by item assignment, which looks through all headers.
+            headers.add(name, value)
         return response
 
 
@@ -258,16 +261,10 @@ def _finished(headers: list[Header], call: _WSGICall) -> list[Header]:
     # A middleware of the app may send the headers when there is no request any more.
     states = vars(this_request()).get(_STATES, {}) if has_request_context() else {}
     for state in [*states.values()]:
-        if state.call is not call:
-            continue
-        missing, cookies = state.missing_headers(headers), state.new_cookies
-        if missing or cookies:
-            kept = []
-            for name, value in headers:
-                is_old = name.lower() == "set-cookie" and value.partition("=")[0] in cookies
-                if not is_old and name.title() not in missing:
-                    kept.append((name, value))
-            headers = [*kept, *missing.items(), *zip(repeat("Set-Cookie"), cookies.values())]
+        if state.call is call:
+            dropped, added = state.incomplete(headers)
+            if dropped or added:
+                headers = [*(header for header in headers if header not in dropped), *added]
     return headers
 
 
@@ -323,14 +320,28 @@ class ExtensionCookie:
         """Send this value with the response; ``""`` deletes the cookie."""
         state = request_state()
         name = self.name(is_https=state.is_https) + part
-        line = dump_cookie(
-            name,
-            value,
-            max_age=self._max_age if value else 0,
-            sync_expires=False,  # Browsers obey Max-Age. Expires would only add bytes.
-            max_size=this_app().config["MAX_COOKIE_SIZE"],
-            secure=self._is_always_secure or state.is_https,
-            httponly=True,
-            samesite="Lax",
-        )
+        age, is_secure = self._max_age if value else 0, self._is_always_secure or state.is_https
+        line = f"{name}={value}{_attributes(age, is_secure)}"
+        most = this_app().config["MAX_COOKIE_SIZE"]
+        if most and len(line) > most:
+            # It warns the developer.
+            line = _dump(name, value, age, is_secure, most)
         state.set_cookie(name, value, line)
+
+
+@cache
+def _attributes(max_age: int, is_secure: bool) -> str:
+    return _dump("name", "value", max_age, is_secure).removeprefix("name=value")
+
+
+def _dump(name: str, value: str, max_age: int, is_secure: bool, most: int = 0) -> str:
+    return dump_cookie(
+        name,
+        value,
+        max_age=max_age,
+        sync_expires=False,  # Browsers obey Max-Age. Expires would only add bytes.
+        max_size=most,
+        secure=is_secure,
+        httponly=True,
+        samesite="Lax",
+    )

@@ -1,37 +1,51 @@
-"""Headers that tell caches for whom a response is (RFC 9111)."""
+"""Response headers that must hold: our cookies, and for whom a response is (RFC 9111)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+Header = tuple[str, str]
 
 #: A view whose Cache-Control has one of these words has decided who may keep the response.
 _NAMES_AUDIENCE: Final = re.compile(r"public|private|no-store", re.I)
 
 
-def missing_headers(
-    headers: Iterable[tuple[str, str]], audience: str | None, vary: list[str]
-) -> dict[str, str]:
-    """Return the cache headers that these response headers lack, or have incomplete.
+def incomplete_headers(
+    headers: Iterable[Header], audience: str | None, vary: list[str], cookies: Mapping[str, str]
+) -> tuple[list[Header], list[Header]]:
+    """Return the headers that these response headers must lose, and those that they must get.
 
     ``audience``: ``private``; ``no-store``, unless the view says how long the response may be kept;
-    or None. ``vary``: the request headers that the response depends on.
+    or None. ``vary``: the request headers that the response depends on. ``cookies``: the
+    ``Set-Cookie`` lines of the response by the names of the cookies, in place of any others.
     """
-    found: dict[str, list[str]] = {"cache-control": [], "vary": []}
-    for name, value in headers:
-        lower_name = name.lower()
-        if lower_name in found:
-            found[lower_name].append(value)
-    cache_control = found["cache-control"]
-    missing: dict[str, str] = {}
-    if audience and not cache_control:
-        missing["Cache-Control"] = audience
-    elif audience and not _NAMES_AUDIENCE.search(" ".join(cache_control)):
-        missing["Cache-Control"] = ", ".join((*cache_control, "private"))
-    if vary and found["vary"] != vary:
-        missing["Vary"] = complete_vary(found["vary"], vary)
-    return missing
+    found: dict[str, list[Header]] = {"cache-control": [], "vary": [], "set-cookie": []}
+    for header in headers:
+        name = header[0].lower()
+        if name in found:
+            found[name].append(header)
+    dropped: list[Header] = []
+    added: list[Header] = []
+    if audience:
+        control = [value for _, value in found["cache-control"]]
+        if not control:
+            added.append(("Cache-Control", audience))
+        elif not _NAMES_AUDIENCE.search(" ".join(control)):
+            dropped += found["cache-control"]
+            added.append(("Cache-Control", ", ".join((*control, "private"))))
+    if vary:
+        present = [value for _, value in found["vary"]]
+        if present != vary:
+            dropped += found["vary"]
+            added.append(("Vary", complete_vary(present, vary)))
+    if cookies:
+        ours = [line for line in found["set-cookie"] if line[1].partition("=")[0] in cookies]
+        if [line for _, line in ours] != [*cookies.values()]:
+            dropped += ours
+            added += [("Set-Cookie", line) for line in cookies.values()]
+    return dropped, added
 
 
 def complete_vary(vary: list[str], names: list[str]) -> str:

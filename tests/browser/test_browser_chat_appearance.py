@@ -70,14 +70,16 @@ def ask(tab: Tab, count: int = 1) -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, SMALLEST], ids=["desktop", "smallest"])
 def test_every_state_of_every_page_is_accessible(
-    tab: Tab, site: Site, model: HeldModel, size: dict[str, int]
+    tab: Tab, site: Site, model: HeldModel, size: dict[str, int], every_variant: bool
 ) -> None:
+    """By default in one colour scheme for each size."""
+    schemes = ("light", "dark") if every_variant else ("dark" if size is SMALLEST else "light",)
     tab.expected.append("status of (402|404|429)")
     page = tab.page
     page.set_viewport_size(size)
 
     def check(state: str) -> None:
-        for scheme in ("light", "dark"):
+        for scheme in schemes:
             page.emulate_media(color_scheme=scheme)
             assert_fits(page)
             assert_accessible(tab, f"{state}, {scheme}")

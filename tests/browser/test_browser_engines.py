@@ -69,7 +69,23 @@ def site() -> Iterator[Site]:
         yield Site(url, emulator)
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox", "webkit"])
+ENGINES = ("chromium", "firefox", "webkit")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Take every engine through one login, and with ``--every-variant`` through all tests."""
+    is_full = metafunc.config.getoption("every_variant")
+    if "new_driver" in metafunc.fixturenames:
+        if (
+            not is_full
+            and metafunc.function is not test_the_guard_connects_and_a_button_disconnects
+        ):
+            metafunc.parametrize("new_driver", ENGINES[:1], indirect=True, scope="module")
+        else:
+            metafunc.parametrize("new_driver", ENGINES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def new_driver(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Driver]]:

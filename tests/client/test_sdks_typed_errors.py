@@ -256,9 +256,10 @@ def test_an_asynchronous_stream_raises_its_error() -> None:
     act = stream(f"data: {chunk('Hi')}", f"data: {json.dumps(error(429))}")
     with MisbehavingProvider(act) as provider, pytest.raises(RateLimitError):
         asyncio.run(ask(Clients(provider), seen))
-    with MisbehavingProvider(stream(f"data: {chunk('Hi')}", "data: [DONE]")) as provider:
-        asyncio.run(ask(Clients(provider), seen))
-    assert seen == ["Hi", "Hi"]
+    for end in (["data: [DONE]"], []):
+        with MisbehavingProvider(stream(f"data: {chunk('Hi')}", *end)) as provider:
+            asyncio.run(ask(Clients(provider), seen))
+    assert seen == ["Hi", "Hi", "Hi"]
 
 
 @pytest.mark.requirement("O3")

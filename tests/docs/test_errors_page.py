@@ -310,8 +310,19 @@ def _set_up(
     return Stage(app, emulator, storage, clock, "", visitor, stop, callback)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json"])
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.code)
+@pytest.mark.parametrize(
+    ("entry", "accept"),
+    [
+        pytest.param(
+            *(entry, accept),
+            id=f"{entry.code}-{accept}",
+            # By default, every second code as a page and the others as JSON.
+            marks=() if (number + form) % 2 else pytest.mark.every_variant,
+        )
+        for number, entry in enumerate(ENTRIES)
+        for form, accept in enumerate(("text/html", "application/json"))
+    ],
+)
 def test_a_code_is_what_its_entry_says(stage: Stage, entry: Entry, accept: str) -> None:
     stage.accept = accept
     key_before = stage.visitor.key

@@ -84,7 +84,7 @@ def bare_app(emulator: Emulator, tmp_path: Path) -> Flask:
 
 def test_the_cookies_are_named_as_the_page_says(make_app: MakeApp, emulator: Emulator) -> None:
     table = [names(row[0]) for row in rows("login", "What the browser holds")]
-    login, key, unsaved, visitor_id = table
+    login, key, replaced, unsaved, visitor_id = table
     for base_url, position in (("http://localhost", 0), ("https://localhost", 1)):
         visitor = Visitor(make_app(), base_url)
         visitor.start()
@@ -93,6 +93,7 @@ def test_the_cookies_are_named_as_the_page_says(make_app: MakeApp, emulator: Emu
         assert (start, dot, len(part)) == (login[position], ".", 8)
         visitor.connect(emulator)
         assert {name.partition(".")[0] for name in save_jar(visitor)} == {key[position]}
+        assert replaced[position] == f"{key[position]}~replaced"
         assert unsaved[position] == f"{key[position]}~unsaved"
         assert visitor_id[position] == f"{key[position]}~visitor"
 

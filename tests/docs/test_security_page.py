@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -54,11 +55,16 @@ def marked_in(source: str) -> Iterator[tuple[str, str]]:
 
 
 ROWS = rows_of(PAGE)
-MARKED = [
-    mark
-    for path in sorted((ROOT / "tests").rglob("*.py"))
-    for mark in marked_in(path.read_text(encoding="utf-8"))
-]
+
+
+@functools.cache
+def marked() -> list[tuple[str, str]]:
+    """Return (test, id) for each id in a ``requirement`` marker."""
+    return [
+        mark
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for mark in marked_in(path.read_text(encoding="utf-8"))
+    ]
 
 
 def test_every_requirement_is_there_once_and_in_order() -> None:
@@ -71,18 +77,18 @@ def test_every_requirement_states_a_property() -> None:
 
 
 def test_every_requirement_has_a_test_or_a_reason() -> None:
-    proven = {id for _, id in MARKED}
+    proven = {id for _, id in marked()}
     assert [row.id for row in ROWS if row.id not in proven and len(row.remark) < REASON] == []
 
 
 def test_every_case_from_the_field_is_there_once_and_has_a_test() -> None:
     assert [id for id, times in Counter(FIELD).items() if times > 1] == []
-    assert sorted({*FIELD} - {id for _, id in MARKED}) == []
+    assert sorted({*FIELD} - {id for _, id in marked()}) == []
 
 
 def test_every_marker_names_a_requirement_a_fault_or_a_case() -> None:
     known = {row.id for row in ROWS} | FAULTS | {*FIELD}
-    assert [mark for mark in MARKED if mark[1] not in known] == []
+    assert [mark for mark in marked() if mark[1] not in known] == []
 
 
 def test_a_requirement_is_named_by_a_marker_and_not_by_the_name_of_its_test() -> None:

@@ -142,7 +142,7 @@ def test_output_of_the_app_stays_out_of_the_json(folder: Folder) -> None:
 
 def test_the_summary_without_findings(folder: Folder) -> None:
     folder.write()
-    done = folder.doctor(FLASK_DEBUG="1")
+    done = folder.doctor_here(FLASK_DEBUG="1")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\n0 problems, 0 warnings.\n")
 
@@ -232,7 +232,7 @@ def test_a_folder_without_an_app_is_reported(folder: Folder) -> None:
         ),
     ],
 )
-@pytest.mark.parametrize("debug", ["0", "1"])
+@pytest.mark.parametrize("debug", ["0", pytest.param("1", marks=pytest.mark.every_variant)])
 def test_a_generated_setting_is_found(line: str, name: str, debug: str, folder: Folder) -> None:
     folder.write(line)
     done = folder.doctor_here("--json", FLASK_DEBUG=debug, SERVER_NAME="app.example")
@@ -284,7 +284,9 @@ def test_an_app_that_ends_the_process_is_a_problem(folder: Folder) -> None:
     for line in ("raise SystemExit", "import sys; sys.exit(0)", "exit()"):
         with case(line):
             folder.write(line)
-            done = folder.doctor("--json")
+            shutil.rmtree(folder.path / "__pycache__", ignore_errors=True)
+            run = folder.doctor if line == "exit()" else folder.doctor_here
+            done = run("--json")
             assert done.returncode == 1
             (check,) = json.loads(done.stdout)["checks"]
             assert check["findings"][0]["code"] == "app_not_loaded"

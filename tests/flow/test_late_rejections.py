@@ -62,3 +62,36 @@ def test_a_late_401_changes_nothing_about_another_key(
                 asked = emulator.count("GET", "/api/v1/key")
                 visitor.get("/openrouter/login")
                 assert emulator.count("GET", "/api/v1/key") == asked
+
+
+@pytest.mark.requirement("A9")
+def test_a_late_response_does_not_undo_a_login_in_another_tab(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """With keys in cookies, the browser keeps the cookie that arrives last."""
+    app = make_app()
+    app.add_url_rule("/info", "info", lambda: str(current_openrouter.key_info()))
+    browser, other_tab = Visitor(app), Visitor(app)
+    browser.connect(emulator)
+    other_tab.client._cookies = dict(browser.client._cookies)
+    sent = "; ".join(f"{each.key}={each.value}" for each in browser.client._cookies.values())
+    with app.test_request_context(headers={"Cookie": sent}):
+        emulator.revoke(current_openrouter.api_key)
+    late = other_tab.get("/info")
+    assert late.status_code == 303
+    browser.get("/info")
+    assert browser.key is None
+    browser.connect(emulator)
+    key = browser.key
+    assert key is not None
+    # Now the other tab's response arrives, whose cookies are about the old key.
+    for line in late.headers.getlist("Set-Cookie"):
+        name, _, value = line.partition(";")[0].partition("=")
+        browser.client.set_cookie(name, value, httponly=True, samesite="Lax")
+    assert late.headers.getlist("Set-Cookie")
+    assert browser.key == key
+    assert browser.get("/openrouter/status").get_json()["connected"]
+    assert browser.post("/openrouter/disconnect").status_code == 303
+    assert browser.key is None
+    names = {each.key for each in browser.client._cookies.values()}
+    assert not names & {"openrouter", "openrouter~replaced"}

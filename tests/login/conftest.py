@@ -11,12 +11,6 @@ from key_issuer import KeyIssuer, running_key_issuer
 
 
 @pytest.fixture
-def stored_apps(all_stored_apps: Any) -> Any:
-    """Apps of each kind of storage, one after the other."""
-    return all_stored_apps
-
-
-@pytest.fixture
 def key_issuer() -> Iterator[KeyIssuer]:
     with running_key_issuer() as key_issuer:
         yield key_issuer

@@ -16,7 +16,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Response
 
+from flask_openrouter import OpenRouterAuth
 from flask_openrouter.errors import ConfigurationError, LoginError
+from flask_openrouter.pages.urls import login_url_for
 
 HOSTS = (
     "evil.example", "app.example@evil.example", "app.example, evil.example",
@@ -90,6 +92,35 @@ def test_the_callback_address_is_the_route_on_the_host_of_the_request(make_app: 
     assert callback_url(prefixed, "https://app.example/sub") == (
         "https://app.example/sub/in/here/callback"
     )
+
+
+def test_the_addresses_follow_each_request_and_not_the_one_before(make_app: MakeApp) -> None:
+    app = make_app()
+    for _ in range(2):
+        for scheme, host in (
+            ("https", "one.example"), ("https", "two.example"), ("http", "localhost"),
+            ("http", "localhost:81"),
+        ):  # fmt: skip
+            address = f"{scheme}://{host}/openrouter/callback"
+            with case(address):
+                assert sent_callback(login(app, host, scheme)).startswith(f"{address}?state=")
+    for prefix in ("/one", "/two", ""):
+        with app.test_request_context("/", base_url=f"https://one.example{prefix}"):
+            assert login_url_for(None) == f"{prefix}/openrouter/login"
+
+
+def test_an_app_that_makes_its_own_addresses_is_asked_each_time(make_app: MakeApp) -> None:
+    class Tagged(Flask):
+        tag = "one"
+
+        def url_for(self, endpoint: str, /, **values: Any) -> str:
+            return f"{super().url_for(endpoint, **values)}?by={self.tag}"
+
+    app = Tagged("tagged")
+    app.config.update(SECRET_KEY="k" * 32, TESTING=True)
+    OpenRouterAuth(app)
+    for app.tag in ("one", "two"):
+        assert callback_url(app) == f"https://app.example/openrouter/callback?by={app.tag}"
 
 
 def test_the_setting_wins_over_the_request(make_app: Any) -> None:

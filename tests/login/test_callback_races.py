@@ -27,23 +27,27 @@ MakeApp = Callable[..., Flask]
 DAY = 86400
 
 
-@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStorage | None]:
-    """Every kind of storage; None is the visitor's cookie."""
-    if request.param == "cookie":
+@pytest.fixture
+def storage(
+    storage_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[KeyStorage | None]:
+    """A storage of this kind; None is the visitor's cookie."""
+    if storage_kind == "cookie":
         yield None
-    elif request.param == "memory":
+    elif storage_kind == "memory":
         yield MemoryStorage()
     else:
-        opened = _open(request, tmp_path)
+        opened = _open(storage_kind, request, tmp_path)
         yield opened
         opened.close()
 
 
-def _open(request: pytest.FixtureRequest, folder: Path) -> SQLAlchemyStorage | RedisStorage:
-    if request.param == "redis":
+def _open(
+    kind: str, request: pytest.FixtureRequest, folder: Path
+) -> SQLAlchemyStorage | RedisStorage:
+    if kind == "redis":
         return RedisStorage(request.getfixturevalue("redis_server").url, max_age=DAY)
-    if request.param == "sqlite":
+    if kind == "sqlite":
         return SQLAlchemyStorage(f"sqlite:///{folder}/keys.db")
     return SQLAlchemyStorage(request.getfixturevalue("postgresql_url"))
 

@@ -24,7 +24,9 @@ def test_a_login_that_cannot_be_finished_has_a_reason(make_app: Any, clock: Any)
 
     with app.test_request_context():
         logins = services.pending_logins
-        state = logins.start(next_url=None, is_cross_site=False).state
+        asked = logins.start(next_url=None, is_cross_site=False)
+        state = asked.state
+        assert repr(asked) == "AuthorizationRequest()"
         assert reason_of(lambda: logins.find("A" * 22)) == (
             "No login of this browser waits for this.",
             "unknown",

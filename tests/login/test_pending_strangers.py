@@ -24,16 +24,16 @@ STRANGERS = 300
 
 
 @pytest.fixture
-def stored(stored_apps: Any, request: pytest.FixtureRequest) -> Callable[[], int]:
+def stored(all_stored_apps: Any, request: pytest.FixtureRequest) -> Callable[[], int]:
     """Count the rows in the storage, without the code under test."""
 
     def count() -> int:
-        if stored_apps.kind == "redis":
+        if all_stored_apps.kind == "redis":
             size = request.getfixturevalue("redis_server").execute("DBSIZE")
             return int(size)
-        if stored_apps.kind == "memory":
-            return len(list(stored_apps().extensions["openrouter"].vault.storage.owner_ids()))
-        return 0 if stored_apps.uri is None else _rows(stored_apps.uri)
+        if all_stored_apps.kind == "memory":
+            return len(list(all_stored_apps().extensions["openrouter"].vault.storage.owner_ids()))
+        return 0 if all_stored_apps.uri is None else _rows(all_stored_apps.uri)
 
     return count
 
@@ -51,10 +51,10 @@ def _rows(uri: str) -> int:
 
 @pytest.mark.requirement("R100")
 def test_logins_of_strangers_leave_nothing_on_the_server(
-    stored_apps: Any, stored: Callable[[], int], emulator: Emulator
+    all_stored_apps: Any, stored: Callable[[], int], emulator: Emulator
 ) -> None:
     """Each is a new browser that never comes back."""
-    app = stored_apps()
+    app = all_stored_apps()
     # Python keeps the last 128 addresses that it has taken apart.
     for _ in range(150):
         Visitor(app).start("/there")
@@ -100,10 +100,10 @@ def test_the_measurement_notices_what_is_kept_for_each_stranger(app: Flask) -> N
 
 @pytest.mark.requirement("R101")
 def test_callbacks_with_made_up_states_send_no_request(
-    stored_apps: Any, stored: Callable[[], int], emulator: Emulator
+    all_stored_apps: Any, stored: Callable[[], int], emulator: Emulator
 ) -> None:
     """With no cookie at all, with a login under way, and with the state of another browser."""
-    app = stored_apps()
+    app = all_stored_apps()
     visitor, other = Visitor(app), Visitor(app)
     own, foreign = visitor.start("/own"), other.callback_url(other.start(), code="made-up")
     for number in range(STRANGERS):
@@ -118,4 +118,4 @@ def test_callbacks_with_made_up_states_send_no_request(
     assert visitor.get(emulator.approve(own)).location == "/own"
     assert exchanges(emulator) == 1
     # So the count notices a key.
-    assert stored() == (1 if stored_apps.is_server_side else 0)
+    assert stored() == (1 if all_stored_apps.is_server_side else 0)

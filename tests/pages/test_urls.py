@@ -189,8 +189,10 @@ def test_parameters_that_the_app_adds_to_every_address_leave_next_alone(make_app
     def add_language(endpoint: str, values: dict[str, Any]) -> None:
         values.setdefault("lang", "en")
 
-    answer = app.test_client().get("/guarded?q=1", headers=NAVIGATE)
-    assert answer.location == "/openrouter/login?lang=en&next=/guarded?q%3D1"
+    client = app.test_client()
+    for request in (client.get, client.head):
+        answer = request("/guarded?q=1", headers=NAVIGATE)
+        assert answer.location == "/openrouter/login?lang=en&next=/guarded?q%3D1"
 
 
 def test_the_prefix_may_contain_a_variable(make_app: Any, emulator: Emulator) -> None:
@@ -205,9 +207,18 @@ def test_the_prefix_may_contain_a_variable(make_app: Any, emulator: Emulator) ->
     def add_language(endpoint: str, values: dict[str, Any]) -> None:
         if app.url_map.is_endpoint_expecting(endpoint, "lang"):
             values.setdefault("lang", g.lang)
+            values.setdefault("theme", "dark")
 
     visitor = Visitor(app)
-    started = visitor.get("/de/openrouter/login?next=/de/openrouter/login")
-    assert visitor.get(emulator.approve(started.location)).location == "/"
+    for route in ("login", "status"):
+        started = visitor.get(f"/de/openrouter/login?next=/de/openrouter/{route}")
+        assert visitor.get(emulator.approve(started.location)).location == "/"
     started = visitor.get("/de/openrouter/login?next=/de/chat")
     assert visitor.get(emulator.approve(started.location)).location == "/de/chat"
+
+
+def test_the_bounds_of_a_safe_address() -> None:
+    longest = "/ä" + "x" * (1024 - len("/%C3%A4"))
+    assert safe_next(longest, own_path="/openrouter") == longest.replace("ä", "%C3%A4")
+    assert safe_next(f"{longest}x", own_path="/openrouter") is None
+    assert safe_next("/%ff", own_path="/openrouter") is None, "no UTF-8"

@@ -14,7 +14,9 @@ from flask_openrouter.emulator import Emulator
 
 
 @pytest.mark.requirement("R30")
-def test_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -> None:
+def test_next_never_leaves_the_origin_when_the_guard_redirects(
+    app: Flask, every_variant: bool
+) -> None:
     @app.route("/<path:anything>", methods=["GET", "POST"])
     @requires_openrouter_key
     def catch_all(anything: str) -> str:
@@ -22,7 +24,8 @@ def test_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -> No
 
     visitor = Visitor(app)
     redirected = 0
-    for line in HOSTILE:
+    lines = HOSTILE if every_variant else HOSTILE[::7]
+    for line in lines:
         path = line.encode(errors="surrogatepass").decode("latin-1")
         asked = visitor.client.get("/x", environ_overrides={"PATH_INFO": f"/x{path}"})
         doubled = visitor.client.get("/x", environ_overrides={"PATH_INFO": f"//x{path}"})
@@ -40,7 +43,7 @@ def test_next_never_leaves_the_origin_when_the_guard_redirects(app: Flask) -> No
             assert urlsplit(answer.location).path == "/openrouter/login"
             for next_url in parse_qs(urlsplit(answer.location).query).get("next", []):
                 assert offsite(next_url) is None, line
-    assert redirected > 2 * len(HOSTILE)
+    assert redirected > 2 * len(lines)
 
 
 @pytest.mark.requirement("R54")

@@ -127,7 +127,7 @@ def test_records_that_do_not_open_are_counted_with_a_remedy(arguments: list[str]
     storage.set("truncated", storage.get("ada")[:-9])  # type: ignore[index]
     result = app.test_cli_runner().invoke(args=["openrouter", "owners", *arguments])
     assert result.exit_code == 0
-    assert result.stderr.startswith("2 stored keys do not open. Add the OPENROUTER_ENCRYPTION_KEY")
+    assert result.stderr.startswith("Stored keys that do not open: 2. Add the OPENROUTER_ENC")
     assert "No key was found" not in result.stderr
     assert result.stdout.count("bob") == 1
     assert "ada" not in result.output

@@ -11,7 +11,7 @@ import pytest
 from cases import case
 from flask import Flask
 
-from flask_openrouter.errors import KeyStorageError
+from flask_openrouter.errors import ConfigurationError, KeyStorageError
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
@@ -151,6 +151,20 @@ def test_every_failure_says_what_was_tried() -> None:
         assert str(raised.value) == f"{action} the key failed: the storage raised OSError."
 
 
+def test_a_storage_that_is_not_configured_says_what_to_do() -> None:
+    vault = vault_of(storage := Comparing())
+    storage.get = failing  # type: ignore[method-assign]
+    with pytest.raises(KeyStorageError) as raised:
+        vault.load("A")
+    assert str(raised.value) == (
+        "Reading the key failed: the storage raised ConfigurationError. Do this."
+    )
+
+
+def failing(owner_id: str) -> str:
+    raise ConfigurationError("Do this.")
+
+
 def test_only_a_storage_that_a_request_waits_for_is_given_up(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,3 +191,12 @@ def test_only_a_storage_that_a_request_waits_for_is_given_up(
                 with pytest.raises(KeyStorageError):
                     vault.load("A")
         assert len(storage.calls) == calls
+
+
+def test_the_ages_have_the_words_of_the_command() -> None:
+    assert {age.name: age.value for age in Age} == {
+        "PAST": "past their age",
+        "CURRENT": "kept",
+        "UNREADABLE": "unreadable",
+        "GONE": "gone meanwhile",
+    }

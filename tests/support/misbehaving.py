@@ -21,6 +21,7 @@ let it hang, or send what is no TLS. ``tls`` is a server-side ``ssl.SSLContext``
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import json
 import socket
@@ -337,6 +338,7 @@ def flood_of_informational_answers() -> Act:
     return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 50)
 
 
+@functools.cache
 def gzip_bomb(megabytes: int, layers: int = 1) -> bytes:
     """Return zeros, compressed ``layers`` times, without ever holding them all."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, 31)

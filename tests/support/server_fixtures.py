@@ -114,7 +114,11 @@ def make_shared_app(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Choose the storages of a test that does not name them itself."""
-    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    named = {
+        name
+        for mark in metafunc.definition.iter_markers("parametrize")
+        for name in (mark.args[0].split(", ") if isinstance(mark.args[0], str) else mark.args[0])
+    }
     for fixture, kinds in {"storage_kind": STORAGES, "storage_uri": SHARED_STORAGES}.items():
         if fixture in metafunc.fixturenames and fixture not in named:
             if not metafunc.config.getoption("every_variant"):

@@ -53,10 +53,12 @@ def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredA
     yield from _apps(request.param, request, make_app, tmp_path)
 
 
-@pytest.fixture(params=["cookie", "memory", "sqlite", "postgresql", "redis"])
-def all_stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:
-    """Apps with each kind of storage, for what a storage might do in its own way."""
-    yield from _apps(request.param, request, make_app, tmp_path)
+@pytest.fixture
+def all_stored_apps(
+    storage_kind: str, request: Any, make_app: Any, tmp_path: Path
+) -> Iterator[StoredApps]:
+    """Apps with one kind of storage, another one in each test; each kind with every variant."""
+    yield from _apps(storage_kind, request, make_app, tmp_path)
 
 
 def _apps(kind: str, request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:

@@ -165,6 +165,20 @@ def test_key_options_decide_for_each_login(emulator: Emulator) -> None:
     assert asked(visitor.start("/")) == {"key_label": ["Label"]}
 
 
+def test_key_options_count_when_they_are_registered_after_a_login(emulator: Emulator) -> None:
+    """The consent page's address is taken from the login before, if nothing else decides on it."""
+    app = Flask("tested")
+    app.config.update(TESTING=True, SECRET_KEY="k" * 32, OPENROUTER_BASE_URL=emulator.url)
+    auth, visitor = OpenRouterAuth(app), Visitor(app)
+    first, second = (parse_qs(urlsplit(visitor.start()).query) for _ in range(2))
+    assert first.keys() == second.keys()
+    for name in ("callback_url", "code_challenge"):
+        assert first[name] != second[name]
+        assert len(first[name][0]) == len(second[name][0])
+    auth.key_options(lambda: {"limit": 3})
+    assert asked(visitor.start()) == {"limit": ["3"]}
+
+
 def test_key_options_may_return_none(emulator: Emulator) -> None:
     app = app_with(emulator, lambda: None, OPENROUTER_KEY_LIMIT=5)
     assert asked(Visitor(app).start()) == {"limit": ["5"]}

@@ -241,3 +241,34 @@ def test_an_async_decorator_may_stand_above_the_guard(raises: bool, site: Any) -
     site.emulator.revoke(site.issued_key())
     assert site.visitor.get("/dead").location == "/openrouter/login?next=/dead"
     assert site.visitor.key is None
+
+
+@pytest.mark.requirement("W4")
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"on_missing": "json"}, (401, None)),
+        ({"next": "/other"}, (303, "/openrouter/login?next=/other")),
+        ({"fallback": True}, (303, "/openrouter/login?next=/view/ada")),
+    ],
+)
+def test_below_an_async_decorator_the_guard_has_its_options(
+    options: dict[str, Any], refusal: tuple[int, str | None], site: Any
+) -> None:
+    @site.app.get("/view/<name>")
+    @awaited
+    @requires_openrouter_key(**options)
+    async def view(name: str) -> str:
+        return f"{name} {current_openrouter.key_info().is_free_tier}"
+
+    def is_refused() -> bool:
+        response = site.visitor.get("/view/ada")
+        return (response.status_code, response.location) == refusal
+
+    site.auth.fallback_key(lambda: None)
+    assert is_refused()
+    site.connect()
+    assert site.visitor.get("/view/ada").text == "ada False"
+    site.emulator.revoke(site.issued_key())
+    assert is_refused()
+    assert site.visitor.key is None

@@ -106,7 +106,7 @@ class Services:
         if storage is None and settings.storage_uri is not None:
             storage = storage_from_uri(settings.storage_uri, instance_folder=app.instance_path)
         elif storage is None:
-            storage = cookie_storage = CookieStorage(cookie)
+            storage = cookie_storage = CookieStorage(cookie, lambda: login_cookies.trim())
         elif isinstance(storage, SQLAlchemyStorage):
             storage.anchor(app.instance_path)
         if isinstance(storage, RedisStorage):

@@ -6,6 +6,7 @@ The cookie is written when a key is connected, disconnected or rejected, and at 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Final
 
 from ..web import ExtensionCookie, can_change_response
@@ -23,13 +24,18 @@ class CookieStorage:
     :meth:`replace` writes a second cookie, which counts only beside the value that it replaces. So
     a slow request that sets the old key aside does not overwrite the one that another request has
     connected meanwhile, though the browser keeps what arrives last.
+
+    ``make_space`` is called after each write: all our cookies together have a limit.
     """
 
     #: Bound into the ciphertext: a row of a stolen database must not open as a cookie.
     purpose: Final = "api_key in cookie"
 
-    def __init__(self, cookie: ExtensionCookie) -> None:
+    def __init__(
+        self, cookie: ExtensionCookie, make_space: Callable[[], object] = lambda: None
+    ) -> None:
         self._cookie = cookie
+        self._make_space = make_space
 
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext if this browser holds one for this owner."""
@@ -51,6 +57,7 @@ class CookieStorage:
             _require_open_response()
             mark = _mark(self._cookie.read() or "")
             self._cookie.write(f"{mark}.{_tag(owner_id)}.{new_ciphertext}", _REPLACEMENT)
+            self._make_space()
         return is_stored
 
     def delete(self, owner_id: str) -> None:
@@ -85,6 +92,7 @@ class CookieStorage:
         self._cookie.write(value)
         if self._cookie.read(_REPLACEMENT) is not None:
             self._cookie.write("", _REPLACEMENT)
+        self._make_space()
 
 
 def _mark(value: str) -> str:

@@ -13,6 +13,7 @@ from flask import Flask, session
 from visitor import Visitor
 from werkzeug.test import TestResponse
 
+from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
 
 #: Name and value of a cookie that every browser takes (RFC 6265 §6.1), in bytes.
@@ -58,6 +59,15 @@ def our_cookies(visitor: Visitor) -> int:
     """Return how long our cookies are in the next request, in bytes."""
     jar = {name: value for name, value in save_jar(visitor).items() if "openrouter" in name}
     return len("; ".join(map("=".join, jar.items())))
+
+
+def fill_with_logins(visitor: Visitor) -> str:
+    """Start logins as long as the cookies may become; return where the last one leads."""
+    for _ in range(5):
+        newest = visitor.start("/" + "x" * 100)
+    while (free := 1_999 - our_cookies(visitor)) > 200:
+        newest = visitor.start("/" + secrets.token_urlsafe(max(0, free - 300)))
+    return newest
 
 
 @pytest.mark.requirement("R12", "W11")
@@ -115,6 +125,24 @@ def test_the_whole_head_of_each_request_and_response_fits_into_4_kib(
         head = sum(len(name) + len(value) + 4 for name, value in answer.headers)
         assert head < 4_096
         assert our_cookies(visitor) < 2_000
+    assert visitor.key is not None
+
+
+@pytest.mark.requirement("W11")
+def test_a_key_cookie_that_a_view_writes_trims_the_logins(app: Flask, emulator: Emulator) -> None:
+    """No response of ours follows when a view handles the rejection itself."""
+
+    @app.get("/handled")
+    def handled() -> str:
+        emulator.revoke(current_openrouter.api_key)
+        return f"{current_openrouter.report_rejection()}"
+
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    newest = fill_with_logins(visitor)
+    assert visitor.get("/handled").text == "True"
+    assert our_cookies(visitor) < 2_000
+    assert visitor.get(emulator.approve(newest)).status_code == 303
     assert visitor.key is not None
 
 

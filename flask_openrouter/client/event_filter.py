@@ -26,7 +26,8 @@ class EventFilter:
     ) -> None:
         self._read_error = read_error
         self._as_theirs = as_theirs
-        self._rest = b""
+        # A bytearray, and cut once per block: a picture is one event in very many blocks.
+        self._rest = bytearray()
         self._has_begun = False
 
     def read(self, block: bytes) -> Iterator[bytes]:
@@ -37,9 +38,12 @@ class EventFilter:
             if len(self._rest) < len(BOM):
                 return
             self._rest, self._has_begun = self._rest.removeprefix(BOM), True
+        start = 0
         while (end := _END_OF_EVENT.search(self._rest, begin)) is not None:
-            event, self._rest, begin = self._rest[: end.end()], self._rest[end.end() :], 0
+            event, start = bytes(self._rest[start : end.end()]), end.end()
+            begin = start
             yield self._checked(event)
+        del self._rest[:start]
         if len(self._rest) > MAX_EVENT_BYTES:
             too_large = InvalidAnswerError("OpenRouter's stream has an event that is too large")
             raise self._as_theirs(too_large, None)
@@ -49,7 +53,9 @@ class EventFilter:
 
         The standard drops it. JSON shows itself whether it is whole.
         """
-        return self._checked(self._rest, is_cut=True) + b"\n\n" if self._rest.strip() else b""
+        return (
+            self._checked(bytes(self._rest), is_cut=True) + b"\n\n" if self._rest.strip() else b""
+        )
 
     def _checked(self, raw: bytes, *, is_cut: bool = False) -> bytes:
         if not raw.isascii():

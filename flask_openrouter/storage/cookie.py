@@ -21,9 +21,10 @@ class CookieStorage:
 
     Works inside a request only, and only for the visitor of that request.
 
-    :meth:`replace` writes a second cookie, which counts only beside the value that it replaces. So
-    a slow request that sets the old key aside does not overwrite the one that another request has
-    connected meanwhile, though the browser keeps what arrives last.
+    :meth:`replace` and :meth:`delete_if` write a second cookie, which counts only beside the value
+    that it replaces. So a slow request that sets the old key aside, or deletes it, does not touch
+    the one that another request has connected meanwhile, though the browser keeps what arrives
+    last.
 
     ``make_space`` is called after each write: all our cookies together have a limit.
     """
@@ -54,27 +55,24 @@ class CookieStorage:
         """
         is_stored = self.get(owner_id) == ciphertext
         if is_stored:
-            _require_open_response()
-            mark = _mark(self._cookie.read() or "")
-            self._cookie.write(f"{mark}.{_tag(owner_id)}.{new_ciphertext}", _REPLACEMENT)
-            self._make_space()
+            self._supersede(f"{_tag(owner_id)}.{new_ciphertext}")
         return is_stored
 
     def delete(self, owner_id: str) -> None:
         """Delete the cookie if it is this owner's. Raises RuntimeError when none can be sent."""
         _require_open_response()
-        if self.get(owner_id) is not None:
+        # Not get(): the entry may have been deleted by delete_if, which leaves the cookie.
+        if (self._cookie.read() or "").startswith(f"{_tag(owner_id)}."):
             self._write("")
 
     def delete_if(self, owner_id: str, ciphertext: str) -> bool:
-        """Delete the cookie if this request holds ``ciphertext``.
+        """Delete the entry if this request holds ``ciphertext``; return whether it did.
 
-        A cookie that another response sets at the same moment is not seen: the browser keeps the
-        one that arrives last.
+        The cookie stays, but counts no more. Raises RuntimeError when no cookie can be sent.
         """
         is_stored = self.get(owner_id) == ciphertext
         if is_stored:
-            self.delete(owner_id)
+            self._supersede("")
         return is_stored
 
     def browser_id(self) -> str | None:
@@ -86,6 +84,11 @@ class CookieStorage:
         value = self._cookie.read() or ""
         mark, _, newer = (self._cookie.read(_REPLACEMENT) or "").partition(".")
         return newer if mark and value and mark == _mark(value) else value
+
+    def _supersede(self, newer: str) -> None:
+        _require_open_response()
+        self._cookie.write(f"{_mark(self._cookie.read() or '')}.{newer}", _REPLACEMENT)
+        self._make_space()
 
     def _write(self, value: str) -> None:
         _require_open_response()

@@ -10,6 +10,7 @@ import pytest
 from cases import case
 from stored_apps import StoredApps
 from visitor import Visitor
+from werkzeug.test import TestResponse
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
@@ -64,6 +65,18 @@ def test_a_late_401_changes_nothing_about_another_key(
                 assert emulator.count("GET", "/api/v1/key") == asked
 
 
+def receive(browser: Visitor, late: TestResponse) -> None:
+    """Keep the cookies of a response that arrives after all others."""
+    lines = late.headers.getlist("Set-Cookie")
+    assert lines
+    for line in lines:
+        name, _, value = line.partition(";")[0].partition("=")
+        if "Max-Age=0" in line:
+            browser.client.delete_cookie(name)
+        else:
+            browser.client.set_cookie(name, value, httponly=True, samesite="Lax")
+
+
 @pytest.mark.requirement("A9")
 def test_a_late_response_does_not_undo_a_login_in_another_tab(
     make_app: Any, emulator: Emulator
@@ -85,13 +98,32 @@ def test_a_late_response_does_not_undo_a_login_in_another_tab(
     key = browser.key
     assert key is not None
     # Now the other tab's response arrives, whose cookies are about the old key.
-    for line in late.headers.getlist("Set-Cookie"):
-        name, _, value = line.partition(";")[0].partition("=")
-        browser.client.set_cookie(name, value, httponly=True, samesite="Lax")
-    assert late.headers.getlist("Set-Cookie")
+    receive(browser, late)
     assert browser.key == key
     assert browser.get("/openrouter/status").get_json()["connected"]
     assert browser.post("/openrouter/disconnect").status_code == 303
     assert browser.key is None
     names = {each.key for each in browser.client._cookies.values()}
     assert not names & {"openrouter", "openrouter~replaced"}
+
+
+@pytest.mark.requirement("A9")
+def test_the_late_deletion_of_a_rejected_key_does_not_undo_a_login(
+    make_app: Any, emulator: Emulator, clock: Any
+) -> None:
+    """A day after its rejection, a key is deleted by whatever request comes first."""
+    app = make_app()
+    app.add_url_rule("/info", "info", lambda: str(current_openrouter.key_info()))
+    browser, other_tab = Visitor(app), Visitor(app)
+    browser.connect(emulator)
+    with emulator.faults(status=401, path="/api/v1/key"):
+        browser.get("/info")
+    clock.now += 24 * 3600 + 1
+    other_tab.client._cookies = dict(browser.client._cookies)
+    late = other_tab.get("/openrouter/status")
+    assert late.get_json()["connected"] is False
+    browser.connect(emulator)
+    key = browser.key
+    assert key is not None
+    receive(browser, late)
+    assert browser.key == key

@@ -106,6 +106,7 @@ def test_a_sample_fits_schemas_written_by_hand() -> None:
         {"prefixItems": [{"type": "integer"}], "minItems": 2, "items": {"type": "boolean"}},
         {"required": ["a", "b"], "properties": {"a": {"type": "integer"}}},
         {"type": "object", "required": ["a"], "additionalProperties": {"type": "integer"}},
+        {"type": "integer", "allOf": [True]},
         {"allOf": [{"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}]},
         {
             "properties": {"a": {"const": 1}},

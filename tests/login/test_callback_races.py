@@ -29,15 +29,15 @@ DAY = 86400
 
 @pytest.fixture
 def storage(
-    storage_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    stored_kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[KeyStorage | None]:
     """A storage of this kind; None is the visitor's cookie."""
-    if storage_kind == "cookie":
+    if stored_kind == "cookie":
         yield None
-    elif storage_kind == "memory":
+    elif stored_kind == "memory":
         yield MemoryStorage()
     else:
-        opened = _open(storage_kind, request, tmp_path)
+        opened = _open(stored_kind, request, tmp_path)
         yield opened
         opened.close()
 

@@ -78,7 +78,7 @@ def _visit_everything(visitor: Visitor) -> None:
 
 
 @pytest.mark.requirement("R19")
-@pytest.mark.parametrize(("storage_kind", "name"), GARBAGE_COOKIES, indirect=["storage_kind"])
+@pytest.mark.parametrize(("stored_kind", "name"), GARBAGE_COOKIES, indirect=["stored_kind"])
 def test_a_garbage_cookie_counts_as_no_cookie(
     all_stored_apps: Any, emulator: Emulator, name: str
 ) -> None:

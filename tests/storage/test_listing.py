@@ -136,9 +136,16 @@ def test_records_that_do_not_open_are_counted_with_a_remedy(arguments: list[str]
 
 
 @pytest.mark.requirement("A10")
+@pytest.mark.parametrize(
+    "stored_kind",
+    [
+        *("memory", "sqlite"),
+        pytest.param("postgresql", marks=pytest.mark.every_variant),
+        pytest.param("redis", marks=pytest.mark.every_variant),
+    ],
+    indirect=True,
+)
 def test_commands_that_find_nothing_say_where_they_looked(all_stored_apps: StoredApps) -> None:
-    if not all_stored_apps.is_server_side:
-        return
     app = all_stored_apps()
     place = {
         "memory": "the memory of this process",

@@ -83,6 +83,12 @@ def storage_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def stored_kind(request: pytest.FixtureRequest) -> str:
+    """``cookie``, then one of the other ``STORAGES``, or with ``--every-variant`` each of them."""
+    return str(request.param)
+
+
+@pytest.fixture
 def storage_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URI of an empty storage: one of ``SHARED_STORAGES``, or each as above."""
     if request.param == "sqlite":
@@ -119,10 +125,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for mark in metafunc.definition.iter_markers("parametrize")
         for name in (mark.args[0].split(", ") if isinstance(mark.args[0], str) else mark.args[0])
     }
-    for fixture, kinds in {"storage_kind": STORAGES, "storage_uri": SHARED_STORAGES}.items():
+    for fixture, always, kinds in (
+        ("storage_kind", (), STORAGES),
+        ("stored_kind", STORAGES[:1], STORAGES[1:]),
+        ("storage_uri", (), SHARED_STORAGES),
+    ):
         if fixture in metafunc.fixturenames and fixture not in named:
             if not metafunc.config.getoption("every_variant"):
                 # The same in each process and run, and others for the next test.
                 number = zlib.crc32(metafunc.function.__name__.encode())
                 kinds = (kinds[number % len(kinds)],)
-            metafunc.parametrize(fixture, kinds, indirect=True)
+            metafunc.parametrize(fixture, (*always, *kinds), indirect=True)

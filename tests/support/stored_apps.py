@@ -55,10 +55,10 @@ def stored_apps(request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredA
 
 @pytest.fixture
 def all_stored_apps(
-    storage_kind: str, request: Any, make_app: Any, tmp_path: Path
+    stored_kind: str, request: Any, make_app: Any, tmp_path: Path
 ) -> Iterator[StoredApps]:
-    """Apps with one kind of storage, another one in each test; each kind with every variant."""
-    yield from _apps(storage_kind, request, make_app, tmp_path)
+    """Apps with keys in cookies, and with any one other storage; all with every variant."""
+    yield from _apps(stored_kind, request, make_app, tmp_path)
 
 
 def _apps(kind: str, request: Any, make_app: Any, tmp_path: Path) -> Iterator[StoredApps]:

@@ -59,6 +59,11 @@ class TestValue:
         value, attributes = set_cookies(end_request())["openrouter"]
         assert (value, attributes["max-age"]) == ("", "0")
 
+    def test_a_value_that_browsers_may_drop_is_sent_with_a_warning(self) -> None:
+        with pytest.warns(UserWarning, match="cookie is too large"):
+            COOKIE.write("x" * 5_000)
+        assert set_cookies(end_request())["openrouter"][0] == "x" * 5_000
+
     def test_reading_sets_nothing(self) -> None:
         COOKIE.read()
         assert "Set-Cookie" not in end_request().headers

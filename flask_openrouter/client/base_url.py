@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from urllib.parse import unquote, urlsplit
 
 from ..errors import ConfigurationError
 
@@ -87,6 +88,13 @@ def privacy_url(base_url: str) -> str:
 def guardrails_url(base_url: str) -> str:
     """Return where the admin of an account can change its guardrails and their budgets."""
     return f"{base_url}/settings/guardrails"
+
+
+def is_below(root: str, url: str) -> bool:
+    """Whether an address is below this root, also for a server that decodes its path first."""
+    if not url.startswith(root):
+        return False
+    return ".." not in unquote(urlsplit(url).path).replace("\\", "/").split("/")
 
 
 def is_openrouter(base_url: str) -> bool:

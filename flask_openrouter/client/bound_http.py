@@ -12,7 +12,6 @@ from copy import copy
 from functools import cache, partial
 from time import monotonic
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote, urlsplit
 
 from ..errors import (
     APIError,
@@ -22,6 +21,7 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
+from .base_url import is_below
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
 from .event_filter import EventFilter
@@ -72,9 +72,7 @@ class Binding:
 
     def check(self, url: object) -> None:
         """Raise :class:`ConfigurationError` (a ``ValueError``) unless ``url`` is below the root."""
-        text = str(url)
-        segments = unquote(urlsplit(text).path).replace("\\", "/").split("/")
-        if not text.startswith(self.root) or ".." in segments:
+        if not is_below(self.root, str(url)):
             raise ConfigurationError(
                 f"This client sends its key to addresses below {self.root} only"
             )

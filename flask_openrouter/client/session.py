@@ -13,7 +13,6 @@ from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -26,7 +25,7 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from .base_url import OPENROUTER
+from .base_url import OPENROUTER, is_below
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
@@ -243,7 +242,7 @@ class APISession(Unpicklable, requests.Session):
         return typed
 
     def _check_address(self, url: str | None) -> None:
-        if url is None or not url.startswith(self._root) or ".." in urlsplit(url).path.split("/"):
+        if url is None or not is_below(self._root, url):
             raise ValueError(f"This session sends its key to addresses below {self._root} only")
 
 

@@ -70,6 +70,8 @@ def test_key_is_never_sent_elsewhere():
         "..",
         "chat/../models",
         "%2e%2e/keys",
+        "..%2fkeys",
+        "..\\keys",
         "file:///etc/passwd",
     ]:
         with (

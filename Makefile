@@ -47,8 +47,9 @@ INSTALL = $(BIN)/python -m pip install --quiet -c $(LOCK) --build-constraint $(L
 demo: .venv/.demo
 	@PORT='$(PORT)' LIVE='$(LIVE)' APP='$(APP)' $(BIN)/python -m example_app
 
+# With bytecode, whatever the environment says: hundreds of processes start.
 test: .venv/.ready
-	$(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist worksteal --ignore-glob='tests/packaging/test_built_*' --cov=flask_openrouter --cov-branch --cov-fail-under=100
 
 browser: .venv/.ready
 	$(BIN)/python -m pytest --every-variant tests/browser

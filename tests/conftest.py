@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import network_guard
@@ -58,6 +59,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, len(os.sched_getaffinity(0)))
 
 
+#: Folders of whole apps. Their tests run untraced, in little more than half the time: what they
+#: use of the package is covered by the tests beside its modules.
+UNTRACED = {
+    *("browser", "docs", "example", "faults", "flow", "fuzz", "integrations", "packaging"),
+    *("replicas", "secrets", "workers", "test_openapi.py"),
+}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = set(config.getoption("requirement"))
     is_full = config.getoption("every_variant")
@@ -69,6 +78,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
     items[:] = filter(is_chosen, items)
+    if config.pluginmanager.hasplugin("pytest_cov"):
+        for item in items:
+            if UNTRACED.intersection(item.path.relative_to(Path(__file__).parent).parts):
+                item.add_marker("no_cover")
 
 
 class Clock:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 import pytest
 import redis
@@ -28,6 +29,13 @@ FAILURES = (DBAPIError, OSError, redis.RedisError, redis.exceptions.RedisCluster
 MARIADB = ("MariaDB, PyMySQL", "MariaDB, mysqlclient")
 
 MakeStore = Callable[[str], Store]
+
+
+def is_back(storage: KeyStorage) -> bool:
+    """A server that was frozen is not there at once: a sentinel has to find it again."""
+    with suppress(*FAILURES):
+        return storage.get("old") == "ciphertext"
+    return False
 
 
 def assert_works(storage: KeyStorage) -> None:
@@ -66,7 +74,7 @@ def test_a_frozen_server_is_given_up_in_time(make_store: MakeStore, every_varian
         limit = next(LIMITS[kind] for kind in sorted(LIMITS, reverse=True) if name.startswith(kind))
         # time: a second try would take as long as the first.
         assert limit - 1 < seconds < 2 * limit - 0.5, name
-        wait_until(lambda name=name: storages[name].get("old") == "ciphertext")  # type: ignore[misc]
+        wait_until(partial(is_back, storages[name]))
         assert_works(storages[name])
 
 

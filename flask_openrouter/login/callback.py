@@ -56,7 +56,10 @@ def route_url(endpoint: str, *, is_external: bool = False) -> str:
     It is remembered for the next request to the same host: Flask takes long to make it.
     """
     app, environ = this_app(), this_request().environ
-    if app.url_default_functions or getattr(app.url_for, "__func__", None) is not Flask.url_for:
+    if app.url_default_functions or any(
+        getattr(getattr(app, name), "__func__", None) is not getattr(Flask, name)
+        for name in ("url_for", "create_url_adapter", "inject_url_defaults")
+    ):
         # The app may decide for each request.
         return url_for(endpoint, _external=is_external)
     base = app.config["SERVER_NAME"], *map(environ.get, _PARTS_OF_ADDRESS)

@@ -109,18 +109,32 @@ def test_the_addresses_follow_each_request_and_not_the_one_before(make_app: Make
             assert login_url_for(None) == f"{prefix}/openrouter/login"
 
 
-def test_an_app_that_makes_its_own_addresses_is_asked_each_time(make_app: MakeApp) -> None:
+def test_an_app_that_makes_its_own_addresses_is_asked_each_time() -> None:
     class Tagged(Flask):
         tag = "one"
 
         def url_for(self, endpoint: str, /, **values: Any) -> str:
             return f"{super().url_for(endpoint, **values)}?by={self.tag}"
 
-    app = Tagged("tagged")
-    app.config.update(SECRET_KEY="k" * 32, TESTING=True)
-    OpenRouterAuth(app)
-    for app.tag in ("one", "two"):
-        assert callback_url(app) == f"https://app.example/openrouter/callback?by={app.tag}"
+    class Scripted(Flask):
+        tag = "one"
+
+        def create_url_adapter(self, request: Any) -> Any:
+            adapter = super().create_url_adapter(request)
+            if adapter is not None:
+                adapter.script_name = f"/{self.tag}/"
+            return adapter
+
+    for kind, address in (
+        (Tagged, "https://app.example/openrouter/callback?by={}"),
+        (Scripted, "https://app.example/{}/openrouter/callback"),
+    ):
+        app = kind("own")
+        app.config.update(SECRET_KEY="k" * 32, TESTING=True)
+        OpenRouterAuth(app)
+        for tag in ("one", "two"):
+            app.tag = tag
+            assert callback_url(app) == address.format(tag)
 
 
 def test_the_setting_wins_over_the_request(make_app: Any) -> None:

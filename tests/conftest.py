@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from flask import Flask
 from hypothesis import settings
 from visitor import Visitor, fingerprint
 
+import flask_openrouter
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.emulator import Emulator
 
@@ -62,7 +65,7 @@ def pytest_xdist_auto_num_workers() -> int:
 #: Folders of whole apps. Their tests run untraced, in little more than half the time: what they
 #: use of the package is covered by the tests beside its modules.
 UNTRACED = {
-    *("browser", "docs", "example", "faults", "flow", "fuzz", "integrations", "packaging"),
+    *("browser", "docs", "example", "faults", "fuzz", "packaging"),
     *("replicas", "secrets", "workers", "test_openapi.py"),
 }
 
@@ -79,6 +82,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
     items[:] = filter(is_chosen, items)
     if config.pluginmanager.hasplugin("pytest_cov"):
+        # Else the first import of a module might be in an untraced test.
+        for module in pkgutil.walk_packages(flask_openrouter.__path__, "flask_openrouter."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
         for item in items:
             if UNTRACED.intersection(item.path.relative_to(Path(__file__).parent).parts):
                 item.add_marker("no_cover")

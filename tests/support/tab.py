@@ -99,6 +99,13 @@ class Tab:
 
     def wait_for_animations(self) -> None:
         """Wait until no colour is between two values. Endless animations do not count."""
-        self.page.evaluate("""() => Promise.allSettled(document.getAnimations()
-            .filter((a) => a.effect.getComputedTiming().endTime !== Infinity)
-            .map((a) => a.finished))""")
+        # The next frame may start another one: of a page that is new, or in other colours.
+        self.page.evaluate("""async () => {
+            for (let running = [null]; running.length; ) {
+                await new Promise(requestAnimationFrame);
+                await new Promise(requestAnimationFrame);
+                running = document.getAnimations().filter((a) => a.playState === "running"
+                    && a.effect.getComputedTiming().endTime !== Infinity);
+                await Promise.allSettled(running.map((a) => a.finished));
+            }
+        }""")

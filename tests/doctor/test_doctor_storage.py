@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from bare_storage import Bare
 from cases import case
 from ports import free_port
 from servers import PostgreSQLServer, RedisServer
@@ -52,8 +53,8 @@ def test_a_database_is_not_changed(production: Any, diagnose: Any, tmp_path: Pat
 
 
 def test_a_custom_storage_that_cannot_list_is_accepted(production: Any, diagnose: Any) -> None:
-    assert diagnose(production({"storage": _Custom()})).bad == {}
-    assert diagnose(production({"storage": _Custom(), "encrypt": False})).bad == {}
+    assert diagnose(production({"storage": Bare()})).bad == {}
+    assert diagnose(production({"storage": Bare(), "encrypt": False})).bad == {}
 
 
 def test_redis_is_not_changed_and_reported_when_it_is_down(
@@ -211,7 +212,7 @@ def test_keys_under_another_encryption_key_are_a_problem(
 def test_an_owner_who_disconnects_during_the_check_is_ignored(
     production: Any, diagnose: Any
 ) -> None:
-    class Leaving(_Custom):
+    class Leaving(Bare):
         def owner_ids(self, after: str | None = None) -> Iterator[str]:
             yield "disconnected"
 
@@ -224,38 +225,22 @@ def test_an_owner_who_disconnects_during_the_check_is_ignored(
 # -- storages with mistakes ----------------------------------------------------------------------
 
 
-class _Custom:
-    """A storage outside of the package."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, str] = {}
-
-    def get(self, owner_id: str) -> str | None:
-        return self.entries.get(owner_id)
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        self.entries[owner_id] = ciphertext
-
-    def delete(self, owner_id: str) -> None:
-        self.entries.pop(owner_id, None)
-
-
-class _Forgetful(_Custom):
+class _Forgetful(Bare):
     def set(self, owner_id: str, ciphertext: str) -> None:
         pass
 
 
-class _ForUsersOnly(_Custom):
+class _ForUsersOnly(Bare):
     def set(self, owner_id: str, ciphertext: str) -> None:
         raise LookupError("hunter2")
 
 
-class _Unforgetting(_Custom):
+class _Unforgetting(Bare):
     def delete(self, owner_id: str) -> None:
         pass
 
 
-class _Stuck(_Custom):
+class _Stuck(Bare):
     def delete(self, owner_id: str) -> None:
         raise OSError("hunter2")
 
@@ -281,7 +266,7 @@ def test_a_storage_with_a_mistake_is_reported(production: Any, diagnose: Any) ->
 
 
 def test_a_storage_that_cannot_be_read_is_a_problem(production: Any, diagnose: Any) -> None:
-    class Down(_Custom):
+    class Down(Bare):
         def get(self, owner_id: str) -> str | None:
             raise KeyStorageError("hunter2")
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from cases import case
-from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, S256, approved_code
+from protocol_steps import (
+    CALLBACK_URL,
+    CODE_CHALLENGE,
+    CODE_VERIFIER,
+    ERROR_CLASSES,
+    S256,
+    approved_code,
+)
 
 from flask_openrouter.emulator import Emulator
 
@@ -124,22 +131,7 @@ def test_openrouter_reads_an_error_in_the_middle_of_a_stream(
 
 
 def test_openrouter_knows_every_error_by_its_own_class(emulator: Emulator, keyed_sdk: Any) -> None:
-    for status, error in [
-        (400, "BadRequestResponseError"),
-        (401, "UnauthorizedResponseError"),
-        (402, "PaymentRequiredResponseError"),
-        (403, "ForbiddenResponseError"),
-        (404, "NotFoundResponseError"),
-        (408, "RequestTimeoutResponseError"),
-        (413, "PayloadTooLargeResponseError"),
-        (422, "UnprocessableEntityResponseError"),
-        (429, "TooManyRequestsResponseError"),
-        (500, "InternalServerResponseError"),
-        (502, "BadGatewayResponseError"),
-        (503, "ServiceUnavailableResponseError"),
-        (524, "EdgeNetworkTimeoutResponseError"),
-        (529, "ProviderOverloadedResponseError"),
-    ]:
+    for status, error in ERROR_CLASSES.items():
         with case(status, error):
             expected = getattr(openrouter.errors, error)
             with emulator.faults(status=status), pytest.raises(expected) as caught:

@@ -13,6 +13,7 @@ from protocol_steps import (
     CALLBACK_URL,
     CODE_CHALLENGE,
     CODE_VERIFIER,
+    ERROR_CLASSES,
     S256,
     approved_code,
     code_in,
@@ -193,22 +194,7 @@ def test_it_knows_the_refusals_that_need_no_fault(
 def test_it_knows_every_error_by_its_own_class(
     typescript: TypeScriptSDK, emulator: Emulator
 ) -> None:
-    for status, error in [
-        (400, "BadRequestResponseError"),
-        (401, "UnauthorizedResponseError"),
-        (402, "PaymentRequiredResponseError"),
-        (403, "ForbiddenResponseError"),
-        (404, "NotFoundResponseError"),
-        (408, "RequestTimeoutResponseError"),
-        (413, "PayloadTooLargeResponseError"),
-        (422, "UnprocessableEntityResponseError"),
-        (429, "TooManyRequestsResponseError"),
-        (500, "InternalServerResponseError"),
-        (502, "BadGatewayResponseError"),
-        (503, "ServiceUnavailableResponseError"),
-        (524, "EdgeNetworkTimeoutResponseError"),
-        (529, "ProviderOverloadedResponseError"),
-    ]:
+    for status, error in ERROR_CLASSES.items():
         with case(status, error):
             with emulator.faults(status=status):
                 outcome = typescript.call("chat", emulator.url, emulator.issue_key(), **QUESTION)

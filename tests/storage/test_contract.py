@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from bare_storage import Bare
 from servers import PgBouncerServer, RedisServer
 from sqlalchemy import create_engine
 from stores import STORES, Store, each_of
@@ -115,22 +116,6 @@ class TestRedisClientOfTheApp(ClosingContract):
             yield
 
 
-class Shelf:
-    """A storage as another project would write it, with nothing from this package."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, str] = {}
-
-    def get(self, owner_id: str) -> str | None:
-        return self.entries.get(owner_id)
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        self.entries[owner_id] = ciphertext
-
-    def delete(self, owner_id: str) -> None:
-        self.entries.pop(owner_id, None)
-
-
 class TestStorageOfAThirdParty(KeyStorageContract):
     def make_storage(self) -> KeyStorage:
-        return Shelf()
+        return Bare()

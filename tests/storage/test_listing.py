@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from bare_storage import Bare
 from flask import Flask
 from stored_apps import StoredApps
 
@@ -60,17 +61,6 @@ def test_an_owner_that_the_storage_yields_twice_is_listed_once() -> None:
     save(app, "ada")
     with app.app_context():
         assert [owner.owner_id for owner in auth.list_owners()] == ["ada"]
-
-
-class Bare:
-    """No more than the protocol."""
-
-    def get(self, owner_id: str) -> str | None:
-        return None
-
-    def set(self, owner_id: str, ciphertext: str) -> None: ...
-
-    def delete(self, owner_id: str) -> None: ...
 
 
 @pytest.mark.requirement("A7")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from bare_storage import Bare
 from click.testing import Result
 from flask import Flask, request
 from stored_apps import StoredApps
@@ -42,22 +43,6 @@ class TestNamespace(KeyStorageContract):
     # Their longest owner ids do not fit beside the namespace.
     test_owners_never_share_an_entry = None
     test_listing_finds_every_owner = None
-
-
-class Bare:
-    """No more than the protocol."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, str] = {}
-
-    def get(self, owner_id: str) -> str | None:
-        return self.entries.get(owner_id)
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        self.entries[owner_id] = ciphertext
-
-    def delete(self, owner_id: str) -> None:
-        self.entries.pop(owner_id, None)
 
 
 def vault(app: Flask) -> Any:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from bare_storage import Bare
 from click.testing import Result
 from flask import Flask
 from visitor import Visitor
@@ -182,17 +183,6 @@ def test_control_c_says_how_to_go_on(app: Flask, storage: Any) -> None:
     result = rotate(app, "--after", "owner 1")
     assert result.exit_code == 1
     assert "Interrupted. Continue with: flask openrouter rotate --after 'owner 1'" in result.stderr
-
-
-class Bare:
-    """No more than the protocol."""
-
-    def get(self, owner_id: str) -> str | None:
-        return None
-
-    def set(self, owner_id: str, ciphertext: str) -> None: ...
-
-    def delete(self, owner_id: str) -> None: ...
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,24 @@ S256 = {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "S256"}
 PLAIN = {"code_challenge": CODE_VERIFIER, "code_challenge_method": "plain"}
 CALLBACK_URL = "http://localhost:3000/openrouter/callback?state=nonce"
 
+#: How the SDKs of OpenRouter name the errors of each status.
+ERROR_CLASSES = {
+    400: "BadRequestResponseError",
+    401: "UnauthorizedResponseError",
+    402: "PaymentRequiredResponseError",
+    403: "ForbiddenResponseError",
+    404: "NotFoundResponseError",
+    408: "RequestTimeoutResponseError",
+    413: "PayloadTooLargeResponseError",
+    422: "UnprocessableEntityResponseError",
+    429: "TooManyRequestsResponseError",
+    500: "InternalServerResponseError",
+    502: "BadGatewayResponseError",
+    503: "ServiceUnavailableResponseError",
+    524: "EdgeNetworkTimeoutResponseError",
+    529: "ProviderOverloadedResponseError",
+}
+
 
 def authorization_url(emulator: Emulator, **parameters: str) -> str:
     """Return the address of a consent page; by default S256 with a callback."""

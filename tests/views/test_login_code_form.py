@@ -61,6 +61,7 @@ def test_a_paste_without_a_pending_login_is_refused(app, emulator: Emulator) -> 
 def test_a_text_that_cannot_be_a_code_spends_nothing(visitor: Visitor, emulator: Emulator) -> None:
     for text in (
         *("", " ", "a b", "ä", "c" * 9000, "https://", "http://[", "https://x.example/?code="),
+        *("https://x.example/?code=ä", "https://x.example/?code=" + "c" * 9000),
         *("https://x.example/?code=a&code=b", "https://x.example/?error=access_denied"),
     ):
         link, state = open_form(visitor)

@@ -22,6 +22,8 @@ from leaks import leaks_in, response_bytes
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import StateMismatchError
+from flask_openrouter.login.callback import read_pasted
 
 #: How to repeat a parameter of the callback address ``url``.
 REPETITIONS: dict[str, Callable[[str, str], str]] = {
@@ -249,3 +251,10 @@ def test_a_callback_of_another_issuer_is_refused(app: Flask, emulator: Emulator)
             assert_refused(visitor, emulator, f"{callback}&{urlencode({'iss': issuer})}")
             own = f"{callback}&{urlencode({'iss': emulator.url})}"
             assert visitor.get(own).status_code == 303
+
+
+def test_a_pasted_address_that_is_too_long_or_not_ascii_is_malformed() -> None:
+    for query in ("code=" + "x" * 100_000, "code=\u00e4"):
+        with case(query[:10]), pytest.raises(StateMismatchError) as refused:
+            read_pasted(f"http://localhost/?{query}", "state", "https://openrouter.ai")
+        assert refused.value.reason == "malformed"

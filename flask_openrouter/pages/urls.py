@@ -105,15 +105,21 @@ def checked_next(value: object) -> str | None:
 
 def next_of_request() -> str | None:
     """Return the ``next`` parameter of this request's query or form, if it is safe."""
-    # A form may have it in its address, too.
-    values = this_request().values
-    # Not get(): Werkzeug builds an exception for a name that is missing.
-    return checked_next(values["next"]) if "next" in values else None
+    return checked_next(_parameter("next"))
 
 
 def is_popup_request() -> bool:
     """Whether the page that this request asks for is shown in a window of its own."""
-    return this_request().values.get("display") == "popup"
+    return _parameter("display") == "popup"
+
+
+def _parameter(name: str) -> str | None:
+    # A form may have it in its address, too.
+    values = this_request().values
+    # Not get(): Werkzeug builds an exception for a name that is missing.
+    if name not in values:
+        return None
+    return values[name]
 
 
 def page_of_visitor(*, from_script: bool) -> str | None:

@@ -28,7 +28,7 @@ from werkzeug.local import LocalProxy
 
 from ..client.base_url import is_loopback_url
 from .awaiting import call_function
-from .caching import incomplete_headers
+from .caching import Header, incomplete_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from ..services import Services
 
 logger: Final = logging.getLogger("flask_openrouter")
-
-Header = tuple[str, str]
 
 EXTENSION_KEY: Final = "openrouter"
 _STATES: Final = "_openrouter_states"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import sys
 import threading
@@ -16,15 +15,13 @@ import flask
 import pytest
 from doc_blocks import blocks
 from flask import Flask
-from live_app import live
 from sqlalchemy import insert, text
 from visitor import Visitor, fingerprint
 
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage import KeyStorage, ListableStorage
+from flask_openrouter.storage import ListableStorage
 from flask_openrouter.storage.memory import MemoryStorage
-from flask_openrouter.testing import KeyStorageContract
 
 Namespace = dict[str, Any]
 
@@ -123,97 +120,6 @@ def test_a_table_of_users_rotates(
     assert list(storage.owner_ids("2")) == []
     result = bare_app.test_cli_runner().invoke(args=["openrouter", "rotate"])
     assert "0 rotated, 1 already current" in result.stdout
-
-
-class FakeVault:
-    """As much of Vault's key-value engine, version 2, as the example uses."""
-
-    def __init__(self) -> None:
-        self.secrets: dict[str, str] = {}
-        self.app = Flask("vault")
-        path = "/v1/secret/<kind>/openrouter/<name>"
-        self.app.add_url_rule(path, view_func=self.serve, methods=["GET", "POST", "DELETE"])
-
-    def serve(self, kind: str, name: str) -> flask.typing.ResponseReturnValue:
-        if flask.request.headers.get("X-Vault-Token") != "open sesame":
-            return {"errors": ["permission denied"]}, 403
-        if flask.request.method == "POST" and kind == "data":
-            self.secrets[name] = flask.request.get_json()["data"]["record"]
-        elif flask.request.method == "DELETE" and kind == "metadata":
-            self.secrets.pop(name, None)
-            return "", 204
-        elif name not in self.secrets:
-            return {"errors": []}, 404
-        return {"data": {"data": {"record": self.secrets.get(name)}}}
-
-
-@pytest.fixture(scope="module")
-def vault() -> FakeVault:
-    return FakeVault()
-
-
-@pytest.fixture(scope="module")
-def vault_url(vault: FakeVault) -> Iterator[str]:
-    with live(vault.app) as url:
-        yield url
-
-
-def vault_storage() -> Any:
-    return run_block("class VaultStorage", Flask("unused", root_path="."), OpenRouterAuth=ignore)[
-        "VaultStorage"
-    ]
-
-
-def ignore(*_: object, **__: object) -> None:
-    """In the place of OpenRouterAuth, where only the class of the block is wanted."""
-
-
-class TestVaultStorage(KeyStorageContract):
-    """The example keeps every promise of a storage."""
-
-    @pytest.fixture(autouse=True)
-    def _serve(self, vault_url: str) -> None:
-        self.url = vault_url
-
-    def make_storage(self) -> KeyStorage:
-        storage: KeyStorage = vault_storage()(self.url, "open sesame")
-        return storage
-
-    make_second_storage = make_storage
-
-
-def test_a_secrets_manager_gets_the_record_in_the_clear(
-    bare_app: Flask, vault: FakeVault, vault_url: str, emulator: Emulator
-) -> None:
-    storage = vault_storage()(vault_url, "open sesame")
-    flask_openrouter.OpenRouterAuth(bare_app, storage=storage, encrypt=False)
-    vault.secrets.clear()
-    visitor = Visitor(bare_app)
-    visitor.connect(emulator)
-    assert visitor.key is not None
-    (record,) = vault.secrets.values()
-    assert "sk-or-v1-" in record
-    visitor.post("/openrouter/disconnect")
-    assert vault.secrets == {}
-
-
-def test_a_secrets_manager_that_refuses_is_noticed_and_shows_no_key(
-    bare_app: Flask,
-    vault: FakeVault,
-    vault_url: str,
-    emulator: Emulator,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG, "flask_openrouter")
-    storage = vault_storage()(vault_url, "open sesame")
-    flask_openrouter.OpenRouterAuth(bare_app, storage=storage, encrypt=False)
-    visitor = Visitor(bare_app)
-    visitor.connect(emulator)
-    storage.vault_token = "expired"
-    answer = visitor.get("/guarded")
-    assert answer.status_code == 503
-    assert "sk-or" not in answer.text + caplog.text
-    assert visitor.post("/openrouter/disconnect").status_code == 503
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_many_addresses_cannot_drain_the_key_unnoticed(
 def test_the_first_block_lets_visitors_choose_only_with_their_own_key(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor = Visitor(run("limits = {", emulator)["app"])
+    visitor = Visitor(run("from flask_limiter import Limiter", emulator)["app"])
     assert ask(visitor).status_code == 303, "without the variable there is nothing to try"
     monkeypatch.setenv("TRIAL_KEY", emulator.issue_key())
     assert ask(visitor).json["is_free"] is True

@@ -13,7 +13,7 @@ from functools import partial
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,6 +22,7 @@ from attack import save_jar
 from components import require
 from doc_blocks import ROOT, Block, blocks, runs
 from flask import Flask, request, session, url_for
+from flask.views import MethodView
 from polling import PATIENCE, wait_until
 from servers import free_port
 from visitor import NAVIGATE, Visitor
@@ -150,7 +151,15 @@ def test_visitors_without_a_key_get_what_the_table_says(row: Row, make_app: Make
 
 def test_the_other_kinds_of_views_are_guarded(bare_app: Flask, emulator: Emulator) -> None:
     run_in(bare_app, python_run("guard", "auth.protect(chat)"))
-    run_in(bare_app, python_run("guard", "MethodView"))
+    assert "`decorators = [requires_openrouter_key]`" in page("guard")
+
+    class Report(MethodView):
+        decorators: ClassVar = [flask_openrouter.requires_openrouter_key]
+
+        def get(self) -> str | None:
+            return flask_openrouter.current_openrouter.masked_key
+
+    bare_app.add_url_rule("/report", view_func=Report.as_view("report"))
     visitor = Visitor(bare_app)
     paths = ("/chat/", "/report")
     for path in paths:

@@ -83,6 +83,8 @@ class Adapter(HTTPAdapter):
     def __init__(self, environment: Environment, tls: ssl.SSLContext) -> None:
         self._environment = environment
         self._tls = tls
+        #: The connections to the base URL, which all requests are below. Not behind a proxy.
+        self._pool: Any = None
         super().__init__(pool_maxsize=POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -102,6 +104,23 @@ class Adapter(HTTPAdapter):
             "http": partial(_Pool, resolver=self._environment.resolver),
             "https": partial(_TLSPool, resolver=self._environment.resolver),
         }
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the connections. To find them again takes ``requests`` long."""
+        if self._environment.proxy:
+            return super().get_connection_with_tls_context(*args, **kwargs)
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return the address to send: a path, except to an http proxy."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def close(self) -> None:
+        """Close all connections. The next request opens new ones."""
+        self._pool = None
+        super().close()
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the TLS context has the trusted authorities, and requires a certificate."""

@@ -80,10 +80,11 @@ class Adapter(HTTPAdapter):
     proxies and verification, and uses those of its environment.
     """
 
-    def __init__(self, environment: Environment, tls: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, environment: Environment, tls: ssl.SSLContext) -> None:
+        self._root = f"{base_url}/"
         self._environment = environment
         self._tls = tls
-        #: The connections to the base URL, which all requests are below. Not behind a proxy.
+        #: The connections to the base URL, once there are any.
         self._pool: Any = None
         super().__init__(pool_maxsize=POOL_SIZE)
 
@@ -105,12 +106,14 @@ class Adapter(HTTPAdapter):
             "https": partial(_TLSPool, resolver=self._environment.resolver),
         }
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the connections. To find them again takes ``requests`` long."""
-        if self._environment.proxy:
-            return super().get_connection_with_tls_context(*args, **kwargs)
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return the connections for this request. ``requests`` takes long to find them again."""
+        if self._environment.proxy or not (request.url or "").startswith(self._root):
+            return super().get_connection_with_tls_context(request, *args, **kwargs)
         if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+            self._pool = super().get_connection_with_tls_context(request, *args, **kwargs)
         return self._pool
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:

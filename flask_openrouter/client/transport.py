@@ -65,7 +65,8 @@ class Transport:
         adapter = self._adapters.get(pid)
         if adapter is None:
             # If several threads get here at once, all use the first one's adapter.
-            adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
+            adapter = Adapter(self.base_url, self._environment, self._tls)
+            adapter = self._adapters.setdefault(pid, adapter)
             # A new dict: this process closes its copies of the parent's sockets.
             self._adapters = {pid: adapter}
         return adapter

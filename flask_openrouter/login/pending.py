@@ -13,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ..client.credentials import Unpicklable
-from ..client.pkce import create_code_verifier
+from ..client.credentials import Unpicklable, create_code_verifier
 from ..errors import StateMismatchError
 from .cookies import Login, LoginCookies, digest, part_of, part_of_digest
 from .owner import Owners

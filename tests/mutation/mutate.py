@@ -85,7 +85,7 @@ TESTS = {
     ),
     "pages/urls": "pages/test_urls* views/test_login_[ps]* test_guard.py test_guard_responses.py",
     "client/base_url": "client/test_base_url.py",
-    "client/credentials": "client/test_credentials.py client/test_secrets_stay_inside.py",
+    "client/credentials": "client/test_credentials* client/test_secrets_stay_inside.py",
     "client/reasons": "client/test_reasons.py client/test_error_forms.py",
     "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
     "storage/cipher": "storage/test_cipher* storage/test_vault*",

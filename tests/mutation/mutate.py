@@ -88,7 +88,7 @@ TESTS = {
     "client/credentials": (
         "client/test_credentials.py client/test_secrets_stay_inside.py client/test_session.py"
     ),
-    "client/reasons": "client/test_reasons.py client/test_error_forms.py",
+    "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation*",

@@ -77,7 +77,7 @@ TESTS = {
     "login/spent": "login/test_spent.py login/test_parked.py",
     "connection": (
         "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
-        "views/test_usage* flow/test_fallback.py"
+        "views/test_usage* flow/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
     ),
     "guard": (
         "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "

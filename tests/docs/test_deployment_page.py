@@ -28,7 +28,7 @@ DRILLS = {
         "text",
         "pip install gunicorn",
     ): "test_deployment_service.py::test_what_the_container_installs",
-    ("text", "gunicorn --worker-class"): "test_guide_pages.py::test_gunicorn_takes_the_command",
+    ("text", "gunicorn --worker-class"): "test_deployment_service.py::test_the_service_survives",
     ("ini", "[Service]"): "test_deployment_service.py::test_the_service_survives",
     ("nginx", "limit_req_zone"): "../workers/test_web_servers.py::test_a_rehearsal_under",
     ("python", "ProxyFix"): "test_guide_pages.py::test_behind_a_proxy_the_callback_is_https",

@@ -14,6 +14,7 @@ import pytest
 from attack import load_jar, save_jar
 from cases import case
 from errors_page import PAGE, Entry, entries, rows_below
+from failing_storage import FailingStorage
 from flask import Flask
 from settings_page import strings_of
 from visitor import NAVIGATE, Visitor
@@ -22,7 +23,6 @@ from werkzeug.test import TestResponse
 from flask_openrouter import current_openrouter, errors, requires_openrouter_key
 from flask_openrouter.emulator import Emulator, run_in_thread
 from flask_openrouter.problems import PROBLEMS
-from flask_openrouter.storage.memory import MemoryStorage
 
 ENTRIES = entries()
 EXCHANGE = "/api/v1/auth/keys"
@@ -47,30 +47,6 @@ def test_an_entry_has_the_status_title_and_message_of_its_problem() -> None:
 
 
 # -- each code, provoked ----------------------------------------------------------------------
-
-
-class FailingStorage(MemoryStorage):
-    """A storage whose operations can be made to fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failing: set[str] = set()
-
-    def _enter(self, operation: str) -> None:
-        if operation in self.failing:
-            raise OSError("disk on fire")
-
-    def get(self, owner_id: str) -> str | None:
-        self._enter("get")
-        return super().get(owner_id)
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        self._enter("set")
-        super().set(owner_id, ciphertext)
-
-    def delete(self, owner_id: str) -> None:
-        self._enter("delete")
-        super().delete(owner_id)
 
 
 @dataclass

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from project_files import ROOT
+from project_files import ROOT, tree_of
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 #: The numbers of the requirements; 37 to 39 were never given.
@@ -43,9 +44,10 @@ def rows_of(page: str) -> list[Row]:
     return rows
 
 
-def marked_in(source: str) -> Iterator[tuple[str, str]]:
-    """Yield (test, id) for each id in a ``requirement`` marker of a source."""
-    for node in ast.walk(ast.parse(source)):
+def marked_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield (test, id) for each id in a ``requirement`` marker of a file."""
+    classes = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in itertools.chain(tree.body, *classes):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for decorator in node.decorator_list:
                 if ast.unparse(decorator).startswith("pytest.mark.requirement("):
@@ -61,9 +63,7 @@ ROWS = rows_of(PAGE)
 def marked() -> list[tuple[str, str]]:
     """Return (test, id) for each id in a ``requirement`` marker."""
     return [
-        mark
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for mark in marked_in(path.read_text(encoding="utf-8"))
+        mark for path in sorted((ROOT / "tests").rglob("*.py")) for mark in marked_in(tree_of(path))
     ]
 
 
@@ -114,4 +114,4 @@ def test_a_gap_would_be_noticed() -> None:
     page = "| R1 | It holds | |\n| R2 | So does it | Because. |\n"
     assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
     source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
-    assert [*marked_in(source)] == [("test_it", "R1"), ("test_it", "F2")]
+    assert [*marked_in(ast.parse(source))] == [("test_it", "R1"), ("test_it", "F2")]

@@ -60,8 +60,8 @@ def test_a_named_fault_hits_as_often_and_where_the_test_says(
     url = f"{emulator.url}{'/api/v1/models'}"
     emulator.add_fault("relayed_401", path="/api/v1/models", method="GET")
     assert chat(http, emulator).status_code == 200
-    assert http.get(url, timeout=5).json()["error"]["metadata"]["provider_name"] == "Anthropic"
-    assert http.get(url, timeout=5).status_code == 200
+    assert http.get(url).json()["error"]["metadata"]["provider_name"] == "Anthropic"
+    assert http.get(url).status_code == 200
     with emulator.faults("relayed_401", times=None):
         assert {chat(http, emulator).status_code for _ in range(3)} == {401}
     emulator.faults(name="relayed_401", status=403)

@@ -11,7 +11,7 @@ from flask_openrouter import errors
 from flask_openrouter.client import reasons
 
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-HEAD = "| reason | class | status | means | what you do |\n|---|---|---|---|---|\n"
+HEAD = "| reason | class | status | means |\n|---|---|---|---|\n"
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.partition(HEAD)[2].partition("\n\n")[0].splitlines()

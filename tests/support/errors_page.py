@@ -30,8 +30,9 @@ def entries() -> list[Entry]:
     found = []
     # A heading that is no code has blanks.
     for section in re.split("^## ", PAGE, flags=re.M):
+        default = re.search(r"^Key: (.+)\. Login: (.+)\.$", section, re.M)
         for code, text in re.findall(r"^### ([a-z_]+)\n(.*?)(?=^###|\Z)", section, re.M | re.S):
-            found.append(_entry(code, text, re.search(r"^Key: (.+)\. Login: (.+)\.$", section, re.M)))
+            found.append(_entry(code, text, default))
     return found
 
 

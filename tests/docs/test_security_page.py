@@ -35,13 +35,13 @@ class Row:
 
 
 def rows_of(page: str) -> list[Row]:
-    """Return the requirements in the tables of a page, in order."""
+    """Return the requirements of a page, in order."""
     remarks = {
         id: remark
-        for ids, remark in re.findall(r"^\| on (R.*?) \| (.+) \|$", page, re.M)
+        for ids, remark in re.findall(r"^- On (R.*?): (.+)$", page, re.M)
         for id in ids.split(", ")
     }
-    rows = re.findall(r"^\| (R\d+) \| (.+) \|$", page, re.M)
+    rows = re.findall(r"^- (R\d+): (.+)$", page, re.M)
     return [Row(id, text, remarks.get(id, "")) for id, text in rows]
 
 
@@ -112,8 +112,8 @@ def test_the_caps_of_a_key_are_documented() -> None:
 
 
 def test_a_gap_would_be_noticed() -> None:
-    """The readers of the tables and of the markers find each of them."""
-    page = "| R1 | It holds |\n| R2 | So does it |\n\n| on R2, R3 | Because. |\n"
-    assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
+    """The readers of the page and of the markers find each of them."""
+    page = "- R1: It holds.\n- R2: So does it.\n\n- On R2, R3: Because.\n"
+    assert rows_of(page) == [Row("R1", "It holds.", ""), Row("R2", "So does it.", "Because.")]
     source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
     assert [*marked_in(source)] == [("test_it", "R1"), ("test_it", "F2")]

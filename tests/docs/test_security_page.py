@@ -19,7 +19,7 @@ NUMBERS = [*range(1, 37), *range(40, 113)]
 FAULTS = {f"F{number}" for number in range(1, 51)}
 #: Cases of docs/field.md.
 FIELD = re.findall(
-    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
+    r"^- ([A-Z]\d+): .+ → ", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
 )
 #: The shortest reason that can be one.
 REASON = 60

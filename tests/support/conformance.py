@@ -308,7 +308,11 @@ def _name(name: str | None, exists: Callable[[str], bool]) -> str:
 
 def as_markdown(rows: list[Row]) -> str:
     """Return a table of GitHub-flavoured Markdown."""
-    head = ("", *COLUMNS)
+    documented, python, typescript, *others = COLUMNS
+    sdks: tuple[str, ...] = (python, typescript)
+    if all(row[2] == row[3] for row in rows):
+        sdks, rows = ("both SDKs",), [(*row[:2], *row[3:]) for row in rows]
+    head = ("", documented, *sdks, *others)
     lines = [head, ("---",) * len(head), *_merged(rows)]
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -279,26 +278,6 @@ def test_on_plain_http_a_code_can_be_pasted(bare_app: Flask, emulator: Emulator)
 
 
 # -- deployment ---------------------------------------------------------------------------------
-
-
-@pytest.mark.requirement("A15")
-def test_a_limit_for_logins_spends_nothing(bare_app: Flask, emulator: Emulator) -> None:
-    """Each login causes one call to OpenRouter at most, and the limit stops those."""
-    namespace = run_in(bare_app, python_run("deployment", "limit_logins"))
-    OpenRouterAuth(bare_app)
-    visitor = Visitor(bare_app)
-    exchanges = partial(emulator.count, "POST", "/api/v1/auth/keys")
-    made_up = visitor.callback_url(visitor.start(), code="made-up")
-    assert [visitor.get(made_up).status_code for _ in range(3)] == [400, 400, 400]
-    assert exchanges() == 1
-    callback = emulator.approve(visitor.start())
-    logins = namespace["logins"]
-    logins.extend([namespace["time"].monotonic()] * logins.maxlen)
-    refused = visitor.get(callback)
-    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
-    assert exchanges() == 1
-    logins.clear()
-    assert visitor.get(callback).status_code == 303
 
 
 def test_behind_a_proxy_the_callback_is_https(bare_app: Flask) -> None:

@@ -17,8 +17,7 @@ from held_model import HeldModel
 
 from example_app import answer
 from example_app.database import opened
-from example_app.history import MAX_MESSAGES
-from example_app.question import MAX_PROMPT, MAX_TOTAL
+from example_app.question import MAX_MESSAGES, MAX_PROMPT, MAX_TOTAL
 from flask_openrouter.emulator import Emulator
 
 HOSTILE = (

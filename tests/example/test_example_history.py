@@ -12,6 +12,7 @@ from flask import Flask
 
 from example_app import history
 from example_app.database import connect, opened, transaction
+from example_app.draft import forget_old
 from example_app.question import title_of
 from flask_openrouter.emulator import Emulator
 
@@ -23,7 +24,7 @@ def test_visitors_cannot_reach_the_conversations_of_others(
     question = begin_of(connected.ask("more", conversation=conversation))["question"]
     base = f"/c/{conversation}"
     assert "my secret" not in other.get("/").text
-    for path in ("", "/export.md", "/export.json", f"/messages/{question}.md"):
+    for path in ("", "/export.md", f"/messages/{question}.md"):
         assert other.get(base + path).status_code == 404
     for path in ("/rename", "/delete"):
         assert other.post(base + path, data={"title": "taken"}).status_code == 404
@@ -101,7 +102,7 @@ def test_deleting_keeps_the_spending_only(connected: ChatVisitor) -> None:
     assert "$0.50" not in connected.get("/usage").text
 
 
-def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor) -> None:
+def test_a_conversation_is_exported_as_markdown(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**answered("**Yes**, I can.", cost=0.0012, tokens=345)):
         conversation = connected.converse("Can you?\r\nSet-Cookie: x")
     markdown = connected.get(f"/c/{conversation}/export.md")
@@ -173,7 +174,7 @@ def test_conversations_that_are_long_unused_are_deleted(
     mine.db.execute(
         "UPDATE conversation SET updated_at = ? WHERE id = ?", (time.time() - 91 * 86_400, old)
     )
-    history.forget_old(mine.db, 90)
+    forget_old(mine.db, 90)
     assert mine.find(old) is None
     assert mine.find(new) is not None
 

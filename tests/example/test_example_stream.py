@@ -192,7 +192,7 @@ REFUSALS: tuple[tuple[dict[str, Any], int, str, str], ...] = (
         {"code": 429, "message": "Rate limit exceeded: free-models-per-day", "metadata": RESET},
         429,
         "free_daily",
-        "returns in about 5 hours",
+        "at midnight UTC",
     ),
     (
         {"code": 429, "message": "Rate limit exceeded: free-models-per-min"},

@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
-from flask import Blueprint, Response, abort, current_app, request, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
@@ -12,7 +12,7 @@ from flask_openrouter.client import CompletionStream, read_stream
 from flask_openrouter.errors import KeyRejectedError
 
 from .answer import FRAME, Answer
-from .draft import begin_draft, begin_spending, cancel_spending, forget_old, note_trouble
+from .draft import accept, begin_draft, note_trouble
 from .history import Conversation, History
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question
@@ -36,7 +36,7 @@ bp = Blueprint("chat", __name__)
 def ask() -> ResponseReturnValue:
     """Answer a question with lines of JSON (see ``answer.py``).
 
-    Nothing is stored until OpenRouter accepts the question. A refused one can be sent again.
+    A question that OpenRouter refuses leaves no trace, and can be sent again.
     """
     if not request.is_json:
         # JSON cannot be posted across sites without a preflight, which this app never grants.
@@ -59,16 +59,14 @@ def _begin_answer(undo: ExitStack) -> Answer:
     conversation = _conversation_of(question, history)
     messages = history.messages(conversation.id) if conversation else []
     turn = plan_turn(question, messages, conversation.instructions if conversation else "")
+    # Stored before it is asked: if it is gone later, the visitor has deleted everything.
+    draft = begin_draft(history, question, turn.parent_id)
     with ExitStack() as cancel:
-        # Before the question is sent: if it is gone later, the visitor has deleted everything.
-        spending_id = begin_spending(history, question.model)
-        cancel.callback(cancel_spending, history, spending_id)
+        cancel.callback(draft.cancel)
         stream = _ask_openrouter(history, question, turn)
         cancel.callback(stream.close)
         place.stream = stream
-        forget_old(history.db, current_app.config["CHAT_KEEP_DAYS"])
-        draft = begin_draft(history, question, turn, spending_id)
-        if place.is_stopped:
+        if place.is_stopped or not accept(history, draft, question, turn):
             raise Refused(ENDED)
         cancel.pop_all()
     remember_model(question.model)

@@ -24,7 +24,6 @@ def connect(path: str) -> sqlite3.Connection:
     """Open the file. Outside of :func:`transaction` each statement is its own transaction."""
     db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     db.row_factory = sqlite3.Row
-    db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA synchronous = NORMAL")
     # Deleted data is overwritten, not only unlinked.
     db.execute("PRAGMA secure_delete = ON")

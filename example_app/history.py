@@ -1,7 +1,6 @@
 """How to keep owners apart in plain SQL: each statement names the owner whose rows it reaches."""
 
 import json
-import secrets
 import sqlite3
 import time
 from dataclasses import dataclass, replace
@@ -10,10 +9,8 @@ from typing import Any
 from . import money
 from .database import transaction
 
-#: Most conversations of one owner. The one that is unused the longest is deleted first.
-MAX_CONVERSATIONS = 100
 #: An answer that was not saved for this many seconds is no longer being written.
-STALE_AFTER = 10.0
+STALE_AFTER = 30.0
 
 #: Notes below an answer that is not complete, by its state.
 _NOTES = {
@@ -82,12 +79,11 @@ class History:
         """
         versions: dict[int | None, list[Message]] = {}
         for row in self.db.execute(
-            "SELECT message.id, parent_id, role, text, thoughts, message.model,"
-            " iif(is_stale, 'broken', state), tokens, cost, iif(is_stale, -1, chosen_at)"
-            " FROM (SELECT *, state = 'writing' AND touched_at < ? AS is_stale FROM message"
-            " WHERE conversation_id = ?) AS message"
-            " JOIN conversation ON conversation.id = conversation_id"
-            " WHERE owner = ? ORDER BY message.id",
+            "SELECT id, parent_id, role, text, thoughts, model, iif(is_stale, 'broken', state),"
+            " tokens, cost, iif(is_stale, -1, chosen_at)"
+            " FROM (SELECT *, state = 'writing' AND touched_at < ? AS is_stale FROM message)"
+            " WHERE conversation_id = ? AND owner = ?"
+            " AND (text != '' OR thoughts != '' OR state = 'writing') ORDER BY id",
             (time.time() - STALE_AFTER, conversation_id, self.owner),
         ):
             message = Message(*row)
@@ -117,25 +113,10 @@ class History:
     def choose_version(self, conversation_id: str, message_id: int) -> bool:
         """Show this version of a message. Return whether there is one."""
         cursor = self.db.execute(
-            "UPDATE message SET chosen_at = ? WHERE id = ? AND conversation_id ="
-            " (SELECT id FROM conversation WHERE id = ? AND owner = ?)",
+            "UPDATE message SET chosen_at = ? WHERE id = ? AND conversation_id = ? AND owner = ?",
             (time.time(), message_id, conversation_id, self.owner),
         )
         return cursor.rowcount == 1
-
-    def create(self, title: str) -> str:
-        """Create a conversation and return its id. Delete old ones if there are too many."""
-        conversation_id = secrets.token_urlsafe(12)
-        self.db.execute(
-            "DELETE FROM conversation WHERE id IN (SELECT id FROM conversation WHERE owner = ?"
-            " ORDER BY updated_at DESC LIMIT -1 OFFSET ?)",
-            (self.owner, MAX_CONVERSATIONS - 1),
-        )
-        self.db.execute(
-            "INSERT INTO conversation (id, owner, title, updated_at) VALUES (?, ?, ?, ?)",
-            (conversation_id, self.owner, title, time.time()),
-        )
-        return conversation_id
 
     def delete(self, conversation_id: str) -> None:
         """Delete a conversation with its messages. Its cost stays in the usage view."""
@@ -147,7 +128,7 @@ class History:
     def delete_all(self) -> None:
         """Delete all data of this owner, including amounts."""
         with transaction(self.db):
-            for table in ("conversation", "spending", "trouble"):
+            for table in ("conversation", "message", "trouble"):
                 self.db.execute(f"DELETE FROM {table} WHERE owner = ?", (self.owner,))  # noqa: S608
         self._erase_log()
 
@@ -158,8 +139,8 @@ class History:
     def cost_of(self, conversation_id: str) -> str:
         """Return the cost of a conversation in words, including replaced answers."""
         answers, priced, tokens, cost = self.db.execute(
-            "SELECT count(*), count(cost), sum(tokens), sum(cost) FROM spending"
-            " WHERE owner = ? AND conversation_id = ?",
+            "SELECT count(*), count(cost), sum(tokens), sum(cost) FROM message"
+            " WHERE owner = ? AND conversation_id = ? AND role = 'assistant'",
             (self.owner, conversation_id),
         ).fetchone()
         if not answers:

@@ -16,7 +16,9 @@ CREATE INDEX IF NOT EXISTS conversation_of_owner ON conversation (owner, updated
 -- A tree: messages with the same parent are versions of each other. The one chosen last is shown.
 CREATE TABLE IF NOT EXISTS message (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  conversation_id TEXT NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+  owner TEXT NOT NULL,
+  -- NULL: deleted. An answer then has no text, but its cost stays in the usage view.
+  conversation_id TEXT,
   parent_id INTEGER,
   role TEXT NOT NULL CHECK (role IN ('user', 'assistant')),
   text TEXT NOT NULL,
@@ -33,20 +35,13 @@ CREATE TABLE IF NOT EXISTS message (
   chosen_at REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS message_of_conversation ON message (conversation_id, id);
+CREATE INDEX IF NOT EXISTS message_of_owner ON message (owner, touched_at);
 
--- Apart from the messages: what was spent stays spent when a message or conversation is deleted.
--- A row exists from before OpenRouter is asked, without a conversation until it accepts. If the row
--- is gone, the owner has deleted everything, and nothing more is written.
-CREATE TABLE IF NOT EXISTS spending (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  owner TEXT NOT NULL,
-  conversation_id TEXT,
-  model TEXT NOT NULL,
-  tokens INTEGER,
-  cost REAL,
-  spent_at REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS spending_of_owner ON spending (owner, spent_at);
+CREATE TRIGGER IF NOT EXISTS forget_messages BEFORE DELETE ON conversation BEGIN
+  DELETE FROM message WHERE conversation_id = old.id AND role = 'user';
+  UPDATE message SET conversation_id = NULL, text = '', thoughts = '',
+    state = iif(state = 'writing', 'stopped', state) WHERE conversation_id = old.id;
+END;
 
 -- Why the last question was not paid for, as JSON (see problems.py), until one is.
 CREATE TABLE IF NOT EXISTS trouble (

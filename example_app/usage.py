@@ -23,14 +23,16 @@ _BY_DAY = """
     )
     SELECT date, count(id), coalesce(sum(tokens), 0), coalesce(sum(cost), 0.0),
       count(id) - count(cost)
-    FROM day LEFT JOIN spending ON owner = ? AND date(spent_at, 'unixepoch') = date
+    FROM day LEFT JOIN message
+      ON owner = ? AND role = 'assistant' AND date(touched_at, 'unixepoch') = date
     GROUP BY date ORDER BY date
 """
 #: A row for each model in these days, the most expensive first.
 _BY_MODEL = """
     SELECT model, count(*), coalesce(sum(tokens), 0), coalesce(sum(cost), 0.0),
       count(*) - count(cost)
-    FROM spending WHERE owner = ? AND date(spent_at, 'unixepoch') >= date('now', '-29 days')
+    FROM message WHERE owner = ? AND role = 'assistant'
+      AND date(touched_at, 'unixepoch') >= date('now', '-29 days')
     GROUP BY model ORDER BY 4 DESC, 2 DESC
 """
 

@@ -138,8 +138,8 @@ def test_a_conversation_has_a_maximum_length(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.executemany(
-            "INSERT INTO message (conversation_id, role, text, touched_at)"
-            " VALUES (?, 'user', 'x', 0)",
+            "INSERT INTO message (owner, conversation_id, role, text, touched_at)"
+            " SELECT owner, id, 'user', 'x', 0 FROM conversation WHERE id = ?",
             [(conversation,)] * MAX_MESSAGES,
         )
     response = connected.ask(conversation=conversation)

@@ -31,7 +31,7 @@ def test_spending_is_in_the_chart_and_the_table(connected: ChatVisitor, other: C
     with other.emulator.faults(**answered("hi", cost=3)):
         other.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
-        db.execute("UPDATE spending SET spent_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
+        db.execute("UPDATE message SET touched_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
     page = connected.get("/usage").text
     (yesterday, yesterday_title), (today, today_title) = rects(page)
     assert today / yesterday == pytest.approx(0.5)
@@ -48,9 +48,9 @@ def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> 
     with connected.emulator.faults(**answered("hi", cost=0.25)):
         connected.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
-        db.execute("UPDATE spending SET spent_at = spent_at - 30 * 86400")
+        db.execute("UPDATE message SET touched_at = touched_at - 30 * 86400")
         assert rects(connected.get("/usage").text) == []
-        db.execute("UPDATE spending SET spent_at = spent_at + 86400")
+        db.execute("UPDATE message SET touched_at = touched_at + 86400")
         assert len(rects(connected.get("/usage").text)) == 1
 
 

@@ -89,7 +89,8 @@ function accept({ conversation, url, question, answer }, { message }) {
   if (chat.conversation !== conversation) {
     chat.conversation = conversation;
     history.replaceState(null, "", url);
-    refresh(url, "conversations", "title", "conversation").then(filterConversations).catch(() => {});
+    const parts = ["conversations", "title", "conversation-menu", "conversation-dialogs"];
+    refresh(url, ...parts).then(filterConversations).catch(() => {});
   }
   keepDraft(prompt.value); // what was typed meanwhile
 }

@@ -8,10 +8,7 @@ export const element = (id) => document.getElementById(id);
 export async function refresh(url, ...ids) {
   const response = await request(url);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  for (const id of ids) {
-    const part = page.getElementById(id);
-    if (part) element(id).replaceWith(document.adoptNode(part));
-  }
+  for (const id of ids) element(id).replaceWith(document.adoptNode(page.getElementById(id)));
   document.title = page.title;
 }
 
@@ -42,22 +39,7 @@ export function checkLength(box, what = "a message") {
   return reason;
 }
 
-// Drafts: one text of each kind for each address, in this tab.
-// A browser that refuses storage costs the visitor the draft after a reload, nothing else.
+// Drafts: a text of each kind, for each address, in this tab.
 const keyOf = (kind) => `${kind} ${location.pathname}`;
-
-export function keepDraft(text, kind = "draft") {
-  try {
-    sessionStorage.setItem(keyOf(kind), text);
-  } catch {
-    // full or forbidden
-  }
-}
-
-export function draft(kind = "draft") {
-  try {
-    return sessionStorage.getItem(keyOf(kind)) ?? "";
-  } catch {
-    return "";
-  }
-}
+export const draft = (kind = "draft") => sessionStorage.getItem(keyOf(kind)) ?? "";
+export const keepDraft = (text, kind = "draft") => sessionStorage.setItem(keyOf(kind), text);

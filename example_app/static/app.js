@@ -2,7 +2,7 @@
 
 import * as chat from "./chat.js";
 import * as log from "./messages.js";
-import { announce, checkLength, draft, element, isSending, keepDraft } from "./page.js";
+import { announce, checkLength, draft, element, isSending, keepDraft, rescueFocus } from "./page.js";
 import { loadModels, openPicker } from "./picker.js";
 import { showProblem } from "./problem.js";
 import { detailsOf, request } from "./stream.js";
@@ -42,11 +42,8 @@ const actions = {
     writing();
     prompt.focus();
   },
-  copy: (button, { dataset }) => copy(button, async () => {
-    const response = await request(`${location.pathname}/messages/${dataset.id}.md`);
-    return response.text();
-  }),
-  "copy-code": (button) => copy(button, () => button.closest(".code").querySelector("pre").textContent),
+  copy: (button, { dataset }) => copy(button, request(`${location.pathname}/messages/${dataset.id}.md`).then((r) => r.text())),
+  "copy-code": (button) => copy(button, button.closest(".code").querySelector("pre").textContent),
   edit: (_, message) => log.edit(message, (text) => chat.resend(message, text)),
   retry: () => chat.retry(),
   continue: (_, message) => chat.continueAnswer(message),
@@ -76,10 +73,10 @@ async function showVersion(id) {
   }
 }
 
-async function copy(button, read) {
+async function copy(button, text) {
   const label = button.textContent;
   try {
-    await navigator.clipboard.writeText(await read());
+    await navigator.clipboard.writeText(await text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Could not copy";
@@ -109,10 +106,12 @@ element("instructions").addEventListener("close", ({ target: dialog }) => {
   dialog.returnValue = "";
 });
 
-// In the dialog, the old title is selected: typing replaces it.
+// In the dialog of a new title, typing replaces the old one.
 document.addEventListener("focusin", ({ target }) => {
   if (target.id === "new-title") target.select();
 });
+// Those of the menu are opened by a button that is hidden when they close.
+document.addEventListener("close", () => rescueFocus(element("conversation-menu").querySelector("button")), true);
 
 // Waits for an answer that another tab, or this one before a reload, is still getting.
 async function follow() {

@@ -1,7 +1,7 @@
 // A turn: asks, shows the answer as it arrives, and puts everything back if it was refused.
 
 import * as log from "./messages.js";
-import { announce, element, focusComposer, keepDraft, refresh } from "./page.js";
+import { announce, element, focusComposer, keepDraft, refresh, rescueFocus } from "./page.js";
 import { chosenModel, loadModels } from "./picker.js";
 import { hideProblem, showProblem } from "./problem.js";
 import { filterConversations } from "./side.js";
@@ -72,9 +72,7 @@ function open({ text, replace }) {
   }
   const answer = log.addAnswer(chosenModel().name);
   log.scrollToBottom();
-  // The button that was pressed may be gone.
-  const { activeElement } = document;
-  if (activeElement === document.body || !activeElement.checkVisibility()) stopButton.focus({ preventScroll: true });
+  rescueFocus(stopButton);
   announce("The model is answering.");
   return answer;
 }

@@ -24,6 +24,12 @@ export function focusComposer() {
   element(isTouch ? "send" : "prompt").focus({ preventScroll: true });
 }
 
+// What had the focus may be gone, such as the button that was pressed.
+export function rescueFocus(target) {
+  const { activeElement } = document;
+  if (activeElement === document.body || !activeElement.checkVisibility()) target.focus({ preventScroll: true });
+}
+
 // isComposing: this Enter picks a word of an input method.
 export function isSending(event) {
   if (event.key !== "Enter" || event.isComposing) return false;

@@ -5,8 +5,11 @@ import { find } from "./search.js";
 const side = document.getElementById("side");
 const filter = document.getElementById("filter");
 
+// Not by scrollIntoView(), which scrolls the page as well.
 function showCurrent() {
-  side.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  const list = document.getElementById("conversations");
+  const current = list.querySelector("[aria-current]");
+  if (current) list.scrollTop = current.offsetTop - list.offsetTop - list.clientHeight / 2;
 }
 
 export function filterConversations() {

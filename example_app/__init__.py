@@ -5,8 +5,6 @@ reading here and continue with ``chat.py``. Comments that begin with "Flask-Open
 use of the extension.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from flask import Flask
@@ -14,19 +12,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_openrouter import OpenRouterAuth
 
-from . import (
-    account,
-    chat,
-    conversations,
-    database,
-    models,
-    pages,
-    security,
-    settings,
-    streams,
-    trial,
-    usage,
-)
+from . import account, chat, conversations, database, models, pages, security, trial, usage
+from .settings import configure
+from .streams import Streams
 
 # Flask-OpenRouter: one object for all apps. init_app below sets it up for each app.
 auth = OpenRouterAuth()
@@ -39,7 +27,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     Raises :class:`flask_openrouter.errors.ConfigurationError` when a setting is missing or wrong.
     """
     app = Flask(__name__)
-    settings.configure(app, config or {})
+    configure(app, config or {})
     if proxies := app.config["CHAT_PROXIES"]:
         # A proxy that handles https passes on the client's address, the scheme and the host.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -50,7 +38,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     auth.init_app(app)
     security.init_app(app)
     database.init_app(app)
-    streams.init_app(app)
+    app.extensions["streams"] = Streams()
     pages.init_app(app)
     trial.init_app(app)
     for subject in (pages, chat, conversations, models, usage, account, trial):

@@ -1,7 +1,5 @@
 """How to run an app with the emulator: ``python -m example_app [--app minimal] [--live]``."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

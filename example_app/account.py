@@ -1,19 +1,16 @@
 """How to disconnect and to delete: nothing that is under way may undo it."""
 
-from __future__ import annotations
-
 from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 
-from .database import get_database
 from .draft import stop_drafts
 from .history import History
 from .pages import welcome
 from .streams import get_streams
-from .visitor import owner_id
+from .visitor import own_history
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
@@ -46,8 +43,7 @@ def disconnect() -> ResponseReturnValue:
     view also deletes conversations. It does so first, because the key identifies their owner.
     """
     history = _stop_answers()
-    deleted = "1" if request.form.get("delete") else None
-    if deleted:
+    if deleted := request.form.get("delete"):
         history.delete_all()
     # Flask-OpenRouter: an app cannot delete a key at OpenRouter. The next page links to where its
     # owner can do so.
@@ -60,8 +56,8 @@ def disconnect() -> ResponseReturnValue:
 
 def _stop_answers() -> History:
     """Stop the answers under way: at once in this process, soon in others."""
-    history = History(get_database(), owner_id())
-    stop_drafts(history.db, history.owner)
+    history = own_history()
+    stop_drafts(history)
     get_streams().stop(current_openrouter.key_hash)
     return history
 

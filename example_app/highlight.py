@@ -1,8 +1,6 @@
 # mypy: disable-error-code="import-untyped"
 """How to colour untrusted code: Pygments, with a list of languages and a limit of work."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Final

@@ -4,19 +4,17 @@ There are three layers. markdown-it escapes every HTML tag of the model. nh3 all
 elements below. The page's Content-Security-Policy runs and loads only the app's own files.
 """
 
-from __future__ import annotations
-
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from .highlight import CLASSES, Highlighter
 from .syntax import additions
@@ -52,72 +50,37 @@ _CLEANER: Final = nh3.Cleaner(
 class _Renderer(RendererHTML):
     """Differences from CommonMark. ``env["highlighter"]``: None while the text still grows."""
 
-    def text(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        html = super().text(tokens, index, options, env)
-        # The only way to begin a new line within a cell.
-        return _BREAK.sub("<br>", html) if env.get("in_cell") else html
-
-    def formula(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        lines = escape(tokens[index].content).split("\n")
-        return f"<p>{'<br>'.join(lines)}</p>\n"
+    def text(self, tokens: Sequence[Token], index: int, *_: Any) -> str:
+        # Line breaks are in formulas and cells only (see syntax.py).
+        return escapeHtml(tokens[index].content).replace("\n", "<br>")
 
     def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
         # An image would tell its host who reads the answer and when. A link needs a click.
         token = tokens[index]
         words = self.renderInlineAsText(token.children, options, env) or "without description"
-        return f'<a href="{escape(token.attrGet("src") or "")}">Image: {escape(words)}</a>'
+        href = escapeHtml(str(token.attrGet("src") or ""))
+        return f'<a href="{href}">Image: {escapeHtml(words)}</a>'
 
-    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        language = tokens[index].info.strip().partition(" ")[0]
-        code = tokens[index].content
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: Any) -> str:
+        language = tokens[idx].info.strip().partition(" ")[0]
+        code = tokens[idx].content
         highlighter: Highlighter | None = env["highlighter"]
-        coloured = highlighter.to_html(code, language) if highlighter else escape(code)
+        coloured = highlighter.to_html(code, language) if highlighter else escapeHtml(code)
         # tabindex: the keyboard must reach elements that scroll.
         return (
-            f'<div class="code"><p class="code-head">{escape(language or "text")}</p>'
+            f'<div class="code"><p class="code-head">{escapeHtml(language or "text")}</p>'
             f'<pre tabindex="0"><code>{coloured}</code></pre></div>\n'
         )
 
-    def code_block(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return self.fence(tokens, index, options, env)
+    code_block = fence
 
-    def heading_open(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return f"<{_heading(tokens[index].tag)}>"
-
-    def heading_close(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return f"</{_heading(tokens[index].tag)}>\n"
-
-    def table_open(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
+    def table_open(self, *_: Any) -> str:
         return '<div class="wide" tabindex="0"><table>\n'
 
-    def table_close(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
+    def table_close(self, *_: Any) -> str:
         return "</table></div>\n"
 
-    def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        env["in_cell"] = True
-        # Aligned by a class, because the policy forbids inline styles.
-        side = str(tokens[index].attrGet("style") or "").rpartition(":")[2]
-        name = f' class="{side}"' if side else ""
-        return f"<{tokens[index].tag}{name}>"
 
-    def th_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        env["in_cell"] = False
-        return f"</{tokens[index].tag}>\n"
-
-    td_open, td_close = th_open, th_close
-
-
-_BREAK: Final = re.compile(r"&lt;br ?/?&gt;")
 # No reference definitions, because one at the end of an answer would change finished blocks.
 _MARKDOWN: Final = (
     MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer)
@@ -125,11 +88,6 @@ _MARKDOWN: Final = (
     .disable(["reference", "html_block", "html_inline"])
     .use(additions)
 )
-
-
-def _heading(tag: str) -> str:
-    # The page uses h1, and the speaker's name h2.
-    return {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5"}.get(tag, "h6")
 
 
 def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:

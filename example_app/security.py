@@ -1,9 +1,6 @@
 """How to keep other sites out: headers of every response, and the origin of every POST."""
 
-from __future__ import annotations
-
 from flask import Flask, Response, abort, request
-from flask.sessions import SecureCookieSessionInterface
 
 #: Only this app's own files: no inline script or style, no other host, no frame.
 CONTENT_SECURITY_POLICY = (
@@ -12,26 +9,8 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-class HostSession(SecureCookieSessionInterface):
-    """Flask's session in a cookie that on https no other host can set or overwrite.
-
-    Browsers accept a cookie named ``__Host-…`` only over https, from the host itself and for all
-    paths. Flask has one name for both schemes. This class chooses the name for each request.
-    """
-
-    def get_cookie_name(self, app: Flask) -> str:
-        """Return the name for this request."""
-        name = super().get_cookie_name(app)
-        return f"__Host-{name}" if request.is_secure else name
-
-    def get_cookie_secure(self, app: Flask) -> bool:
-        """Return whether browsers send the cookie by https only."""
-        return request.is_secure or super().get_cookie_secure(app)
-
-
 def init_app(app: Flask) -> None:
-    """Add the session interface, the check of requests and the headers."""
-    app.session_interface = HostSession()
+    """Add the check of requests and the headers."""
     app.before_request(refuse_foreign_posts)
     app.after_request(add_headers)
 
@@ -47,24 +26,27 @@ def refuse_foreign_posts() -> None:
     own_origin = request.host_url.rstrip("/")
     site = request.headers.get("Sec-Fetch-Site")
     if site is None:  # a browser from before 2023
-        is_ours = request.headers.get("Origin", own_origin) == own_origin
+        is_own = request.headers.get("Origin", own_origin) == own_origin
     else:
-        is_ours = site == "same-origin"
-    if not is_ours:
+        is_own = site == "same-origin"
+    if not is_own:
         abort(403)
 
 
 def add_headers(response: Response) -> Response:
     """Add the headers of every page. Existing ones stay, because the extension's are stricter."""
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("X-Frame-Options", "DENY")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
     if request.is_secure:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.endpoint != "static":
         # The Back button must not show a connected page after a disconnect.
-        headers.setdefault("Cache-Control", "no-store")
+        headers["Cache-Control"] = "no-store"
+    for name, value in headers.items():
+        response.headers.setdefault(name, value)
     return response

@@ -1,7 +1,5 @@
 """How to configure the app: these defaults, then the environment, then ``create_app``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +23,7 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
         # day. Give it a spending limit at OpenRouter.
         CHAT_FREE_KEY=None,
         CHAT_FREE_QUESTIONS=3,
-        # The number of proxies in front of the app. With too many, visitors can forge addresses.
+        # Proxies in front of the app, for https. With too many, visitors can forge addresses.
         CHAT_PROXIES=0,
         # Far more than the longest question, in bytes.
         MAX_CONTENT_LENGTH=1024 * 1024,
@@ -45,3 +43,6 @@ def configure(app: Flask, config: Mapping[str, object]) -> None:
     )
     app.config.from_prefixed_env()
     app.config.from_mapping(config)
+    if app.config["CHAT_PROXIES"]:
+        # Over https, no other host can set a cookie with this prefix, and so no other session.
+        app.config.from_mapping(SESSION_COOKIE_NAME="__Host-session", SESSION_COOKIE_SECURE=True)

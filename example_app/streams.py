@@ -1,13 +1,11 @@
 """How to limit what one visitor can occupy: answers under way are counted, and can be stopped."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flask import Flask, current_app
+from flask import current_app
 
 from flask_openrouter.client import CompletionStream
 
@@ -21,17 +19,11 @@ MAX_STREAMS = 56
 
 @dataclass(eq=False)
 class Place:
-    """A place for one answer. ``is_stopped``: whether the visitor has disconnected meanwhile."""
+    """A place for one answer. ``is_stopped``: the visitor has disconnected, so none must begin."""
 
     key_hash: str
     stream: CompletionStream | None = None
     is_stopped: bool = False
-
-    def stop(self) -> None:
-        """End the answer now. One that has not begun must not begin."""
-        self.is_stopped = True
-        if self.stream is not None:
-            self.stream.close()
 
 
 class Streams:
@@ -62,15 +54,12 @@ class Streams:
         with self._lock:
             places = self._of(key_hash)
         for place in places:
-            place.stop()
+            place.is_stopped = True
+            if place.stream is not None:
+                place.stream.close()
 
     def _of(self, key_hash: str) -> list[Place]:
         return [place for place in self._places if place.key_hash == key_hash]
-
-
-def init_app(app: Flask) -> None:
-    """Give the app its streams."""
-    app.extensions["streams"] = Streams()
 
 
 def get_streams() -> Streams:

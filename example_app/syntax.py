@@ -1,10 +1,8 @@
 """How to extend Markdown: links, formulas as they are written, task lists, and ``<br>`` in tables.
 
 Each rule looks at a character once or at a bounded number of characters, so that no answer takes
-quadratic time.
+quadratic time. The plugins of markdown-it-py do not promise that.
 """
-
-from __future__ import annotations
 
 import re
 from typing import Final
@@ -13,18 +11,22 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
 
 _BOXES: Final = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
+_BREAK: Final = re.compile("<br ?/?>")
 #: Longest address that becomes a link, and longest formula within a line, in characters.
 MAX_LINK: Final = 2_000
 MAX_FORMULA: Final = 2_000
 #: The rest of an address, after the "://". Chinese punctuation ends it.
 _ADDRESS: Final = re.compile(rf"[^\s<>\"`|\u3000-\u303f\uff00-\uffef]{{1,{MAX_LINK}}}")
-_AFTER_ADDRESS: Final = ".,:;!?'*_~"
+_AFTER_ADDRESS: Final = tuple(".,:;!?'*_~")
 #: The ends of formulas, by their starts.
 _ENDS: Final = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 #: ``$x$``, unless the signs look like those of two amounts.
 _DOLLARS: Final = re.compile(r"\$(?![\s$])(?:[^$\\`]|\\[^`]){1,500}(?<!\s)\$(?![\d$])")
+# The page uses h1, and the speaker's name h2.
+_HEADINGS: Final = {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6"}
 
 
 def additions(markdown: MarkdownIt) -> None:
@@ -34,7 +36,7 @@ def additions(markdown: MarkdownIt) -> None:
     )
     markdown.inline.ruler.before("escape", "formula", _formula)
     markdown.inline.ruler.before("escape", "address", _address)
-    markdown.core.ruler.after("inline", "tasks", _draw_boxes)
+    markdown.core.ruler.after("inline", "page", _fit_into_page)
 
 
 def _address(state: StateInline, silent: bool) -> bool:
@@ -42,37 +44,31 @@ def _address(state: StateInline, silent: bool) -> bool:
     if not state.src.startswith("://", state.pos) or state.linkLevel > 0:
         return False
     scheme = re.search(r"(?<![a-z0-9])https?\Z", state.pending[-6:], re.IGNORECASE)
-    rest = _ADDRESS.match(state.src, state.pos + 3, state.posMax)
-    if scheme is None or rest is None or rest.end() - state.pos >= MAX_LINK:
-        return False
-    words = rest[0]
-    unopened = words.count(")") - words.count("(")
-    end = len(words)
-    while end and (words[end - 1] in _AFTER_ADDRESS or (words[end - 1] == ")" and unopened > 0)):
-        end -= 1
-        unopened -= words[end] == ")"
-    address = f"{scheme[0]}://{words[:end]}"
-    if not end or not state.md.validateLink(state.md.normalizeLink(address)):
+    found = _ADDRESS.match(state.src, state.pos + 3, state.posMax)
+    rest = found[0] if found else ""
+    while rest.endswith(_AFTER_ADDRESS) or rest.count(")") > rest.count("("):
+        rest = rest[:-1]
+    if scheme is None or not 0 < len(rest) < MAX_LINK - 3:
         return False
     if not silent:
+        address = f"{scheme[0]}://{rest}"
         state.pending = state.pending[: -len(scheme[0])]
         state.push("link_open", "a", 1).attrs = {"href": state.md.normalizeLink(address)}
         state.push("text", "", 0).content = address
         state.push("link_close", "a", -1)
-    state.pos += 3 + end
+    state.pos += 3 + len(rest)
     return True
 
 
 def _formula(state: StateInline, silent: bool) -> bool:
     r"""Keep ``\(…\)``, ``\[…\]``, ``$$…$$`` and ``$…$`` as they are written."""
     start = state.src[state.pos : state.pos + 2]
+    end = -1
     if start in _ENDS:
         limit = min(state.pos + MAX_FORMULA, state.posMax)
         end = state.src.find(_ENDS[start], state.pos + 2, limit) + 2
-    elif start[:1] == "$" and (found := _DOLLARS.match(state.src, state.pos, state.posMax)):
+    elif found := _DOLLARS.match(state.src, state.pos, state.posMax):
         end = found.end()
-    else:
-        return False
     if end <= state.pos + 2:
         return False
     if not silent:
@@ -102,18 +98,28 @@ def _formula_block(state: StateBlock, start: int, last: int, silent: bool) -> bo
         is_end = end in text if is_named else text.endswith(end)
         if is_end and (line > start + 1 or len(first) > 2):
             break
-    token = state.push("formula", "p", 0)
-    token.content = state.getLines(start, line, state.blkIndent, False)
-    token.map = [start, line]
+    state.push("paragraph_open", "p", 1).map = [start, line]
+    state.push("text", "", 0).content = state.getLines(start, line, state.blkIndent, False)
+    state.push("paragraph_close", "p", -1)
     state.line = line
     return True
 
 
-def _draw_boxes(state: StateCore) -> None:
-    """Draw task lists as on GitHub: ``- [ ] to do`` gets a box."""
-    for item, _, inline in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
-        first = inline.children[0] if inline.children else None
-        box = _BOXES.get(first.content[:4]) if first else None
-        if item.type == "list_item_open" and first and box:
+def _fit_into_page(state: StateCore) -> None:
+    """Adapt headings, cells of tables, and the boxes of tasks (``- [ ] to do``)."""
+    item = before = Token("", "", 0)
+    for token in state.tokens:
+        texts = [child for child in token.children or () if child.type == "text"]
+        if token.tag in _HEADINGS:
+            token.tag = _HEADINGS[token.tag]
+        elif token.type in ("th_open", "td_open"):
+            # Aligned by a class, because the policy forbids inline styles.
+            side = str(token.attrs.pop("style", "")).rpartition(":")[2]
+            token.attrs.update({"class": side} if side else {})
+        elif before.type in ("th_open", "td_open"):
+            for text in texts:
+                text.content = _BREAK.sub("\n", text.content)
+        elif item.type == "list_item_open" and texts and texts[0].content[:4] in _BOXES:
             item.attrSet("class", "task")
-            first.content = box + first.content[4:]
+            texts[0].content = _BOXES[texts[0].content[:4]] + texts[0].content[4:]
+        item, before = before, token

@@ -2,7 +2,7 @@
 
 import * as chat from "./chat.js";
 import * as log from "./messages.js";
-import { announce, checkLength, draft, element, isSending, keepDraft, rescueFocus } from "./page.js";
+import { announce, checkLength, draft, element, focusComposer, isSending, keepDraft, rescueFocus } from "./page.js";
 import { loadModels, openPicker } from "./picker.js";
 import { showProblem } from "./problem.js";
 import { detailsOf, request } from "./stream.js";
@@ -20,27 +20,30 @@ prompt.addEventListener("keydown", (event) => {
   event.preventDefault();
   composer.requestSubmit();
 });
-prompt.addEventListener("input", writing);
-
-function writing() {
-  keepDraft(prompt.value);
+prompt.addEventListener("input", () => {
   element("limit").textContent = checkLength(prompt);
   // For browsers in which the style sheet cannot let the box grow with its text.
   prompt.rows = Math.min(prompt.value.split("\n").length, 10);
-}
+  keepDraft(prompt.value);
+});
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.defaultPrevented || event.target.closest("#side, .edit")) return;
+  // Escape is also for what is open, and for a filter with text in it.
+  if (event.key !== "Escape" || event.defaultPrevented || event.target.matches("#filter:not(:placeholder-shown)")) return;
   if (!document.querySelector("dialog[open], :popover-open")) chat.stop();
 });
 
 // The buttons of the page and of a message, by their data-do.
 const actions = {
   pick,
+  stop: chat.stop,
   idea: (button) => {
-    prompt.value = button.textContent;
-    writing();
+    chat.write(button.textContent);
     prompt.focus();
+  },
+  latest: () => {
+    log.scrollToBottom();
+    focusComposer();
   },
   copy: (button, { dataset }) => copy(button, request(`${location.pathname}/messages/${dataset.id}.md`).then((r) => r.text())),
   "copy-code": (button) => copy(button, button.closest(".code").querySelector("pre").textContent),
@@ -56,7 +59,6 @@ document.addEventListener("click", ({ target }) => {
     actions[button.dataset.do](button, button.closest(".message"));
   }
 });
-element("stop").addEventListener("click", chat.stop);
 
 function pick() {
   openPicker().catch((error) => showProblem(detailsOf(error), pick));
@@ -103,6 +105,7 @@ element("instructions").addEventListener("close", ({ target: dialog }) => {
     keepDraft(instructions.defaultValue, "instructions");
   }
   instructions.form.reset();
+  checkLength(instructions, "instructions");
   dialog.returnValue = "";
 });
 
@@ -122,7 +125,7 @@ async function follow() {
 }
 
 if (draft("instructions")) instruct(draft("instructions"));
-prompt.value ||= draft();
+chat.write(prompt.value || draft());
 log.addCopyButtons();
 if (log.last()) log.scrollToBottom();
 try {

@@ -34,7 +34,7 @@ async function run(question) {
   hideProblem();
   showBusy(true);
   try {
-    await loadModels();
+    if (!chosenModel().id) await loadModels();
     answer = open(question);
     const sent = {
       ...question,
@@ -51,12 +51,13 @@ async function run(question) {
   } catch (error) {
     if (error.name !== "AbortError") problem = detailsOf(error);
   }
-  running = null;
+  const isAccepted = Boolean(answer?.message.dataset.id);
+  const news = isAccepted ? await finish(question, answer, end, problem) : undo(question, before);
   const hadFocus = document.activeElement === stopButton;
+  running = null;
   showBusy(false);
   if (hadFocus) focusComposer();
-  const isAccepted = Boolean(answer?.message.dataset.id);
-  announce(isAccepted ? await finish(question, answer, end, problem) : undo(question, before));
+  announce(news);
   if (problem) showProblem(problem, isAccepted ? retry : () => run(question));
   else if (isAccepted) showUnanswered();
 }
@@ -67,7 +68,7 @@ function open({ text, replace }) {
   while (replaced?.isConnected) log.last().remove();
   if (text) {
     log.addQuestion(text);
-    if (prompt.value.trim() === text) prompt.value = "";
+    if (prompt.value.trim() === text) write("");
     keepDraft(prompt.value || text); // so that it is still there after a login
   }
   const answer = log.addAnswer(chosenModel().name);
@@ -109,14 +110,20 @@ async function finish({ text, replace }, answer, end, problem) {
 
 function undo({ text, replace }, before) {
   element("log").replaceChildren(...before);
-  if (replace) log.find(replace).querySelector(".edit textarea").focus();
-  else if (text) prompt.value ||= text;
+  if (replace) log.find(replace)?.querySelector(".edit textarea")?.focus();
+  else if (text && !prompt.value) write(text);
   return "";
 }
 
 export function showUnanswered() {
   const unanswered = { message: "Your last message has no answer yet.", retry: true };
   if (log.isUser(log.last())) showProblem(unanswered, retry);
+}
+
+// As if the visitor had written it.
+export function write(text) {
+  prompt.value = text;
+  prompt.dispatchEvent(new Event("input"));
 }
 
 function showBusy(isBusy) {

@@ -1,6 +1,6 @@
 // The messages on the page. Their markup comes from the server: see _macros.html and render.py.
 
-import { checkLength, element, focusComposer, isSending, refresh } from "./page.js";
+import { checkLength, copyOf, element, isSending, refresh } from "./page.js";
 
 const page = document.scrollingElement;
 const spoken = element("spoken");
@@ -11,25 +11,19 @@ export const find = (id) => messages().find((message) => message.dataset.id === 
 export const last = () => messages().at(-1);
 export const isUser = (message) => message?.classList.contains("user") ?? false;
 
-function add(template) {
-  // Imported, not cloned: Chromium finds no direction for text (dir="auto") in what is cloned.
-  const message = document.importNode(element(template).content.firstElementChild, true);
-  element("log").append(message);
-  return message;
-}
-
 export function addQuestion(text) {
-  const message = add("question-template");
+  const message = copyOf("question-template");
   message.querySelector(".text").textContent = text;
-  return message;
+  element("log").append(message);
 }
 
 // Returns {message, show(part), finish(state, note)} for an answer that comes in.
 export function addAnswer(modelName) {
-  const message = add("answer-template");
+  const message = copyOf("answer-template");
   const [author, text, thoughts, note] = [".author", ".text", ".thoughts", ".note"].map((part) => message.querySelector(part));
   let tail = [];
   author.textContent = modelName;
+  element("log").append(message);
   spoken.replaceChildren();
 
   // The server has rendered and cleaned this HTML; nothing else may come here.
@@ -77,13 +71,13 @@ export async function showStored() {
 
 export function addCopyButtons() {
   for (const head of element("log").querySelectorAll(".code-head:not(:has(button))")) {
-    head.append(document.importNode(element("copy-template").content, true));
+    head.append(copyOf("copy-template"));
   }
 }
 
 // Turns a question into a form. It goes away when it is sent, with the message itself.
 export function edit(message, onSend) {
-  const form = document.importNode(element("edit-template").content.firstElementChild, true);
+  const form = copyOf("edit-template");
   const [box, cancel] = form.querySelectorAll("textarea, [type='button']");
   const close = () => {
     form.remove();
@@ -124,7 +118,3 @@ export function scrollToBottom() {
 
 addEventListener("scroll", showLatest, { passive: true });
 addEventListener("resize", showLatest);
-latest.addEventListener("click", () => {
-  scrollToBottom();
-  focusComposer();
-});

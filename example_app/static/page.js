@@ -4,6 +4,9 @@ import { request } from "./stream.js";
 
 export const element = (id) => document.getElementById(id);
 
+// A copy of what a <template> contains. In what is cloned, Chromium finds no direction (dir="auto").
+export const copyOf = (id) => document.importNode(element(id).content.firstElementChild, true);
+
 // Replaces the elements with these ids by what the server shows at this address now.
 export async function refresh(url, ...ids) {
   const response = await request(url);

@@ -1,6 +1,6 @@
 // The dialog in which a model is chosen: a search box that drives a list (ARIA: combobox).
 
-import { announce, element } from "./page.js";
+import { announce, copyOf, element } from "./page.js";
 import { find } from "./search.js";
 import { request } from "./stream.js";
 
@@ -15,7 +15,7 @@ let recent = []; // ids, the last used first
 
 export const chosenModel = () => ({ id: button.dataset.id, name: element("model-name").textContent });
 
-// Resolves when a model is chosen: the first one on offer for a visitor who never chose.
+// Resolves when there are models. A visitor who never chose gets the first one on offer.
 export async function loadModels() {
   if (models.length > 0) return;
   const response = await request(chat.modelsUrl);
@@ -71,7 +71,7 @@ function foundWords(count) {
 }
 
 function optionOf({ id, name, price, context, free }) {
-  const option = document.importNode(element("model-template").content.firstElementChild, true);
+  const option = copyOf("model-template");
   option.id = `model-${id}`;
   option.dataset.id = id;
   option.querySelector(".model-name").textContent = name;

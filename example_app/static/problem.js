@@ -1,7 +1,7 @@
 // The box that says what went wrong, and what to do now.
 
 import { keepBottom } from "./messages.js";
-import { announce, element } from "./page.js";
+import { announce, copyOf, element } from "./page.js";
 
 const box = element("problem");
 let timer = 0;
@@ -14,7 +14,7 @@ export function hideProblem() {
 // details: see stream.js. Another model is chosen elsewhere (see app.js).
 export function showProblem(details, onRetry) {
   hideProblem();
-  const problem = document.importNode(element("problem-template").content.firstElementChild, true);
+  const problem = copyOf("problem-template");
   const [words, actions] = problem.children;
   words.textContent = details.message;
   const [connect, help, retry] = actions.children;

@@ -109,6 +109,15 @@ element("instructions").addEventListener("close", ({ target: dialog }) => {
   dialog.returnValue = "";
 });
 
+// Browsers of 2025 do not know what a button's commandfor means.
+function command({ target }) {
+  const button = target.closest("[commandfor]");
+  const dialog = button && element(button.getAttribute("commandfor"));
+  if (button?.getAttribute("command") === "show-modal") dialog.showModal();
+  else dialog?.close();
+}
+if (!("command" in HTMLButtonElement.prototype)) document.addEventListener("click", command);
+
 // In the dialog of a new title, typing replaces the old one.
 document.addEventListener("focusin", ({ target }) => {
   if (target.id === "new-title") target.select();

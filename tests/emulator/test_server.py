@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ from click.testing import CliRunner
 from flask import Flask
 from polling import wait_until
 from protocol_steps import approved_code, bearer, error_of
+from werkzeug.test import create_environ, run_wsgi_app
 
 from flask_openrouter.emulator import Emulator, EmulatorConfig, create_emulator_app, run_in_thread
 from flask_openrouter.emulator.__main__ import emulator_command, main
@@ -274,3 +276,18 @@ def test_a_server_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(threading.Thread, "is_alive", lambda self: True)
     with pytest.raises(RuntimeError, match="did not stop"), run_in_thread():
         pass
+
+
+def test_pages_leave_no_file_open_when_the_browser_goes_away(emulator: Emulator) -> None:
+    page = requests.get(f"{emulator.url}/auth", timeout=60).text
+    addresses = re.findall(r'href="(/_emulator/static/[^"]+)"', page)
+    assert len(addresses) == 3
+    for address in [*addresses, "/_emulator/static/none.css"]:
+        body, status, _ = run_wsgi_app(
+            create_emulator_app(), create_environ(address, "http://localhost")
+        )
+        assert status.startswith("404" if "none" in address else "200")
+        # As Werkzeug's server does it: the rest is neither read nor closed. A file would warn.
+        next(iter(body))
+        del body
+        gc.collect()

@@ -53,7 +53,7 @@ def _begin_answer(undo: ExitStack) -> Answer:
 
     ``undo`` gets what has to be done when there is no answer, or at its end.
     """
-    place = undo.enter_context(get_streams().place(current_openrouter.key_hash))
+    undo.enter_context(get_streams().place(current_openrouter.key_hash))
     history = own_history()
     question = read_question(request.get_json(silent=True))
     conversation = _conversation_of(question, history)
@@ -65,8 +65,7 @@ def _begin_answer(undo: ExitStack) -> Answer:
         cancel.callback(draft.cancel)
         stream = _ask_openrouter(history, question, turn)
         cancel.callback(stream.close)
-        place.stream = stream
-        if place.is_stopped or not accept(history, draft, question, turn):
+        if not accept(history, draft, question, turn):
             raise Refused(ENDED)
         cancel.pop_all()
     remember_model(question.model)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from html import unescape
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 from attack import save_jar
-from components import require
-from doc_blocks import ROOT, Block, blocks, runs
+from doc_blocks import ROOT, Block, runs
 from flask import Flask, request, session, url_for
 from flask.views import MethodView
-from polling import PATIENCE, wait_until
-from servers import free_port
 from visitor import NAVIGATE, Visitor
 
 import flask_openrouter
@@ -286,26 +275,6 @@ def test_on_plain_http_a_code_can_be_pasted(bare_app: Flask, emulator: Emulator)
 # -- deployment ---------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("A15")
-def test_a_limit_for_logins_spends_nothing(bare_app: Flask, emulator: Emulator) -> None:
-    """Each login causes one call to OpenRouter at most, and the limit stops those."""
-    namespace = run_in(bare_app, python_run("deployment", "limit_logins"))
-    OpenRouterAuth(bare_app)
-    visitor = Visitor(bare_app)
-    exchanges = partial(emulator.count, "POST", "/api/v1/auth/keys")
-    made_up = visitor.callback_url(visitor.start(), code="made-up")
-    assert [visitor.get(made_up).status_code for _ in range(3)] == [400, 400, 400]
-    assert exchanges() == 1
-    callback = emulator.approve(visitor.start())
-    logins = namespace["logins"]
-    logins.extend([namespace["time"].monotonic()] * logins.maxlen)
-    refused = visitor.get(callback)
-    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
-    assert exchanges() == 1
-    logins.clear()
-    assert visitor.get(callback).status_code == 303
-
-
 def test_behind_a_proxy_the_callback_is_https(bare_app: Flask) -> None:
     run_in(bare_app, python_run("deployment", "ProxyFix"))
     forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "app.example"}
@@ -331,46 +300,6 @@ def test_a_storage_that_is_down_is_not_ready(
     exec(compile(code, run[0].name, "exec"), {"OpenRouterAuth": OpenRouterAuth, "app": broken})  # noqa: S102
     assert broken.test_client().get("/readyz").status_code == 503
     assert broken.test_client().get("/healthz").text == "alive"
-
-
-def test_gunicorn_takes_the_command_and_logs_no_code(tmp_path: Path) -> None:
-    """The command of the page, with the app of the quickstart, and a callback that is invented."""
-    if find_spec("gunicorn") is None:
-        require("gunicorn", "not installed (pip install --group test)")
-    (command,) = [b.code for b in blocks("text") if b.code.startswith("gunicorn --worker-class")]
-    port = free_port()
-    command = command.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
-    command = command.replace("gunicorn", f"{sys.executable} -m gunicorn", 1)
-    (tmp_path / "app.py").write_text(python_run("quickstart", "create_app")[0].code, "utf-8")
-    settings = {"FLASK_SECRET_KEY": secrets.token_hex(), "PYTHONPATH": str(ROOT)}
-    log = tmp_path / "log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
-            stdout=out,
-            stderr=out,
-        )
-        try:
-            assert _answer(server, port, "/openrouter/callback?state=made-up&code=made-up") == 400
-        finally:
-            server.terminate()
-            server.wait(20)
-    assert '"GET /openrouter/callback HTTP/1.1" 400' in log.read_text()
-    assert "made-up" not in log.read_text()
-
-
-def _answer(server: subprocess.Popen[bytes], port: int, path: str) -> int:
-    def status() -> int | None:
-        assert server.poll() is None, "gunicorn ended"
-        with suppress(requests.ConnectionError):
-            return requests.get(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE).status_code
-        return None
-
-    found = wait_until(status, failure=lambda: "gunicorn did not answer")
-    assert found is not None
-    return found
 
 
 def test_the_table_of_capacity_adds_up() -> None:

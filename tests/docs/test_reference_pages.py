@@ -100,21 +100,24 @@ def test_the_fields_of_a_key_that_are_named_exist() -> None:
 # -- the emulator -----------------------------------------------------------------------------
 
 
-def test_every_switch_is_in_the_table_with_its_option() -> None:
-    rows = _table(EMULATOR, "| switch | program | default | meaning |")
-    shown = {_names(row[0])[0]: row[1].strip("`") for row in rows}
-    assert set(shown) == {field.name for field in fields(EmulatorConfig)}
-    options = {option.name: option.opts[0] for option in emulator_command.params}
+SWITCHES = "| switch | default | meaning |"
+
+
+def test_every_switch_is_in_the_table_and_most_are_options() -> None:
+    names = {field.name for field in fields(EmulatorConfig)}
+    assert {_names(row[0])[0] for row in _table(EMULATOR, SWITCHES)} == names
+    options = {str(option.name): option.opts[0] for option in emulator_command.params}
     for other in ("host", "port", "bind", "faults", "list_faults"):
         assert options.pop(other) in EMULATOR
-    assert {name: option for name, option in shown.items() if option} == options
+    assert len(names) / 2 < len(options)
+    assert options.keys() < names
 
 
 def test_the_defaults_of_the_switches_are_true() -> None:
     config = EmulatorConfig()
-    for row in _table(EMULATOR, "| switch | program | default | meaning |"):
+    for row in _table(EMULATOR, SWITCHES):
         (name,) = _names(row[0])
-        stated = row[2].strip("`").partition(",")[0]
+        stated = row[1].strip("`")
         value = getattr(config, name)
         if name == "clock":
             assert stated == f"{value.__module__}.{value.__name__}"

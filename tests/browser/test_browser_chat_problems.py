@@ -180,6 +180,9 @@ def test_a_failed_list_of_models_can_be_requested_again(tab: Tab) -> None:
     tab.page.reload()
     # The app keeps the list for ten minutes, so the failure is between the page and the app.
     tab.page.route("**/models", lambda route: route.fulfill(status=502, json={}))
+    # A conversation with a model does not wait for the list.
+    tab.send("again")
+    tab.wait_for_answer(2)
     tab.page.get_by_role("button", name="Model:").click()
     alert = tab.page.get_by_role("alert")
     expect(alert).to_contain_text("went wrong in this app")

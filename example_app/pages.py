@@ -7,7 +7,6 @@ from flask import (
     Blueprint,
     Flask,
     abort,
-    current_app,
     has_request_context,
     json,
     render_template,
@@ -62,8 +61,6 @@ def welcome(**more: object) -> str:
         "welcome.html",
         next_url=request.path if request.method == "GET" else url_for("pages.index"),
         is_rejected=session.get("key_rejected"),
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
         **more,
     )
 
@@ -112,7 +109,6 @@ def disconnected() -> str:
         "disconnected.html",
         key_hash=key_hash if re.fullmatch(r"[0-9a-f]{64}", key_hash) else None,
         is_deleted="deleted" in request.args,
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
 
 

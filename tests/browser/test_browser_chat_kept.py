@@ -110,7 +110,7 @@ def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page.get_by_role("button", name="Use").click()
     instructions = page.get_by_role("textbox", name="Instructions")
     expect(instructions).to_have_value("x" * 4_001)
-    reason = "1 characters too many: instructions can have 4,000."
+    reason = "1 character too many: instructions can have 4,000."
     assert instructions.evaluate("e => e.validationMessage") == reason
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#instructions-note")).to_be_hidden()

@@ -2,11 +2,17 @@
 
 from flask import Flask, Response, abort, request
 
-#: Only this app's own files: no inline script or style, no other host, no frame.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+HEADERS = {
+    # Only this app's own files: no inline script or style, no other host, no frame.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def init_app(app: Flask) -> None:
@@ -18,35 +24,24 @@ def init_app(app: Flask) -> None:
 def refuse_foreign_posts() -> None:
     """Refuse a POST from another site, which could spend the visitor's money (CSRF).
 
-    The browser tells where a request comes from. The routes of Flask-OpenRouter have their own
-    check.
+    The routes of Flask-OpenRouter have their own check.
     """
-    if request.method != "POST" or request.blueprint == "openrouter":
-        return
-    own_origin = request.host_url.rstrip("/")
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is None:  # a browser from before 2023
-        is_own = request.headers.get("Origin", own_origin) == own_origin
-    else:
-        is_own = site == "same-origin"
-    if not is_own:
-        abort(403)
+    if request.method == "POST" and request.blueprint != "openrouter":
+        origin = request.host_url.rstrip("/")
+        # Browsers from before 2023 send the origin only.
+        is_own = request.headers.get("Origin", origin) == origin
+        site = request.headers.get("Sec-Fetch-Site", "same-origin" if is_own else "")
+        if site != "same-origin":
+            abort(403)
 
 
 def add_headers(response: Response) -> Response:
     """Add the headers of every page. Existing ones stay, because the extension's are stricter."""
-    headers = {
-        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-    }
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if request.is_secure:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if request.endpoint != "static":
         # The Back button must not show a connected page after a disconnect.
-        headers["Cache-Control"] = "no-store"
-    for name, value in headers.items():
-        response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-store")
     return response

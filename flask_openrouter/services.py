@@ -20,10 +20,9 @@ from .login import parked, visitor_id
 from .login.budget import BudgetWatch
 from .login.callback import CallbackAddress
 from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
-from .login.finished import FinishedLogins
+from .login.logins import FinishedLogins, PendingLogins
 from .login.owner import Owners
 from .login.parked import ParkedKeys, SpentStates
-from .login.pending import PendingLogins
 from .login.rejected import RejectedKeys
 from .login.visitor_id import VisitorIds
 from .storage import KeyStorage

@@ -47,8 +47,9 @@ LEAST_SCORE = 92
 
 #: Each module, and the tests that are about it.
 TESTS = {
-    "login/pending": (
-        "login/test_pending_[cm]* login/test_pending_state.py login/test_finished.py "
+    "login/logins": (
+        "login/test_pending_[cm]* login/test_pending_state.py login/test_finished* "
+        "login/test_callback_races.py "
         "login/test_cookies.py login/test_parked.py login/test_owner_accounts.py "
         "views/test_login* flow/test_login* flow/test_sessions*"
     ),
@@ -70,9 +71,6 @@ TESTS = {
         "test_guard_* test_log.py"
     ),
     "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
-    "login/finished": (
-        "login/test_finished* login/test_callback_races.py login/test_pending_messages.py"
-    ),
     "login/parked": "login/test_parked*",
     "connection": (
         "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "

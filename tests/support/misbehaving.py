@@ -341,24 +341,21 @@ def flood_of_informational_answers() -> Act:
 
 
 def gzip_bomb(megabytes: int, layers: int = 1, encoding: str = "gzip") -> Act:
-    """Answer with zeros, compressed ``layers`` times. They are compressed by the first request."""
-
-    def act(connection: Connection) -> None:
-        headers = {"Content-Encoding": encoding, "Connection": "close"}
-        raw(http_answer(200, _compressed_zeros(megabytes, layers), headers))(connection)
-
-    return act
-
-
-@functools.cache
-def _compressed_zeros(megabytes: int, layers: int) -> bytes:
-    """Never hold them all."""
-    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
-    block = bytes(1024 * 1024)
-    data = b"".join(compressor.compress(block) for _ in range(megabytes)) + compressor.flush()
+    """Answer with zeros, compressed ``layers`` times."""
+    data = _compressed_zeros(megabytes)
     for _ in range(layers - 1):
         data = gzip.compress(data)
-    return data
+    return raw(http_answer(200, data, {"Content-Encoding": encoding}))
+
+
+def _compressed_zeros(megabytes: int) -> bytes:
+    block = bytes(1024 * 1024)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # After a full flush, nothing refers to what came before: the piece can be repeated.
+    piece = compressor.compress(block) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = functools.reduce(lambda crc, _: zlib.crc32(block, crc), range(megabytes), 0)
+    end = struct.pack("<II", checksum, len(block) * megabytes)
+    return b"\x1f\x8b\x08" + bytes(7) + piece * megabytes + compressor.flush() + end
 
 
 def tunnel_to(port: int) -> Act:

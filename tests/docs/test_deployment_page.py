@@ -33,7 +33,6 @@ DRILLS = {
     ("nginx", "limit_req_zone"): "../workers/test_web_servers.py::test_a_rehearsal_under",
     ("python", "ProxyFix"): "test_guide_pages.py::test_behind_a_proxy_the_callback_is_https",
     ("python", "Limiter("): "test_deployment_page.py::test_flask_limiter_limits_logins_alone",
-    ("python", "def limit_logins"): "test_guide_pages.py::test_a_limit_for_logins",
     ("sql", "CREATE ROLE"): "test_deployment_database.py::test_the_account_can_keep_keys",
     ("python", "/readyz"): "test_guide_pages.py::test_a_storage_that_is_down_is_not_ready",
     ("python", "logging.basicConfig"): "test_deployment_service.py::test_the_service_survives",

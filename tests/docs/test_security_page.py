@@ -20,7 +20,7 @@ NUMBERS = [*range(1, 37), *range(40, 113)]
 FAULTS = {f"F{number}" for number in range(1, 51)}
 #: Cases of docs/field.md.
 FIELD = re.findall(
-    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
+    r"^- ([A-Z]\d+): .+ → ", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
 )
 #: The shortest reason that can be one.
 REASON = 60
@@ -28,7 +28,7 @@ REASON = 60
 
 @dataclass(frozen=True)
 class Row:
-    """One requirement: what holds, and a remark."""
+    """One requirement: what holds, and the remark that a row without a test needs."""
 
     id: str
     property: str
@@ -36,12 +36,14 @@ class Row:
 
 
 def rows_of(page: str) -> list[Row]:
-    """Return the requirements in the tables of a page, in order."""
-    rows = []
-    for line in re.findall(r"^\| R\d+ \|.*$", page, re.M):
-        id, text, remark = (cell.strip() for cell in line.strip("|").split("|"))
-        rows.append(Row(id, text, remark))
-    return rows
+    """Return the requirements of a page, in order."""
+    remarks = {
+        id: remark
+        for ids, remark in re.findall(r"^- On (R.*?): (.+)$", page, re.M)
+        for id in ids.split(", ")
+    }
+    rows = re.findall(r"^- (R\d+): (.+)$", page, re.M)
+    return [Row(id, text, remarks.get(id, "")) for id, text in rows]
 
 
 def marked_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -110,8 +112,8 @@ def test_the_caps_of_a_key_are_documented() -> None:
 
 
 def test_a_gap_would_be_noticed() -> None:
-    """The readers of the tables and of the markers find each of them."""
-    page = "| R1 | It holds | |\n| R2 | So does it | Because. |\n"
-    assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
+    """The readers of the page and of the markers find each of them."""
+    page = "- R1: It holds.\n- R2: So does it.\n\n- On R2, R3: Because.\n"
+    assert rows_of(page) == [Row("R1", "It holds.", ""), Row("R2", "So does it.", "Because.")]
     source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
     assert [*marked_in(ast.parse(source))] == [("test_it", "R1"), ("test_it", "F2")]

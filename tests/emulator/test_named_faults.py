@@ -19,11 +19,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 
 @pytest.mark.requirement("E7")
-def test_the_page_lists_every_named_fault_with_its_sentence() -> None:
-    section = PAGE.read_text(encoding="utf-8").partition("### Named faults")[2]
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section.partition("\n### ")[0], re.M)
-    assert dict(rows) == dict(NAMED_FAULTS)
-    assert len(rows) == len(NAMED_FAULTS)
+def test_the_page_lists_every_named_fault_once() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| kind | names |\n")[2]
+    names = re.findall(r"`(\w+)`", table.partition("\n\n")[0])
+    assert sorted(names) == sorted(NAMED_FAULTS)
 
 
 def test_every_rewrite_is_a_named_fault() -> None:

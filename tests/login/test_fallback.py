@@ -75,6 +75,8 @@ def test_a_stored_key_that_does_not_open_never_costs_the_app(
         for name, value in save_jar(visitor).items():
             stale.client.set_cookie(name, value)
         assert is_asked_to_connect(stale.get("/try"))
+        stale.client.set_cookie("openrouter", "damaged")
+        assert is_asked_to_connect(stale.get("/try"))
         assert trial.calls == 0
         assert trial.visitor.get("/try").json["fallback"]
 

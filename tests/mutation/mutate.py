@@ -59,7 +59,7 @@ TESTS = {
     "login/claim": "login/test_claim.py",
     "login/imported": "login/test_imported.py",
     "login/visitor_id": "login/test_visitor_id.py",
-    "login/signer": (
+    "login/cookies": (
         "login/test_cookies.py login/test_owner.py login/test_visitor_id.py "
         "storage/test_cookie_forgeries.py"
     ),
@@ -73,11 +73,10 @@ TESTS = {
     "login/finished": (
         "login/test_finished* login/test_callback_races.py login/test_pending_messages.py"
     ),
-    "login/parked": "login/test_parked.py login/test_spent.py",
-    "login/spent": "login/test_spent.py login/test_parked.py",
+    "login/parked": "login/test_parked*",
     "connection": (
         "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
-        "views/test_usage* login/test_fallback.py"
+        "views/test_usage* login/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
     ),
     "guard": (
         "test_guard* web/test_* flow/test_incidents.py login/test_fallback.py "
@@ -85,8 +84,10 @@ TESTS = {
     ),
     "pages/urls": "pages/test_urls* views/test_login_[ps]* test_guard.py test_guard_responses.py",
     "client/base_url": "client/test_base_url.py",
-    "client/credentials": "client/test_credentials.py client/test_secrets_stay_inside.py",
-    "client/reasons": "client/test_reasons.py client/test_error_forms.py",
+    "client/credentials": (
+        "client/test_credentials* client/test_secrets_stay_inside.py client/test_session.py"
+    ),
+    "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation*",
@@ -206,7 +207,9 @@ class Bench:
         )
         until = accumulate(self._work[test] for test in best)
         few = [test for test, sum_ in zip(best, until, strict=True) if sum_ <= self._longest]
-        return Chosen({test: self._seconds[test] for test in few}, self._killer)
+        patience = 4 if self._is_second else 1
+        limits = {test: patience * (5 + 5 * self._seconds[test]) for test in few}
+        return Chosen(limits, self._killer)
 
     def _try_out(self, mutant: Mutant, job: Callable[[], int]) -> None:
         if mutant.diff in self._known:
@@ -217,10 +220,10 @@ class Bench:
         started = time.monotonic()
         try:
             status = fork(job, self._log, seconds=120)
-            # time: a time limit may have failed by chance, but not twice.
-            if status == 1 and time.monotonic() - started > 1:
+            # time: a time limit may have failed by chance, but not twice, with more time.
+            if status in (1, -signal.SIGALRM) and time.monotonic() - started > 1:
                 self._is_second = True
-                status = fork(job, self._log, seconds=120)
+                status = fork(job, self._log, seconds=480)
         finally:
             self._file.write_text(self._source)
             self._is_second = False
@@ -244,9 +247,9 @@ class Bench:
 class Chosen:
     """A pytest plugin: run these tests only, in this order, and none for ever."""
 
-    def __init__(self, seconds: dict[str, float], killer: Path) -> None:
-        self._seconds = seconds
-        self._rank = {test: rank for rank, test in enumerate(seconds)}
+    def __init__(self, limits: dict[str, float], killer: Path) -> None:
+        self._limits = limits
+        self._rank = {test: rank for rank, test in enumerate(limits)}
         self._killer = killer
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -255,7 +258,7 @@ class Chosen:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._killer.write_text(nodeid)
-        signal.setitimer(signal.ITIMER_REAL, 5 + 5 * self._seconds[nodeid])
+        signal.setitimer(signal.ITIMER_REAL, self._limits[nodeid])
 
 
 def run_tests(session: pytest.Session, items: list[pytest.Item]) -> int:

@@ -189,7 +189,7 @@ _answering(
         "body": drip(b"{" * 100, 0.1, after=HEAD),
         "1xx for ever": flood_of_informational_answers(),
     },
-    timeout=0.6,
+    timeout=2,
     remark="as F13; within 15 s",
 )  # fmt: skip
 _answering(

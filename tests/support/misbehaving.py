@@ -314,13 +314,16 @@ def drip(data: bytes, interval: float = 0.05, *, after: bytes = b"") -> Act:
     return act
 
 
-def flood(block: bytes, *, after: bytes = b"", blocks: int = 1_000_000) -> Act:
-    """Send ``after``, then ``block`` again and again until the client goes away."""
+def flood(block: bytes, *, after: bytes = b"", blocks: int = 1_000_000, pause: float = 0) -> Act:
+    """Send ``after``, then ``block`` again and again until the client goes away.
+
+    ``pause``: seconds between two blocks.
+    """
 
     def act(connection: Connection) -> None:
         connection.send(after)
         for _ in range(blocks):
-            if not connection.wait(0):
+            if not connection.wait(pause):
                 break
             connection.send(block)
         connection.close()
@@ -337,7 +340,7 @@ def endless_body(start: bytes = b" ") -> Act:
 
 def flood_of_informational_answers() -> Act:
     """Send ``100 Continue`` for ever."""
-    return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 50)
+    return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 5, pause=0.01)
 
 
 def gzip_bomb(megabytes: int, layers: int = 1, encoding: str = "gzip") -> Act:

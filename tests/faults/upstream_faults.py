@@ -119,12 +119,7 @@ def _refused(site: FaultSite, _: None) -> Row:
     return _come_back(site, site.upstream.stopped())
 
 
-@fault(
-    "F11",
-    "packets vanish",
-    "502 OpenRouter cannot be reached",
-    remark="within 5 s",
-)
+@fault("F11", "packets vanish", "502 OpenRouter cannot be reached", remark="within 5 s")
 def _packets_vanish(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     with site.upstream.swallowing_packets(), site.monkeypatch.context() as patch:

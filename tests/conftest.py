@@ -124,11 +124,6 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     assert network_guard.attempts == []
 
 
-@pytest.fixture(scope="session")
-def running_emulator(openrouter_emulator_server: Emulator) -> Emulator:
-    return openrouter_emulator_server
-
-
 @pytest.fixture
 def emulator(openrouter_emulator: Emulator) -> Emulator:
     """A local OpenRouter that knows nothing of other tests."""

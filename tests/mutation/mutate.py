@@ -91,7 +91,9 @@ TESTS = {
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
-    "storage/cookie": "storage/test_cookie* storage/test_rotation*",
+    "storage/cookie": (
+        "storage/test_cookie* storage/test_rotation* storage/test_vault_encryption.py"
+    ),
     "storage/pruning": "storage/test_pruning.py",
     "storage/vault": (
         "storage/test_vault* storage/test_rotation* storage/test_pruning.py "

@@ -83,7 +83,10 @@ TESTS = {
         "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "
         "login/test_finished.py integrations/test_rest_extensions.py"
     ),
-    "pages/urls": "pages/test_urls* views/test_login_[ps]* test_guard.py test_guard_responses.py",
+    "pages/urls": (
+        "pages/test_urls* pages/test_visit_navigations.py views/test_login_[ps]* test_guard.py"
+        " test_guard_responses.py"
+    ),
     "client/base_url": "client/test_base_url.py",
     "client/credentials": (
         "client/test_credentials.py client/test_secrets_stay_inside.py client/test_session.py"

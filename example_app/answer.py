@@ -1,23 +1,22 @@
 """How to stream an answer as lines of JSON: rendered and saved as it arrives."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from flask_openrouter.client import Completion, CompletionStream, Usage
 from flask_openrouter.errors import OpenRouterError, TransportError
 
-from .draft import Draft, note_of
-from .problems import ENDED, INTERRUPTED, LASTING, NOT_SAVED, Problem
+from .draft import Draft
+from .history import note_of
+from .problems import ENDED, INTERRUPTED, NOT_SAVED, Problem
 from .render import LiveMarkdown
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between heartbeats while the model is silent. A server notices only by writing that the
+#: Seconds of silence after which an empty line is sent. A server notices only by writing that the
 #: browser has gone, so this limits how long an abandoned answer costs money.
 HEARTBEAT = 0.5
 #: Shortest time between two updates of the page, in seconds. Text is collected in between.
@@ -46,7 +45,7 @@ class Answer:
         self,
         stream: CompletionStream,
         draft: Draft,
-        begin: dict[str, object],
+        begin: Mapping[str, object],
         explain: Callable[[OpenRouterError], Problem],
     ) -> None:
         self._stream = stream
@@ -64,20 +63,18 @@ class Answer:
 
     def __iter__(self) -> Iterator[str]:
         yield _line(begin=self._begin)
-        shown, next_frame = (0, 0), 0.0
-        next_beat = time.monotonic() + HEARTBEAT
+        shown, written_at, pause = (0, 0), time.monotonic(), 0.0
         for part in self._parts():
             now = time.monotonic()
             grown = (len(self._markdown.text), len(self._thoughts))
-            if grown != shown and (part is None or now >= next_frame):
+            if grown != shown and (part is None or now >= written_at + pause):
                 yield self._growth(*shown)
-                shown = grown
+                shown, written_at = grown, now
                 # A long list takes longer to render. Rendering gets a tenth of the time.
-                next_frame = now + max(FRAME, 10 * (time.monotonic() - now))
-                next_beat = now + HEARTBEAT
-            elif part is not None and now >= next_beat:
+                pause = max(FRAME, 10 * (time.monotonic() - now))
+            elif now >= written_at + HEARTBEAT:
                 yield "\n"
-                next_beat = now + HEARTBEAT
+                written_at = now
             self._save_sometimes()
         # Saved before the page gets the end, so that its next question finds this answer.
         totals, usage = self._finish(), self._usage or Usage()
@@ -114,7 +111,7 @@ class Answer:
             else:
                 # Otherwise it was closed from elsewhere, because the visitor has disconnected.
                 if self._stream.is_complete:
-                    self._state = self._state_of(self._stream.completion)
+                    self._state = _state_of(self._stream.completion)
                 else:
                     self._problem = ENDED
         except OpenRouterError as error:
@@ -122,16 +119,6 @@ class Answer:
             self._state = "broken"
             self._problem = INTERRUPTED if is_lost else self._explain(error)
         yield None
-
-    @staticmethod
-    def _state_of(completion: Completion) -> str:
-        if completion.refusal:
-            return "refused"
-        state = _STATES.get(completion.finish_reason or "", "done")
-        if completion.reasoning and not completion.text:
-            # A budget spent on thinking leaves nothing for the answer.
-            return {"cut": "thought", "done": "unsaid"}.get(state, state)
-        return state
 
     def _growth(self, text: int, thoughts: int) -> str:
         """Return the line for what came after so many characters."""
@@ -154,16 +141,23 @@ class Answer:
 
     def _finish(self) -> str:
         self._is_saved = True
+        text, usage, problem = self._markdown.text, self._usage, self._problem
         try:
-            problem = self._problem
-            trouble = problem.as_json() if problem and problem.error in LASTING else None
-            return self._draft.finish(
-                self._markdown.text, self._thoughts, self._state, self._usage, trouble
-            )
+            return self._draft.finish(text, self._thoughts, self._state, usage, problem)
         except sqlite3.Error:
             logger.exception("An answer could not be saved.")
-            self._problem = self._problem or NOT_SAVED
+            self._problem = problem or NOT_SAVED
             return ""
+
+
+def _state_of(completion: Completion) -> str:
+    if completion.refusal:
+        return "refused"
+    state = _STATES.get(completion.finish_reason or "", "done")
+    if completion.reasoning and not completion.text:
+        # A budget spent on thinking leaves nothing for the answer.
+        return {"cut": "thought", "done": "unsaid"}.get(state, state)
+    return state
 
 
 def _picture(url: str) -> str:

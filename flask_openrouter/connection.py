@@ -40,9 +40,10 @@ class Connection(OwnedKey):
     """
 
     def _require_record(self) -> KeyRecord:
-        if self._record is None:
+        record = self._record
+        if record is None:
             raise NotConnectedError("No OpenRouter key is stored for this visitor.")
-        return self._record
+        return record
 
     @property
     def api_key(self) -> str:
@@ -147,7 +148,7 @@ class Connection(OwnedKey):
         """
         self._watch_budget()
         connection = Connection(self._app, self._owner_id)
-        vars(connection)["_record"] = self._record
+        connection._usable, connection._is_read = self._record, True
         connection._fallback = self._fallback
         return connection
 
@@ -205,24 +206,28 @@ def get_connection(*, no_store: bool = False) -> Connection:
     ``no_store``: no cache may store the response, unless the view sets its own lifetime. Raises
     RuntimeError outside of a request.
     """
-    if not has_request_context():
+    try:
+        state = request_state()
+    except RuntimeError:
+        if has_request_context():
+            raise
         raise RuntimeError(
             "current_openrouter needs a request. Elsewhere, such as in a task queue, use"
             " auth.for_owner(owner_id)."
-        )
-    state = request_state()
+        ) from None
     if state.hides_connection:
         return Connection(this_app(), None)
     if state.connection is None or no_store:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    former = connection = state.connection
-    if connection is None or connection._owner_id != owner_id:  # pyright: ignore[reportPrivateUsage]
-        connection = state.connection = Connection(this_app(), owner_id)
-        if former is not None:
-            # The app is asked for its own key once per request.
-            connection._given = former._given  # pyright: ignore[reportPrivateUsage]
+    former = state.connection
+    if former is not None and former._owner_id == owner_id:  # pyright: ignore[reportPrivateUsage]
+        return former
+    connection = state.connection = Connection(this_app(), owner_id)
+    if former is not None:
+        # The app is asked for its own key once per request.
+        connection._given = former._given  # pyright: ignore[reportPrivateUsage]
     return connection
 
 
@@ -235,7 +240,11 @@ class _ConnectionProxy(LocalProxy[Connection]):
     __slots__ = ()
 
     def __bool__(self) -> bool:
-        return has_request_context() and bool(self._get_current_object())
+        return has_request_context() and bool(get_connection())
+
+    # The same as Werkzeug's, without its detour.
+    def __getattr__(self, name: str) -> Any:
+        return getattr(get_connection(), name)
 
 
 #: The connection of this request's visitor; false when they have not connected.

@@ -22,10 +22,9 @@ from .login.callback import CallbackAddress
 from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
 from .login.finished import FinishedLogins
 from .login.owner import Owners
-from .login.parked import ParkedKeys
+from .login.parked import ParkedKeys, SpentStates
 from .login.pending import PendingLogins
 from .login.rejected import RejectedKeys
-from .login.spent import SpentStates
 from .login.visitor_id import VisitorIds
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
@@ -102,11 +101,21 @@ class Services:
         suffix = _cookie_suffix(app, settings.namespace)
         # Holds the ciphertext with the cookie storage, else the signed id of the browser.
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
+        base_url = settings.base_url
+        # Bound into every ciphertext. No base URL has a fragment.
+        realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
+        login_cookies = LoginCookies(
+            ExtensionCookie(settings.login_max_age, suffix=suffix, is_secure=is_secure),
+            settings.secret_keys,
+            purpose=f"{suffix} {realm}",
+            max_age=settings.login_max_age,
+            clock=clock,
+        )
         cookie_storage = None
         if storage is None and settings.storage_uri is not None:
             storage = storage_from_uri(settings.storage_uri, instance_folder=app.instance_path)
         elif storage is None:
-            storage = cookie_storage = CookieStorage(cookie, lambda: login_cookies.trim())
+            storage = cookie_storage = CookieStorage(cookie, login_cookies.trim)
         elif isinstance(storage, SQLAlchemyStorage):
             storage.anchor(app.instance_path)
         if isinstance(storage, RedisStorage):
@@ -115,17 +124,7 @@ class Services:
         if settings.namespace is not None and cookie_storage is None:
             storage = in_namespace(storage, settings.namespace)
         cipher = KeyCipher(settings.encryption_keys)
-        base_url = settings.base_url
-        # Bound into every ciphertext. No base URL has a fragment.
-        realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
         owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage)
-        login_cookies = LoginCookies(
-            ExtensionCookie(settings.login_max_age, suffix=suffix, is_secure=is_secure),
-            settings.secret_keys,
-            purpose=f"{suffix} {realm}",
-            max_age=settings.login_max_age,
-            clock=clock,
-        )
         client = OpenRouterClient(
             base_url,
             timeout=settings.request_timeout,

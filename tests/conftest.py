@@ -62,11 +62,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, len(os.sched_getaffinity(0)))
 
 
-#: Folders of whole apps. Their tests run untraced, in little more than half the time: what they
-#: use of the package is covered by the tests beside its modules.
+#: Folders of whole apps, and files that take many inputs through one path. Their tests run
+#: untraced, in little more than half the time: what they use of the package is covered by the tests
+#: beside its modules.
 UNTRACED = {
-    *("browser", "docs", "example", "faults", "fuzz", "packaging"),
-    *("replicas", "secrets", "workers", "test_openapi.py"),
+    *("browser", "docs", "example", "faults", "flow", "fuzz", "integrations", "packaging"),
+    *("replicas", "secrets", "workers"),
+    *("test_benchmarks.py", "test_code_rules.py", "test_test_rules.py"),
+    *("test_conformance_table.py", "test_inference_sdks.py", "test_openapi.py"),
+    *("test_openrouter_document.py", "test_python_sdk.py", "test_typescript_sdk.py"),
+    *("test_callback_races.py", "test_pending_strangers.py", "test_rotation_fallbacks.py"),
+    *("test_languages_pages.py", "test_templates.py", "test_urls_redirects.py"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from failing_storage import FailingStorage
 from flask import Blueprint, request
 from visitor import NAVIGATE, Visitor
 
@@ -233,27 +234,16 @@ def test_a_protected_blueprint_asks_to_connect_despite_its_own_error_handler(
     assert site.visitor.get("/left").status_code == 303
 
 
-class DyingStorage(MemoryStorage):
-    """Fails once ``is_dead`` is set."""
-
-    is_dead = False
-
-    def get(self, owner_id: str) -> str | None:
-        if self.is_dead:
-            raise OSError("gone")
-        return super().get(owner_id)
-
-
 @pytest.mark.parametrize("path", ["/guarded-view", "/open-view", "/protected-view"])
 def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
     path: str, make_site: Any
 ) -> None:
-    storage = DyingStorage()
+    storage = FailingStorage()
     site = make_site({"storage": storage})
 
     def view() -> str:
         site.emulator.revoke(current_openrouter.api_key)
-        storage.is_dead = True
+        storage.failing.add("get")
         raise KeyRejectedError
 
     pages = Blueprint("pages", "pages")
@@ -266,5 +256,5 @@ def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
     response = site.visitor.get(path)
     assert response.status_code == 503
     assert "storage_unavailable" in response.text
-    storage.is_dead = False
+    storage.failing.clear()
     assert site.visitor.key is not None

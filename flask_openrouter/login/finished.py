@@ -15,7 +15,7 @@ from typing import Final
 
 from ..client.credentials import hash_of_key
 from ..errors import StateMismatchError
-from .cookies import digest
+from .pending import digest
 
 #: Callbacks of one login that may wait for its end, each in a thread of the server.
 MAX_WAITING: Final = 2
@@ -79,29 +79,27 @@ class FinishedLogins:
         self._exchanges: dict[str, Exchange] = {}
         self._lock = threading.Lock()
 
-    def begin(self, state: str, code: str | None) -> tuple[Exchange, bool]:
+    def begin(self, state_digest: str, code_digest: str) -> tuple[Exchange, bool]:
         """Return the exchange of this login, and whether this callback is the one that makes it.
 
-        ``code``: None if the visitor declined. Raises :class:`StateMismatchError` when the login
-        was finished with another code.
+        The digests are those of :class:`Callback`. Raises :class:`StateMismatchError` when the
+        login was finished with another code.
         """
-        key, code_digest, now = digest(state), digest(f"{state} {code}"), self._clock()
-        # An error report must not show them in this frame.
-        del state, code
+        now = self._clock()
         with self._lock:
-            exchange = self._exchanges.get(key)
+            exchange = self._exchanges.get(state_digest)
             if exchange is not None and exchange.expires_at > now:
                 if hmac.compare_digest(exchange.code_digest, code_digest):
                     return exchange, False
                 raise StateMismatchError("This login has been finished.", reason="unknown")
-            self._exchanges.pop(key, None)
+            self._exchanges.pop(state_digest, None)
             while self._exchanges:
                 oldest = next(iter(self._exchanges))
                 is_old = self._exchanges[oldest].expires_at <= now
                 if not is_old and len(self._exchanges) < self._most:
                     break
                 del self._exchanges[oldest]
-            exchange = self._exchanges[key] = Exchange(code_digest, now + self._max_age)
+            exchange = self._exchanges[state_digest] = Exchange(code_digest, now + self._max_age)
             return exchange, True
 
 

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from flask import Flask, has_request_context
 
-# Not from functools: before Python 3.12 its lock makes all threads read keys one at a time.
-from werkzeug.utils import cached_property
-
 from ..client.credentials import hash_of_key
 from ..errors import KeyRejectedError, KeyStorageError
 from ..log import log_note, report_connected
@@ -40,6 +37,9 @@ class OwnedKey:
         self._services: Services = app.extensions[EXTENSION_KEY]
         #: With the cookie storage it may be what the browser claims: see ``owner_id``.
         self._owner_id = owner_id
+        #: Whether the storage was asked, and what it gave: see ``_record``.
+        self._is_read = False
+        self._usable: KeyRecord | None = None
         self._set_aside_record: KeyRecord | None = None
         self._rejected_hash: str | None = None
 
@@ -59,22 +59,26 @@ class OwnedKey:
             "A connection holds a key and is not pickled or copied. Pass its owner_id instead."
         )
 
-    @cached_property
+    @property
     def _record(self) -> KeyRecord | None:
         """The record of a key that may be used. A key that was set aside may not."""
-        if self._owner_id is None:
-            return None
-        vault, record = self._services.vault, self._services.vault.load(self._owner_id)
+        if not self._is_read:
+            self._usable = None if self._owner_id is None else self._read(self._owner_id)
+            self._is_read = True
+        return self._usable
+
+    def _read(self, owner_id: str) -> KeyRecord | None:
+        vault, record = self._services.vault, self._services.vault.load(owner_id)
         if record is None and has_request_context():
-            former_id = self._services.owners.former_id(self._owner_id)
-            record = None if former_id is None else adopt(vault, former_id, self._owner_id)
+            former_id = self._services.owners.former_id(owner_id)
+            record = None if former_id is None else adopt(vault, former_id, owner_id)
         if record is not None and record.rejected_at is None:
             rejected_keys = self._services.rejected_keys
             if not rejected_keys.is_postponed(record.api_key):
                 return record
             if can_change_response():
                 rejected_keys.settle(record.api_key)
-                record = vault.set_aside(self._owner_id, record)
+                record = vault.set_aside(owner_id, record)
         self._set_aside_record = record
         return None
 
@@ -184,7 +188,7 @@ class OwnedKey:
         if set_aside is not None:
             self._report_loss("rejected")
         else:
-            vars(self).pop("_record")  # It was replaced meanwhile.
+            self._is_read = False  # It was replaced meanwhile.
 
     def restore(self) -> bool:
         """Use a key that was set aside again if OpenRouter accepts it now.
@@ -199,7 +203,7 @@ class OwnedKey:
         # None if another request has restored, replaced or deleted it meanwhile.
         restored = services.vault.give_back(self._owner_id, record)
         self._set_aside_record = None
-        del vars(self)["_record"]
+        self._is_read = False
         if restored is not None:
             report_connected(
                 "A key is used again: OpenRouter accepts it.",
@@ -262,7 +266,7 @@ class OwnedKey:
     def _clear(self, key_hash: str | None, set_aside: KeyRecord | None) -> None:
         # The cached session goes too: it holds the key.
         vars(self).pop("session", None)
-        vars(self)["_record"] = None
+        self._is_read, self._usable = True, None
         self._set_aside_record = set_aside
         self._rejected_hash = key_hash or self._rejected_hash
 

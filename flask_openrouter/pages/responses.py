@@ -79,7 +79,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
             vary.append(value)
         elif name.lower() not in ours:
             headers.append((name, value))
-    response.headers[:] = [*headers, ("Vary", complete_vary(vary, ["Cookie"]))]
+    response.headers[:] = [*headers, ("Vary", complete_vary(vary, "Cookie"))]
     get_services().login_cookies.trim()
     return response
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import os
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,6 +22,13 @@ except ImportError as _missing:
 VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
+#: Version and nonce.
+_HEAD_BYTES: Final = len(VERSION) + _NONCE_BYTES
+
+# Between the two alphabets of base64 (RFC 4648 §4 and §5). We write no "+", "/" or "=", so they
+# become what is no letter of either.
+_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE: Final = bytes.maketrans(b"-_+/=", b"+/???")
 
 
 class KeyCipher:
@@ -43,7 +50,7 @@ class KeyCipher:
         # 96 random bits from the operating system: fresh after a fork, too.
         nonce = os.urandom(_NONCE_BYTES)
         sealed = VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, context)
-        return _spell(sealed)
+        return b2a_base64(sealed, newline=False).translate(_TO_URL_SAFE).rstrip(b"=").decode()
 
     def decrypt(
         self, ciphertext: str, context: bytes, *, newest_only: bool = False
@@ -53,19 +60,20 @@ class KeyCipher:
         ``newest_only``: try the newest key only.
         """
         try:
-            sealed = base64.urlsafe_b64decode(ciphertext + "=" * (-len(ciphertext) % 4))
+            spelled = ciphertext.encode("ascii").translate(_FROM_URL_SAFE)
+            spelled += b"=" * (-len(spelled) % 4)
+            sealed = a2b_base64(spelled)
         except ValueError:
             return None
         # Base64 has many spellings for the same bytes. Only the one that we write is accepted.
-        if _spell(sealed) != ciphertext or sealed[:1] != VERSION:
+        if b2a_base64(sealed, newline=False) != spelled or sealed[:1] != VERSION:
             return None
-        if len(sealed) < len(VERSION) + _NONCE_BYTES + _TAG_BYTES:
+        if len(sealed) < _HEAD_BYTES + _TAG_BYTES:
             return None
+        nonce, sealed = sealed[1:_HEAD_BYTES], sealed[_HEAD_BYTES:]
         for cipher in self._ciphers[:1] if newest_only else self._ciphers:
             try:
-                return cipher.decrypt(
-                    sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], context
-                )
+                return cipher.decrypt(nonce, sealed, context)
             except InvalidTag:
                 continue
         return None
@@ -73,10 +81,6 @@ class KeyCipher:
     def is_current(self, ciphertext: str, context: bytes) -> bool:
         """Whether the newest key opens this ciphertext, so that it needs no re-encryption."""
         return self.decrypt(ciphertext, context, newest_only=True) is not None
-
-
-def _spell(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
 def _derive_key(material: bytes) -> bytes:

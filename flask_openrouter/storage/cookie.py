@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from ..web import ExtensionCookie, can_change_response
+from ..web import ExtensionCookie, can_change_response, request_state
 from . import BROWSER as BROWSER
 
 #: The name of the second cookie, after that of the first: what replaces the first one's value.
@@ -81,9 +81,21 @@ class CookieStorage:
         return tag if len(tag) > 1 and not tag.startswith("~") else None
 
     def _value(self) -> str:
+        try:
+            state = request_state()
+        except RuntimeError:
+            return ""
+        if state.stored is None:
+            state.stored = self._read()
+        return state.stored
+
+    def _read(self) -> str:
         value = self._cookie.read() or ""
-        mark, _, newer = (self._cookie.read(_REPLACEMENT) or "").partition(".")
-        return newer if mark and value and mark == _mark(value) else value
+        replacement = value and self._cookie.read(_REPLACEMENT)
+        if not replacement:
+            return value
+        mark, _, newer = replacement.partition(".")
+        return newer if mark == _mark(value) else value
 
     def _supersede(self, newer: str) -> None:
         _require_open_response()

@@ -244,7 +244,9 @@ class KeyVault:
         self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         failure: Exception | None = None
-        patience, started = current_patience() if self._may_wait else None, monotonic()
+        patience, started = None, 0.0
+        if self._may_wait:
+            patience, started = current_patience(), monotonic()
         if patience is not None:
             patience.check(started)
         try:

@@ -106,14 +106,18 @@ class RequestState:
         "hides_connection",
         "is_https",
         "new_cookies",
+        "sent_cookies",
         "services",
+        "stored",
         "varies_by_language",
     )
 
-    def __init__(self, call: _WSGICall) -> None:
+    def __init__(self, request: Request, call: _WSGICall) -> None:
         self.services: Services = get_services()
         self.call: _WSGICall = call
-        self.is_https: bool = this_request().is_secure or _is_behind_tls()
+        self.is_https: bool = request.is_secure or _is_behind_tls()
+        #: All cookies that the browser sent.
+        self.sent_cookies: Mapping[str, str] = request.cookies
         #: The visitor's connection, once it was asked for (``connection.get_connection``).
         self.connection: Connection | None = None
         #: Whether the visitor counts as not connected for the rest of this request, so that an
@@ -121,6 +125,8 @@ class RequestState:
         self.hides_connection: bool = False
         #: The id in this browser's cookie, for ``Owners``. None: it has none; ``""``: not read yet.
         self.browser_id: str | None = ""
+        #: What the cookie storage holds in this request. None: not read yet.
+        self.stored: str | None = None
         #: The values of our cookies that this request has set, by their names.
         self.cookies: dict[str, str] = {}
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
@@ -134,8 +140,8 @@ class RequestState:
     def set_cookie(self, name: str, value: str, line: str) -> None:
         """Send this ``Set-Cookie`` line with the response. The request reads ``value`` from now."""
         self.cookies[name] = value
-        # Whichever cookie it was: to read the id again costs next to nothing.
-        self.browser_id = ""
+        # Whichever cookie it was: to read them again costs next to nothing.
+        self.browser_id, self.stored = "", None
         self.new_cookies[name] = line
 
     def repeat_cookies(self, lines: Mapping[str, str]) -> None:
@@ -157,10 +163,10 @@ class RequestState:
 
         These are our cookies and the cache headers. Nothing is to drop or add once they are there.
         """
-        cookies, vary = self.new_cookies, ["Cookie"] if self._audience or self.new_cookies else []
+        vary = "Cookie" if self._audience or self.new_cookies else ""
         if self.varies_by_language:
-            vary.append("Accept-Language")
-        return incomplete_headers(headers, self._audience, vary, cookies)
+            vary = f"{vary}, Accept-Language" if vary else "Accept-Language"
+        return incomplete_headers(headers, self._audience, vary, self.new_cookies)
 
     def finish(self, response: Response) -> Response:
         """Add our cookies and cache headers to this response, once or again."""
@@ -193,7 +199,7 @@ def request_state() -> RequestState:
     while call is not None and call.has_begun_response and call.outer is not None:
         call = call.outer
     # Threads of the app may share the request: the first one wins.
-    state = states.setdefault(app, RequestState(call or _WSGICall()))
+    state = states.setdefault(app, RequestState(request, call or _WSGICall()))
     state.call.has_state = True
     # Before the app's own hooks, so that they see the headers.
     after_this_request(state.finish)
@@ -299,8 +305,8 @@ class ExtensionCookie:
             state = request_state()
         except RuntimeError:
             return None
-        name = self.name(is_https=state.is_https) + part
-        values = state.cookies if name in state.cookies else this_request().cookies
+        name = self._names[self._is_always_secure or state.is_https] + part
+        values = state.cookies if name in state.cookies else state.sent_cookies
         # Not get(): Werkzeug builds an exception for a name that is missing.
         return (values[name] or None) if name in values else None
 
@@ -309,9 +315,9 @@ class ExtensionCookie:
 
         Browsers put older ones first (RFC 6265 §5.4).
         """
-        state, sent = request_state(), this_request().cookies
+        state = request_state()
         start = self.name(is_https=state.is_https)
-        values = {**sent, **state.cookies} if sent else state.cookies
+        values = {**state.sent_cookies, **state.cookies}
         return {n[len(start) :]: v for n, v in values.items() if v and n.startswith(start)}
 
     def write(self, value: str, part: str = "") -> None:

@@ -71,6 +71,7 @@ def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site
     connected.wait_for_answer()
     for _ in range(2):
         site.emulator.add_fault(path=CHAT, status=402)
+    page.get_by_label("Message", exact=True).fill("a draft")
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Edit your question").fill("a better question")
     page.get_by_role("button", name="Send again").click()
@@ -81,6 +82,9 @@ def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site
     expect(page.get_by_label("Edit your question")).to_have_value("a better question")
     page.get_by_role("button", name="Send again").click()
     expect(page.locator(ANSWER)).to_contain_text("a better question")
+    connected.wait_for_answer()
+    page.reload()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
 
 
 def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
@@ -99,6 +103,17 @@ def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page.keyboard.press("Enter")
     connected.wait_for_answer()
     assert len(page.locator(".user .text").inner_text()) == 12_000
+    # Nor are instructions cut: those that are too long cannot be used.
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Instructions", exact=True).click()
+    page.keyboard.insert_text("x" * 4_001)
+    page.get_by_role("button", name="Use").click()
+    instructions = page.get_by_role("textbox", name="Instructions")
+    expect(instructions).to_have_value("x" * 4_001)
+    reason = "1 characters too many: instructions can have 4,000."
+    assert instructions.evaluate("e => e.validationMessage") == reason
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#instructions-note")).to_be_hidden()
 
 
 def test_an_answer_can_be_continued(connected: Tab, site: Site) -> None:

@@ -27,6 +27,7 @@ from misbehaving import (
     issue_key,
     raw,
 )
+from polling import wait_until
 
 from flask_openrouter.client import OpenRouterClient, deadline
 from flask_openrouter.errors import (
@@ -38,8 +39,8 @@ from flask_openrouter.errors import (
 # --- time -------------------------------------------------------------------------------------
 
 
-#: In seconds: enough for a busy machine to send ten requests at once.
-SLOW_LIMIT = 3
+#: Seconds.
+SLOW_LIMIT = 1
 
 
 def stall_late(connection):
@@ -73,16 +74,20 @@ FLOODS = {
 
 @pytest.mark.requirement("R78", "F15")
 def test_time_limit_holds_by_the_wall_clock():
-    """Each of these servers would send for 6 seconds or more."""
+    """Each of these servers would send for two seconds or more."""
 
     def check(name, act):
         with case(name):
             with MisbehavingProvider(act) as provider:
-                error, seconds = failure_of_exchange(provider.url, timeout=SLOW_LIMIT)
-                assert len(provider.exchanges) == 1
-            assert type(error) is TransportTimeoutError
-            assert error.was_sent
-            assert SLOW_LIMIT - 0.1 < seconds < 10 * SLOW_LIMIT
+                for _ in range(30):
+                    error, seconds = failure_of_exchange(provider.url, timeout=SLOW_LIMIT)
+                    assert type(error) is TransportTimeoutError
+                    # On a busy machine, the time may be over before the request is sent.
+                    if error.was_sent:
+                        break
+                assert error.was_sent
+                wait_until(lambda: len(provider.exchanges) == 1)
+            assert SLOW_LIMIT - 0.1 < seconds < 25 * SLOW_LIMIT
 
     with ThreadPoolExecutor(len(SLOW)) as pool:
         list(pool.map(check, SLOW.keys(), SLOW.values()))
@@ -155,16 +160,10 @@ TOO_MUCH = {
     "no length and no end": flood(b" " * 65_536, after=b"HTTP/1.1 200 OK\r\n\r\n"),
     "endless chunks": endless_body(),
     "a key and endless chunks": endless_body(b'{"key":"%s"}' % KEY.encode()),
-    "gzip bomb of 300 MB": raw(
-        http_answer(200, gzip_bomb(300), {"Content-Encoding": "gzip"}),
-    ),
-    "gzip bomb below 64 KiB": raw(http_answer(200, gzip_bomb(50), {"Content-Encoding": "gzip"})),
-    "nested gzip bomb": raw(
-        http_answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip, gzip"})
-    ),
-    "nested gzip bomb, one layer named": raw(
-        http_answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip"})
-    ),
+    "gzip bomb of 300 MB": gzip_bomb(300),
+    "gzip bomb below 64 KiB": gzip_bomb(50),
+    "nested gzip bomb": gzip_bomb(300, layers=2, encoding="gzip, gzip"),
+    "nested gzip bomb, one layer named": gzip_bomb(300, layers=2),
     "brotli": raw(http_answer(200, b"\x0b\x02\x80{}\x03", {"Content-Encoding": "br"})),
     "a header of 100 kB": raw(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
     "a status line of 100 kB": raw(b"HTTP/1.1 200 " + b"y" * 100_000 + b"\r\n\r\n"),

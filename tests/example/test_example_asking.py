@@ -17,8 +17,7 @@ from held_model import HeldModel
 
 from example_app import answer
 from example_app.database import opened
-from example_app.history import MAX_MESSAGES
-from example_app.question import MAX_PROMPT, MAX_TOTAL
+from example_app.question import MAX_MESSAGES, MAX_PROMPT, MAX_TOTAL
 from flask_openrouter.emulator import Emulator
 
 HOSTILE = (
@@ -139,8 +138,8 @@ def test_a_conversation_has_a_maximum_length(connected: ChatVisitor) -> None:
     conversation = connected.converse("first")
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         db.executemany(
-            "INSERT INTO message (conversation_id, role, text, touched_at)"
-            " VALUES (?, 'user', 'x', 0)",
+            "INSERT INTO message (owner, conversation_id, role, text, touched_at)"
+            " SELECT owner, id, 'user', 'x', 0 FROM conversation WHERE id = ?",
             [(conversation,)] * MAX_MESSAGES,
         )
     response = connected.ask(conversation=conversation)

@@ -15,7 +15,7 @@ from polling import wait_until
 
 from example_app import answer, chat, highlight, streams
 from example_app.database import opened
-from example_app.render import LiveMarkdown, to_html
+from example_app.render import MAX_LINKS, LiveMarkdown, to_html
 
 
 @pytest.mark.requirement("A17")
@@ -81,9 +81,10 @@ def test_a_refused_question_gives_its_place_back(
     for body in ("[]", '{"model": "m", "text": "hi", "conversation": "\\ud800"}'):
         invalid = connected.ask(json=None, data=body, content_type="application/json")
         assert invalid.status_code in (400, 401)
-    assert not connected.app.extensions["streams"]._places
+    assert not connected.app.extensions["streams"].places
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
-        assert db.execute("SELECT count(*) FROM spending").fetchone()[0] == 0
+        for table in ("conversation", "message"):
+            assert not db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
 
 
 PATHOLOGICAL = ("\n", " ", "a ", "a\n", "a.", "(", "<", '"', "/*", "&", "a:\n", "x::", "${", "\t\n")
@@ -133,22 +134,14 @@ def test_code_beyond_the_limits_is_shown_without_colours() -> None:
 
 
 @pytest.mark.requirement("A18")
-def test_each_character_of_an_address_is_looked_at_a_limited_number_of_times() -> None:
-    for piece in (
-        "https://a.",
-        "https://a/",
-        "https://",
-        "a https://",
-        "://",
-        "https://a)",
-        "http",
-    ):
-        html = to_html(piece * (20_000 // len(piece)))
-        links = html.count("<a ")
-        assert html.count("http") <= 2 * 20_000, piece
-        assert links in (0, html.count("</a>"))
-    assert "<a " not in to_html("https://a.example/" + "x" * 2_000)
-    assert to_html("see https://a.example/" + "x" * 1_900).count("<a ") == 1
+def test_few_addresses_become_links_and_many_do_not() -> None:
+    """Looking for links in a long text of nothing but addresses would take minutes."""
+    for piece in ("https://a.", "https://a/", "a https://", "://", "https://a)", "https://a.b "):
+        assert "<a " not in to_html(piece * (100_000 // len(piece))), piece
+        markdown = LiveMarkdown()
+        markdown.add(piece * (100_000 // len(piece)))
+        assert "<a " not in markdown.end()
+    assert to_html("see https://a.example/b " * MAX_LINKS).count("<a ") == MAX_LINKS
 
 
 @pytest.mark.requirement("A19")
@@ -171,7 +164,6 @@ def test_deleting_everything_stops_the_answers_under_way(
     assert rows_of(held_visitor) == {
         "conversation": 0,
         "message": 0,
-        "spending": 0,
     }
 
 
@@ -179,7 +171,7 @@ OUR_FORM = {"Sec-Fetch-Site": "same-origin"}
 
 
 def rows_of(visitor: ChatVisitor) -> dict[str, int]:
-    tables = ("conversation", "message", "spending")
+    tables = ("conversation", "message")
     with opened(visitor.app.config["CHAT_DATABASE"]) as db:
         return {t: len(list(db.execute("SELECT 1 FROM " + t))) for t in tables}  # noqa: S608
 
@@ -207,7 +199,6 @@ def test_an_answer_in_another_process_notices_that_it_has_to_end(
     assert end["state"] == "stopped"
     rows = rows_of(held_visitor)
     assert rows["message"] == (0 if is_deleting else 2)
-    assert rows["spending"] == (0 if is_deleting else 1)
 
 
 @pytest.mark.requirement("A19")

@@ -92,6 +92,7 @@ def _visit(site: FaultSite, app: Flask, visitor: Person) -> None:
     assert visitor.key is None
 
 
+@pytest.mark.requirement("R63", "R64")
 @pytest.mark.parametrize("kind", STORAGES)
 def test_a_whole_visit_leaves_no_secret_behind(
     open_site: Callable[..., Any],

@@ -61,9 +61,9 @@ def test_a_new_browser_has_no_owner_and_gets_another_id_with_each_login() -> Non
     owners = make_owners()
     assert current(owners) is None
     with app.test_request_context():
-        ids = {owners.renew(str(number)) for number in range(100)}
-        assert owners.renew("7") in ids, "one login, one id"
-        assert make_owners(OLD).renew("7") not in ids
+        ids = {owners.renew(str(number), None) for number in range(100)}
+        assert owners.renew("7", None) in ids, "one login, one id"
+        assert make_owners(OLD).renew("7", None) not in ids
     assert len(ids) == 100
     assert all(
         owner_id.startswith(BROWSER) and len(owner_id) == len(BROWSER) + 22 for owner_id in ids
@@ -128,7 +128,7 @@ def test_users_of_the_app_need_no_cookie() -> None:
     owners = make_owners(loader=lambda: "alice")
     assert current(owners) == current(owners, _COOKIE) == "alice"
     with app.test_request_context():
-        assert owners.renew("a login") == "alice"
+        assert owners.renew("a login", "alice") == "alice"
     assert cookie_after(lambda: owners.remember("alice")) is None
 
 

@@ -59,7 +59,7 @@ TESTS = {
     "login/claim": "login/test_claim.py",
     "login/imported": "login/test_imported.py",
     "login/visitor_id": "login/test_visitor_id.py",
-    "login/signer": (
+    "login/cookies": (
         "login/test_cookies.py login/test_owner.py login/test_visitor_id.py "
         "storage/test_cookie_forgeries.py"
     ),
@@ -73,8 +73,7 @@ TESTS = {
     "login/finished": (
         "login/test_finished* login/test_callback_races.py login/test_pending_messages.py"
     ),
-    "login/parked": "login/test_parked.py login/test_spent.py",
-    "login/spent": "login/test_spent.py login/test_parked.py",
+    "login/parked": "login/test_parked*",
     "connection": (
         "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
         "views/test_usage* flow/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
@@ -89,7 +88,7 @@ TESTS = {
     ),
     "client/base_url": "client/test_base_url.py",
     "client/credentials": (
-        "client/test_credentials.py client/test_secrets_stay_inside.py client/test_session.py"
+        "client/test_credentials* client/test_secrets_stay_inside.py client/test_session.py"
     ),
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (

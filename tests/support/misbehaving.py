@@ -34,6 +34,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from polling import PATIENCE
+
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 500: "Internal Server Error"}
 
 
@@ -144,7 +146,7 @@ class MisbehavingProvider:
         self._listener.close()
         self.drop_connections()
         for thread in list(self._threads):
-            thread.join(timeout=5)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive(), "an act does not end"
 
     def drop_connections(self) -> None:
@@ -338,9 +340,19 @@ def flood_of_informational_answers() -> Act:
     return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 50)
 
 
+def gzip_bomb(megabytes: int, layers: int = 1, encoding: str = "gzip") -> Act:
+    """Answer with zeros, compressed ``layers`` times. They are compressed by the first request."""
+
+    def act(connection: Connection) -> None:
+        headers = {"Content-Encoding": encoding, "Connection": "close"}
+        raw(http_answer(200, _compressed_zeros(megabytes, layers), headers))(connection)
+
+    return act
+
+
 @functools.cache
-def gzip_bomb(megabytes: int, layers: int = 1) -> bytes:
-    """Return zeros, compressed ``layers`` times, without ever holding them all."""
+def _compressed_zeros(megabytes: int, layers: int) -> bytes:
+    """Never hold them all."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
     block = bytes(1024 * 1024)
     data = b"".join(compressor.compress(block) for _ in range(megabytes)) + compressor.flush()
@@ -358,7 +370,7 @@ def tunnel_to(port: int) -> Act:
             back = threading.Thread(target=_copy, args=(upstream, connection.sock), daemon=True)
             back.start()
             _copy(connection.sock, upstream)
-            back.join(timeout=5)
+            back.join(timeout=PATIENCE)
         connection.close()
 
     return act

@@ -17,7 +17,7 @@ from ..client.base_url import is_loopback_url
 from ..client.credentials import Unpicklable, is_code
 from ..errors import LoginError, StateMismatchError
 from ..web import get_services, this_app, this_request
-from .pending import digest
+from .logins import digest
 
 logger: Final = logging.getLogger("flask_openrouter")
 

@@ -21,7 +21,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import BadData, BadSignature, Signer, base64_decode, base64_encode
 
 from ..web import ExtensionCookie, request_state, this_app, this_request
-from .pending import Login
+from .logins import Login
 
 #: Logins that one browser may have at once, in as many tabs.
 MAX_LOGINS: Final = 8
@@ -36,6 +36,11 @@ _RESERVED: Final = 16
 MAX_TOTAL_SIZE: Final = 2_000
 #: Seconds by which the clocks of several machines may differ.
 MAX_CLOCK_SKEW: Final = 60
+#: The text in a cookie, where bytes count: binding, code_verifier while the login is open, a letter
+#: for each property that is true, and the problem with which it ended or the address to go to.
+_TEXT: Final = re.compile(
+    r"([A-Za-z0-9_-]{16})([A-Za-z0-9_-]{43})?(x?)(p?)(u?)(r?)(?:!([a-z_]+))?(/.*)?", re.S
+)
 _DEFAULT_INTERFACE: Final = SecureCookieSessionInterface()
 #: The rest of the name of a login's cookie.
 _PART: Final = re.compile(r"\.[A-Za-z0-9_-]{8}")
@@ -107,6 +112,8 @@ class LoginCookies:
         clock: Callable[[], float],
     ) -> None:
         self._cookie = cookie
+        # The prefix counts, whether or not a request has it.
+        self._name_length = len(cookie.name(is_https=True))
         salt = f"flask_openrouter login v1 {purpose}".encode()
 
         # A function, so that no dump of this object shows the keys.
@@ -124,9 +131,9 @@ class LoginCookies:
 
     def write(self, login: Login) -> None:
         """Send the cookie of this login. An address that makes it too long is dropped."""
-        # The prefix counts, whether or not this request has it.
-        name_length = len(self._cookie.name(is_https=True)) + len(login.part)
-        most = MAX_LOGIN_SIZE - name_length - (0 if login.is_repeated else _RESERVED)
+        most = MAX_LOGIN_SIZE - self._name_length - len(login.part)
+        if not login.is_repeated:
+            most -= _RESERVED
         value = self._sign(login)
         if len(value) > most:
             value = self._sign(login, is_compressed=True)
@@ -145,13 +152,15 @@ class LoginCookies:
         never push out one that the visitor wanted; then those that are over; then the oldest.
         """
         # Whatever the cookies are, so few bytes are not too many logins.
-        new = sum(map(len, request_state().new_cookies.values()))
-        if len(_sent_cookies()) + new < MAX_LOGINS * _LEAST_LOGIN_SIZE:
+        length = sum(map(len, request_state().new_cookies.values()))
+        length += len(this_request().environ.get("HTTP_COOKIE", ""))
+        if length < MAX_LOGINS * _LEAST_LOGIN_SIZE:
             return
         cookies = self._cookie.read_all()
-        name_length = len(self._cookie.name(is_https=True))
         # With "=", and "; " between two of them.
-        sizes = {part: name_length + len(part) + len(value) + 3 for part, value in cookies.items()}
+        sizes = {
+            part: self._name_length + len(part) + len(value) + 3 for part, value in cookies.items()
+        }
         parts = [part for part in cookies if _PART.fullmatch(part)]
         if len(parts) <= MAX_LOGINS and sum(sizes.values()) < MAX_TOTAL_SIZE:
             return
@@ -170,7 +179,7 @@ class LoginCookies:
         """Delete the logins that are too old, or too far in the future."""
         state = request_state()
         name = self._cookie.name(is_https=state.is_https)
-        if not state.cookies and f"{name}." not in _sent_cookies():
+        if not state.cookies and f"{name}." not in this_request().environ.get("HTTP_COOKIE", ""):
             return
         for login in self._logins(self._cookie.read_all(), skip=self._is_fresh_at):
             self._cookie.write("", login.part)
@@ -210,7 +219,7 @@ class LoginCookies:
         return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age
 
     def _sign(self, login: Login, *, is_compressed: bool = False) -> str:
-        data = json.dumps(login.to_text()).encode()
+        data = json.dumps(text_of(login)).encode()
         payload = base64_encode(zlib.compress(data) if is_compressed else data).decode()
         if is_compressed:
             # As in Flask's session, a dot says so.
@@ -233,11 +242,6 @@ class LoginCookies:
         return self._signer[1]
 
 
-def _sent_cookies() -> str:
-    sent: str = this_request().environ.get("HTTP_COOKIE", "")
-    return sent
-
-
 def read_login(signer: CookieSigner, part: str, value: str) -> Login | None:
     """Return the login in a cookie, or None if the signer has not signed it."""
     if len(value) > MAX_LOGIN_SIZE:
@@ -250,7 +254,43 @@ def read_login(signer: CookieSigner, part: str, value: str) -> Login | None:
         issued_at = _number_in(time)
     except (BadData, ValueError, zlib.error):
         return None
-    return Login.from_text(part, text, issued_at)
+    return login_from_text(part, text, issued_at)
+
+
+def text_of(login: Login) -> str:
+    """Return what is written into the cookie, besides the time."""
+    return "".join(
+        (
+            login.binding,
+            login.code_verifier or "",
+            "x" if login.is_cross_site else "",
+            "p" if login.is_popup else "",
+            "u" if login.is_of_user else "",
+            "r" if login.is_repeated else "",
+            f"!{login.problem}" if login.problem else "",
+            login.next_url or "",
+        )
+    )
+
+
+def login_from_text(part: str, text: object, issued_at: int) -> Login | None:
+    """Read what :func:`text_of` wrote; None for anything that this version did not write."""
+    fields = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if fields is None:
+        return None
+    binding, code_verifier, cross_site, popup, user, repeated, problem, next_url = fields.groups()
+    return Login(
+        part=part,
+        binding=binding,
+        code_verifier=code_verifier,
+        issued_at=issued_at,
+        next_url=next_url,
+        is_cross_site=bool(cross_site),
+        is_popup=bool(popup),
+        is_of_user=bool(user),
+        is_repeated=bool(repeated),
+        problem=problem,
+    )
 
 
 def _time_in(value: str) -> int:

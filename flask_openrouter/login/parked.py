@@ -16,7 +16,7 @@ from ..storage.cipher import KeyCipher, bound_to
 from ..storage.cookie import BROWSER
 from ..storage.record import KeyRecord
 from ..web import ExtensionCookie
-from .finished import mark_of_key
+from .logins import mark_of_key
 from .owner import Owners
 
 #: Seconds that a key waits.

@@ -22,9 +22,8 @@ from ..errors import (
 from ..languages import _
 from ..log import log_note, report_connected
 from ..login.callback import Callback
-from ..login.finished import Ending, Exchange, mark_of_key
+from ..login.logins import Ending, Exchange, Login, mark_of_key
 from ..login.parked import ParkedKey
-from ..login.pending import Login
 from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
 from ..problems import PROBLEMS, Problem

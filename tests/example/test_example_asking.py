@@ -49,7 +49,9 @@ def test_an_answer_arrives_in_pieces_with_its_cost(
         ("Good question. You asked: “What", " is"),
     ):
         while words not in tail:
-            tail = next(lines)["tail"]
+            line = next(lines)
+            assert "tail" in line, line
+            tail = line["tail"]
         assert rest not in tail
         held.hold(after=words + rest)
     held.release()

@@ -24,8 +24,8 @@ from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.login.callback import Callback, read_callback
 from flask_openrouter.login.cookies import Login
+from flask_openrouter.login.logins import AuthorizationRequest
 from flask_openrouter.login.parked import ParkedKey
-from flask_openrouter.login.pending import AuthorizationRequest
 from flask_openrouter.storage.record import KeyRecord
 
 KEY = f"sk-or-v1-{secrets.token_hex(32)}"

@@ -25,8 +25,8 @@ from visitor import NAVIGATE, Visitor
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import StateMismatchError
 from flask_openrouter.login.callback import Callback
-from flask_openrouter.login.cookies import MAX_LOGIN_SIZE
-from flask_openrouter.login.pending import Login, part_of
+from flask_openrouter.login.cookies import MAX_LOGIN_SIZE, login_from_text, text_of
+from flask_openrouter.login.logins import Login, part_of
 from flask_openrouter.services import Services
 
 STATE, VERIFIER, BINDING = "A" * 22, "B" * 43, "C" * 16
@@ -93,7 +93,7 @@ def sent(visitor: Visitor) -> str:
 
 
 def test_a_genuine_text_is_read() -> None:
-    assert Login.from_text(LOGIN.part, GENUINE, 1_800_000_000) == LOGIN
+    assert login_from_text(LOGIN.part, GENUINE, 1_800_000_000) == LOGIN
 
 
 @given(
@@ -119,15 +119,15 @@ def test_every_login_is_read_as_it_was_written(
         replace(pending, code_verifier=None),
         replace(pending, code_verifier=None, problem="declined"),
     ):
-        assert Login.from_text(login.part, login.to_text(), login.issued_at) == login
+        assert login_from_text(login.part, text_of(login), login.issued_at) == login
 
 
 @given(st.one_of(json_values, near_misses))
 def test_any_text_is_a_well_formed_login_or_none(text: Any) -> None:
-    login = Login.from_text(".12345678", text, 0)
+    login = login_from_text(".12345678", text, 0)
     if login is None:
         return
-    assert login.to_text() == text
+    assert text_of(login) == text
     assert len(login.binding) == 16
     assert len(login.code_verifier or VERIFIER) == 43
     assert (login.binding + (login.code_verifier or "")).isascii()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_openrouter.errors import StateMismatchError
-from flask_openrouter.login.finished import Ending, FinishedLogins
+from flask_openrouter.login.logins import Ending, FinishedLogins
 
 
 def test_a_login_is_begun_once_while_it_is_valid(clock: Any) -> None:

@@ -21,7 +21,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.login.pending import part_of
+from flask_openrouter.login.logins import part_of
 
 MakeApp = Callable[..., Flask]
 

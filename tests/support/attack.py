@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.login.cookies import read_login
-from flask_openrouter.login.pending import Login
+from flask_openrouter.login.logins import Login
 
 EXCHANGE = "/api/v1/auth/keys"
 

@@ -1,7 +1,8 @@
-"""Logins under way: started in one browser, and ended by its callback.
+"""Logins: those that a browser has under way, and those that this process finishes.
 
-They are in the visitor's own cookies, so each is bound to the browser, and an anonymous login
-leaves nothing on the server (RFC 9700 §2.1 and §4.7.1).
+The first are in the visitor's own cookies, so each is bound to the browser, and an anonymous login
+leaves nothing on the server (RFC 9700 §2.1 and §4.7.1). The second make sure that each code is sent
+once.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from ..client.credentials import Unpicklable, create_code_verifier
+from ..client.credentials import Unpicklable, create_code_verifier, hash_of_key
 from ..errors import StateMismatchError
 
 if TYPE_CHECKING:
@@ -25,14 +27,12 @@ if TYPE_CHECKING:
 
 #: A state as we make them: base64url of 16 bytes, which cannot be guessed (RFC 6749 §10.10).
 _STATE: Final = re.compile(r"[A-Za-z0-9_-]{22}")
-#: The text in a cookie, where bytes count: binding, code_verifier while the login is open, a letter
-#: for each property that is true, and the problem with which it ended or the address to go to.
-_TEXT: Final = re.compile(
-    r"([A-Za-z0-9_-]{16})([A-Za-z0-9_-]{43})?(x?)(p?)(u?)(r?)(?:!([a-z_]+))?(/.*)?", re.S
-)
+#: Callbacks of one login that may wait for its end, each in a thread of the server.
+MAX_WAITING: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: that takes six times as long to make. Nothing changes it.
+@dataclass(slots=True)
 class Login(Unpicklable):
     """One login of this browser: its authorization request (RFC 6749 §4.1.1) and where it leads."""
 
@@ -66,43 +66,6 @@ class Login(Unpicklable):
     def is_finished(self) -> bool:
         """Whether it ended with a key."""
         return self.code_verifier is None and self.problem is None
-
-    def to_text(self) -> str:
-        """Return what is written into the cookie, besides the time."""
-        return "".join(
-            (
-                self.binding,
-                self.code_verifier or "",
-                "x" if self.is_cross_site else "",
-                "p" if self.is_popup else "",
-                "u" if self.is_of_user else "",
-                "r" if self.is_repeated else "",
-                f"!{self.problem}" if self.problem else "",
-                self.next_url or "",
-            )
-        )
-
-    @classmethod
-    def from_text(cls, part: str, text: object, issued_at: int) -> Login | None:
-        """Read what :meth:`to_text` wrote; None for anything that this version did not write."""
-        fields = _TEXT.fullmatch(text) if isinstance(text, str) else None
-        if fields is None:
-            return None
-        binding, code_verifier, cross_site, popup, user, repeated, problem, next_url = (
-            fields.groups()
-        )
-        return cls(
-            part=part,
-            binding=binding,
-            code_verifier=code_verifier,
-            issued_at=issued_at,
-            next_url=next_url,
-            is_cross_site=bool(cross_site),
-            is_popup=bool(popup),
-            is_of_user=bool(user),
-            is_repeated=bool(repeated),
-            problem=problem,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +189,97 @@ class PendingLogins:
 def _binding_of(state_digest: str, user_id: str | None) -> str:
     user = "nobody" if user_id is None else f"user {user_id}"
     return digest(f"{state_digest} {user}")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of one login."""
+
+    #: The code of the problem that the visitor saw, or None if the key was stored.
+    problem: str | None
+    #: The owner of the key, if it was stored.
+    owner_id: str = ""
+    #: What stands for the key, if this process has stored it.
+    key_mark: str | None = None
+    #: The ``Set-Cookie`` lines of the response, by name. Empty for those who did not wait.
+    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Exchange:
+    """One login that this process finishes. The callback that begins it calls :meth:`end`."""
+
+    def __init__(self, code_digest: str, expires_at: float) -> None:
+        self.code_digest = code_digest
+        #: Unix time in seconds.
+        self.expires_at = expires_at
+        self._ending: Ending | None = None
+        self._waiting = 0
+        self._is_over = threading.Condition()
+
+    def end(self, ending: Ending) -> None:
+        """Tell the callbacks that wait. The cookies are forgotten with the last of them."""
+        with self._is_over:
+            self._ending = ending if self._waiting else replace(ending, cookies={})
+            self._is_over.notify_all()
+
+    def wait(self, seconds: float) -> Ending | None:
+        """Return the ending; None if it takes longer than that, or enough callbacks wait."""
+        with self._is_over:
+            if self._ending is None and self._waiting < MAX_WAITING:
+                self._waiting += 1
+                self._is_over.wait_for(lambda: self._ending is not None, seconds)
+                self._waiting -= 1
+                if (ending := self._ending) is not None and not self._waiting:
+                    self._ending = replace(ending, cookies={})
+                return ending
+            return self._ending
+
+
+class FinishedLogins:
+    """The logins that this process finishes, or has finished lately. One per app.
+
+    A callback may come twice: from a service worker, by a double click, or again because its
+    response was lost. Other workers do not know of these logins, and a restart forgets them.
+    OpenRouter's own check is behind this one: it takes each code once.
+
+    Stores some hundred bytes for each, for ``max_age`` seconds and ``most`` of them. ``clock``:
+    returns Unix time in seconds.
+    """
+
+    def __init__(self, *, max_age: int, clock: Callable[[], float], most: int = 100_000) -> None:
+        self._max_age = max_age
+        self._clock = clock
+        self._most = most
+        self._exchanges: dict[str, Exchange] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, state_digest: str, code_digest: str) -> tuple[Exchange, bool]:
+        """Return the exchange of this login, and whether this callback is the one that makes it.
+
+        The digests are those of :class:`Callback`. Raises :class:`StateMismatchError` when the
+        login was finished with another code.
+        """
+        now = self._clock()
+        with self._lock:
+            exchange = self._exchanges.get(state_digest)
+            if exchange is not None and exchange.expires_at > now:
+                if hmac.compare_digest(exchange.code_digest, code_digest):
+                    return exchange, False
+                raise StateMismatchError("This login has been finished.", reason="unknown")
+            self._exchanges.pop(state_digest, None)
+            while self._exchanges:
+                oldest = next(iter(self._exchanges))
+                is_old = self._exchanges[oldest].expires_at <= now
+                if not is_old and len(self._exchanges) < self._most:
+                    break
+                del self._exchanges[oldest]
+            exchange = self._exchanges[state_digest] = Exchange(code_digest, now + self._max_age)
+            return exchange, True
+
+
+def mark_of_key(owner_id: str, api_key: str) -> str:
+    """Return what stands for the key of this owner, in 16 characters."""
+    return digest(f"{owner_id} {hash_of_key(api_key)}")
 
 
 def part_of(state: str) -> str:

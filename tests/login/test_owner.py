@@ -101,7 +101,7 @@ def test_workers_of_two_releases_give_a_login_the_same_owner() -> None:
     derived = hmac.digest(NEW, b"flask_openrouter browser id of a login v1", "sha256")
     signature = base64.urlsafe_b64encode(hmac.digest(derived, b"a login", "sha256"))
     with app.test_request_context():
-        assert make_owners().renew("a login") == BROWSER + signature[:22].decode()
+        assert make_owners().renew("a login", None) == BROWSER + signature[:22].decode()
 
 
 @given(st.data())

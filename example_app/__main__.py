@@ -54,9 +54,8 @@ def main() -> None:
         if is_live and url == "https://openrouter.ai":
             print(f"OpenRouter: the real one, {url}. Answers cost money.")
         elif is_live:
-            print(
-                f"OpenRouter: not the real one, but {url}, because FLASK_OPENROUTER_BASE_URL is set."
-            )
+            why = "because FLASK_OPENROUTER_BASE_URL is set"
+            print(f"OpenRouter: not the real one, but {url}, {why}.")
         server = make_server("127.0.0.1", int(port), app, threaded=True, request_handler=Handler)
         print(f"\nOpen http://localhost:{port} (Ctrl+C stops it)\n", flush=True)
         server.serve_forever()

@@ -1,6 +1,6 @@
 """How to disconnect and to delete. Answers under way notice it soon, and write nothing more."""
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
@@ -17,11 +17,7 @@ bp = Blueprint("account", __name__, url_prefix="/account")
 @requires_openrouter_key(on_missing=welcome)
 def index() -> str:
     """Show the masked key, its pages at OpenRouter, and the effects of disconnecting."""
-    return render_template(
-        "account.html",
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
-    )
+    return render_template("account.html")
 
 
 @bp.post("/delete")

@@ -1,8 +1,11 @@
 """How to spend a visitor's money: the view that asks a model, and streams the answer."""
 
+import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 
 from flask import Blueprint, Response, abort, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,9 +14,9 @@ from flask_openrouter import OpenRouterError, current_openrouter, requires_openr
 from flask_openrouter.client import CompletionStream, read_stream
 from flask_openrouter.errors import KeyRejectedError
 
-from .answer import FRAME, Answer
+from .answer import FRAME, stream_lines
 from .draft import accept, begin_draft, note_trouble
-from .history import Conversation, History
+from .history import History
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question
 from .streams import get_streams
@@ -42,13 +45,16 @@ def ask() -> ResponseReturnValue:
         # JSON cannot be posted across sites without a preflight, which this app never grants.
         abort(415)
     with ExitStack() as undo:
-        response = Response(_begin_answer(undo), mimetype="application/x-ndjson")
+        lines = _begin_answer(undo)
+        # Begun here, because only what has begun does something when it is closed.
+        lines = chain([next(lines)], lines)
+        response = Response(lines, mimetype="application/x-ndjson")
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(undo.pop_all().close)
     return response
 
 
-def _begin_answer(undo: ExitStack) -> Answer:
+def _begin_answer(undo: ExitStack) -> Iterator[str]:
     """Ask OpenRouter and return the answer that begins. Raises :class:`Refused`.
 
     ``undo`` gets what has to be done when there is no answer, or at its end.
@@ -57,8 +63,8 @@ def _begin_answer(undo: ExitStack) -> Answer:
     history = own_history()
     question = read_question(request.get_json(silent=True))
     conversation = _conversation_of(question, history)
-    messages = history.messages(conversation.id) if conversation else []
-    turn = plan_turn(question, messages, conversation.instructions if conversation else "")
+    messages = history.messages(conversation["id"]) if conversation else []
+    turn = plan_turn(question, messages, conversation["instructions"] if conversation else "")
     # Stored before it is asked: if it is gone later, the visitor has deleted everything.
     draft = begin_draft(history, question, turn.parent_id)
     with ExitStack() as cancel:
@@ -77,12 +83,12 @@ def _begin_answer(undo: ExitStack) -> Answer:
     }
     # Flask-OpenRouter: code that runs after the view has returned needs a detached connection.
     explain = partial(problem_of, connection=current_openrouter.detach())
-    lines = Answer(stream, draft, begin, explain)
+    lines = stream_lines(stream, draft, begin, explain)
     undo.callback(lines.close)
     return lines
 
 
-def _conversation_of(question: Question, history: History) -> Conversation | None:
+def _conversation_of(question: Question, history: History) -> sqlite3.Row | None:
     if question.conversation_id is None:
         return None
     conversation = history.find(question.conversation_id)
@@ -90,7 +96,7 @@ def _conversation_of(question: Question, history: History) -> Conversation | Non
         raise invalid("This conversation was deleted. Start a new chat.")
     # The server notices with a delay that an answer was stopped.
     deadline = time.monotonic() + PATIENCE
-    while history.is_writing(conversation.id):
+    while history.is_writing(conversation["id"]):
         if time.monotonic() > deadline:
             raise Refused(BUSY)
         time.sleep(0.05)

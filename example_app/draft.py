@@ -102,8 +102,8 @@ def begin_draft(history: History, question: Question, parent_id: int | None) -> 
         if conversation_id is None:
             conversation_id = secrets.token_urlsafe(12)
             db.execute(
-                "INSERT INTO conversation (id, owner, title, updated_at) VALUES (?, ?, ?, ?)",
-                (conversation_id, owner, title_of(question.text or ""), now),
+                "INSERT INTO conversation VALUES (?, ?, ?, ?, '', ?)",
+                (conversation_id, owner, title_of(question.text or ""), question.model, now),
             )
         elif history.is_writing(conversation_id):
             raise Refused(BUSY)

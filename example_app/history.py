@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import time
-from dataclasses import dataclass, replace
 from typing import Any
 
 from . import money
@@ -25,83 +24,49 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """A conversation. ``model``: used last."""
-
-    id: str
-    title: str
-    model: str
-    instructions: str
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message (see schema.sql). ``versions``: the ids of all messages in its place."""
-
-    id: int
-    parent_id: int | None
-    role: str
-    text: str
-    thoughts: str
-    model: str
-    state: str
-    tokens: int | None
-    cost: float | None
-    chosen_at: float
-    versions: tuple[int, ...] = ()
-
-
 class History:
-    """The conversations of ``owner``."""
+    """The conversations of ``owner``. Their columns are in schema.sql."""
 
     def __init__(self, db: sqlite3.Connection, owner: str) -> None:
         self.db = db
         self.owner = owner
 
-    def conversations(self) -> list[Conversation]:
+    def conversations(self) -> list[sqlite3.Row]:
         """Return all conversations, the latest first."""
-        rows = self.db.execute(
-            "SELECT id, title, model, instructions FROM conversation WHERE owner = ?"
-            " ORDER BY updated_at DESC",
-            (self.owner,),
-        )
-        return [Conversation(*row) for row in rows]
+        query = "SELECT * FROM conversation WHERE owner = ? ORDER BY updated_at DESC"
+        return self.db.execute(query, (self.owner,)).fetchall()
 
-    def find(self, conversation_id: str) -> Conversation | None:
+    def find(self, conversation_id: str) -> sqlite3.Row | None:
         """Return one of this owner's conversations, or None."""
-        return next((c for c in self.conversations() if c.id == conversation_id), None)
+        return next((c for c in self.conversations() if c["id"] == conversation_id), None)
 
-    def messages(self, conversation_id: str) -> list[Message]:
+    def messages(self, conversation_id: str) -> list[dict[str, Any]]:
         """Return the messages that are shown, the oldest first: of each, the version chosen last.
 
-        An answer whose worker died counts as broken, and is shown only if there is no other.
+        ``versions`` has the ids of all. An answer whose worker died counts as broken, and is shown
+        only if there is no other.
         """
-        versions: dict[int | None, list[Message]] = {}
-        for row in self.db.execute(
-            "SELECT id, parent_id, role, text, thoughts, model, iif(is_stale, 'broken', state),"
-            " tokens, cost, iif(is_stale, -1, chosen_at)"
+        rows = self.db.execute(
+            "SELECT id, parent_id, role, text, thoughts, model, iif(is_stale, 'broken', state)"
+            " AS state, tokens, cost, iif(is_stale, -1, chosen_at) AS chosen_at"
             " FROM (SELECT *, state = 'writing' AND touched_at < ? AS is_stale FROM message)"
             " WHERE conversation_id = ? AND owner = ?"
             " AND (text != '' OR thoughts != '' OR state = 'writing') ORDER BY id",
             (time.time() - STALE_AFTER, conversation_id, self.owner),
-        ):
-            message = Message(*row)
-            versions.setdefault(message.parent_id, []).append(message)
-        shown: list[Message] = []
-        while found := versions.get(shown[-1].id if shown else None):
-            chosen = max(found, key=lambda message: (message.chosen_at, message.id))
-            shown.append(replace(chosen, versions=tuple(message.id for message in found)))
+        )
+        children: dict[int | None, list[dict[str, Any]]] = {}
+        for row in rows:
+            children.setdefault(row["parent_id"], []).append(dict(row))
+        shown: list[dict[str, Any]] = []
+        while found := children.get(shown[-1]["id"] if shown else None):
+            chosen = max(found, key=lambda message: (message["chosen_at"], message["id"]))
+            shown.append({**chosen, "versions": [message["id"] for message in found]})
         return shown
 
     def is_writing(self, conversation_id: str) -> bool:
         """Whether an answer is being written in a conversation."""
-        found = self.db.execute(
-            "SELECT 1 FROM message WHERE conversation_id = ? AND state = 'writing'"
-            " AND touched_at >= ?",
-            (conversation_id, time.time() - STALE_AFTER),
-        )
-        return found.fetchone() is not None
+        messages = self.messages(conversation_id)
+        return any(message["state"] == "writing" for message in messages)
 
     def change(self, conversation_id: str, column: str, value: str) -> None:
         """Change the ``title``, the ``model`` or the ``instructions`` of a conversation."""
@@ -150,11 +115,9 @@ class History:
 
     def trouble(self) -> dict[str, Any] | None:
         """Return the problem that kept the last question from being paid for, or None."""
-        row = self.db.execute(
-            "SELECT problem FROM trouble WHERE owner = ?", (self.owner,)
-        ).fetchone()
-        trouble: dict[str, Any] | None = json.loads(row["problem"]) if row else None
-        return trouble
+        query = "SELECT problem FROM trouble WHERE owner = ?"
+        row = self.db.execute(query, (self.owner,)).fetchone()
+        return json.loads(row["problem"]) if row else None
 
 
 def note_of(state: str, tokens: int | None, cost: float | None) -> str:

@@ -72,7 +72,7 @@ def choose() -> ResponseReturnValue:
         return {"message": "There is no such model."}, 400
     history = own_history()
     if conversation := history.find(conversation_id):
-        history.change(conversation.id, "model", model_id)
+        history.change(conversation["id"], "model", model_id)
     remember_model(model_id)
     return "", 204
 

@@ -1,12 +1,12 @@
 """How to serve pages: the welcome page for visitors without a key, the chat, and errors."""
 
 import re
+import sqlite3
 
 from flask import (
     Blueprint,
     Flask,
     abort,
-    current_app,
     has_request_context,
     json,
     render_template,
@@ -22,7 +22,7 @@ from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.signals import key_connected, key_disconnected
 
 from .database import get_database
-from .history import Conversation, note_of
+from .history import note_of
 from .models import model_name
 from .problems import Refused
 from .question import MAX_INSTRUCTIONS, MAX_PROMPT
@@ -61,8 +61,6 @@ def welcome(**more: object) -> str:
         "welcome.html",
         next_url=request.path if request.method == "GET" else url_for("pages.index"),
         is_rejected=session.get("key_rejected"),
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
         **more,
     )
 
@@ -87,16 +85,16 @@ def conversation(conversation_id: str) -> str:
     return _show_chat(own_history().find(conversation_id) or abort(404))
 
 
-def _show_chat(found: Conversation | None) -> str:
+def _show_chat(found: sqlite3.Row | None) -> str:
     history = own_history()
-    model = found.model if found else next(iter(recent_models()), "")
+    model = found["model"] if found else next(iter(recent_models()), "")
     return render_template(
         "chat.html",
         conversation=found,
-        messages=history.messages(found.id) if found else [],
-        instructions=found.instructions if found else "",
+        messages=history.messages(found["id"]) if found else [],
+        instructions=found["instructions"] if found else "",
         max_instructions=MAX_INSTRUCTIONS,
-        totals=history.cost_of(found.id) if found else "",
+        totals=history.cost_of(found["id"]) if found else "",
         model=model and {"id": model, "name": model_name(model)},
         max_prompt=MAX_PROMPT,
         login_url=url_for("openrouter.login", next=request.path),
@@ -111,7 +109,6 @@ def disconnected() -> str:
         "disconnected.html",
         key_hash=key_hash if re.fullmatch(r"[0-9a-f]{64}", key_hash) else None,
         is_deleted="deleted" in request.args,
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
 
 

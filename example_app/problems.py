@@ -53,10 +53,9 @@ class Refused(HTTPException):
 NOT_SAVED = Problem("not_saved", 503,
     "This server could not save the conversation. Copy what you need, and try again later.")
 BUSY = Problem("busy", 409,
-    "Another answer is still being written in this conversation, perhaps in another tab. Wait for "
-    "its end, or stop it there.")
+    "Another answer is still being written in this conversation, perhaps in another tab.")
 TOO_MANY = Problem("too_many", 429,
-    "You are waiting for several answers already. Try again when one of them is finished.", wait=3)
+    "You are waiting for several answers already. Try again when one is finished.", wait=3)
 CROWDED = Problem("crowded", 503,
     "This server is writing as many answers as it can. Try again in a moment.", wait=5)
 ENDED = Problem("ended", 409,
@@ -64,15 +63,13 @@ ENDED = Problem("ended", 409,
 NETWORK = Problem("network", 502,
     "OpenRouter cannot be reached from here at the moment. Try again in a minute.")
 INTERRUPTED = Problem("interrupted", 502,
-    "The connection to OpenRouter broke before the answer was complete. What arrived is kept. Try "
-    "again for a complete answer.")
+    "The connection to OpenRouter broke before the answer was complete. What arrived is kept.")
 NO_MODELS = Problem("no_models", 502,
     "OpenRouter does not show its list of models at the moment. Try again in a minute.")
 PROVIDER_DOWN = Problem("provider_down", 502,
-    "The provider of this model is not answering. Try again in a moment, or choose another model.",
-    choose=True)
+    "The provider of this model is not answering. Try again, or choose another model.", choose=True)
 MODEL_GONE = Problem("model_gone", 502,
-    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
+    "This model does not accept the question, or is no longer offered. Choose another.",
     choose=True, retry=False)
 TOO_LONG = Problem("too_long", 400,
     "This conversation is too long for the model. Start a new chat, or choose a model with more "
@@ -87,42 +84,44 @@ OUT_OF_CREDIT = Problem("out_of_credit", 402,
     "There is no credit left on your OpenRouter account. Add some, then try again. Models marked "
     "as free work without.", "Add credit at OpenRouter", choose=True)
 KEY_LIMIT = Problem("key_limit", 402,
-    "The key of this app has reached its spending limit. Raise the limit at OpenRouter, then try "
-    "again.", "Raise the limit at OpenRouter")
+    "The key of this app has reached its spending limit. Raise it, then try again.",
+    "Raise the limit at OpenRouter")
 BUDGET = Problem("budget", 402,
     "The budget that your OpenRouter workspace sets is spent. Its administrator can raise it.")
 RATE_LIMITED = Problem("rate_limited", 429,
     "Too many questions in a short time for this model. Wait a little, or choose another.",
     choose=True)
+TOO_EXPENSIVE = Problem("too_expensive", 402,
+    "Your credit is too small for an answer of this length by this model. Add some, or choose a "
+    "cheaper model.", "Add credit at OpenRouter", choose=True)
+RESERVED = Problem("reserved", 429,
+    "Your other requests have reserved the rest of your credit. Wait for their end.")
+FREE_DAILY = Problem("free_daily", 429,
+    "You have used up today's questions to free models. New ones come at midnight UTC. Credit at "
+    "OpenRouter raises their number.", "Add credit at OpenRouter", choose=True, retry=False)
+PRIVACY = Problem("privacy", 403,
+    "Your privacy settings at OpenRouter exclude this model. Change them, or choose another model.",
+    "Open your privacy settings", choose=True)
+UNCONFIRMED = Problem("unconfirmed", 502,
+    "OpenRouter could not check your key just now. You are still connected. Try again.")
+# fmt: on
 
 #: Flask-OpenRouter: an error has a reason if OpenRouter gives one, in a status or in a stream.
 _BY_REASON = {
     "account": OUT_OF_CREDIT,
-    "key_limit": KEY_LIMIT,
-    "workspace_budget": BUDGET,
-    "guardrail_budget": BUDGET,
-    "context_length": TOO_LONG,
-    "moderation": REFUSED,
     "content_policy": REFUSED,
+    "context_length": TOO_LONG,
+    "free_daily": FREE_DAILY,
+    "guardrail_budget": BUDGET,
+    "in_flight_budget": RESERVED,
+    "key_limit": KEY_LIMIT,
+    "max_tokens": TOO_EXPENSIVE,
+    "moderation": REFUSED,
+    "privacy": PRIVACY,
     "refusal": REFUSED,
-    "max_tokens": Problem("too_expensive", 402,
-        "Your credit is too small for an answer of this length by this model. Add some, or choose "
-        "a cheaper model.", "Add credit at OpenRouter", choose=True),
-    "in_flight_budget": Problem("reserved", 429,
-        "Your other requests have reserved the rest of your credit. Try again when they are "
-        "finished."),
-    "free_daily": Problem("free_daily", 429,
-        "You have used up today's questions to free models. New ones come at midnight UTC. Add "
-        "credit at OpenRouter to have more, or choose a model that is not free.",
-        "Add credit at OpenRouter", choose=True, retry=False),
-    "privacy": Problem("privacy", 403,
-        "Your privacy settings at OpenRouter exclude this model. Change them, or choose another "
-        "model.", "Open your privacy settings", choose=True),
-    "unconfirmed": Problem("unconfirmed", 502,
-        "OpenRouter could not check your key just now. You are still connected. Try again in a "
-        "moment."),
+    "unconfirmed": UNCONFIRMED,
+    "workspace_budget": BUDGET,
 }
-# fmt: on
 _BY_STATUS = {400: MODEL_GONE, 404: MODEL_GONE, 413: TOO_LONG, 422: MODEL_GONE, 429: RATE_LIMITED}
 #: Problems of payment that last until the visitor does something. All pages show them.
 LASTING = {problem.error for problem in (OUT_OF_CREDIT, KEY_LIMIT, BUDGET)}

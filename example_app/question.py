@@ -1,11 +1,9 @@
 """How to check what a script posts: its shape and size, and which messages are sent along."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .history import Message
 from .problems import Problem, Refused
 
 #: Longest question, in characters. The page says so before it sends a longer one.
@@ -89,23 +87,23 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def plan_turn(question: Question, messages: Sequence[Message], instructions: str) -> Turn:
+def plan_turn(question: Question, messages: list[dict[str, Any]], instructions: str) -> Turn:
     """Fit the question into the conversation, without changing it yet. Raises :class:`Refused`."""
-    if sum(len(message.versions) for message in messages) >= MAX_MESSAGES:
+    if sum(len(message["versions"]) for message in messages) >= MAX_MESSAGES:
         raise invalid("This conversation is too long. Start a new chat.")
     kept = list(messages)
     if question.text is None:
         # Another answer to the visitor's last message.
-        while kept and kept[-1].role != "user":
+        while kept and kept[-1]["role"] != "user":
             kept.pop()
         if not kept:
             raise invalid("There is no question to ask again.")
     elif question.replace is not None:
-        places = [i for i, m in enumerate(kept) if m.id == question.replace and m.role == "user"]
-        if not places:
+        while kept and kept[-1]["id"] != question.replace:
+            kept.pop()
+        if not kept or kept.pop()["role"] != "user":
             raise invalid("This message is no longer there. Reload the page.")
-        del kept[places[0] :]
-    sent = [{"role": m.role, "content": m.text} for m in kept if m.text]
+    sent = [{"role": m["role"], "content": m["text"]} for m in kept if m["text"]]
     if question.text is not None:
         sent.append({"role": "user", "content": question.text})
     # The newest messages that fit, beginning with a visitor's.
@@ -117,7 +115,7 @@ def plan_turn(question: Question, messages: Sequence[Message], instructions: str
         instructions = question.instructions
     if instructions:
         sent.insert(0, {"role": "system", "content": instructions})
-    return Turn(sent, kept[-1].id if kept else None, instructions)
+    return Turn(sent, kept[-1]["id"] if kept else None, instructions)
 
 
 def title_of(text: str) -> str:

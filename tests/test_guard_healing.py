@@ -114,6 +114,26 @@ def test_a_key_that_openrouter_rejects_sends_the_visitor_to_connect_again(site: 
     assert site.visitor.get("/chat").location == "/openrouter/login?next=/chat"
 
 
+def test_a_new_key_that_is_rejected_too_is_a_problem_and_no_reason_to_connect(site: Any) -> None:
+    ran = []
+
+    @site.app.get("/chat")
+    @requires_openrouter_key
+    def chat() -> str:
+        ran.append(1)
+        return str(current_openrouter.key_info())
+
+    for _ in range(2):
+        site.connect()
+        site.emulator.revoke(site.issued_key())
+        response = site.visitor.get("/chat")
+    # The first response is made after the view, and the second instead of it.
+    for answer in (response, site.visitor.get("/chat")):
+        assert answer.status_code == 502
+        assert "OpenRouter does not accept the new key" in answer.text
+    assert len(ran) == 2
+
+
 def test_a_view_may_report_a_dead_key_by_raising_the_error(site: Any) -> None:
     @site.app.post("/ask")
     @requires_openrouter_key(on_missing="json", next="/page")

@@ -51,6 +51,8 @@ async function run(question) {
   } catch (error) {
     if (error.name !== "AbortError") problem = detailsOf(error);
   }
+  // So that another model can be chosen at once.
+  if (problem?.choose) await loadModels().catch(() => {});
   const isAccepted = Boolean(answer?.message.dataset.id);
   const news = isAccepted ? await finish(question, answer, end, problem) : undo(question, before);
   const hadFocus = document.activeElement === stopButton;

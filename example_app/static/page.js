@@ -43,9 +43,9 @@ export function isSending(event) {
 export function checkLength(box, what = "a message") {
   const most = Number(box.dataset.limit);
   const over = box.value.length - most;
-  const reason = over > 0 ? `${over.toLocaleString("en")} characters too many: ${what} can have ${most.toLocaleString("en")}.` : "";
-  box.setCustomValidity(reason);
-  return reason;
+  const count = `${over.toLocaleString("en")} character${over === 1 ? "" : "s"}`;
+  box.setCustomValidity(over > 0 ? `${count} too many: ${what} can have ${most.toLocaleString("en")}.` : "");
+  return box.validity.customError ? box.validationMessage : "";
 }
 
 // Drafts: a text of each kind, for each address, in this tab.

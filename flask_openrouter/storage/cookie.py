@@ -90,10 +90,10 @@ class CookieStorage:
         return state.stored
 
     def _read(self) -> str:
-        value = self._cookie.read()
+        value = self._cookie.read() or ""
         replacement = value and self._cookie.read(_REPLACEMENT)
         if not replacement:
-            return value or ""
+            return value
         mark, _, newer = replacement.partition(".")
         return newer if mark == _mark(value) else value
 

@@ -21,6 +21,7 @@ def connected(tab: Tab) -> Tab:
     return tab
 
 
+@pytest.mark.requirement("C4")
 def test_versions_of_an_answer_and_of_a_question_can_be_paged(connected: Tab, site: Site) -> None:
     page = connected.page
     connected.send("first question")
@@ -48,6 +49,7 @@ def test_versions_of_an_answer_and_of_a_question_can_be_paged(connected: Tab, si
     expect(versions).to_contain_text("1 of 2")
 
 
+@pytest.mark.requirement("C4")
 def test_the_earlier_answer_stays_until_the_new_one_is_whole(connected: Tab, site: Site) -> None:
     page = connected.page
     site.emulator.add_fault(**answered("the good answer"))
@@ -64,6 +66,7 @@ def test_the_earlier_answer_stays_until_the_new_one_is_whole(connected: Tab, sit
     expect(page.locator(ANSWER)).to_have_text("the good answer")
 
 
+@pytest.mark.requirement("C4")
 def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site) -> None:
     connected.expected.append("status of 402")
     page = connected.page
@@ -87,6 +90,7 @@ def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site
     expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
 
 
+@pytest.mark.requirement("C3")
 def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page = connected.page
     box = page.get_by_label("Message", exact=True)
@@ -110,12 +114,13 @@ def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page.get_by_role("button", name="Use").click()
     instructions = page.get_by_role("textbox", name="Instructions")
     expect(instructions).to_have_value("x" * 4_001)
-    reason = "1 characters too many: instructions can have 4,000."
+    reason = "1 character too many: instructions can have 4,000."
     assert instructions.evaluate("e => e.validationMessage") == reason
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#instructions-note")).to_be_hidden()
 
 
+@pytest.mark.requirement("C1")
 def test_an_answer_can_be_continued(connected: Tab, site: Site) -> None:
     page = connected.page
     half = {"choices": [{"delta": {"content": "half an"}, "finish_reason": "length"}]}
@@ -143,6 +148,7 @@ def test_an_answer_can_be_continued(connected: Tab, site: Site) -> None:
     assert [m["content"] for m in body["messages"]] == ["think"]
 
 
+@pytest.mark.requirement("C5")
 def test_the_model_belongs_to_the_conversation(connected: Tab) -> None:
     page = connected.page
     connected.send("question")
@@ -197,6 +203,7 @@ def pages_of_key(site: Site) -> str:
     return f"{site.emulator.url}/keys/{key['hash']}"
 
 
+@pytest.mark.requirement("C2")
 def test_formulas_and_breaks_in_tables_are_shown_as_written(connected: Tab, site: Site) -> None:
     text = "Let \\(a_1 * b_1\\) and $x*y*z$:\n\n\\[\na \\\\\n+ b\n\\]\n\n| a |\n|---|\n| x<br>y |\n"
     site.emulator.add_fault(**answered(text))

@@ -191,7 +191,7 @@ def test_a_failed_list_of_models_can_be_requested_again(tab: Tab) -> None:
     expect(tab.page.get_by_role("option")).to_have_count(len(MODELS))
 
 
-@pytest.mark.requirement("O14")
+@pytest.mark.requirement("C1", "O14")
 def test_thoughts_are_shown_folded_while_and_after_the_model_thinks(tab: Tab, site: Site) -> None:
     tab.connect()
     page = tab.page

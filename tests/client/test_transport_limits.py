@@ -13,7 +13,15 @@ from contextlib import ExitStack
 import pytest
 from addresses import resolver_of, silent_address
 from cases import case
-from exchanges import CODE, GOOD, KEY, VERIFIER, failure_of_exchange, unused_port
+from exchanges import (
+    CODE,
+    GOOD,
+    KEY,
+    VERIFIER,
+    failure_of_exchange,
+    timed_out_exchange,
+    unused_port,
+)
 from misbehaving import (
     MisbehavingProvider,
     answer,
@@ -62,10 +70,9 @@ SLOW = {
         b"1\r\n \r\n" * 1000, 0.02, after=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ),
     "body without a length drips": drip(b" " * 1000, 0.05, after=b"HTTP/1.1 200 OK\r\n\r\n"),
-}
-FLOODS = {
     "trailers for ever": flood(
-        b"X: y\r\n" * 50,
+        b"X: y\r\n",
+        pause=0.02,
         after=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
     ),
     "100 Continue for ever": flood_of_informational_answers(),
@@ -79,21 +86,12 @@ def test_time_limit_holds_by_the_wall_clock():
     def check(name, act):
         with case(name):
             with MisbehavingProvider(act) as provider:
-                for _ in range(30):
-                    error, seconds = failure_of_exchange(provider.url, timeout=SLOW_LIMIT)
-                    assert type(error) is TransportTimeoutError
-                    # On a busy machine, the time may be over before the request is sent.
-                    if error.was_sent:
-                        break
-                assert error.was_sent
-                wait_until(lambda: len(provider.exchanges) == 1)
+                _, seconds = timed_out_exchange(provider, SLOW_LIMIT)
+            # time: some of these servers would send for ever, and the others for 30 seconds.
             assert SLOW_LIMIT - 0.1 < seconds < 25 * SLOW_LIMIT
 
     with ThreadPoolExecutor(len(SLOW)) as pool:
         list(pool.map(check, SLOW.keys(), SLOW.values()))
-    # Each of these servers keeps a processor busy.
-    for name, act in FLOODS.items():
-        check(name, act)
 
 
 @pytest.mark.requirement("R78")
@@ -108,7 +106,7 @@ def test_a_server_that_does_not_read_is_given_up_on():
         client = OpenRouterClient(provider.url)
         with pytest.raises(TransportTimeoutError):
             client._transport.send("POST", "/", {}, {"a": "x" * (8 * 1024 * 1024)}, 1.5)
-        assert provider.connections == 1
+        wait_until(lambda: provider.connections == 1)
 
 
 @pytest.mark.requirement("R78", "F11")

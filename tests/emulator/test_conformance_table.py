@@ -43,9 +43,7 @@ def test_the_page_names_the_versions_that_were_compared(typescript: TypeScriptSD
         assert _numbers(stated[name]) <= _numbers(version)
 
 
-def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(
-    typescript: TypeScriptSDK,
-) -> None:
+def test_the_sdks_have_no_oauth_method_that_the_table_leaves_out(typescript: TypeScriptSDK) -> None:
     """Workload identity federation (RFC 8693, RFC 7517) is another protocol."""
     with python_sdk("http://unused", None) as sdk:
         assert methods_of_oauth(sdk) == {

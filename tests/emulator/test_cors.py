@@ -57,10 +57,7 @@ def test_scripts_can_read_answers_and_errors(emulator: Emulator, http: requests.
         (http.post(f"{url}/auth/keys", json={}, headers=PAGE), 400),
         (http.get(f"{url}/auth/keys", headers=PAGE), 405),
         (http.get(f"{url}/nowhere", headers=PAGE), 404),
-        (
-            http.post(f"{url}/chat/completions", json=question, headers={**PAGE, **key}),
-            200,
-        ),
+        (http.post(f"{url}/chat/completions", json=question, headers={**PAGE, **key}), 200),
         (failed, 524),
     ]:
         with case(response.url, status):

@@ -174,6 +174,7 @@ def test_a_key_can_be_good_at_key_while_chat_says_401(
 def test_an_outage_answers_everything_for_a_while(
     emulator: Emulator, http: requests.Session
 ) -> None:
+    emulator.configure(clock=lambda: NOON)
     key = bearer(emulator.issue_key())
     for name, status in [("outage_401", 401), ("outage_500", 500)]:
         emulator.faults(name, lasts=600)

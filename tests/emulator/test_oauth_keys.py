@@ -73,8 +73,7 @@ def test_without_a_live_key_the_response_is_401(emulator: Emulator, http: reques
         for path in ["/key", "/auth/key", "/models/user", "/credits"]:
             with case(authorization, message, path):
                 response = http.get(
-                    f"{emulator.url}/api/v1{path}",
-                    headers={"Authorization": authorization},
+                    f"{emulator.url}/api/v1{path}", headers={"Authorization": authorization}
                 )
                 assert error_of(response) == (401, message)
                 assert_documented(response.json(), "/key", "get", 401)

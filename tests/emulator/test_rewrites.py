@@ -274,10 +274,7 @@ def test_the_first_model_can_be_odd(emulator: Emulator, http: requests.Session) 
             "model_price_per_route",
             {**usual[0], "pricing": {**prices, "prompt": "-1", "completion": "-1"}},
         ),
-        (
-            "model_price_zero",
-            {**usual[0], "pricing": {**prices, "prompt": "0", "completion": "0"}},
-        ),
+        ("model_price_zero", {**usual[0], "pricing": {**prices, "prompt": "0", "completion": "0"}}),
     ]:
         with case(name):
             with emulator.faults(name):

@@ -9,14 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from callers import OurClient
 from cases import case
-from protocol_steps import (
-    CALLBACK_URL,
-    CODE_CHALLENGE,
-    CODE_VERIFIER,
-    S256,
-    approved_code,
-    code_in,
-)
+from protocol_steps import CALLBACK_URL, CODE_CHALLENGE, CODE_VERIFIER, S256, approved_code, code_in
 from typescript_sdk import TypeScriptSDK
 
 from flask_openrouter import OpenRouterClient

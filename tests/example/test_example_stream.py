@@ -105,7 +105,9 @@ def test_a_budget_spent_on_thinking_is_explained(
     assert (end["state"], end["problem"]) == (state, None)
     assert end["note"] == f"{words} · $0.25 · 7 tokens"
     lines = parts_of(response)
-    assert "".join(line.get("thoughts", "") for line in lines) == "<b>hmm</b> " * 30
+    assert (
+        "".join(line.get("end", line).get("thoughts", "") for line in lines) == "<b>hmm</b> " * 30
+    )
     begin = begin_of(response)
     stored = connected.exported(begin["conversation"])
     assert (stored[1]["text"], stored[1]["thoughts"]) == ("", "<b>hmm</b> " * 30)

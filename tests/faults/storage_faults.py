@@ -95,11 +95,7 @@ def _fails_always(site: FaultSite, _: None) -> Row:
 
 
 @fault(
-    "F35",
-    "storage does not answer",
-    NOT_NOW,
-    storages=("postgresql", "redis"),
-    remark="within 5 s",
+    "F35", "storage does not answer", NOT_NOW, storages=("postgresql", "redis"), remark="within 5 s"
 )
 def _slow(site: FaultSite, _: None) -> Row:
     if site.store.kind == "redis":

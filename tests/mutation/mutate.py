@@ -55,7 +55,7 @@ TESTS = {
     ),
     "login/owner": (
         "login/test_owner* login/test_account.py test_connection* storage/test_owner_ids.py "
-        "integrations/test_flask_login.py login/test_claim.py flow/test_fallback.py"
+        "integrations/test_flask_login.py login/test_claim.py login/test_fallback.py"
     ),
     "login/claim": "login/test_claim.py",
     "login/imported": "login/test_imported.py",
@@ -64,31 +64,38 @@ TESTS = {
         "login/test_cookies.py login/test_owner.py login/test_visitor_id.py "
         "storage/test_cookie_forgeries.py"
     ),
-    "login/fallback": "flow/test_fallback.py test_guard_fallback.py",
+    "login/fallback": "login/test_fallback.py test_guard_fallback.py",
     "login/owned_key": (
         "login/test_owned_key* login/test_rejected.py login/test_parked.py login/test_claim.py "
-        "login/test_account.py flow/test_fallback.py flow/test_incidents.py test_connection* "
+        "login/test_account.py login/test_fallback.py flow/test_incidents.py test_connection* "
         "test_guard_* test_log.py"
     ),
     "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
     "login/parked": "login/test_parked*",
     "connection": (
         "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
-        "views/test_usage* flow/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
+        "views/test_usage* login/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
     ),
     "guard": (
-        "test_guard* web/test_* flow/test_incidents.py flow/test_fallback.py "
+        "test_guard* web/test_* flow/test_incidents.py login/test_fallback.py "
         "login/test_finished.py integrations/test_rest_extensions.py"
     ),
-    "pages/urls": "pages/test_urls* views/test_login_[ps]* test_guard.py test_guard_responses.py",
+    "pages/urls": (
+        "pages/test_urls* pages/test_visit_navigations.py views/test_login_[ps]* test_guard.py"
+        " test_guard_responses.py"
+    ),
     "client/base_url": "client/test_base_url.py",
     "client/credentials": (
         "client/test_credentials* client/test_secrets_stay_inside.py client/test_session.py"
     ),
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
-    "client/transport": "client/test_transport* client/test_s[!d]* client/test_exchange*",
+    "client/transport": (
+        "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_racing.py"
+    ),
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
-    "storage/cookie": "storage/test_cookie* storage/test_rotation*",
+    "storage/cookie": (
+        "storage/test_cookie* storage/test_rotation* storage/test_vault_encryption.py"
+    ),
     "storage/pruning": "storage/test_pruning.py",
     "storage/vault": (
         "storage/test_vault* storage/test_rotation* storage/test_pruning.py "
@@ -342,7 +349,7 @@ def try_module(module: str, again: bool, longest: float) -> tuple[list[Any], boo
     """Try out every mutant of a module; return its row of the table, and whether it is enough."""
     results = results_of(module)
     results.parent.mkdir(parents=True, exist_ok=True)
-    known = set(json.loads(results.read_text())["killed"]) if again else set()
+    known = set(json.loads(results.read_text())["killed"]) if again and results.exists() else set()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve() / "copy"

@@ -76,6 +76,9 @@ def test_a_cookie_is_replaced_or_deleted_only_if_it_holds_what_is_expected() -> 
     assert STORAGE.get("A") == "new"
     assert STORAGE.delete_if("A", "new") is True
     assert STORAGE.get("A") is None
+    STORAGE.set(BROWSER + "an-id", "x")
+    assert STORAGE.delete_if(BROWSER + "an-id", "x") is True
+    assert STORAGE.browser_id() is None
 
 
 def test_cookies_that_earlier_releases_wrote_are_still_read() -> None:
@@ -124,7 +127,7 @@ def test_a_browser_is_known_by_the_id_in_its_cookie() -> None:
     assert STORAGE.browser_id() is None
     STORAGE.set(BROWSER + "an-id", "x")
     assert STORAGE.browser_id() == "an-id"
-    for value, browser_id in (("x.ciphertext", None), ("xy.ciphertext", "xy"), ("~x.y", None)):
+    for value, browser_id in (("x.ciphertext", None), ("xy.a.b", "xy"), ("~x.y", None)):
         COOKIE.write(value)
         assert STORAGE.browser_id() == browser_id
 
@@ -191,6 +194,28 @@ def test_a_disconnect_that_comes_too_late_for_the_cookie_is_an_error(
     assert "before the answer" in str(error.__cause__)
     assert signalled == []
     assert site.visitor.key is not None
+
+
+@pytest.mark.requirement("R98")
+def test_a_replacement_that_comes_too_late_for_the_cookie_is_an_error(site: Any) -> None:
+    storage = site.app.extensions["openrouter"].vault.storage
+
+    @site.app.get("/too-late")
+    def too_late() -> Any:
+        owner_id = current_openrouter.owner_id
+        held = storage.get(owner_id)
+
+        def words() -> Any:
+            yield "a"
+            for write, others in ((storage.replace, ("new",)), (storage.delete_if, ())):
+                with pytest.raises(RuntimeError, match="before the answer begins"):
+                    write(owner_id, held, *others)
+            yield "b"
+
+        return stream_with_context(words())
+
+    site.connect()
+    assert site.visitor.get("/too-late").text == "ab"
 
 
 def test_a_dead_key_found_while_streaming_is_forgotten_by_the_next_request(site: Any) -> None:

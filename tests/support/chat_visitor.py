@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ def stored_messages(database: Path, conversation: str) -> list[dict[str, Any]]:
     with opened(str(database)) as db:
         query = "SELECT owner FROM conversation WHERE id = ?"
         (owner,) = db.execute(query, (conversation,)).fetchone()
-        return [asdict(message) for message in History(db, owner).messages(conversation)]
+        return History(db, owner).messages(conversation)
 
 
 def parts_of(response: TestResponse) -> list[dict[str, Any]]:

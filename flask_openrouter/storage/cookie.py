@@ -90,12 +90,9 @@ class CookieStorage:
         return state.stored
 
     def _read(self) -> str:
-        value = self._cookie.read()
-        replacement = value and self._cookie.read(_REPLACEMENT)
-        if not replacement:
-            return value or ""
-        mark, _, newer = replacement.partition(".")
-        return newer if mark == _mark(value) else value
+        value = self._cookie.read() or ""
+        mark, _, newer = ((value and self._cookie.read(_REPLACEMENT)) or "").partition(".")
+        return newer if mark and mark == _mark(value) else value
 
     def _supersede(self, newer: str) -> None:
         _require_open_response()

@@ -17,7 +17,10 @@ from .tools.record import Record
 from .tools.rows import Result, SkippedError
 
 #: Modules of ``benchmarks.subjects``, in the order in which they run.
-COMPARISON = ("views", "callback", "startup", "cookies", "instructions", "gunicorn", "example")
+COMPARISON = (
+    *("views", "stored_keys", "callback", "startup", "cookies", "instructions"),
+    *("gunicorn", "example"),
+)
 SUBJECTS = (*COMPARISON, "storages")
 
 

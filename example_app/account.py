@@ -1,19 +1,14 @@
-"""How to disconnect and to delete: nothing that is under way may undo it."""
+"""How to disconnect and to delete. Answers under way notice it soon, and write nothing more."""
 
-from __future__ import annotations
-
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 
-from .database import get_database
 from .draft import stop_drafts
-from .history import History
 from .pages import welcome
-from .streams import get_streams
-from .visitor import owner_id
+from .visitor import own_history
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
@@ -22,18 +17,14 @@ bp = Blueprint("account", __name__, url_prefix="/account")
 @requires_openrouter_key(on_missing=welcome)
 def index() -> str:
     """Show the masked key, its pages at OpenRouter, and the effects of disconnecting."""
-    return render_template(
-        "account.html",
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
-    )
+    return render_template("account.html")
 
 
 @bp.post("/delete")
 @requires_openrouter_key
 def delete() -> ResponseReturnValue:
     """Delete all conversations and amounts of this visitor."""
-    _stop_answers().delete_all()
+    own_history().delete_all()
     return _without_drafts(redirect(url_for("pages.index"), 303))
 
 
@@ -45,9 +36,9 @@ def disconnect() -> ResponseReturnValue:
     The extension has a route and a button for disconnecting, openrouter_disconnect_button(). This
     view also deletes conversations. It does so first, because the key identifies their owner.
     """
-    history = _stop_answers()
-    deleted = "1" if request.form.get("delete") else None
-    if deleted:
+    history = own_history()
+    stop_drafts(history)
+    if deleted := request.form.get("delete"):
         history.delete_all()
     # Flask-OpenRouter: an app cannot delete a key at OpenRouter. The next page links to where its
     # owner can do so.
@@ -56,14 +47,6 @@ def disconnect() -> ResponseReturnValue:
     session.pop("models", None)
     farewell = url_for("pages.disconnected", key=key_hash, deleted=deleted)
     return _without_drafts(redirect(farewell, 303))
-
-
-def _stop_answers() -> History:
-    """Stop the answers under way: at once in this process, soon in others."""
-    history = History(get_database(), owner_id())
-    stop_drafts(history.db, history.owner)
-    get_streams().stop(current_openrouter.key_hash)
-    return history
 
 
 def _without_drafts(response: Response) -> Response:

@@ -1,169 +1,122 @@
 """How to stream an answer as lines of JSON: rendered and saved as it arrives."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping
 
 from flask_openrouter.client import Completion, CompletionStream, Usage
 from flask_openrouter.errors import OpenRouterError, TransportError
 
-from .draft import Draft, note_of
-from .problems import ENDED, INTERRUPTED, LASTING, NOT_SAVED, Problem
+from .draft import Draft
+from .history import note_of
+from .problems import ENDED, INTERRUPTED, NOT_SAVED, Problem
 from .render import LiveMarkdown
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between heartbeats while the model is silent. A server notices only by writing that the
+#: Seconds of silence after which an empty line is sent. A server notices only by writing that the
 #: browser has gone, so this limits how long an abandoned answer costs money.
 HEARTBEAT = 0.5
 #: Shortest time between two updates of the page, in seconds. Text is collected in between.
 FRAME = 0.05
-#: Longest answer that is kept, in characters, even if OpenRouter ignores max_tokens. The same limit
-#: applies to the thoughts before it.
-MAX_ANSWER = 100_000
 #: How often an unfinished answer is saved, in seconds.
 SAVE_EVERY = 2.0
 #: How an answer ended, by OpenRouter's ``finish_reason``. Others are ``"done"``.
 _STATES = {"length": "cut", "content_filter": "filtered"}
 
 
-class Answer:
-    """Lines of JSON for the page's script. Empty lines are heartbeats.
+def stream_lines(
+    stream: CompletionStream,
+    draft: Draft,
+    begin: Mapping[str, object],
+    explain: Callable[[OpenRouterError], Problem],
+) -> Generator[str, None, None]:
+    """Yield lines of JSON for the page's script. Empty lines are heartbeats.
 
-    The first line is ``{"begin": ...}``. Then come lines of ``{"html": ..., "tail": ...}``: final
-    blocks to append, and the unfinished last block; and of ``{"thoughts": ...}``: text to append.
-    The last line is ``{"end": ...}``, with the problem if there was one.
+    The first line is ``{"begin": ...}``. Then come lines of ``{"html", "tail", "thoughts"}``: final
+    blocks and thoughts to append, and the unfinished last block. The last line is
+    ``{"end": ...}``, with the problem if there was one.
 
-    The web server iterates over it and calls :meth:`close`, both in one thread and outside of the
-    request. So ``explain``, which turns an error into words, must work without a request.
+    Closing it stops the answer and keeps what arrived. All but the first line is made outside of
+    the request, so ``explain``, which turns an error into words, must work without one.
     """
-
-    def __init__(
-        self,
-        stream: CompletionStream,
-        draft: Draft,
-        begin: dict[str, object],
-        explain: Callable[[OpenRouterError], Problem],
-    ) -> None:
-        self._stream = stream
-        self._draft = draft
-        self._begin = begin
-        self._explain = explain
-        self._markdown = LiveMarkdown()
-        self._thoughts = ""
-        self._usage: Usage | None = None
-        self._problem: Problem | None = None
-        # The state if reading ends early because the visitor stopped the answer or left.
-        self._state = "stopped"
-        self._is_saved = False
-        self._saved_at = time.monotonic()
-
-    def __iter__(self) -> Iterator[str]:
-        yield _line(begin=self._begin)
-        shown, next_frame = (0, 0), 0.0
-        next_beat = time.monotonic() + HEARTBEAT
-        for part in self._parts():
+    markdown, shown, thoughts, new_thoughts = LiveMarkdown(), 0, "", ""
+    usage: Usage | None = None
+    problem: Problem | None = None
+    # The state if reading ends early because the visitor stopped the answer or left.
+    state = "stopped"
+    written_at = saved_at = time.monotonic()
+    pause = 0.0
+    try:
+        yield _line(begin=begin)
+        for part in stream:
+            markdown.add(part.text or part.refusal)
+            for url in part.images:
+                markdown.add(_picture(url))
+            thoughts += part.reasoning
+            new_thoughts += part.reasoning
+            usage = part.usage or usage
             now = time.monotonic()
-            grown = (len(self._markdown.text), len(self._thoughts))
-            if grown != shown and (part is None or now >= next_frame):
-                yield self._growth(*shown)
-                shown = grown
+            if (new_thoughts or len(markdown.text) > shown) and now >= written_at + pause:
+                html, tail = markdown.render()
+                yield _line(html=html, tail=tail, thoughts=new_thoughts)
+                written_at, shown, new_thoughts = now, len(markdown.text), ""
                 # A long list takes longer to render. Rendering gets a tenth of the time.
-                next_frame = now + max(FRAME, 10 * (time.monotonic() - now))
-                next_beat = now + HEARTBEAT
-            elif part is not None and now >= next_beat:
+                pause = max(FRAME, 10 * (time.monotonic() - now))
+            elif now >= written_at + HEARTBEAT:
                 yield "\n"
-                next_beat = now + HEARTBEAT
-            self._save_sometimes()
-        # Saved before the page gets the end, so that its next question finds this answer.
-        totals, usage = self._finish(), self._usage or Usage()
-        yield _line(
-            end={
-                "html": self._markdown.end(),
-                "state": self._state,
-                "note": note_of(self._state, usage.total_tokens, usage.cost) if any(shown) else "",
-                "totals": totals,
-                "problem": self._problem and self._problem.as_json(),
-            }
-        )
-
-    def close(self) -> None:
-        """Stop the upstream response and keep what arrived. The web server always calls this."""
-        self._stream.close()
-        if not self._is_saved:
-            self._finish()
-
-    def _parts(self) -> Iterator[Completion | None]:
-        """Take in the parts of the answer and yield each. The last one, None, is its end."""
+                written_at = now
+            if now >= saved_at + SAVE_EVERY:
+                saved_at = now
+                _save(draft, stream, markdown.text, thoughts)
+        if stream.is_complete:
+            state = _state_of(stream.completion)
+        else:
+            # It was closed because the visitor has disconnected.
+            problem = ENDED
+    except OpenRouterError as error:
+        state = "broken"
+        problem = INTERRUPTED if isinstance(error, TransportError) else explain(error)
+    finally:
+        stream.close()
+        # Before the page gets the end, so that its next question finds this answer.
         try:
-            for part in self._stream:
-                self._markdown.add(part.text or part.refusal)
-                for url in part.images:
-                    self._markdown.add(_picture(url))
-                self._thoughts += part.reasoning
-                self._usage = part.usage or self._usage
-                yield part
-                if max(len(self._markdown.text), len(self._thoughts)) > MAX_ANSWER:
-                    self._stream.close()
-                    self._state = "cut"
-                    break
-            else:
-                # Otherwise it was closed from elsewhere, because the visitor has disconnected.
-                if self._stream.is_complete:
-                    self._state = self._state_of(self._stream.completion)
-                else:
-                    self._problem = ENDED
-        except OpenRouterError as error:
-            is_lost = isinstance(error, TransportError)
-            self._state = "broken"
-            self._problem = INTERRUPTED if is_lost else self._explain(error)
-        yield None
-
-    @staticmethod
-    def _state_of(completion: Completion) -> str:
-        if completion.refusal:
-            return "refused"
-        state = _STATES.get(completion.finish_reason or "", "done")
-        if completion.reasoning and not completion.text:
-            # A budget spent on thinking leaves nothing for the answer.
-            return {"cut": "thought", "done": "unsaid"}.get(state, state)
-        return state
-
-    def _growth(self, text: int, thoughts: int) -> str:
-        """Return the line for what came after so many characters."""
-        grown: dict[str, object] = {}
-        if len(self._markdown.text) > text:
-            grown["html"], grown["tail"] = self._markdown.render()
-        if len(self._thoughts) > thoughts:
-            grown["thoughts"] = self._thoughts[thoughts:]
-        return _line(**grown)
-
-    def _save_sometimes(self) -> None:
-        if time.monotonic() - self._saved_at < SAVE_EVERY:
-            return
-        self._saved_at = time.monotonic()
-        try:
-            if not self._draft.save(self._markdown.text, self._thoughts):
-                self._stream.close()
-        except sqlite3.Error:
-            logger.exception("An answer could not be saved while it was written.")
-
-    def _finish(self) -> str:
-        self._is_saved = True
-        try:
-            problem = self._problem
-            trouble = problem.as_json() if problem and problem.error in LASTING else None
-            return self._draft.finish(
-                self._markdown.text, self._thoughts, self._state, self._usage, trouble
-            )
+            totals = draft.finish(markdown.text, thoughts, state, usage, problem)
         except sqlite3.Error:
             logger.exception("An answer could not be saved.")
-            self._problem = self._problem or NOT_SAVED
-            return ""
+            totals, problem = "", problem or NOT_SAVED
+    spent = usage or Usage()
+    is_empty = not (markdown.text or thoughts)
+    yield _line(
+        end={
+            "html": markdown.end(),
+            "thoughts": new_thoughts,
+            "state": state,
+            "note": "" if is_empty else note_of(state, spent.total_tokens, spent.cost),
+            "totals": totals,
+            "problem": problem and problem.as_json(),
+        }
+    )
+
+
+def _save(draft: Draft, stream: CompletionStream, text: str, thoughts: str) -> None:
+    try:
+        if not draft.save(text, thoughts):
+            stream.close()
+    except sqlite3.Error:
+        logger.exception("An answer could not be saved while it was written.")
+
+
+def _state_of(completion: Completion) -> str:
+    if completion.refusal:
+        return "refused"
+    state = _STATES.get(completion.finish_reason or "", "done")
+    if completion.reasoning and not completion.text:
+        # A budget spent on thinking leaves nothing for the answer.
+        return {"cut": "thought", "done": "unsaid"}.get(state, state)
+    return state
 
 
 def _picture(url: str) -> str:

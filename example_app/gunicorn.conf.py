@@ -1,13 +1,11 @@
-"""How to serve streams with gunicorn: ``gunicorn --config example_app/gunicorn.conf.py``.
-
-A streamed answer occupies a thread. Threads are cheap, because they mostly wait.
-"""
+"""How to serve streams with gunicorn: ``gunicorn --config example_app/gunicorn.conf.py``."""
 
 import os
 
 wsgi_app = "example_app:create_app()"
 # Loaded once for all workers, so that wrong settings stop the server at its start.
 preload_app = True
+# A streamed answer occupies a thread. Threads are cheap, because they mostly wait.
 worker_class = "gthread"
 workers = 2
 threads = 64

@@ -1,8 +1,6 @@
 # mypy: disable-error-code="import-untyped"
 """How to colour untrusted code: Pygments, with a list of languages and a limit of work."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +9,6 @@ from markupsafe import escape
 from pygments import format as format_tokens
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from pygments.token import STANDARD_TYPES
 
 #: Longest code that is coloured, in characters.
 MAX_HIGHLIGHTED: Final = 10_000
@@ -27,10 +24,6 @@ LANGUAGES: Final = {
     "sh", "shell", "sql", "swift", "toml", "ts", "tsx", "typescript", "xml", "yaml", "yml", "zsh",
 }
 # fmt: on
-#: All CSS classes that can occur.
-CLASSES: Final = frozenset(name for name in STANDARD_TYPES.values() if name)
-
-_FORMATTER: Final = HtmlFormatter(nowrap=True)
 
 
 class Highlighter:
@@ -54,4 +47,4 @@ class Highlighter:
                 return escape(code)
             tokens.append(token)
         self._left -= self._clock() - start
-        return str(format_tokens(tokens, _FORMATTER))
+        return str(format_tokens(tokens, HtmlFormatter(nowrap=True)))

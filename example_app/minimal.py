@@ -1,8 +1,4 @@
-"""A whole chat in one file, to copy: connect, ask, see what is left, disconnect.
-
-``make demo APP=minimal`` runs it without an account, this one with OpenRouter:
-``flask --app example_app.minimal run --port 3000``
-"""
+"""A whole chat in one file, to copy. ``flask --app example_app.minimal run --port 3000``."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,13 +13,13 @@ HELP = "export FLASK_SECRET_KEY=$(python3 -c 'import secrets; print(secrets.toke
 
 
 def create_app(config: dict[str, object] | None = None) -> Flask:
-    """Create the app. The environment has its settings, each with the prefix ``FLASK_``."""
+    """Create the app. Its settings come from the environment, as ``FLASK_SECRET_KEY``."""
     app = Flask(__name__)
     app.config.from_mapping(MAX_CONTENT_LENGTH=256 * 1024, OPENROUTER_KEY_LIMIT=1)  # bytes, USD
     app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
     if not app.config["SECRET_KEY"]:
-        raise SystemExit(f"The app needs a SECRET_KEY, always the same one. Type this:\n{HELP}")
+        raise SystemExit(f"The app needs the same secret key at every start. Type this:\n{HELP}")
     OpenRouterAuth(app)
 
     @app.get("/")
@@ -33,8 +29,8 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
     @app.post("/ask")
     @requires_openrouter_key
     def ask() -> Response:
-        question = {"model": "openai/gpt-4o-mini", "messages": request.get_json(), "stream": True}
-        reply = current_openrouter.session.post("chat/completions", json=question, stream=True)
+        body = {"model": "openai/gpt-4o-mini", "messages": request.get_json(), "stream": True}
+        reply = current_openrouter.session.post("chat/completions", json=body, stream=True)
         # Here an error still becomes JSON in plain words: a dead key, spent credit, a rate limit.
         stream = read_stream(reply).start()
 
@@ -52,11 +48,11 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
 PAGE = """<!doctype html>
 <html lang="en">
 <meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
 <title>Chat</title>
 <link rel="icon" href="data:,">
 {{ openrouter_styles() }}
 <style>
+  :root { color-scheme: light dark }
   body { max-width: 40rem; margin: auto; padding: 1rem; font: 1rem/1.5 system-ui }
   #log { white-space: pre-wrap; overflow-wrap: anywhere }
   textarea { width: 100%; box-sizing: border-box; font: inherit }
@@ -78,7 +74,6 @@ PAGE = """<!doctype html>
   const [log, problem, connect, form, text, send] =
     ["log", "problem", "connect", "form", "text", "send"].map((id) => document.getElementById(id));
   const chat = []; // lives as long as the page
-
   form.onsubmit = async (event) => {
     event.preventDefault();
     const question = { role: "user", content: text.value };
@@ -96,11 +91,9 @@ PAGE = """<!doctype html>
       const shown = new Text();
       text.value = "";
       chat.push(question, answer);
-      log.append("You: ", question.content, "\\n\\nModel: ", shown, "\\n\\n");
+      log.append(`You: ${question.content}\\n\\nModel: `, shown, "\\n\\n");
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-      for (let part; !(part = await reader.read()).done;) {
-        shown.data = answer.content += part.value;
-      }
+      for (let part; !(part = await reader.read()).done;) shown.data = answer.content += part.value;
     } catch (error) {
       problem.textContent = error instanceof Error ? "It did not work. Try again." : error.message;
     }

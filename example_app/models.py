@@ -1,26 +1,22 @@
 """How to offer OpenRouter's models with their prices, from a list that all workers share."""
 
-from __future__ import annotations
-
 import json
 import math
 import time
-from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
-from flask_openrouter.errors import InvalidAnswerError, KeyRejectedError, TransportError
+from flask_openrouter.errors import KeyRejectedError, TransportError
 
 from . import money
-from .database import get_database
-from .history import History
+from .database import get_database, transaction
 from .problems import NETWORK, NO_MODELS, Refused
 from .question import whole
 from .streams import get_streams
-from .visitor import owner_id, recent_models, remember_model
+from .visitor import own_history, recent_models, remember_model
 
 #: Seconds for which a list counts as fresh.
 FRESH = 600.0
@@ -35,7 +31,7 @@ bp = Blueprint("models", __name__)
 
 def model_name(model_id: str) -> str:
     """Return the name of a model without asking OpenRouter, or its id if the name is unknown."""
-    found = _catalogue()[1].get(model_id)
+    found = get_database().execute("SELECT name FROM model WHERE id = ?", (model_id,)).fetchone()
     name = str(found["name"]) if found else model_id
     return name.partition(": ")[2] or name
 
@@ -47,22 +43,22 @@ def index() -> ResponseReturnValue:
 
     These are text models by name, the one to begin with, and those that this visitor used last.
     """
-    read_at, models = _catalogue()
+    db = get_database()
+    (read_at,) = db.execute("SELECT coalesce(min(read_at), 0) FROM model").fetchone()
     if time.time() - read_at >= FRESH:
-        try:
-            with get_streams().place(current_openrouter.key_hash):
-                models = _read_models()
-        except KeyRejectedError:
-            raise
-        except Refused as refused:
-            return refused.problem.as_response()
-        except OpenRouterError as error:
-            problem = NETWORK if isinstance(error, TransportError) else NO_MODELS
-            return problem.as_response()
-        values = (time.time(), json.dumps(models))
-        get_database().execute("INSERT OR REPLACE INTO catalogue VALUES (1, ?, ?)", values)
-    first = next((model_id for model_id in FIRST_CHOICES if model_id in models), next(iter(models)))
-    return {"models": list(models.values()), "first": first, "recent": recent_models()}
+        with get_streams().place(current_openrouter.key_hash):
+            found = _read_models()
+        with transaction(db):
+            db.execute("DELETE FROM model")
+            db.executemany(
+                "INSERT OR REPLACE INTO model VALUES (?, ?, ?, ?)",
+                [(m["id"], m["name"], json.dumps(m), time.time()) for m in found],
+            )
+    rows = db.execute("SELECT shown FROM model ORDER BY name COLLATE NOCASE")
+    models = [json.loads(row["shown"]) for row in rows]
+    ids = [model["id"] for model in models]
+    first = next((model_id for model_id in FIRST_CHOICES if model_id in ids), ids[0])
+    return {"models": models, "first": first, "recent": recent_models()}
 
 
 @bp.post("/models/chosen")
@@ -71,12 +67,41 @@ def choose() -> ResponseReturnValue:
     """Remember the chosen model, ``{"model": id, "conversation"?: id}``."""
     data = request.get_json(silent=True)
     model_id, conversation_id = _member(data, "model"), _member(data, "conversation")
-    if not isinstance(model_id, str) or model_id not in _catalogue()[1]:
+    known = get_database().execute("SELECT id FROM model")
+    if model_id not in [row["id"] for row in known]:
         return {"message": "There is no such model."}, 400
-    if isinstance(conversation_id, str) and conversation_id.isascii():
-        History(get_database(), owner_id()).change(conversation_id, "model", model_id)
+    history = own_history()
+    if conversation := history.find(conversation_id):
+        history.change(conversation["id"], "model", model_id)
     remember_model(model_id)
     return "", 204
+
+
+def _read_models() -> list[dict[str, Any]]:
+    """Return the models of all pages of OpenRouter's list. Raises :class:`Refused`."""
+    found: list[dict[str, Any]] = []
+    query = ""
+    try:
+        for _ in range(MAX_PAGES):
+            response = current_openrouter.session.get(f"models{query}")
+            response.raise_for_status()
+            page = response.json()
+            entries = _member(page, "data")
+            found += filter(None, map(read_model, entries if isinstance(entries, list) else ()))
+            # The address of the next page may be relative. Its query is what matters.
+            _, mark, rest = str(_member(page, "links", "next") or "").partition("?")
+            query = mark + rest
+            if not rest:
+                break
+    except KeyRejectedError:
+        raise
+    except TransportError as error:
+        raise Refused(NETWORK) from error
+    except (OpenRouterError, ValueError) as error:
+        raise Refused(NO_MODELS) from error
+    if not found:
+        raise Refused(NO_MODELS)
+    return found
 
 
 def read_model(entry: Any) -> dict[str, Any] | None:
@@ -90,51 +115,17 @@ def read_model(entry: Any) -> dict[str, Any] | None:
     outputs = _member(entry, "architecture", "output_modalities")
     if isinstance(outputs, list) and "text" not in outputs:
         return None
-    # Flask-OpenRouter's visitors pay: models whose tokens cost 0 may charge in other ways.
+    # Models whose tokens cost 0 may charge in other ways.
     is_free = model_id.endswith(":free") or model_id == "openrouter/free"
     shown = {
         "id": model_id,
         # The page shows a badge instead.
         "name": whole(name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
         "context": _rounded(length) if isinstance(length, int) and length > 0 else "",
-        "price": "" if is_free else _price(entry),
+        "price": "" if is_free else _price(_member(entry, "pricing")),
         "free": is_free,
     }
     return {name: value for name, value in shown.items() if value}
-
-
-def _read_models() -> dict[str, dict[str, Any]]:
-    """Return the models of all pages of OpenRouter's list. Raises an OpenRouterError."""
-    found: list[dict[str, Any]] = []
-    mark = query = ""
-    for _ in range(MAX_PAGES):
-        response = current_openrouter.session.get(f"models{mark}{query}")
-        response.raise_for_status()
-        try:
-            page = response.json()
-        except ValueError:
-            page = None
-        entries = _member(page, "data")
-        found += filter(None, map(read_model, entries if isinstance(entries, list) else ()))
-        # The address of the next page may be relative. Its query is what matters.
-        _, mark, query = str(_member(page, "links", "next") or "").partition("?")
-        if not query:
-            break
-    if not found:
-        raise InvalidAnswerError("OpenRouter lists no model")
-    return {model["id"]: model for model in sorted(found, key=lambda m: str(m["name"]).casefold())}
-
-
-def _catalogue() -> tuple[float, dict[str, dict[str, Any]]]:
-    """Return when the list was read, and its models by id. All workers share it."""
-    row = get_database().execute("SELECT read_at, models FROM catalogue").fetchone()
-    return (row["read_at"], _parsed(row["models"])) if row else (0.0, {})
-
-
-@lru_cache(maxsize=1)
-def _parsed(models: str) -> dict[str, dict[str, Any]]:
-    parsed: dict[str, dict[str, Any]] = json.loads(models)
-    return parsed
 
 
 def _member(data: Any, *names: str) -> Any:
@@ -144,11 +135,11 @@ def _member(data: Any, *names: str) -> Any:
     return data
 
 
-def _price(entry: Any) -> str:
+def _price(pricing: Any) -> str:
     """Return a price in USD per million tokens, or ``""`` if OpenRouter does not tell it."""
     try:
         prompt, completion = (
-            float(str(_member(entry, "pricing", name))) * 1e6 for name in ("prompt", "completion")
+            float(str(_member(pricing, name))) * 1e6 for name in ("prompt", "completion")
         )
     except ValueError:
         return ""

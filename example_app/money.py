@@ -1,15 +1,10 @@
-"""How to write amounts: unknown is not zero, and most answers cost less than a cent."""
-
-from __future__ import annotations
+"""How to write amounts in USD: unknown is not zero, and most answers cost less than a cent."""
 
 import math
 
 
 def dollars(amount: float) -> str:
-    """Return an amount in USD with cents, or with two significant digits below one cent.
-
-    Most answers cost a small part of a cent, such as $0.000012.
-    """
+    """Return an amount with cents, or with two significant digits below one cent."""
     if amount <= 0:
         return "$0"
     if amount >= 0.01:
@@ -24,12 +19,9 @@ def sum_of(cost: float, unpriced: int) -> str:
     return f"at least {dollars(cost)}" if cost else "not reported"
 
 
-def tokens(count: int) -> str:
-    """Return ``1 token`` or ``1,234 tokens``."""
-    return f"{count:,} token{'' if count == 1 else 's'}"
-
-
-def summary(count: int | None, cost: float | None) -> str:
+def summary(tokens: int | None, cost: float | None) -> str:
     """Return ``$0.0012 · 1,234 tokens``. None: OpenRouter did not report it."""
     price = "price not reported" if cost is None else dollars(cost) if cost else "free"
-    return price if count is None else f"{price} · {tokens(count)}"
+    if tokens is None:
+        return price
+    return f"{price} · {tokens:,} token{'' if tokens == 1 else 's'}"

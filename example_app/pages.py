@@ -1,41 +1,33 @@
 """How to serve pages: the welcome page for visitors without a key, the chat, and errors."""
 
-from __future__ import annotations
-
-import logging
 import re
 import sqlite3
-from typing import Any
 
 from flask import (
     Blueprint,
     Flask,
-    current_app,
+    abort,
     has_request_context,
-    jsonify,
+    json,
     render_template,
     request,
     session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from werkzeug import Response
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.signals import key_connected, key_disconnected
 
-from .conversations import find_or_404
 from .database import get_database
-from .draft import cost_of, note_of
-from .history import Conversation, History
+from .history import note_of
 from .models import model_name
-from .problems import NOT_SAVED
+from .problems import Refused
 from .question import MAX_INSTRUCTIONS, MAX_PROMPT
 from .render import to_html
-from .spending import trouble_of
-from .visitor import owner_id, recent_models
-
-logger = logging.getLogger(__name__)
+from .visitor import own_history, recent_models
 
 bp = Blueprint("pages", __name__)
 
@@ -45,7 +37,6 @@ _ERRORS = {
     404: ("Nothing here", "The address is wrong, or the conversation was deleted."),
     413: ("That is too much at once", "Send a shorter message."),
     500: ("Something broke", "This is our mistake, and it has been logged. Try again in a moment."),
-    503: ("Not at the moment", NOT_SAVED.message),
 }
 
 
@@ -53,9 +44,13 @@ def init_app(app: Flask) -> None:
     """Add the names that templates use, and the error pages."""
     app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(lambda: {"conversations": _conversations, "trouble": _trouble})
-    app.register_error_handler(HTTPException, show_http_error)
-    app.register_error_handler(sqlite3.Error, show_database_error)
+    app.context_processor(
+        lambda: {
+            "conversations": lambda: own_history().conversations() if current_openrouter else [],
+            "trouble": lambda: own_history().trouble() if current_openrouter else None,
+        }
+    )
+    app.register_error_handler(HTTPException, show_error)
     for signal in (key_connected, key_disconnected):
         signal.connect(_remember_rejection, app)
 
@@ -66,8 +61,6 @@ def welcome(**more: object) -> str:
         "welcome.html",
         next_url=request.path if request.method == "GET" else url_for("pages.index"),
         is_rejected=session.get("key_rejected"),
-        key_limit=current_app.config.get("OPENROUTER_KEY_LIMIT"),
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
         **more,
     )
 
@@ -89,8 +82,23 @@ def index() -> str:
 @requires_openrouter_key(on_missing=welcome)
 def conversation(conversation_id: str) -> str:
     """Show an existing conversation."""
-    _, found = find_or_404(conversation_id)
-    return _show_chat(found)
+    return _show_chat(own_history().find(conversation_id) or abort(404))
+
+
+def _show_chat(found: sqlite3.Row | None) -> str:
+    history = own_history()
+    model = found["model"] if found else next(iter(recent_models()), "")
+    return render_template(
+        "chat.html",
+        conversation=found,
+        messages=history.messages(found["id"]) if found else [],
+        instructions=found["instructions"] if found else "",
+        max_instructions=MAX_INSTRUCTIONS,
+        totals=history.cost_of(found["id"]) if found else "",
+        model=model and {"id": model, "name": model_name(model)},
+        max_prompt=MAX_PROMPT,
+        login_url=url_for("openrouter.login", next=request.path),
+    )
 
 
 @bp.get("/disconnected")
@@ -101,7 +109,6 @@ def disconnected() -> str:
         "disconnected.html",
         key_hash=key_hash if re.fullmatch(r"[0-9a-f]{64}", key_hash) else None,
         is_deleted="deleted" in request.args,
-        keep_days=current_app.config["CHAT_KEEP_DAYS"],
     )
 
 
@@ -112,55 +119,20 @@ def health() -> ResponseReturnValue:
     return {"status": "ok"}
 
 
-def show_http_error(error: HTTPException) -> ResponseReturnValue:
+def show_error(error: HTTPException) -> Response:
     """Explain an HTTP error as a page, or as JSON for the page's script."""
-    status = error.code or 500
+    response, status = error.get_response(), error.code or 500
     if error.response is not None or status < 400 or isinstance(error, SecurityError):
         # SecurityError: the host is not trusted, so url_for cannot build addresses for a page.
-        return error.get_response()
+        return response
     title, message = _ERRORS.get(status, (error.name, "Go back and try again."))
-    if request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate" or request.is_json:
-        response = jsonify(error="server", message=message, retry=status >= 500)
+    data: dict[str, object] = {"error": "server", "message": message, "retry": status >= 500}
+    if isinstance(error, Refused):
+        message, data = error.problem.message, error.problem.as_json()
+        if error.problem.wait:
+            response.headers["Retry-After"] = str(error.problem.wait)
+    if request.is_json or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        response.data, response.mimetype = json.dumps(data), "application/json"
     else:
-        page = render_template("problem.html", title=title, message=message)
-        response = current_app.make_response(page)
-    response.status_code = status
-    for name, value in error.get_headers(None, None):
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value  # such as Allow
+        response.data = render_template("problem.html", title=title, message=message)
     return response
-
-
-def show_database_error(error: sqlite3.Error) -> ResponseReturnValue:
-    """Explain a database failure, such as a locked file or a full disk."""
-    logger.error("The database failed.", exc_info=error)
-    if request.is_json:
-        return NOT_SAVED.as_json(), NOT_SAVED.status
-    title, message = _ERRORS[503]
-    return render_template("problem.html", title=title, message=message), 503
-
-
-def _conversations() -> list[Conversation]:
-    """Return the conversations for the side bar, or none without a connection."""
-    return History(get_database(), owner_id()).conversations() if current_openrouter else []
-
-
-def _trouble() -> dict[str, Any] | None:
-    """Return the problem that kept the last question from being paid for, for a notice."""
-    return trouble_of(get_database(), owner_id()) if current_openrouter else None
-
-
-def _show_chat(found: Conversation | None) -> str:
-    history = History(get_database(), owner_id())
-    model = (found and found.model) or next(iter(recent_models()), "")
-    return render_template(
-        "chat.html",
-        conversation=found,
-        messages=history.messages(found.id) if found else [],
-        instructions=found.instructions if found else "",
-        max_instructions=MAX_INSTRUCTIONS,
-        totals=cost_of(history.db, history.owner, found.id) if found else "",
-        model=model and {"id": model, "name": model_name(model)},
-        max_prompt=MAX_PROMPT,
-        login_url=url_for("openrouter.login", next=request.path),
-    )

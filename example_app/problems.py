@@ -1,11 +1,11 @@
 """How to explain each error in plain words, with the next step, and never in OpenRouter's."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import HTTPException
+
+from flask_openrouter.connection import Connection
 from flask_openrouter.errors import (
     APIError,
     ForbiddenError,
@@ -15,9 +15,6 @@ from flask_openrouter.errors import (
     TransportError,
     TransportTimeoutError,
 )
-
-if TYPE_CHECKING:
-    from flask_openrouter.connection import Connection
 
 
 @dataclass(frozen=True)
@@ -42,16 +39,13 @@ class Problem:
         """Return the fields for the page's script."""
         return asdict(self)
 
-    def as_response(self) -> tuple[dict[str, object], int, dict[str, str]]:
-        """Return the response for the page's script."""
-        return self.as_json(), self.status, {"Retry-After": str(self.wait)} if self.wait else {}
 
-
-class Refused(Exception):
-    """A question gets no answer. ``problem`` tells why."""
+class Refused(HTTPException):
+    """A request is refused because of a problem. ``pages.py`` turns it into the response."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.error)
+        super().__init__(problem.message)
+        self.code = problem.status
         self.problem = problem
 
 
@@ -59,29 +53,23 @@ class Refused(Exception):
 NOT_SAVED = Problem("not_saved", 503,
     "This server could not save the conversation. Copy what you need, and try again later.")
 BUSY = Problem("busy", 409,
-    "Another answer is still being written in this conversation, perhaps in another tab. Wait for "
-    "its end, or stop it there.")
+    "Another answer is still being written in this conversation, perhaps in another tab.")
 TOO_MANY = Problem("too_many", 429,
-    "You are waiting for several answers already. Try again when one of them is finished.", wait=3)
+    "You are waiting for several answers already. Try again when one is finished.", wait=3)
 CROWDED = Problem("crowded", 503,
     "This server is writing as many answers as it can. Try again in a moment.", wait=5)
 ENDED = Problem("ended", 409,
-    "The answer was stopped, because you disconnected or deleted it meanwhile.",
-    retry=False)
+    "The answer was stopped, because you disconnected or deleted it meanwhile.", retry=False)
 NETWORK = Problem("network", 502,
     "OpenRouter cannot be reached from here at the moment. Try again in a minute.")
 INTERRUPTED = Problem("interrupted", 502,
-    "The connection to OpenRouter broke before the answer was complete. What arrived is kept. Try "
-    "again for a complete answer.")
+    "The connection to OpenRouter broke before the answer was complete. What arrived is kept.")
 NO_MODELS = Problem("no_models", 502,
     "OpenRouter does not show its list of models at the moment. Try again in a minute.")
-UNCONFIRMED = Problem("unconfirmed", 502,
-    "OpenRouter could not check your key just now. You are still connected. Try again in a moment.")
 PROVIDER_DOWN = Problem("provider_down", 502,
-    "The provider of this model is not answering. Try again in a moment, or choose another model.",
-    choose=True)
+    "The provider of this model is not answering. Try again, or choose another model.", choose=True)
 MODEL_GONE = Problem("model_gone", 502,
-    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
+    "This model does not accept the question, or is no longer offered. Choose another.",
     choose=True, retry=False)
 TOO_LONG = Problem("too_long", 400,
     "This conversation is too long for the model. Start a new chat, or choose a model with more "
@@ -92,50 +80,51 @@ NOT_ALLOWED = Problem("not_allowed", 403,
 REFUSED = Problem("refused", 403,
     "A moderator of this model refused the conversation because of its contents. Put the question "
     "differently, or choose another model.", choose=True, retry=False)
-PRIVACY = Problem("privacy", 403,
-    "Your privacy settings at OpenRouter exclude this model. Change them, or choose another model.",
-    "Open your privacy settings", choose=True)
 OUT_OF_CREDIT = Problem("out_of_credit", 402,
     "There is no credit left on your OpenRouter account. Add some, then try again. Models marked "
     "as free work without.", "Add credit at OpenRouter", choose=True)
-TOO_EXPENSIVE = Problem("too_expensive", 402,
-    "Your credit is too small for an answer of this length by this model. Add some, or choose a "
-    "cheaper model.", "Add credit at OpenRouter", choose=True)
 KEY_LIMIT = Problem("key_limit", 402,
-    "The key of this app has reached its spending limit. Raise the limit at OpenRouter, then try "
-    "again.", "Raise the limit at OpenRouter")
+    "The key of this app has reached its spending limit. Raise it, then try again.",
+    "Raise the limit at OpenRouter")
 BUDGET = Problem("budget", 402,
     "The budget that your OpenRouter workspace sets is spent. Its administrator can raise it.")
-RESERVED = Problem("reserved", 429,
-    "Your other requests have reserved the rest of your credit. Try again when they are finished.")
 RATE_LIMITED = Problem("rate_limited", 429,
     "Too many questions in a short time for this model. Wait a little, or choose another.",
     choose=True)
+TOO_EXPENSIVE = Problem("too_expensive", 402,
+    "Your credit is too small for an answer of this length by this model. Add some, or choose a "
+    "cheaper model.", "Add credit at OpenRouter", choose=True)
+RESERVED = Problem("reserved", 429,
+    "Your other requests have reserved the rest of your credit. Wait for their end.")
 FREE_DAILY = Problem("free_daily", 429,
-    "You have used up today's questions to free models{when}. Add credit at OpenRouter to have "
-    "more, or choose a model that is not free.",
-    "Add credit at OpenRouter", choose=True, retry=False)
+    "You have used up today's questions to free models. New ones come at midnight UTC. Credit at "
+    "OpenRouter raises their number.", "Add credit at OpenRouter", choose=True, retry=False)
+PRIVACY = Problem("privacy", 403,
+    "Your privacy settings at OpenRouter exclude this model. Change them, or choose another model.",
+    "Open your privacy settings", choose=True)
+UNCONFIRMED = Problem("unconfirmed", 502,
+    "OpenRouter could not check your key just now. You are still connected. Try again.")
 # fmt: on
 
 #: Flask-OpenRouter: an error has a reason if OpenRouter gives one, in a status or in a stream.
 _BY_REASON = {
     "account": OUT_OF_CREDIT,
-    "max_tokens": TOO_EXPENSIVE,
-    "key_limit": KEY_LIMIT,
-    "workspace_budget": BUDGET,
+    "content_policy": REFUSED,
+    "context_length": TOO_LONG,
+    "free_daily": FREE_DAILY,
     "guardrail_budget": BUDGET,
     "in_flight_budget": RESERVED,
-    "free_daily": FREE_DAILY,
-    "context_length": TOO_LONG,
+    "key_limit": KEY_LIMIT,
+    "max_tokens": TOO_EXPENSIVE,
     "moderation": REFUSED,
-    "content_policy": REFUSED,
-    "refusal": REFUSED,
     "privacy": PRIVACY,
+    "refusal": REFUSED,
     "unconfirmed": UNCONFIRMED,
+    "workspace_budget": BUDGET,
 }
+_BY_STATUS = {400: MODEL_GONE, 404: MODEL_GONE, 413: TOO_LONG, 422: MODEL_GONE, 429: RATE_LIMITED}
 #: Problems of payment that last until the visitor does something. All pages show them.
 LASTING = {problem.error for problem in (OUT_OF_CREDIT, KEY_LIMIT, BUDGET)}
-_BY_STATUS = {400: MODEL_GONE, 404: MODEL_GONE, 413: TOO_LONG, 422: MODEL_GONE, 429: RATE_LIMITED}
 #: The longest countdown on the page, and the wait if OpenRouter names none, in seconds.
 _LONGEST_WAIT, _USUAL_WAIT = 3600, 10
 
@@ -145,27 +134,24 @@ def problem_of(error: OpenRouterError, connection: Connection) -> Problem:
     if isinstance(error, TransportError):
         is_timeout = isinstance(error, TransportTimeoutError)
         return replace(NETWORK, status=504) if is_timeout else NETWORK
+    if isinstance(error, RequestTimeoutError):
+        return replace(PROVIDER_DOWN, status=504)
     if not isinstance(error, APIError):
         return PROVIDER_DOWN
     by_status = NOT_ALLOWED if isinstance(error, ForbiddenError) else _BY_STATUS.get(error.status)
     problem = _BY_REASON.get(error.reason or "") or by_status or PROVIDER_DOWN
     if problem is OUT_OF_CREDIT and _is_limit_spent(connection):
         problem = KEY_LIMIT
-    url = connection.settings_url if problem is KEY_LIMIT else error.help_url
-    message, wait = problem.message, 0
-    if problem.status == 429:
-        seconds = _USUAL_WAIT if error.retry_after is None else error.retry_after
-        wait = min(math.ceil(seconds), _LONGEST_WAIT)
-        message = message.format(when=_in_words(error.retry_after))
+    if problem.link_text:
+        url = connection.settings_url if problem is KEY_LIMIT else error.help_url
+        problem = replace(problem, link_url=url or "")
+    if problem.status == 429 and problem.retry:
+        wait = _USUAL_WAIT if error.retry_after is None else error.retry_after
+        problem = replace(problem, wait=min(math.ceil(wait), _LONGEST_WAIT))
     if isinstance(error, OutOfCreditError) and (day := error.resets_at):
-        message += f" It is renewed on {day.day} {day:%B at %H:%M %Z}."
-    return replace(
-        problem,
-        message=message,
-        status=504 if isinstance(error, RequestTimeoutError) else problem.status,
-        link_url=url or "" if problem.link_text else "",
-        wait=wait if problem.retry else 0,
-    )
+        renewed = f" It is renewed on {day.day} {day:%B at %H:%M %Z}."
+        problem = replace(problem, message=problem.message + renewed)
+    return problem
 
 
 def _is_limit_spent(connection: Connection) -> bool:
@@ -175,11 +161,3 @@ def _is_limit_spent(connection: Connection) -> bool:
     except OpenRouterError:
         return False
     return left is not None and left <= 0
-
-
-def _in_words(seconds: float | None) -> str:
-    if not seconds:
-        return ""
-    hours, minutes = round(seconds / 3600), math.ceil(seconds / 60)
-    count, unit = (hours, "hour") if minutes > 90 else (minutes, "minute")
-    return f", and returns in about {count} {unit}{'' if count == 1 else 's'}"

@@ -1,12 +1,9 @@
 """How to check what a script posts: its shape and size, and which messages are sent along."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from .history import Message
 from .problems import Problem, Refused
 
 #: Longest question, in characters. The page says so before it sends a longer one.
@@ -15,13 +12,10 @@ MAX_PROMPT = 100_000
 MAX_TOTAL = 400_000
 #: Longest instructions, in characters.
 MAX_INSTRUCTIONS = 4_000
+#: Most messages of one conversation, including earlier versions.
+MAX_MESSAGES = 200
 
 _MODEL_ID = re.compile(r"[~\w][\w.:/@-]{0,199}", re.ASCII)
-
-
-def invalid(message: str) -> Refused:
-    """Return the exception for a question that cannot be asked. The message is for the visitor."""
-    return Refused(Problem("bad_request", 400, message, retry=False))
 
 
 @dataclass(frozen=True)
@@ -43,42 +37,46 @@ class Question:
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn. ``messages``: to send to OpenRouter. ``parent_id``: of the message before it."""
+    """What is sent to OpenRouter, and ``parent_id``, the id of the message before the new one."""
 
     messages: list[dict[str, str]]
     parent_id: int | None
+    instructions: str
 
 
-def read_question(data: object) -> Question:
-    """Check the decoded JSON body.
+def invalid(message: str) -> Refused:
+    """Return the exception for a question that cannot be asked. The message is for the visitor."""
+    return Refused(Problem("bad_request", 400, message, retry=False))
+
+
+def read_question(data: Any) -> Question:
+    """Check the decoded JSON body. Raises :class:`Refused`.
 
     It is ``{model, text?, conversation?, replace?, long?, instructions?}``.
-
-    Raises :class:`Refused`.
     """
     if not isinstance(data, dict):
         raise invalid("This question could not be read. Reload the page and try again.")
-    model, text = data.get("model"), data.get("text")
+    model, text, instructions = (data.get(name) for name in ("model", "text", "instructions"))
     conversation_id, replace = data.get("conversation"), data.get("replace")
-    is_long = data.get("long") is True
     if not isinstance(model, str) or not _MODEL_ID.fullmatch(model):
         raise invalid("Choose a model first.")
-    is_named = isinstance(conversation_id, str) and conversation_id.isascii()
-    if not (is_named or conversation_id is None) or type(replace) not in (int, type(None)):
+    if (
+        not isinstance(conversation_id, str | None)
+        or not isinstance(instructions, str | None)
+        or type(replace) not in (int, type(None))
+    ):
         raise invalid("This question could not be read. Reload the page and try again.")
-    instructions = data.get("instructions")
-    if not isinstance(instructions, (str, type(None))):
-        raise invalid("These instructions could not be read. Reload the page and try again.")
-    if instructions and len(instructions) > MAX_INSTRUCTIONS:
+    if len(instructions or "") > MAX_INSTRUCTIONS:
         raise invalid(f"Instructions can have at most {MAX_INSTRUCTIONS:,} characters.")
+    if text is not None or conversation_id is None:
+        if not isinstance(text, str) or not text.strip():
+            raise invalid("Write a message first.")
+        if len(text) > MAX_PROMPT:
+            raise invalid(f"A message can have at most {MAX_PROMPT:,} characters.")
+        text = whole(text).strip()
     instructions = instructions and whole(instructions)
-    if text is None and conversation_id is not None:
-        return Question(model, None, conversation_id, None, is_long, instructions)
-    if not isinstance(text, str) or not text.strip():
-        raise invalid("Write a message first.")
-    if len(text) > MAX_PROMPT:
-        raise invalid(f"A message can have at most {MAX_PROMPT:,} characters.")
-    return Question(model, whole(text).strip(), conversation_id, replace, is_long, instructions)
+    is_long = data.get("long") is True
+    return Question(model, text, conversation_id, replace, is_long, instructions)
 
 
 def whole(text: str) -> str:
@@ -89,27 +87,35 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def plan_turn(question: Question, messages: Sequence[Message]) -> Turn:
-    """Fit the question into the conversation, without changing it yet.
-
-    Raises :class:`Refused`.
-    """
+def plan_turn(question: Question, messages: list[dict[str, Any]], instructions: str) -> Turn:
+    """Fit the question into the conversation, without changing it yet. Raises :class:`Refused`."""
+    if sum(len(message["versions"]) for message in messages) >= MAX_MESSAGES:
+        raise invalid("This conversation is too long. Start a new chat.")
     kept = list(messages)
     if question.text is None:
         # Another answer to the visitor's last message.
-        while kept and kept[-1].role != "user":
+        while kept and kept[-1]["role"] != "user":
             kept.pop()
         if not kept:
             raise invalid("There is no question to ask again.")
     elif question.replace is not None:
-        places = [i for i, m in enumerate(kept) if m.id == question.replace and m.role == "user"]
-        if not places:
+        while kept and kept[-1]["id"] != question.replace:
+            kept.pop()
+        if not kept or kept.pop()["role"] != "user":
             raise invalid("This message is no longer there. Reload the page.")
-        del kept[places[0] :]
-    sent = [{"role": m.role, "content": m.text} for m in kept if m.text]
+    sent = [{"role": m["role"], "content": m["text"]} for m in kept if m["text"]]
     if question.text is not None:
         sent.append({"role": "user", "content": question.text})
-    return Turn(_newest(sent), kept[-1].id if kept else None)
+    # The newest messages that fit, beginning with a visitor's.
+    while len(sent) > 1 and sum(len(m["content"]) for m in sent) > MAX_TOTAL:
+        del sent[0]
+    while sent[0]["role"] != "user":
+        del sent[0]
+    if question.instructions is not None:
+        instructions = question.instructions
+    if instructions:
+        sent.insert(0, {"role": "system", "content": instructions})
+    return Turn(sent, kept[-1]["id"] if kept else None, instructions)
 
 
 def title_of(text: str) -> str:
@@ -117,16 +123,3 @@ def title_of(text: str) -> str:
     # Without Markdown characters, because titles are plain text.
     line = " ".join(re.sub(r"[`*#]+", "", text).split()) or "Untitled"
     return line if len(line) <= 60 else line[:59].rsplit(" ", 1)[0] + "…"
-
-
-def _newest(sent: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the newest messages that fit, oldest first, beginning with a visitor's message."""
-    total, start = 0, len(sent)
-    while start > 0:
-        total += len(sent[start - 1]["content"])
-        if total > MAX_TOTAL and start < len(sent):
-            break
-        start -= 1
-    while sent[start]["role"] != "user":
-        start += 1
-    return sent[start:]

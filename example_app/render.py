@@ -4,143 +4,95 @@ There are three layers. markdown-it escapes every HTML tag of the model. nh3 all
 elements below. The page's Content-Security-Policy runs and loads only the app's own files.
 """
 
-from __future__ import annotations
-
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from markdown_it.utils import OptionsDict
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from .highlight import CLASSES, Highlighter
+from .highlight import Highlighter
 from .syntax import additions
 
+#: Most addresses of a text that become links. Finding them takes quadratic time.
+MAX_LINKS: Final = 200
 # fmt: off
-_TAGS: Final = {
-    "a", "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p",
-    "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
-}
-# fmt: on
 _CLEANER: Final = nh3.Cleaner(
-    tags=_TAGS,
-    attributes={
-        "a": {"href", "title"},
-        "ol": {"start"},
-        "pre": {"tabindex"},
-        "div": {"tabindex"},
+    tags={
+        "a", "blockquote", "br", "code", "div", "em", "h3", "h4", "h5", "h6", "hr", "li", "ol",
+        "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
     },
-    allowed_classes={
-        "div": {"code", "wide"},
-        "li": {"task"},
-        "p": {"code-head"},
-        "span": set(CLASSES),
-        "td": {"left", "center", "right"},
-        "th": {"left", "center", "right"},
-    },
+    attributes={"*": {"class", "tabindex"}, "a": {"href", "title"}, "ol": {"start"}},
     url_schemes={"http", "https", "mailto"},
     link_rel="noopener noreferrer nofollow",
     set_tag_attribute_values={"a": {"target": "_blank"}},
 )
+# fmt: on
 
 
 class _Renderer(RendererHTML):
     """Differences from CommonMark. ``env["highlighter"]``: None while the text still grows."""
 
-    def text(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        html = super().text(tokens, index, options, env)
-        # The only way to begin a new line within a cell.
-        return _BREAK.sub("<br>", html) if env.get("in_cell") else html
+    def text(self, tokens: Sequence[Token], idx: int, *_: Any) -> str:
+        # Line breaks are in formulas and cells only (see syntax.py).
+        return escapeHtml(tokens[idx].content).replace("\n", "<br>")
 
-    def formula(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        lines = escape(tokens[index].content).split("\n")
-        return f"<p>{'<br>'.join(lines)}</p>\n"
-
-    def image(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+    def image(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         # An image would tell its host who reads the answer and when. A link needs a click.
-        token = tokens[index]
-        words = self.renderInlineAsText(token.children, options, env) or "without description"
-        return f'<a href="{escape(token.attrGet("src") or "")}">Image: {escape(words)}</a>'
+        alt = self.renderInlineAsText(tokens[idx].children, options, env) or "without description"
+        address = escapeHtml(str(tokens[idx].attrGet("src") or ""))
+        return f'<a href="{address}">Image: {escapeHtml(alt)}</a>'
 
-    def fence(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        language = tokens[index].info.strip().partition(" ")[0]
-        code = tokens[index].content
+    def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        code, language = tokens[idx].content, tokens[idx].info.strip().partition(" ")[0]
         highlighter: Highlighter | None = env["highlighter"]
-        coloured = highlighter.to_html(code, language) if highlighter else escape(code)
+        coloured = highlighter.to_html(code, language) if highlighter else escapeHtml(code)
         # tabindex: the keyboard must reach elements that scroll.
         return (
-            f'<div class="code"><p class="code-head">{escape(language or "text")}</p>'
+            f'<div class="code"><p class="code-head">{escapeHtml(language or "text")}</p>'
             f'<pre tabindex="0"><code>{coloured}</code></pre></div>\n'
         )
 
-    def code_block(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return self.fence(tokens, index, options, env)
+    code_block = fence
 
-    def heading_open(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return f"<{_heading(tokens[index].tag)}>"
-
-    def heading_close(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
-        return f"</{_heading(tokens[index].tag)}>\n"
-
-    def table_open(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
+    def table_open(self, *_: Any) -> str:
         return '<div class="wide" tabindex="0"><table>\n'
 
-    def table_close(
-        self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any
-    ) -> str:
+    def table_close(self, *_: Any) -> str:
         return "</table></div>\n"
 
-    def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        env["in_cell"] = True
-        # Aligned by a class, because the policy forbids inline styles.
-        side = str(tokens[index].attrGet("style") or "").rpartition(":")[2]
-        name = f' class="{side}"' if side else ""
-        return f"<{tokens[index].tag}{name}>"
 
-    def th_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
-        env["in_cell"] = False
-        return f"</{tokens[index].tag}>\n"
-
-    td_open, td_close = th_open, th_close
+def _parser(linkify: bool) -> MarkdownIt:
+    options = {"html": False, "linkify": linkify}
+    parser = MarkdownIt("commonmark", options, renderer_cls=_Renderer).use(additions)
+    if parser.linkify:
+        # Only what has a scheme.
+        parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False}).add("//", None)
+    # No reference definitions, because one at the end of an answer would change finished blocks.
+    parser.disable(["reference", "html_block", "html_inline"])
+    return parser.enable(["table", "strikethrough", "linkify"])
 
 
-_BREAK: Final = re.compile(r"&lt;br ?/?&gt;")
-# No reference definitions, because one at the end of an answer would change finished blocks.
-_MARKDOWN: Final = (
-    MarkdownIt("commonmark", {"html": False}, renderer_cls=_Renderer)
-    .enable(["table", "strikethrough"])
-    .disable(["reference", "html_block", "html_inline"])
-    .use(additions)
-)
+_PARSERS: Final = {linkify: _parser(linkify) for linkify in (True, False)}
 
 
-def _heading(tag: str) -> str:
-    # The page uses h1, and the speaker's name h2.
-    return {"h1": "h3", "h2": "h3", "h3": "h4", "h4": "h5"}.get(tag, "h6")
+def _parse(text: str) -> list[Token]:
+    return _PARSERS[text.count("://") <= MAX_LINKS].parse(text, {})
 
 
 def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:
-    html = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {"highlighter": highlighter})
-    return _CLEANER.clean(html)
+    parser, env = _PARSERS[True], {"highlighter": highlighter}
+    return _CLEANER.clean(parser.renderer.render(tokens, parser.options, env))
 
 
 @lru_cache(maxsize=256)
 def to_html(markdown: str) -> Markup:
     """Return a complete answer as HTML."""
-    return Markup(_safe(_MARKDOWN.parse(markdown, {}), Highlighter()))  # noqa: S704 - cleaned
+    return Markup(_safe(_parse(markdown), Highlighter()))  # noqa: S704 - cleaned
 
 
 class LiveMarkdown:
@@ -161,14 +113,14 @@ class LiveMarkdown:
     def render(self) -> tuple[str, str]:
         """Return the HTML of newly final blocks and of the unfinished last block."""
         final = self._take_final() if self._has_new_line else []
-        growing = _MARKDOWN.parse(self.text[self._finished :], {})
+        growing = _parse(self.text[self._finished :])
         return _safe(final, self._highlighter), _safe(growing, None)
 
     def _take_final(self) -> list[Token]:
         # Only complete lines show where a block ends: "#" may become a heading or "#1".
         self._has_new_line = False
         lines = self.text[self._finished :].split("\n")
-        tokens = _MARKDOWN.parse("\n".join([*lines[:-1], ""]), {})
+        tokens = _parse("\n".join([*lines[:-1], ""]))
         last = max((i for i, t in enumerate(tokens) if t.level == 0 and t.nesting >= 0), default=0)
         final, tail = tokens[:last], tokens[last:]
         if final and tail[0].map:
@@ -178,4 +130,4 @@ class LiveMarkdown:
     def end(self) -> str:
         """Return the HTML of the remaining text."""
         growing, self._finished = self.text[self._finished :], len(self.text)
-        return _safe(_MARKDOWN.parse(growing, {}), self._highlighter)
+        return _safe(_parse(growing), self._highlighter)

@@ -1,15 +1,10 @@
-"""How to limit what one visitor can occupy: answers under way are counted, and can be stopped."""
-
-from __future__ import annotations
+"""How to limit what one visitor can occupy: a streamed answer keeps a thread busy."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from flask import Flask, current_app
-
-from flask_openrouter.client import CompletionStream
+from flask import current_app
 
 from .problems import CROWDED, TOO_MANY, Refused
 
@@ -19,58 +14,28 @@ MAX_OF_KEY = 4
 MAX_STREAMS = 56
 
 
-@dataclass(eq=False)
-class Place:
-    """A place for one answer. ``is_stopped``: whether the visitor has disconnected meanwhile."""
-
-    key_hash: str
-    stream: CompletionStream | None = None
-    is_stopped: bool = False
-
-    def stop(self) -> None:
-        """End the answer now. One that has not begun must not begin."""
-        self.is_stopped = True
-        if self.stream is not None:
-            self.stream.close()
-
-
 class Streams:
     """The answers under way in this process. A place is taken before OpenRouter is asked."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._places: set[Place] = set()
+        #: The hash of the key that pays, once for each answer.
+        self.places: list[str] = []
 
     @contextmanager
-    def place(self, key_hash: str) -> Iterator[Place]:
+    def place(self, key_hash: str) -> Iterator[None]:
         """Take a place for a block. Raises :class:`Refused` if there is none."""
         with self._lock:
-            if len(self._of(key_hash)) >= MAX_OF_KEY:
+            if self.places.count(key_hash) >= MAX_OF_KEY:
                 raise Refused(TOO_MANY)
-            if len(self._places) >= MAX_STREAMS:
+            if len(self.places) >= MAX_STREAMS:
                 raise Refused(CROWDED)
-            place = Place(key_hash)
-            self._places.add(place)
+            self.places.append(key_hash)
         try:
-            yield place
+            yield
         finally:
             with self._lock:
-                self._places.discard(place)
-
-    def stop(self, key_hash: str) -> None:
-        """Stop all answers that this key pays for."""
-        with self._lock:
-            places = self._of(key_hash)
-        for place in places:
-            place.stop()
-
-    def _of(self, key_hash: str) -> list[Place]:
-        return [place for place in self._places if place.key_hash == key_hash]
-
-
-def init_app(app: Flask) -> None:
-    """Give the app its streams."""
-    app.extensions["streams"] = Streams()
+                self.places.remove(key_hash)
 
 
 def get_streams() -> Streams:

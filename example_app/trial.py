@@ -1,17 +1,13 @@
 """How to let visitors try the app before they connect: free questions on a key of its own."""
 
-from __future__ import annotations
-
 from flask import Blueprint, Flask, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.client import read_completion
 
-from . import spending
 from .database import get_database, transaction
 from .pages import welcome
-from .problems import Refused
 from .question import title_of
 from .render import to_html
 from .streams import get_streams
@@ -26,7 +22,7 @@ bp = Blueprint("trial", __name__)
 
 def init_app(app: Flask) -> None:
     """Give templates the number of free questions that are left."""
-    app.context_processor(lambda: {"free_questions_left": free_questions_left})
+    app.jinja_env.globals["free_questions_left"] = free_questions_left
 
 
 # Flask-OpenRouter: registered with auth.fallback_key (see __init__.py). It is called for visitors
@@ -34,23 +30,38 @@ def init_app(app: Flask) -> None:
 def free_key() -> str | None:
     """Return the app's own key, if this visitor has a free question left. That counts it."""
     key: str | None = current_app.config["CHAT_FREE_KEY"]
-    has_text = request.form.get("text", "").strip()
-    return key if key and has_text and _take_question() else None
+    if not key or not request.form.get("text", "").strip():
+        return None
+    most, db = current_app.config["CHAT_FREE_QUESTIONS"], get_database()
+    # Anybody gets a new visitor_id by deleting a cookie, so addresses count, too.
+    limits = {
+        current_openrouter.visitor_id: most,
+        f"address {request.remote_addr}": most * OF_ADDRESS,
+        "all": most * OF_ALL,
+    }
+    with transaction(db):
+        db.execute("DELETE FROM trial WHERE day != date('now')")
+        if any(_used(name) >= limit for name, limit in limits.items()):
+            return None
+        db.executemany(
+            "INSERT INTO trial VALUES (date('now'), ?, 1)"
+            " ON CONFLICT (name) DO UPDATE SET used = used + 1",
+            [(name,) for name in limits],
+        )
+    return key
 
 
 def free_questions_left() -> int:
     """Return how many free questions this browser has left today."""
     if not current_app.config["CHAT_FREE_KEY"]:
         return 0
-    (used,) = (
-        get_database()
-        .execute(
-            "SELECT coalesce(sum(used), 0) FROM trial WHERE day = ? AND name = ?",
-            (str(spending.today()), current_openrouter.visitor_id),
-        )
-        .fetchone()
-    )
-    return max(0, int(current_app.config["CHAT_FREE_QUESTIONS"]) - int(used))
+    most = int(current_app.config["CHAT_FREE_QUESTIONS"])
+    return max(0, most - _used(current_openrouter.visitor_id))
+
+
+def _used(name: str) -> int:
+    query = "SELECT coalesce(sum(used), 0) FROM trial WHERE name = ? AND day = date('now')"
+    return int(get_database().execute(query, (name,)).fetchone()[0])
 
 
 @bp.post("/try")
@@ -63,40 +74,12 @@ def ask() -> ResponseReturnValue:
     if len(text) > MAX_TEXT:
         abort(413)
     question = {"role": "user", "content": text}
-    try:
-        with get_streams().place(current_openrouter.visitor_id):
-            reply = current_openrouter.session.post(
-                "chat/completions",
-                json={"model": MODEL, "messages": [question], "max_tokens": MAX_ANSWER},
-            )
-            # Flask-OpenRouter: an error becomes a page. If the app's key is spent, on_missing.
-            answer = read_completion(reply)
-    except Refused:
-        abort(429)
+    with get_streams().place(current_openrouter.visitor_id):
+        reply = current_openrouter.session.post(
+            "chat/completions",
+            json={"model": MODEL, "messages": [question], "max_tokens": MAX_ANSWER},
+        )
+        # Flask-OpenRouter: an error becomes a page. If the app's key is spent, on_missing.
+        answer = read_completion(reply)
     words = answer.text or answer.refusal or "The model said nothing."
     return welcome(question=title_of(text), answer=to_html(words))
-
-
-def _take_question() -> bool:
-    """Count a question of today, if all three limits allow it."""
-    most, today = int(current_app.config["CHAT_FREE_QUESTIONS"]), str(spending.today())
-    # Anybody gets a new visitor_id by deleting a cookie, so addresses count, too.
-    limits = {
-        current_openrouter.visitor_id: most,
-        f"address {request.remote_addr}": most * OF_ADDRESS,
-        "all": most * OF_ALL,
-    }
-    db = get_database()
-    with transaction(db):
-        db.execute("DELETE FROM trial WHERE day != ?", (today,))
-        for name, limit in limits.items():
-            (used,) = db.execute(
-                "SELECT coalesce(sum(used), 0) FROM trial WHERE name = ?", (name,)
-            ).fetchone()
-            if used >= limit:
-                return False
-        db.executemany(
-            "INSERT INTO trial VALUES (?, ?, 1) ON CONFLICT (name) DO UPDATE SET used = used + 1",
-            [(today, name) for name in limits],
-        )
-    return True

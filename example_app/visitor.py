@@ -1,7 +1,5 @@
 """How to know visitors without a sign-in: whose data it is, and the models of late."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 
@@ -9,15 +7,17 @@ from flask import session
 
 from flask_openrouter import current_openrouter
 
+from .database import get_database
+from .history import History
+
 
 def owner_id() -> str:
     """Return the owner id of a connected visitor.
 
-    The app has no sign-in. The id combines 128 random bits in this browser's signed session with
-    the OpenRouter account (or the key, if OpenRouter does not name the account). So ids cannot be
-    guessed, the next person in the same browser finds nothing of the last one, and a visitor who
-    connects again with a new key finds everything. The id is a hash, so that a copy of the file
-    does not reveal session data.
+    It combines 128 random bits in this browser's signed session with the OpenRouter account. So it
+    cannot be guessed, the next person in the same browser finds nothing of the last one, and a
+    visitor who connects again with a new key finds everything. It is a hash, so that a copy of the
+    file does not reveal session data.
     """
     browser = session.get("browser")
     if not isinstance(browser, str):
@@ -26,6 +26,11 @@ def owner_id() -> str:
     # Flask-OpenRouter: the account that approved the key. It can be None, hence the alternative.
     account = current_openrouter.openrouter_user_id or current_openrouter.key_hash
     return hashlib.sha256(f"{browser}\n{account}".encode()).hexdigest()
+
+
+def own_history() -> History:
+    """Return the conversations of the connected visitor."""
+    return History(get_database(), owner_id())
 
 
 def recent_models() -> list[str]:

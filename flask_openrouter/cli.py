@@ -17,7 +17,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
-from .client.pkce import create_code_challenge, create_code_verifier
+from .client.credentials import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
 from .storage.cookie import CookieStorage
 from .storage.listing import Listing

@@ -20,20 +20,14 @@ from .login import parked, visitor_id
 from .login.budget import BudgetWatch
 from .login.callback import CallbackAddress
 from .login.cookies import MAX_CLOCK_SKEW, LoginCookies
-from .login.finished import FinishedLogins
+from .login.logins import FinishedLogins, PendingLogins
 from .login.owner import Owners
-from .login.parked import ParkedKeys
-from .login.pending import PendingLogins
+from .login.parked import ParkedKeys, SpentStates
 from .login.rejected import RejectedKeys
-from .login.spent import SpentStates
 from .login.visitor_id import VisitorIds
 from .storage import KeyStorage
 from .storage.cipher import KeyCipher
 from .storage.cookie import CookieStorage
-from .storage.namespace import in_namespace
-from .storage.redis import RedisStorage
-from .storage.sqlalchemy import SQLAlchemyStorage
-from .storage.uri import storage_from_uri
 from .storage.vault import KeyVault
 from .web import ExtensionCookie
 
@@ -102,23 +96,9 @@ class Services:
         suffix = _cookie_suffix(app, settings.namespace)
         # Holds the ciphertext with the cookie storage, else the signed id of the browser.
         cookie = ExtensionCookie(settings.key_max_age, suffix=suffix, is_secure=is_secure)
-        cookie_storage = None
-        if storage is None and settings.storage_uri is not None:
-            storage = storage_from_uri(settings.storage_uri, instance_folder=app.instance_path)
-        elif storage is None:
-            storage = cookie_storage = CookieStorage(cookie, lambda: login_cookies.trim())
-        elif isinstance(storage, SQLAlchemyStorage):
-            storage.anchor(app.instance_path)
-        if isinstance(storage, RedisStorage):
-            users = settings.key_max_age if settings.limits_users else None
-            storage.follow(browsers=settings.key_max_age, users=users)
-        if settings.namespace is not None and cookie_storage is None:
-            storage = in_namespace(storage, settings.namespace)
-        cipher = KeyCipher(settings.encryption_keys)
         base_url = settings.base_url
         # Bound into every ciphertext. No base URL has a fragment.
         realm = f"{base_url}#{settings.namespace}" if settings.namespace else base_url
-        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage)
         login_cookies = LoginCookies(
             ExtensionCookie(settings.login_max_age, suffix=suffix, is_secure=is_secure),
             settings.secret_keys,
@@ -126,6 +106,13 @@ class Services:
             max_age=settings.login_max_age,
             clock=clock,
         )
+        cookie_storage = None
+        if storage is None and settings.storage_uri is None:
+            storage = cookie_storage = CookieStorage(cookie, login_cookies.trim)
+        else:
+            storage = _storage_on_server(app, settings, storage)
+        cipher = KeyCipher(settings.encryption_keys)
+        owners = Owners(cookie, settings.secret_keys, app_functions, cookie_storage)
         client = OpenRouterClient(
             base_url,
             timeout=settings.request_timeout,
@@ -183,6 +170,24 @@ class Services:
             budget_watch=BudgetWatch(settings.budget_low, clock=clock),
             clock=clock,
         )
+
+
+def _storage_on_server(app: Flask, settings: Settings, storage: KeyStorage | None) -> KeyStorage:
+    """Return the app's own storage, or else that of the settings, set up for this app."""
+    # Here, because apps whose keys are in the visitors' browsers need none of it.
+    from .storage.namespace import in_namespace
+    from .storage.redis import RedisStorage
+    from .storage.sqlalchemy import SQLAlchemyStorage
+    from .storage.uri import storage_from_uri
+
+    if storage is None:
+        storage = storage_from_uri(settings.storage_uri or "", instance_folder=app.instance_path)
+    elif isinstance(storage, SQLAlchemyStorage):
+        storage.anchor(app.instance_path)
+    if isinstance(storage, RedisStorage):
+        users = settings.key_max_age if settings.limits_users else None
+        storage.follow(browsers=settings.key_max_age, users=users)
+    return storage if settings.namespace is None else in_namespace(storage, settings.namespace)
 
 
 def _cookie_suffix(app: Flask, namespace: str | None) -> str:

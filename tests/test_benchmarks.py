@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import flask
 import pytest
+from cases import case
 from components import require
 from flask import Flask
 
@@ -23,6 +24,7 @@ from benchmarks import CANDIDATES, PEERS, ROOT, pages
 from benchmarks.__main__ import main
 from benchmarks.candidates import GUARDED, OPEN, Candidate, connected, find
 from benchmarks.subjects.cookies import GOALS, sizes_of
+from benchmarks.subjects.stored_keys import apps
 from benchmarks.subjects.views import ROUTES, calls_of
 from benchmarks.tools.browser import Browser, approve
 from benchmarks.tools.provider import Provider, running_provider
@@ -105,6 +107,18 @@ def test_a_callback_of_another_browser_buys_nothing(
     other.get(callback)
     assert provider.counts() == before
     assert other.get(GUARDED).status_code in (302, 303)
+
+
+def test_keys_on_a_server_belong_to_the_browser_that_connected(provider: Provider) -> None:
+    with apps(provider.url) as kinds:
+        for kind, own in kinds.items():
+            for name, app in own.items():
+                with case(f"{kind}, {name}"):
+                    browser, key = connected(find(name), app)
+                    assert browser.get(GUARDED).data.decode() == key
+                    # What is stored is found by the browser's cookie, and is not in it.
+                    assert len(str(browser.cookies)) < 300
+                    assert Browser(app).get(GUARDED).status_code in (302, 303)
 
 
 @every("Flask-Login", *WITH_LOGIN)

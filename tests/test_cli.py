@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import pytest
+from failing_storage import FailingStorage
 
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -74,11 +75,7 @@ def test_forget_refuses_an_owner_that_no_key_can_have(make_site: Any) -> None:
 
 
 def test_forget_reports_a_storage_that_fails(make_site: Any) -> None:
-    class Down(MemoryStorage):
-        def delete(self, owner_id: str) -> None:
-            raise OSError("password=hunter2")
-
-    site = make_site({"storage": Down()})
+    site = make_site({"storage": FailingStorage("delete")})
     site.auth.owner_loader(lambda: "alice")
     site.connect()
     result = run(site.app, "forget", "alice")

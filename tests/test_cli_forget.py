@@ -9,7 +9,6 @@ from flask import Flask
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage.memory import MemoryStorage
 
 
 def forget(app: Flask, owner_id: str) -> Result:
@@ -35,16 +34,6 @@ def test_forget_deletes_what_is_stored_for_one_owner(
 def test_forget_says_when_there_is_nothing(make_shared_app: Callable[..., Flask]) -> None:
     result = forget(make_shared_app(), "nobody")
     assert (result.exit_code, result.stdout) == (0, "Nothing is stored for this owner.\n")
-
-
-def test_forget_fails_when_the_storage_fails(make_app: Callable[..., Flask]) -> None:
-    class Failing(MemoryStorage):
-        def delete(self, owner_id: str) -> None:
-            raise OSError("disk on fire")
-
-    result = forget(make_app({"storage": Failing()}), "ada")
-    assert result.exit_code == 1
-    assert result.output == "Error: Deleting the key failed: the storage raised OSError.\n"
 
 
 def test_forget_says_that_it_cannot_reach_the_visitors_browsers(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from failing_storage import FailingStorage
 from flask import Blueprint, request
 from visitor import NAVIGATE, Visitor
 
@@ -113,6 +114,26 @@ def test_a_key_that_openrouter_rejects_sends_the_visitor_to_connect_again(site: 
     assert site.visitor.get("/chat").location == "/openrouter/login?next=/chat"
 
 
+def test_a_new_key_that_is_rejected_too_is_a_problem_and_no_reason_to_connect(site: Any) -> None:
+    ran = []
+
+    @site.app.get("/chat")
+    @requires_openrouter_key
+    def chat() -> str:
+        ran.append(1)
+        return str(current_openrouter.key_info())
+
+    for _ in range(2):
+        site.connect()
+        site.emulator.revoke(site.issued_key())
+        response = site.visitor.get("/chat")
+    # The first response is made after the view, and the second instead of it.
+    for answer in (response, site.visitor.get("/chat")):
+        assert answer.status_code == 502
+        assert "OpenRouter does not accept the new key" in answer.text
+    assert len(ran) == 2
+
+
 def test_a_view_may_report_a_dead_key_by_raising_the_error(site: Any) -> None:
     @site.app.post("/ask")
     @requires_openrouter_key(on_missing="json", next="/page")
@@ -213,27 +234,16 @@ def test_a_protected_blueprint_asks_to_connect_despite_its_own_error_handler(
     assert site.visitor.get("/left").status_code == 303
 
 
-class DyingStorage(MemoryStorage):
-    """Fails once ``is_dead`` is set."""
-
-    is_dead = False
-
-    def get(self, owner_id: str) -> str | None:
-        if self.is_dead:
-            raise OSError("gone")
-        return super().get(owner_id)
-
-
 @pytest.mark.parametrize("path", ["/guarded-view", "/open-view", "/protected-view"])
 def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
     path: str, make_site: Any
 ) -> None:
-    storage = DyingStorage()
+    storage = FailingStorage()
     site = make_site({"storage": storage})
 
     def view() -> str:
         site.emulator.revoke(current_openrouter.api_key)
-        storage.is_dead = True
+        storage.failing.add("get")
         raise KeyRejectedError
 
     pages = Blueprint("pages", "pages")
@@ -246,5 +256,5 @@ def test_a_storage_that_dies_while_a_dead_key_is_forgotten_is_a_503(
     response = site.visitor.get(path)
     assert response.status_code == 503
     assert "storage_unavailable" in response.text
-    storage.is_dead = False
+    storage.failing.clear()
     assert site.visitor.key is not None

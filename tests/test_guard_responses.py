@@ -61,6 +61,7 @@ def test_a_script_gets_json_and_htmx_the_address_to_go_to(site: Any) -> None:
         }, headers
         expected = login_url if "HX-Request" in headers else None
         assert response.headers.get("HX-Redirect") == expected, headers
+        assert "Set-Cookie" not in response.headers
 
 
 def test_a_view_may_decide_the_response(site: Any) -> None:

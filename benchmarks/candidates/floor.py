@@ -14,6 +14,7 @@ import hmac
 import os
 import secrets
 import time
+from typing import Protocol
 from urllib.parse import urlencode
 
 import urllib3
@@ -33,7 +34,17 @@ LOGIN = "/login"
 _LOGIN_MAX_AGE = 600
 
 
-def create_app(provider_url: str) -> Flask:
+class Keys(Protocol):
+    """Where the encrypted keys are, if not in the session."""
+
+    def get(self, owner: str) -> str:
+        """Return what is stored for this owner, or ``""``."""
+
+    def set(self, owner: str, key: str) -> None:
+        """Store it."""
+
+
+def create_app(provider_url: str, keys: Keys | None = None) -> Flask:
     """Return an app with three routes written by hand."""
     app = new_app("floor")
     cipher = AESGCM(hashlib.sha256(b"keys" + SECRET_KEY.encode()).digest())
@@ -68,15 +79,19 @@ def create_app(provider_url: str) -> Flask:
         owner, nonce = secrets.token_urlsafe(16), os.urandom(12)
         sealed = nonce + cipher.encrypt(nonce, response.json()["key"].encode(), owner.encode())
         session["owner"] = owner
-        session["key"] = base64.urlsafe_b64encode(sealed).decode()
+        key = base64.urlsafe_b64encode(sealed).decode()
+        if keys is None:
+            session["key"] = key
+        else:
+            keys.set(owner, key)
         return redirect("/guarded", 303)
 
     @app.get("/guarded")
     def guarded() -> str | Response:
-        sealed = base64.urlsafe_b64decode(session.get("key", ""))
         try:
-            owner = session["owner"].encode()
-            return cipher.decrypt(sealed[:12], sealed[12:], owner).decode()
+            owner = session["owner"]
+            sealed = base64.urlsafe_b64decode(session["key"] if keys is None else keys.get(owner))
+            return cipher.decrypt(sealed[:12], sealed[12:], owner.encode()).decode()
         except (KeyError, InvalidTag):
             return redirect("/login", 303)
 

@@ -7,6 +7,7 @@ import logging
 from flask import Flask
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
+from flask_openrouter.storage import KeyStorage
 
 from . import new_app
 
@@ -14,7 +15,7 @@ IMPORTS = "from flask_openrouter import OpenRouterAuth, current_openrouter, requ
 LOGIN = "/openrouter/login"
 
 
-def create_app(provider_url: str) -> Flask:
+def create_app(provider_url: str, storage: KeyStorage | None = None) -> Flask:
     """Return an app with the extension and a guarded view."""
     app = new_app("ours")
     app.config["OPENROUTER_BASE_URL"] = provider_url
@@ -22,7 +23,7 @@ def create_app(provider_url: str) -> Flask:
     app.config["OPENROUTER_LOGIN_REDIRECT_URL"] = "/guarded"
     # The extension warns once that it takes the host from the request. All candidates do.
     logging.getLogger("flask_openrouter").setLevel(logging.ERROR)
-    OpenRouterAuth(app)
+    OpenRouterAuth(app, storage=storage)
 
     @app.get("/guarded")
     @requires_openrouter_key

@@ -1,12 +1,11 @@
 // The chat page: connects keys and buttons to what they do.
 
-import { announce } from "./announce.js";
 import * as chat from "./chat.js";
-import * as log from "./log.js";
-import { draft, element, isSending, keepDraft, limitLength } from "./page.js";
-import { loadModels } from "./picker.js";
-import { scrollToBottom } from "./scroll.js";
-import { fetchText, post } from "./stream.js";
+import * as log from "./messages.js";
+import { announce, checkLength, draft, element, focusComposer, isSending, keepDraft, rescueFocus } from "./page.js";
+import { loadModels, openPicker } from "./picker.js";
+import { showProblem } from "./problem.js";
+import { detailsOf, request } from "./stream.js";
 
 const composer = element("composer");
 const prompt = element("prompt");
@@ -14,72 +13,72 @@ const model = element("model");
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
-  chat.send(prompt.value);
+  if (prompt.value.trim()) chat.send(prompt.value.trim());
 });
-
 prompt.addEventListener("keydown", (event) => {
   if (!isSending(event)) return;
   event.preventDefault();
-  if (prompt.value.trim()) composer.requestSubmit();
+  composer.requestSubmit();
 });
-
-prompt.addEventListener("input", () => keepDraft(prompt.value));
-
-// Elsewhere the style sheet lets the box grow with its text.
-if (!CSS.supports("field-sizing", "content")) {
-  prompt.addEventListener("input", () => { prompt.rows = Math.min(prompt.value.split("\n").length, 10); });
-}
+prompt.addEventListener("input", () => {
+  element("limit").textContent = checkLength(prompt);
+  // For browsers in which the style sheet cannot let the box grow with its text.
+  prompt.rows = Math.min(prompt.value.split("\n").length, 10);
+  keepDraft(prompt.value);
+});
 
 document.addEventListener("keydown", (event) => {
-  const closesSomething = event.defaultPrevented || document.querySelector("dialog[open], :popover-open");
-  if (event.key === "Escape" && !closesSomething) chat.stop();
+  // Escape is also for what is open, and for a filter with text in it.
+  if (event.key !== "Escape" || event.defaultPrevented || event.target.matches("#filter:not(:placeholder-shown)")) return;
+  if (!document.querySelector("dialog[open], :popover-open")) chat.stop();
 });
 
-element("stop").addEventListener("click", chat.stop);
-
-model.addEventListener("click", chat.pick);
-model.addEventListener("chosen", () => {
-  announce(`Model: ${element("model-name").textContent}`);
-  chat.keepModel();
-});
-
-element("empty").addEventListener("click", (event) => {
-  const idea = event.target.closest(".idea");
-  if (!idea) return;
-  prompt.value = idea.textContent;
-  prompt.focus();
-});
-
-// The buttons below a message.
+// The buttons of the page and of a message, by their data-do.
 const actions = {
-  copy: (message, button) => copy(button, () => fetchText(`${location.pathname}/messages/${message.dataset.id}.md`)),
-  "copy-code": (message, button) => copy(button, () => button.closest(".code").querySelector("pre").textContent),
-  edit: (message) => log.edit(message, chat.isBusy, (text) => chat.resend(message, text)),
+  pick,
+  stop: chat.stop,
+  idea: (button) => {
+    chat.write(button.textContent);
+    prompt.focus();
+  },
+  latest: () => {
+    log.scrollToBottom();
+    focusComposer();
+  },
+  copy: (button, { dataset }) => copy(button, request(`${location.pathname}/messages/${dataset.id}.md`).then((r) => r.text())),
+  "copy-code": (button) => copy(button, button.closest(".code").querySelector("pre").textContent),
+  edit: (_, message) => log.edit(message, (text) => chat.resend(message, text)),
   retry: () => chat.retry(),
-  continue: (message) => chat.continueAnswer(message),
-  version: (_, button) => showVersion(button.dataset.version),
+  continue: (_, message) => chat.continueAnswer(message),
+  version: ({ dataset }) => showVersion(dataset.version),
 };
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-do]");
-  if (button && !chat.isBusy()) actions[button.dataset.do](button.closest(".message"), button);
+  if (button && !(chat.isBusy() && button.closest(".message"))) {
+    actions[button.dataset.do](button, button.closest(".message"));
+  }
 });
+
+function pick() {
+  openPicker().catch((error) => showProblem(detailsOf(error), pick));
+}
 
 // Another version of a message, with all that came after it.
 async function showVersion(id) {
   try {
-    await post(`${location.pathname}/versions/${id}`, {});
+    await request(`${location.pathname}/versions/${id}`, {});
     await log.showStored();
     log.find(id)?.querySelector("[data-do='version']:enabled").focus();
   } catch (error) {
-    chat.showTrouble(error);
+    showProblem(detailsOf(error), () => showVersion(id));
   }
 }
 
-async function copy(button, read) {
+async function copy(button, text) {
   const label = button.textContent;
   try {
-    await navigator.clipboard.writeText(await read());
+    await navigator.clipboard.writeText(await text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Could not copy";
@@ -88,24 +87,61 @@ async function copy(button, read) {
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
-// An answer that another tab, or this one before a reload, is still getting: look again.
+// Instructions for the conversation go along with each question. The box's default value has
+// those in use, and its value what is being written in the dialog.
+const instructions = element("instructions-text");
+
+function instruct(text) {
+  const note = element("instructions-note");
+  instructions.defaultValue = text;
+  note.lastElementChild.textContent = text;
+  note.hidden = !text;
+}
+
+instructions.addEventListener("input", () => checkLength(instructions, "instructions"));
+element("instructions").addEventListener("close", ({ target: dialog }) => {
+  if (dialog.returnValue) {
+    instruct(instructions.value.trim());
+    keepDraft(instructions.defaultValue, "instructions");
+  }
+  instructions.form.reset();
+  checkLength(instructions, "instructions");
+  dialog.returnValue = "";
+});
+
+// Browsers of 2025 do not know what a button's commandfor means.
+function command({ target }) {
+  const button = target.closest("[commandfor]");
+  const dialog = button && element(button.getAttribute("commandfor"));
+  if (button?.getAttribute("command") === "show-modal") dialog.showModal();
+  else dialog?.close();
+}
+if (!("command" in HTMLButtonElement.prototype)) document.addEventListener("click", command);
+
+// In the dialog of a new title, typing replaces the old one.
+document.addEventListener("focusin", ({ target }) => {
+  if (target.id === "new-title") target.select();
+});
+// Those of the menu are opened by a button that is hidden when they close.
+document.addEventListener("close", () => rescueFocus(element("conversation-menu").querySelector("button")), true);
+
+// Waits for an answer that another tab, or this one before a reload, is still getting.
 async function follow() {
-  while (!chat.isBusy() && log.messages().some((message) => message.dataset.state === "writing")) {
+  while (!chat.isBusy() && log.messages().some(({ dataset }) => dataset.state === "writing")) {
     await new Promise((resolve) => { setTimeout(resolve, 1000); });
     if (!chat.isBusy()) await log.showStored().catch(() => {});
   }
-  log.addCopyButtons();
 }
 
-prompt.value ||= draft();
-limitLength(prompt, (words) => { element("limit").textContent = words; });
+if (draft("instructions")) instruct(draft("instructions"));
+chat.write(prompt.value || draft());
 log.addCopyButtons();
-if (log.last()) scrollToBottom();
+if (log.last()) log.scrollToBottom();
 try {
-  // Who has chosen a model before need not wait for the list.
+  // A visitor who has chosen a model before need not wait for the list.
   if (!model.dataset.id) await loadModels();
 } catch (error) {
-  chat.showTrouble(error, () => location.reload());
+  showProblem(detailsOf(error), () => location.reload());
 }
 model.disabled = false;
 await follow();

@@ -1,10 +1,10 @@
 // The dialog in which a model is chosen: a search box that drives a list (ARIA: combobox).
 
-import { element } from "./page.js";
+import { announce, copyOf, element } from "./page.js";
 import { find } from "./search.js";
-import { fetchJson, post } from "./stream.js";
+import { request } from "./stream.js";
 
-const { modelsUrl, chooseUrl } = element("chat").dataset;
+const chat = element("chat").dataset;
 const button = element("model");
 const dialog = element("picker");
 const search = element("search");
@@ -15,18 +15,18 @@ let recent = []; // ids, the last used first
 
 export const chosenModel = () => ({ id: button.dataset.id, name: element("model-name").textContent });
 
-// Resolves when a model is chosen, the first one on offer if this visitor never chose.
+// Resolves when there are models. A visitor who never chose gets the first one on offer.
 export async function loadModels() {
   if (models.length > 0) return;
-  const answer = await fetchJson(modelsUrl);
-  ({ models, recent } = answer);
-  if (!chosenModel().id) show(models.find(({ id }) => id === answer.first));
+  const response = await request(chat.modelsUrl);
+  const offer = await response.json();
+  ({ models, recent } = offer);
+  if (!button.dataset.id) show(models.find(({ id }) => id === offer.first));
 }
 
 export async function openPicker() {
   search.value = "";
   dialog.showModal();
-  search.focus();
   filter();
   try {
     await loadModels();
@@ -37,42 +37,31 @@ export async function openPicker() {
   filter();
 }
 
-const options = () => [...list.querySelectorAll(".model")];
-
 function show({ id, name }) {
   button.dataset.id = id;
-  element("model-name").textContent = name.split(": ").slice(1).join(": ") || name;
+  element("model-name").textContent = name.replace(/^.*?: /, "");
 }
 
-function choose(option) {
-  const model = models.find(({ id }) => id === option.dataset.id);
-  show(model);
-  recent = [model.id, ...recent.filter((id) => id !== model.id)];
+function choose({ dataset: { id } }) {
+  show(models.find((model) => model.id === id));
+  recent = [id, ...recent.filter((other) => other !== id)];
   dialog.close();
-  button.focus();
-  // A choice that could not be saved is made again on the next visit; nobody need be told.
-  post(chooseUrl, { model: model.id }).catch(() => {});
-  button.dispatchEvent(new CustomEvent("chosen"));
+  announce(`Model: ${chosenModel().name}`);
+  // The model belongs to the conversation. If it cannot be saved now, the next question does that.
+  request(chat.chooseUrl, { model: id, conversation: chat.conversation || null }).catch(() => {});
 }
+
+const options = () => [...list.querySelectorAll(".model")];
 
 function filter() {
   const offered = models.filter(({ free }) => free || !freeOnly.checked);
   const found = find(search.value, offered, ({ id, name }) => [name, id]);
   const first = recent.flatMap((id) => found.filter((model) => model.id === id));
   const others = found.filter((model) => !first.includes(model));
-  list.replaceChildren(...[group("Recent", first), group("All others", others)].filter((node) => node.hasChildNodes()));
-  options().forEach((option, index) => { option.id = `model-${index}`; });
+  [first, others].forEach((group, index) => list.children[index].replaceChildren(...group.map(optionOf)));
   element("found").textContent = foundWords(found.length);
   const chosen = list.querySelector("[aria-selected='true']");
   activate((search.value ? null : chosen) ?? options()[0], "center");
-}
-
-function group(label, members) {
-  const node = document.createElement("ul");
-  node.role = "group";
-  node.ariaLabel = label;
-  node.append(...members.map(optionOf));
-  return node;
 }
 
 function foundWords(count) {
@@ -82,12 +71,13 @@ function foundWords(count) {
 }
 
 function optionOf({ id, name, price, context, free }) {
-  const option = element("model-template").content.firstElementChild.cloneNode(true);
+  const option = copyOf("model-template");
+  option.id = `model-${id}`;
   option.dataset.id = id;
   option.querySelector(".model-name").textContent = name;
   option.querySelector(".badge").hidden = !free;
   option.querySelector(".model-facts").textContent = [price, context && `${context} context`, id].filter(Boolean).join(" · ");
-  option.setAttribute("aria-selected", String(id === chosenModel().id));
+  option.ariaSelected = id === button.dataset.id;
   return option;
 }
 
@@ -95,14 +85,13 @@ function activate(option, block = "nearest") {
   list.querySelector(".active")?.classList.remove("active");
   option?.classList.add("active");
   option?.scrollIntoView({ block });
-  if (option) search.setAttribute("aria-activedescendant", option.id);
-  else search.removeAttribute("aria-activedescendant");
+  search.setAttribute("aria-activedescendant", option?.id ?? "");
 }
 
 search.addEventListener("input", filter);
 freeOnly.addEventListener("change", filter);
-list.addEventListener("click", (event) => {
-  const option = event.target.closest(".model");
+list.addEventListener("click", ({ target }) => {
+  const option = target.closest(".model");
   if (option) choose(option);
 });
 search.addEventListener("keydown", (event) => {

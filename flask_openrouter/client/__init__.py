@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID
 
 from ..errors import ConfigurationError
-from . import pkce
+from . import credentials
 from .attribution import attribution_headers
 from .authorization import build_auth_code_request, build_authorization_url
 from .base_url import OPENROUTER, normalize_base_url
@@ -95,8 +95,8 @@ class OpenRouterClient:
     def __repr__(self) -> str:
         return f"<OpenRouterClient {self.base_url}>"
 
-    create_code_verifier: Final = staticmethod(pkce.create_code_verifier)
-    create_code_challenge: Final = staticmethod(pkce.create_code_challenge)
+    create_code_verifier: Final = staticmethod(credentials.create_code_verifier)
+    create_code_challenge: Final = staticmethod(credentials.create_code_challenge)
 
     # A plain challenge is the code_verifier.
     @hides_frames

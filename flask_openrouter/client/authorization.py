@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .base_url import is_loopback_host, is_valid_host
-from .pkce import check_code_challenge, check_method
+from .credentials import check_code_challenge, check_method
 
 _WEB_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"

@@ -105,7 +105,7 @@ def is_openrouter(base_url: str) -> bool:
 def is_loopback_url(base_url: str) -> bool:
     """Whether a normalised base URL is on this machine's loopback interface."""
     host = base_url.partition("://")[2]
-    return is_loopback_host(host if host.endswith("]") else re.sub(r":[0-9]+$", "", host))
+    return is_loopback_host(re.sub(r":[0-9]+$", "", host))
 
 
 def is_loopback_host(host: str) -> bool:

@@ -16,8 +16,7 @@ from ..errors import (
     TransportError,
     TransportTimeoutError,
 )
-from . import pkce
-from .credentials import MALFORMED_KEY, is_api_key, is_code
+from .credentials import MALFORMED_KEY, check_code_verifier, check_method, is_api_key, is_code
 from .models import AuthCode, IssuedKey, KeyInfo, parse_object
 from .responses import APIResponse, about_request, error_from, error_in
 
@@ -141,9 +140,7 @@ def _check_exchange(code: object, code_verifier: object, method: object) -> str 
         return "code must be 1 to 1024 printable ASCII characters without blanks"
     if code_verifier is None:
         return None if method is None else "code_challenge_method needs a code_verifier"
-    return pkce.check_code_verifier(code_verifier) or (
-        None if method is None else pkce.check_method(method)
-    )
+    return check_code_verifier(code_verifier) or (None if method is None else check_method(method))
 
 
 def _error_inside(

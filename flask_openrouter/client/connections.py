@@ -80,9 +80,12 @@ class Adapter(HTTPAdapter):
     proxies and verification, and uses those of its environment.
     """
 
-    def __init__(self, environment: Environment, tls: ssl.SSLContext) -> None:
+    def __init__(self, base_url: str, environment: Environment, tls: ssl.SSLContext) -> None:
+        self._root = f"{base_url}/"
         self._environment = environment
         self._tls = tls
+        #: The connections to the base URL, once there are any.
+        self._pool: Any = None
         super().__init__(pool_maxsize=POOL_SIZE)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -102,6 +105,25 @@ class Adapter(HTTPAdapter):
             "http": partial(_Pool, resolver=self._environment.resolver),
             "https": partial(_TLSPool, resolver=self._environment.resolver),
         }
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return the connections for this request. ``requests`` takes long to find them again."""
+        if self._environment.proxy or not (request.url or "").startswith(self._root):
+            return super().get_connection_with_tls_context(request, *args, **kwargs)
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        """Return the address to send: a path, except to an http proxy."""
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def close(self) -> None:
+        """Close all connections. The next request opens new ones."""
+        self._pool = None
+        super().close()
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the TLS context has the trusted authorities, and requires a certificate."""

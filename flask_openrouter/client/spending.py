@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..errors import KeyRejectedError, KeyStorageError, OpenRouterError, OutOfCreditError
-from .memory import remember
 
 if TYPE_CHECKING:
     from .models import KeyInfo
+
+T = TypeVar("T")
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -163,3 +164,11 @@ def note_error_of(response: object, error: Exception) -> None:
     note = getattr(response, "_note_spending", None)
     if note is not None and isinstance(error, OutOfCreditError):
         note()
+
+
+def remember(memory: dict[str, T], key: str, value: T, most: int) -> None:
+    """Put an entry behind all others. Let go of the oldest one if there are ``most``."""
+    memory.pop(key, None)
+    if len(memory) >= most:
+        del memory[next(iter(memory))]
+    memory[key] = value

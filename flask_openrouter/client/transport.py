@@ -40,6 +40,7 @@ logger: Final = logging.getLogger("flask_openrouter")
 
 #: The largest body that is read, in bytes, both as sent and decoded.
 MAX_RESPONSE_BYTES: Final = 65_536
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 _WBITS_GZIP, _WBITS_ZLIB, _WBITS_RAW = 31, 15, -15
 
 
@@ -51,8 +52,10 @@ class Transport:
         self._environment = environment
         self._adapters: dict[int, Adapter] = {}
         # Checking an address takes most of the time in requests, and there are only three.
+        # identity: a body of 64 KiB needs no compression, and cannot be a bomb.
+        headers = {"Accept-Encoding": "identity", "User-Agent": "Flask-OpenRouter"}
         self._prepared = cache(
-            lambda method, path: requests.Request(method, base_url + path).prepare()
+            lambda method, path: requests.Request(method, base_url + path, headers).prepare()
         )
 
     @property
@@ -62,7 +65,8 @@ class Transport:
         adapter = self._adapters.get(pid)
         if adapter is None:
             # If several threads get here at once, all use the first one's adapter.
-            adapter = self._adapters.setdefault(pid, Adapter(self._environment, self._tls))
+            adapter = Adapter(self.base_url, self._environment, self._tls)
+            adapter = self._adapters.setdefault(pid, adapter)
             # A new dict: this process closes its copies of the parent's sockets.
             self._adapters = {pid: adapter}
         return adapter
@@ -120,12 +124,9 @@ class Transport:
         self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
     ) -> requests.PreparedRequest:
         request = self._prepared(method, path).copy()
-        # identity: a body of 64 KiB needs no compression, and cannot be a bomb.
-        request.prepare_headers(
-            {"Accept-Encoding": "identity", "User-Agent": "Flask-OpenRouter", **headers}
-        )
+        request.headers.update(headers)
         if body is not None:
-            request.prepare_body(json.dumps(body, separators=(",", ":")).encode("ascii"), None)
+            request.prepare_body(_ENCODER.encode(body).encode("ascii"), None)
         return request
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from flask import Flask, Response, g, jsonify, request, send_file
+from flask import Flask, Response, abort, g, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
@@ -28,7 +29,11 @@ from .errors import MAX_BODY_LENGTH, APIError, MalformedJSON
 from .loopback import is_loopback_host_header
 from .misbehaviour import misbehave, misbehave_afterwards
 
-_EXTENSION_STYLES: Final = Path(__file__).parents[1] / "static" / "openrouter" / "openrouter.css"
+_STATIC_FILES: Final = {
+    **{path.name: path for path in (Path(__file__).parent / "static").iterdir()},
+    # One look from the app's login over the consent page to its error pages.
+    "openrouter.css": Path(__file__).parents[1] / "static" / "openrouter" / "openrouter.css",
+}
 
 
 def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
@@ -37,7 +42,7 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     Its handle is ``app.extensions["openrouter_emulator"]``. Serve it on loopback only, as
     :func:`~flask_openrouter.emulator.run_in_thread` does.
     """
-    app = Flask(__name__, static_url_path=f"{CONTROL_PREFIX}static")
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_LENGTH
     app.json.sort_keys = False  # type: ignore[attr-defined]
     emulator = app.extensions[EXTENSION_KEY] = Emulator(config)
@@ -46,9 +51,7 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
         app.register_blueprint(module.bp)
     for module in (chat, completions, responses, embeddings):
         app.register_blueprint(module.bp)
-    # One look from the app's login over the consent page to its error pages.
-    styles = f"{CONTROL_PREFIX}static/openrouter.css"
-    app.add_url_rule(styles, "extension_styles", lambda: send_file(_EXTENSION_STYLES))
+    app.add_url_rule(f"{CONTROL_PREFIX}static/<name>", "static", _static_file)
     app.before_request(_refuse_foreign_host)
     app.before_request(_record)
     app.before_request(answer_preflight)
@@ -59,6 +62,14 @@ def create_emulator_app(config: EmulatorConfig | None = None) -> Flask:
     app.register_error_handler(APIError, _api_error_response)
     app.register_error_handler(HTTPException, _http_error_response)
     return app
+
+
+def _static_file(name: str) -> Response:
+    if name not in _STATIC_FILES:
+        abort(404)
+    # From memory: Werkzeug's server leaves a file open when the browser goes away.
+    content = BytesIO(_STATIC_FILES[name].read_bytes())
+    return send_file(content, download_name=name)
 
 
 def _refuse_foreign_host() -> ResponseReturnValue | None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..client.memory import remember
-from ..client.spending import next_reset
+from ..client.spending import next_reset, remember
 from ..signals import budget_low
 from ..web import send_signal
 

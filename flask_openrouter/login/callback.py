@@ -17,6 +17,7 @@ from ..client.base_url import is_loopback_url
 from ..client.credentials import Unpicklable, is_code
 from ..errors import LoginError, StateMismatchError
 from ..web import get_services, overrides, this_app, this_request
+from .logins import digest
 
 logger: Final = logging.getLogger("flask_openrouter")
 
@@ -139,6 +140,14 @@ class Callback(Unpicklable):
     state: str = field(repr=False)
     code: str | None = field(repr=False)
     has_provider_failed: bool = False
+    #: Stands for the state.
+    state_digest: str = field(init=False)
+    #: Stands for the login with this code.
+    code_digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state_digest", digest(self.state))
+        object.__setattr__(self, "code_digest", digest(f"{self.state} {self.code}"))
 
 
 def read_callback(base_url: str) -> Callback:

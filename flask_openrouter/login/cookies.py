@@ -7,21 +7,21 @@ logins that start at the same moment both stay.
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import hmac
 import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import BadData, Signer, base64_decode, base64_encode
+from itsdangerous import BadData, BadSignature, Signer, base64_decode, base64_encode
 
-from ..client.credentials import Unpicklable
 from ..web import ExtensionCookie, request_state, this_app, this_request
-from .signer import make_signer
+from .logins import Login
 
 #: Logins that one browser may have at once, in as many tabs.
 MAX_LOGINS: Final = 8
@@ -48,77 +48,51 @@ _PART: Final = re.compile(r"\.[A-Za-z0-9_-]{8}")
 _OTHER_PART: Final = re.compile(r"(~[a-z]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Login(Unpicklable):
-    """One login of this browser: its authorization request (RFC 6749 §4.1.1) and where it leads."""
+class CookieSigner:
+    """Signs text, and reads what it has signed, in the form of itsdangerous.
 
-    #: The end of the name of its cookie, made of the state.
-    part: str
-    #: Ties the login to its state, and to the app's user at its start.
-    binding: str = field(repr=False)
-    #: None when the login is over, so that its code can never be sent again.
-    code_verifier: str | None = field(repr=False)
-    #: Unix time in seconds.
-    issued_at: int
-    #: The address to go to afterwards, or None.
-    next_url: str | None
-    #: Whether another site sent the visitor here. Such logins are dropped first.
-    is_cross_site: bool = False
-    #: Whether the login runs in a window of its own, which closes at the end.
-    is_popup: bool = False
-    #: Whether a user of the app was signed in when it started.
-    is_of_user: bool = False
-    #: Whether its callback is repeated from a page of this site, with SameSite=Strict cookies.
-    is_repeated: bool = False
-    #: The code of the problem with which it ended, or None.
-    problem: str | None = None
+    ``secret_keys``: newest first: the first signs, and the signatures of all count. Each is derived
+    and prepared once, which takes longer than to sign.
+    """
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its code has not been used yet."""
-        return self.code_verifier is not None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it ended with a key."""
-        return self.code_verifier is None and self.problem is None
-
-    def to_text(self) -> str:
-        """Return what is written into the cookie, besides the time."""
-        return "".join(
-            (
-                self.binding,
-                self.code_verifier or "",
-                "x" if self.is_cross_site else "",
-                "p" if self.is_popup else "",
-                "u" if self.is_of_user else "",
-                "r" if self.is_repeated else "",
-                f"!{self.problem}" if self.problem else "",
-                self.next_url or "",
-            )
+    def __init__(
+        self,
+        secret_keys: tuple[bytes, ...],
+        salt: bytes,
+        key_derivation: str = "hmac",
+        digest_method: Any = hashlib.sha256,
+    ) -> None:
+        derive = partial(
+            Signer, salt=salt, key_derivation=key_derivation, digest_method=digest_method
         )
+        prepared = [
+            hmac.new(derive(key).derive_key(), digestmod=digest_method) for key in secret_keys
+        ]
 
-    @classmethod
-    def from_text(cls, part: str, text: object, issued_at: int) -> Login | None:
-        """Read what :meth:`to_text` wrote; None for anything that this version did not write."""
-        fields = _TEXT.fullmatch(text) if isinstance(text, str) else None
-        if fields is None:
-            return None
-        binding, code_verifier, cross_site, popup, user, repeated, problem, next_url = (
-            fields.groups()
-        )
-        return cls(
-            part=part,
-            binding=binding,
-            code_verifier=code_verifier,
-            issued_at=issued_at,
-            next_url=next_url,
-            is_cross_site=bool(cross_site),
-            is_popup=bool(popup),
-            is_of_user=bool(user),
-            is_repeated=bool(repeated),
-            problem=problem,
-        )
+        # In a function, so that no dump of this object shows the keys.
+        def signatures(value: bytes) -> Iterator[bytes]:
+            for key in prepared:
+                signature = key.copy()
+                signature.update(value)
+                yield base64_encode(signature.digest())
+
+        self._signatures = signatures
+
+    def get_signature(self, value: str) -> str:
+        """Return the signature with the newest key."""
+        return next(self._signatures(value.encode())).decode()
+
+    def sign(self, value: str) -> str:
+        """Return the value with its signature."""
+        return f"{value}.{self.get_signature(value)}"
+
+    def unsign(self, signed: str) -> str:
+        """Return the value. Raises itsdangerous's BadSignature for text that was not signed."""
+        value, _, sent = signed.rpartition(".")
+        for signature in self._signatures(value.encode()):
+            if hmac.compare_digest(signature, sent.encode()):
+                return value
+        raise BadSignature("This was not signed with any of the keys.")
 
 
 class LoginCookies:
@@ -138,16 +112,18 @@ class LoginCookies:
         clock: Callable[[], float],
     ) -> None:
         self._cookie = cookie
+        # The prefix counts, whether or not a request has it.
+        self._name_length = len(cookie.name(is_https=True))
         salt = f"flask_openrouter login v1 {purpose}".encode()
 
         # A function, so that no dump of this object shows the keys.
-        def make(settings: tuple[Any, Any]) -> Signer:
-            return make_signer(secret_keys, salt, *settings)
+        def make(settings: tuple[Any, Any]) -> CookieSigner:
+            return CookieSigner(secret_keys, salt, *settings)
 
         self._make_signer = make
         self._max_age = max_age
         self._clock = clock
-        self._signer: tuple[tuple[Any, Any], Signer] | None = None
+        self._signer: tuple[tuple[Any, Any], CookieSigner] | None = None
 
     def read(self, part: str) -> Login | None:
         """Return the login in this cookie, however old, or None if it is not one of ours."""
@@ -155,9 +131,9 @@ class LoginCookies:
 
     def write(self, login: Login) -> None:
         """Send the cookie of this login. An address that makes it too long is dropped."""
-        # The prefix counts, whether or not this request has it.
-        name_length = len(self._cookie.name(is_https=True)) + len(login.part)
-        most = MAX_LOGIN_SIZE - name_length - (0 if login.is_repeated else _RESERVED)
+        most = MAX_LOGIN_SIZE - self._name_length - len(login.part)
+        if not login.is_repeated:
+            most -= _RESERVED
         value = self._sign(login)
         if len(value) > most:
             value = self._sign(login, is_compressed=True)
@@ -176,13 +152,15 @@ class LoginCookies:
         never push out one that the visitor wanted; then those that are over; then the oldest.
         """
         # Whatever the cookies are, so few bytes are not too many logins.
-        new = sum(map(len, request_state().new_cookies.values()))
-        if len(_sent_cookies()) + new < MAX_LOGINS * _LEAST_LOGIN_SIZE:
+        length = sum(map(len, request_state().new_cookies.values()))
+        length += len(this_request().environ.get("HTTP_COOKIE", ""))
+        if length < MAX_LOGINS * _LEAST_LOGIN_SIZE:
             return
         cookies = self._cookie.read_all()
-        name_length = len(self._cookie.name(is_https=True))
         # With "=", and "; " between two of them.
-        sizes = {part: name_length + len(part) + len(value) + 3 for part, value in cookies.items()}
+        sizes = {
+            part: self._name_length + len(part) + len(value) + 3 for part, value in cookies.items()
+        }
         parts = [part for part in cookies if _PART.fullmatch(part)]
         if len(parts) <= MAX_LOGINS and sum(sizes.values()) < MAX_TOTAL_SIZE:
             return
@@ -201,7 +179,7 @@ class LoginCookies:
         """Delete the logins that are too old, or too far in the future."""
         state = request_state()
         name = self._cookie.name(is_https=state.is_https)
-        if not state.cookies and f"{name}." not in _sent_cookies():
+        if not state.cookies and f"{name}." not in this_request().environ.get("HTTP_COOKIE", ""):
             return
         for login in self._logins(self._cookie.read_all(), skip=self._is_fresh_at):
             self._cookie.write("", login.part)
@@ -241,19 +219,19 @@ class LoginCookies:
         return -MAX_CLOCK_SKEW <= self._clock() - issued_at <= self._max_age
 
     def _sign(self, login: Login, *, is_compressed: bool = False) -> str:
-        data = json.dumps(login.to_text()).encode()
-        payload = base64_encode(zlib.compress(data) if is_compressed else data)
+        data = json.dumps(text_of(login)).encode()
+        payload = base64_encode(zlib.compress(data) if is_compressed else data).decode()
         if is_compressed:
             # As in Flask's session, a dot says so.
-            payload = b"." + payload
+            payload = f".{payload}"
         issued_at = max(login.issued_at, 0)
         time = base64_encode(issued_at.to_bytes((issued_at.bit_length() + 7) // 8 or 1, "big"))
-        return self._get_signer().sign(payload + b"." + time).decode()
+        return self._get_signer().sign(f"{payload}.{time.decode()}")
 
     def _open(self, part: str, value: str) -> Login | None:
         return read_login(self._get_signer(), part, value)
 
-    def _get_signer(self) -> Signer:
+    def _get_signer(self) -> CookieSigner:
         # The app may replace its session interface after init_app.
         interface = this_app().session_interface
         if not isinstance(interface, SecureCookieSessionInterface):
@@ -264,34 +242,55 @@ class LoginCookies:
         return self._signer[1]
 
 
-def _sent_cookies() -> str:
-    sent: str = this_request().environ.get("HTTP_COOKIE", "")
-    return sent
-
-
-def read_login(signer: Signer, part: str, value: str) -> Login | None:
+def read_login(signer: CookieSigner, part: str, value: str) -> Login | None:
     """Return the login in a cookie, or None if the signer has not signed it."""
     if len(value) > MAX_LOGIN_SIZE:
         return None
     try:
-        payload, _, time = signer.unsign(value).rpartition(b".")
-        data = base64_decode(payload.lstrip(b"."))
+        payload, _, time = signer.unsign(value).rpartition(".")
+        data = base64_decode(payload.lstrip("."))
         # Signed, so it is no bomb.
-        text = json.loads(zlib.decompress(data) if payload.startswith(b".") else data)
+        text = json.loads(zlib.decompress(data) if payload.startswith(".") else data)
         issued_at = _number_in(time)
     except (BadData, ValueError, zlib.error):
         return None
-    return Login.from_text(part, text, issued_at)
+    return login_from_text(part, text, issued_at)
 
 
-def part_of(state: str) -> str:
-    """Return the end of the name of the cookie for the login with this state."""
-    return part_of_digest(digest(state))
+def text_of(login: Login) -> str:
+    """Return what is written into the cookie, besides the time."""
+    return "".join(
+        (
+            login.binding,
+            login.code_verifier or "",
+            "x" if login.is_cross_site else "",
+            "p" if login.is_popup else "",
+            "u" if login.is_of_user else "",
+            "r" if login.is_repeated else "",
+            f"!{login.problem}" if login.problem else "",
+            login.next_url or "",
+        )
+    )
 
 
-def part_of_digest(state_digest: str) -> str:
-    """Return the same as :func:`part_of`, for a state whose digest is known."""
-    return f".{state_digest[:8]}"
+def login_from_text(part: str, text: object, issued_at: int) -> Login | None:
+    """Read what :func:`text_of` wrote; None for anything that this version did not write."""
+    fields = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if fields is None:
+        return None
+    binding, code_verifier, cross_site, popup, user, repeated, problem, next_url = fields.groups()
+    return Login(
+        part=part,
+        binding=binding,
+        code_verifier=code_verifier,
+        issued_at=issued_at,
+        next_url=next_url,
+        is_cross_site=bool(cross_site),
+        is_popup=bool(popup),
+        is_of_user=bool(user),
+        is_repeated=bool(repeated),
+        problem=problem,
+    )
 
 
 def _time_in(value: str) -> int:
@@ -302,14 +301,8 @@ def _time_in(value: str) -> int:
         return 0
 
 
-def _number_in(text: str | bytes) -> int:
+def _number_in(text: str) -> int:
     number = base64_decode(text)
     if len(number) > 8:
         raise ValueError("Not a time.")
     return int.from_bytes(number, "big")
-
-
-def digest(text: str) -> str:
-    """Return 96 bits that stand for this text, in 16 characters: cookies are small."""
-    sha256 = hashlib.sha256(text.encode(errors="replace")).digest()
-    return base64.urlsafe_b64encode(sha256[:12]).decode()

@@ -26,7 +26,7 @@ from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
 from .account import Account, account_of, is_same_kind
-from .signer import make_signer
+from .cookies import CookieSigner
 
 if TYPE_CHECKING:
     from ..services import AppFunctions
@@ -52,8 +52,8 @@ class Owners:
         cookie_storage: CookieStorage | None,
     ) -> None:
         self._cookie = cookie
-        self._signer = make_signer(secret_keys, _SALT)
-        self._login_signer = make_signer(secret_keys, _LOGIN_SALT)
+        self._signer = CookieSigner(secret_keys, _SALT)
+        self._login_signer = CookieSigner(secret_keys, _LOGIN_SALT)
         self._app_functions = app_functions
         self._cookie_storage = cookie_storage
         self._has_warned = False
@@ -79,7 +79,7 @@ class Owners:
         if self._cookie_storage is not None:
             return self._cookie_storage.browser_id()
         try:
-            return self._signer.unsign(self._cookie.read() or "").decode() or None
+            return self._signer.unsign(self._cookie.read() or "") or None
         except BadSignature:
             return None
 
@@ -155,17 +155,16 @@ class Owners:
                     )
             self._kinds[is_number, is_session_id].add(kind)
 
-    def renew(self, login_digest: str) -> str:
+    def renew(self, login_digest: str, user_id: str | None) -> str:
         """Return the owner id for a key that this login connects.
 
         A browser gets another id with each login, so an older one that somebody planted or copied
         is worthless. It is the same for each callback of one login, whichever worker has it.
-        ``login_digest``: stands for the login with its code.
+        ``login_digest``: stands for the login with its code. ``user_id``: the app's signed-in user.
         """
-        user_id = self.app_user()
         if user_id is not None:
             return user_id
-        return BROWSER + self._login_signer.get_signature(login_digest)[:_ID_LENGTH].decode()
+        return BROWSER + self._login_signer.get_signature(login_digest)[:_ID_LENGTH]
 
     def remember(self, owner_id: str | None) -> None:
         """Let this browser prove in later requests that it is ``owner_id``; None takes it back.
@@ -176,8 +175,7 @@ class Owners:
         if self._cookie_storage is not None:
             return
         if owner_id is not None and owner_id.startswith(BROWSER):
-            browser_id = owner_id[len(BROWSER) :].encode()
-            self._cookie.write(self._signer.sign(browser_id).decode())
+            self._cookie.write(self._signer.sign(owner_id[len(BROWSER) :]))
         elif owner_id is None and self.app_user() is None:
             self.forget_browser()
 

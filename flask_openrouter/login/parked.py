@@ -6,6 +6,7 @@ would have to approve another one. It waits for ten minutes and one click, witho
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,9 +16,8 @@ from ..storage.cipher import KeyCipher, bound_to
 from ..storage.cookie import BROWSER
 from ..storage.record import KeyRecord
 from ..web import ExtensionCookie
-from .finished import mark_of_key
+from .logins import mark_of_key
 from .owner import Owners
-from .spent import SpentStates
 
 #: Seconds that a key waits.
 MAX_AGE: Final = 600
@@ -99,6 +99,39 @@ class ParkedKeys:
 
     def _context(self, user_id: str | None) -> bytes:
         return bound_to("unsaved", self._base_url, "" if user_id is None else user_id)
+
+
+class SpentStates:
+    """Remembers the digests of what has been used, so that this process never uses it twice.
+
+    Needed because a browser can put a signed cookie back. Stores 16 characters for each, for
+    ``max_age`` seconds and ``most`` of them. Other workers do not share them, and a restart loses
+    them.
+    """
+
+    def __init__(self, max_age: int, *, most: int = 100_000) -> None:
+        self._max_age = max_age
+        self._most = most
+        self._expiries: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def is_spent(self, digest: str, now: float) -> bool:
+        """Return whether it was claimed already. ``now``: Unix time in seconds."""
+        return self._expiries.get(digest, now) > now
+
+    def claim(self, digest: str, now: float) -> bool:
+        """Return whether this is the first claim. ``now``: Unix time in seconds."""
+        with self._lock:
+            if self._expiries.get(digest, now) > now:
+                return False
+            self._expiries.pop(digest, None)
+            while self._expiries:
+                oldest = next(iter(self._expiries))
+                if self._expiries[oldest] > now and len(self._expiries) < self._most:
+                    break
+                del self._expiries[oldest]
+            self._expiries[digest] = now + self._max_age
+            return True
 
 
 def _mark(parked: ParkedKey) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..client import OpenRouterClient
 from ..client.credentials import hash_of_key
-from ..client.memory import remember
+from ..client.spending import remember
 from ..errors import APIError, KeyRejectedError, OpenRouterError
 from ..storage.record import KeyRecord
 

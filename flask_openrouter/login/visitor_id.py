@@ -12,9 +12,8 @@ from typing import Final
 from itsdangerous import BadSignature
 
 from ..web import ExtensionCookie, can_change_response
-from .cookies import LoginCookies
+from .cookies import CookieSigner, LoginCookies
 from .owner import Owners
-from .signer import make_signer
 
 #: Seconds that a browser keeps its id: 31 days from its first use.
 MAX_AGE: Final = 31 * 24 * 3600
@@ -43,9 +42,9 @@ class VisitorIds:
         self._cookie = cookie
         self._owners = owners
         self._login_cookies = login_cookies
-        self._signer = make_signer(secret_keys, f"flask_openrouter visitor v1 {purpose}".encode())
+        self._signer = CookieSigner(secret_keys, f"flask_openrouter visitor v1 {purpose}".encode())
         # The oldest key: all workers have it while a new SECRET_KEY is rolled out.
-        self._user_signer = make_signer(
+        self._user_signer = CookieSigner(
             secret_keys[-1:], f"flask_openrouter visitor of user v1 {purpose}".encode()
         )
 
@@ -56,9 +55,9 @@ class VisitorIds:
         """
         user_id = self._owners.app_user()
         if user_id is not None:
-            return self._user_signer.get_signature(user_id)[:_ID_LENGTH].decode()
+            return self._user_signer.get_signature(user_id)[:_ID_LENGTH]
         try:
-            return self._signer.unsign(self._cookie.read() or "").decode()
+            return self._signer.unsign(self._cookie.read() or "")
         except BadSignature:
             return self._new_id()
 
@@ -69,7 +68,7 @@ class VisitorIds:
                 " visitor_id in the view, before it returns."
             )
         visitor_id = secrets.token_urlsafe(_ID_BYTES)
-        self._cookie.write(self._signer.sign(visitor_id).decode())
+        self._cookie.write(self._signer.sign(visitor_id))
         # All our cookies together have a limit.
         self._login_cookies.trim()
         return visitor_id

@@ -91,8 +91,11 @@ class CookieStorage:
 
     def _read(self) -> str:
         value = self._cookie.read() or ""
-        mark, _, newer = ((value and self._cookie.read(_REPLACEMENT)) or "").partition(".")
-        return newer if mark and mark == _mark(value) else value
+        replacement = value and self._cookie.read(_REPLACEMENT)
+        if not replacement:
+            return value
+        mark, _, newer = replacement.partition(".")
+        return newer if mark == _mark(value) else value
 
     def _supersede(self, newer: str) -> None:
         _require_open_response()

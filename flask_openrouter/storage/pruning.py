@@ -26,7 +26,7 @@ class Pruning:
         """Return about how many records there are. Raises :class:`KeyStorageError`."""
         return self._listing.count_owners()
 
-    def run(self, *, dry_run: bool = False) -> Iterator[tuple[str, Age]]:
+    def run(self, *, dry_run: bool) -> Iterator[tuple[str, Age]]:
         """Delete what is past its age; yield each owner and what was found.
 
         ``dry_run``: delete nothing. Raises :class:`KeyStorageError` when the storage fails; what is

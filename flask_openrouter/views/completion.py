@@ -22,8 +22,7 @@ from ..errors import (
 from ..languages import _
 from ..log import log_note, report_connected
 from ..login.callback import Callback
-from ..login.cookies import Login, digest
-from ..login.finished import Ending, Exchange, mark_of_key
+from ..login.logins import Ending, Exchange, Login, mark_of_key
 from ..login.parked import ParkedKey
 from ..pages.responses import see_other, show_callback_page, show_problem
 from ..pages.urls import checked_next, landing_url
@@ -57,17 +56,18 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
     logins = services.pending_logins
     try:
         callback = read(services.settings.base_url)
-        login = logins.find(callback.state)
+        login = logins.find(callback)
         # Another version, with other rules, may have written the cookie.
         target = Target(checked_next(login.next_url), login.is_popup)
         logins.check_age(login)
-        if request.method == "GET" and logins.lacks_session(login):
+        user_id = services.owners.app_user()
+        if request.method == "GET" and logins.lacks_session(login, user_id):
             logins.repeat(login)
             return show_callback_page(
                 _("Almost connected"), _("This page goes on by itself."), status=200, goes_on=True
             )
-        logins.check_user(login, callback.state)
-        owner_id = services.owners.renew(digest(f"{callback.state} {callback.code}"))
+        logins.check_user(login, callback, user_id)
+        owner_id = services.owners.renew(callback.code_digest, user_id)
         previous = get_connection()
         if callback.code is not None:
             # Everything that can fail comes before the code is spent: the app has named its user,
@@ -82,7 +82,9 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         is_lost = login.problem == "lost"
         if not (login.is_open or is_lost):
             return _show_over(services, login, target)
-        exchange, is_first = services.finished_logins.begin(callback.state, callback.code)
+        exchange, is_first = services.finished_logins.begin(
+            callback.state_digest, callback.code_digest
+        )
         if is_first and is_lost:
             # Another worker finished it, and knows more than this one.
             exchange.end(Ending("lost"))

@@ -14,7 +14,7 @@ from flask import Response, make_response, request
 from ..connection import get_connection
 from ..errors import KeyStorageError, LoginError
 from ..login.callback import Callback, read_callback, read_pasted
-from ..login.pending import AuthorizationRequest
+from ..login.logins import AuthorizationRequest
 from ..pages.responses import protect_page, refuse_background_load, see_other, show_problem
 from ..pages.templates import render_page
 from ..pages.urls import is_popup_request, landing_url, next_of_request

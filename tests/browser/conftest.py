@@ -51,9 +51,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield Site(app_url, model.emulator, model, folder / "chat.db")
 
 
-# One browser for each module. Playwright's event loop runs until it is closed, and while it runs,
-# no other test of this process can use asyncio.
-@pytest.fixture(scope="module")
+# One browser for this folder, which is why the folder is a package. Playwright's event loop runs
+# until the browser is closed, and while it runs, no other test of this process can use asyncio.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
     program = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -282,6 +282,12 @@ def test_several_conversations_side_by_side(tab: Tab, site: Site) -> None:
     for text in ("first", "second"):
         tab.send(text)
         tab.wait_for_answer()
+        # The menu of a new conversation is complete without a reload.
+        page.get_by_role("button", name="This conversation").click()
+        page.get_by_role("button", name="Rename").click()
+        expect(page.get_by_label("Title")).to_have_value(text)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="This conversation")).to_be_focused()
         page.get_by_role("link", name="New chat").click()
         page.wait_for_url(f"{site.app_url}/")
         tab.wait_until_ready()

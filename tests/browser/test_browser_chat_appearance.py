@@ -46,14 +46,14 @@ def pretend_a_month(site: Site) -> None:
     """Add spending of the last weeks, as if the visitor had used the app for a month."""
     chance = random.Random(7)
     with opened(str(site.database)) as db:
-        (owner,) = db.execute("SELECT owner FROM spending ORDER BY id DESC").fetchone()
+        (owner,) = db.execute("SELECT owner FROM message ORDER BY id DESC").fetchone()
         for day in range(1, 26):
             for _ in range(chance.randrange(4)):
                 model = chance.choice(["anthropic/claude-sonnet-4.5", "openai/gpt-4o-mini"])
                 row = (owner, model, chance.randrange(200, 4000), chance.random() / 50)
                 db.execute(
-                    "INSERT INTO spending (owner, conversation_id, model, tokens, cost, spent_at)"
-                    " VALUES (?, '', ?, ?, ?, ?)",
+                    "INSERT INTO message (role, text, owner, model, tokens, cost, touched_at)"
+                    " VALUES ('assistant', '', ?, ?, ?, ?, ?)",
                     (*row, time.time() - day * 86_400),
                 )
 

@@ -21,6 +21,7 @@ def connected(tab: Tab) -> Tab:
     return tab
 
 
+@pytest.mark.requirement("C4")
 def test_versions_of_an_answer_and_of_a_question_can_be_paged(connected: Tab, site: Site) -> None:
     page = connected.page
     connected.send("first question")
@@ -48,6 +49,7 @@ def test_versions_of_an_answer_and_of_a_question_can_be_paged(connected: Tab, si
     expect(versions).to_contain_text("1 of 2")
 
 
+@pytest.mark.requirement("C4")
 def test_the_earlier_answer_stays_until_the_new_one_is_whole(connected: Tab, site: Site) -> None:
     page = connected.page
     site.emulator.add_fault(**answered("the good answer"))
@@ -64,6 +66,7 @@ def test_the_earlier_answer_stays_until_the_new_one_is_whole(connected: Tab, sit
     expect(page.locator(ANSWER)).to_have_text("the good answer")
 
 
+@pytest.mark.requirement("C4")
 def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site) -> None:
     connected.expected.append("status of 402")
     page = connected.page
@@ -71,6 +74,7 @@ def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site
     connected.wait_for_answer()
     for _ in range(2):
         site.emulator.add_fault(path=CHAT, status=402)
+    page.get_by_label("Message", exact=True).fill("a draft")
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Edit your question").fill("a better question")
     page.get_by_role("button", name="Send again").click()
@@ -81,8 +85,12 @@ def test_a_refused_edit_keeps_the_text_that_was_typed(connected: Tab, site: Site
     expect(page.get_by_label("Edit your question")).to_have_value("a better question")
     page.get_by_role("button", name="Send again").click()
     expect(page.locator(ANSWER)).to_contain_text("a better question")
+    connected.wait_for_answer()
+    page.reload()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("a draft")
 
 
+@pytest.mark.requirement("C3")
 def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page = connected.page
     box = page.get_by_label("Message", exact=True)
@@ -99,8 +107,20 @@ def test_a_long_paste_is_never_cut_silently(connected: Tab) -> None:
     page.keyboard.press("Enter")
     connected.wait_for_answer()
     assert len(page.locator(".user .text").inner_text()) == 12_000
+    # Nor are instructions cut: those that are too long cannot be used.
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Instructions", exact=True).click()
+    page.keyboard.insert_text("x" * 4_001)
+    page.get_by_role("button", name="Use").click()
+    instructions = page.get_by_role("textbox", name="Instructions")
+    expect(instructions).to_have_value("x" * 4_001)
+    reason = "1 character too many: instructions can have 4,000."
+    assert instructions.evaluate("e => e.validationMessage") == reason
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#instructions-note")).to_be_hidden()
 
 
+@pytest.mark.requirement("C1")
 def test_an_answer_can_be_continued(connected: Tab, site: Site) -> None:
     page = connected.page
     half = {"choices": [{"delta": {"content": "half an"}, "finish_reason": "length"}]}
@@ -128,6 +148,7 @@ def test_an_answer_can_be_continued(connected: Tab, site: Site) -> None:
     assert [m["content"] for m in body["messages"]] == ["think"]
 
 
+@pytest.mark.requirement("C5")
 def test_the_model_belongs_to_the_conversation(connected: Tab) -> None:
     page = connected.page
     connected.send("question")
@@ -182,6 +203,7 @@ def pages_of_key(site: Site) -> str:
     return f"{site.emulator.url}/keys/{key['hash']}"
 
 
+@pytest.mark.requirement("C2")
 def test_formulas_and_breaks_in_tables_are_shown_as_written(connected: Tab, site: Site) -> None:
     text = "Let \\(a_1 * b_1\\) and $x*y*z$:\n\n\\[\na \\\\\n+ b\n\\]\n\n| a |\n|---|\n| x<br>y |\n"
     site.emulator.add_fault(**answered(text))

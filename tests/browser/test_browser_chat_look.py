@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from accessibility import assert_accessible
-from chat_visitor import CHAT, answered
+from chat_visitor import CHAT, MODEL, answered
 from tab import Site, Tab
 
 from example_app.database import opened
@@ -304,7 +304,7 @@ def test_no_void_below_a_question_and_no_ring_before_the_keyboard_is_used(chatti
 
 
 @pytest.mark.requirement("C10")
-def test_without_javascript_conversations_can_be_read(
+def test_without_javascript_conversations_can_be_read_and_renamed(
     open_tab: Callable[..., Tab], site: Site
 ) -> None:
     tab = open_tab(java_script_enabled=False)
@@ -315,3 +315,11 @@ def test_without_javascript_conversations_can_be_read(
     expect(page.locator("noscript .notice")).to_be_visible()
     for name in ("Message", "Filter conversations"):
         expect(page.get_by_label(name, exact=True)).to_be_hidden()
+    page.request.post(f"{site.app_url}/ask", data={"model": MODEL, "text": "Dinner"})
+    page.goto(site.app_url)
+    page.get_by_role("link", name="Dinner").click()
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title").fill("Dessert")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dessert")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import traceback
 
 import pytest
 from cases import case
 
 from flask_openrouter.client.credentials import KEY_HASH, hash_of_key, hides_frames
+from flask_openrouter.client.models import IssuedKey
 
 KEY = "sk-or-v1-" + "0123456789abcdef" * 4
 
@@ -43,6 +46,14 @@ def test_an_error_leaves_without_frames_arguments_and_causes() -> None:
             assert here[0].f_code.co_filename == __file__
             assert [frame.f_code.co_name for frame, _ in others] == ["call"]
             assert KEY not in repr([frame.f_locals for frame, _ in others])
+
+
+def test_an_issued_key_is_neither_pickled_nor_copied() -> None:
+    issued = IssuedKey(KEY, "user_1")
+    for refuse in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError) as refused:
+            refuse(issued)
+        assert str(refused.value) == "IssuedKey holds a secret and is not pickled or copied"
 
 
 def test_the_hash_of_a_key_matches_its_pattern() -> None:

@@ -103,6 +103,26 @@ def test_kept_connection_that_was_closed_meanwhile_is_replaced():
             provider.drop_connections()
 
 
+def test_an_adapter_that_was_closed_connects_again():
+    with MisbehavingProvider(issue_key(KEY)) as provider:
+        client = OpenRouterClient(provider.url)
+        for number in (1, 2):
+            assert client.exchange_code(CODE, VERIFIER).api_key == KEY
+            assert client.exchange_code(CODE, VERIFIER).api_key == KEY
+            assert provider.connections == number
+            client._transport.adapter.close()
+
+
+def test_each_address_has_connections_of_its_own():
+    """A key for one host never goes to another."""
+    with MisbehavingProvider(issue_key(KEY)) as one, MisbehavingProvider(issue_key(KEY)) as other:
+        adapter = OpenRouterClient(one.url)._transport.adapter
+        for url in (one.url, other.url, one.url):
+            request = requests.Request("POST", f"{url}/api/v1/auth/keys", json={"code": CODE})
+            assert adapter.send(request.prepare(), timeout=10).status_code == 200
+        assert (len(one.exchanges), len(other.exchanges)) == (2, 1)
+
+
 def test_the_adapter_works_without_a_deadline():
     """An app may mount it on a session of its own."""
     with MisbehavingProvider(issue_key(KEY)) as provider:

@@ -13,7 +13,15 @@ from contextlib import ExitStack
 import pytest
 from addresses import resolver_of, silent_address
 from cases import case
-from exchanges import CODE, GOOD, KEY, VERIFIER, failure_of_exchange, unused_port
+from exchanges import (
+    CODE,
+    GOOD,
+    KEY,
+    VERIFIER,
+    failure_of_exchange,
+    timed_out_exchange,
+    unused_port,
+)
 from misbehaving import (
     MisbehavingProvider,
     answer,
@@ -27,6 +35,7 @@ from misbehaving import (
     issue_key,
     raw,
 )
+from polling import wait_until
 
 from flask_openrouter.client import OpenRouterClient, deadline
 from flask_openrouter.errors import (
@@ -38,8 +47,8 @@ from flask_openrouter.errors import (
 # --- time -------------------------------------------------------------------------------------
 
 
-#: In seconds: enough for a busy machine to send ten requests at once.
-SLOW_LIMIT = 3
+#: Seconds.
+SLOW_LIMIT = 1
 
 
 def stall_late(connection):
@@ -61,10 +70,9 @@ SLOW = {
         b"1\r\n \r\n" * 1000, 0.02, after=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ),
     "body without a length drips": drip(b" " * 1000, 0.05, after=b"HTTP/1.1 200 OK\r\n\r\n"),
-}
-FLOODS = {
     "trailers for ever": flood(
-        b"X: y\r\n" * 50,
+        b"X: y\r\n",
+        pause=0.02,
         after=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
     ),
     "100 Continue for ever": flood_of_informational_answers(),
@@ -73,22 +81,17 @@ FLOODS = {
 
 @pytest.mark.requirement("R78", "F15")
 def test_time_limit_holds_by_the_wall_clock():
-    """Each of these servers would send for 6 seconds or more."""
+    """Each of these servers would send for two seconds or more."""
 
     def check(name, act):
         with case(name):
             with MisbehavingProvider(act) as provider:
-                error, seconds = failure_of_exchange(provider.url, timeout=SLOW_LIMIT)
-                assert len(provider.exchanges) == 1
-            assert type(error) is TransportTimeoutError
-            assert error.was_sent
-            assert SLOW_LIMIT - 0.1 < seconds < 10 * SLOW_LIMIT
+                _, seconds = timed_out_exchange(provider, SLOW_LIMIT)
+            # time: some of these servers would send for ever, and the others for 30 seconds.
+            assert SLOW_LIMIT - 0.1 < seconds < 25 * SLOW_LIMIT
 
     with ThreadPoolExecutor(len(SLOW)) as pool:
         list(pool.map(check, SLOW.keys(), SLOW.values()))
-    # Each of these servers keeps a processor busy.
-    for name, act in FLOODS.items():
-        check(name, act)
 
 
 @pytest.mark.requirement("R78")
@@ -103,7 +106,7 @@ def test_a_server_that_does_not_read_is_given_up_on():
         client = OpenRouterClient(provider.url)
         with pytest.raises(TransportTimeoutError):
             client._transport.send("POST", "/", {}, {"a": "x" * (8 * 1024 * 1024)}, 1.5)
-        assert provider.connections == 1
+        wait_until(lambda: provider.connections == 1)
 
 
 @pytest.mark.requirement("R78", "F11")
@@ -155,16 +158,10 @@ TOO_MUCH = {
     "no length and no end": flood(b" " * 65_536, after=b"HTTP/1.1 200 OK\r\n\r\n"),
     "endless chunks": endless_body(),
     "a key and endless chunks": endless_body(b'{"key":"%s"}' % KEY.encode()),
-    "gzip bomb of 300 MB": raw(
-        http_answer(200, gzip_bomb(300), {"Content-Encoding": "gzip"}),
-    ),
-    "gzip bomb below 64 KiB": raw(http_answer(200, gzip_bomb(50), {"Content-Encoding": "gzip"})),
-    "nested gzip bomb": raw(
-        http_answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip, gzip"})
-    ),
-    "nested gzip bomb, one layer named": raw(
-        http_answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip"})
-    ),
+    "gzip bomb of 300 MB": gzip_bomb(300),
+    "gzip bomb below 64 KiB": gzip_bomb(50),
+    "nested gzip bomb": gzip_bomb(300, layers=2, encoding="gzip, gzip"),
+    "nested gzip bomb, one layer named": gzip_bomb(300, layers=2),
     "brotli": raw(http_answer(200, b"\x0b\x02\x80{}\x03", {"Content-Encoding": "br"})),
     "a header of 100 kB": raw(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
     "a status line of 100 kB": raw(b"HTTP/1.1 200 " + b"y" * 100_000 + b"\r\n\r\n"),

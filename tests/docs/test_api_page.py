@@ -10,7 +10,6 @@ from dataclasses import fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-from _pytest.fixtures import getfixturemarker
 from blinker import NamedSignal
 from project_files import ROOT
 
@@ -20,7 +19,6 @@ from flask_openrouter import (
     client,
     emulator,
     errors,
-    pytest_plugin,
     signals,
     storage,
     testing,
@@ -104,8 +102,8 @@ def test_every_signal_is_public() -> None:
 
 
 def test_the_names_of_the_package_are_listed() -> None:
-    row = next(line for line in PAGE.splitlines() if line.startswith("| [`flask_openrouter`]"))
-    assert sorted(re.findall(r"`(\w+)`", row.split("|")[2])) == sorted(flask_openrouter.__all__)
+    names = PAGE.partition("The package `flask_openrouter` has ")[2].partition(".")[0]
+    assert sorted(re.findall(r"`(\w+)`", names)) == sorted(flask_openrouter.__all__)
 
 
 CLASSES = {name: value for name, value in DOCUMENTED.items() if inspect.isclass(value)}
@@ -167,19 +165,13 @@ def _is_test(cls: type, member: str) -> bool:
     return cls is testing.KeyStorageContract and member.startswith("test_")
 
 
-# -- fixtures and commands --------------------------------------------------------------------
+# -- commands -----------------------------------------------------------------------------------
 
 
 def _rows(head: str) -> list[list[str]]:
     lines = PAGE.partition(f"\n{head}\n")[2].partition("\n\n")[0].splitlines()[1:]
     assert lines, head
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def test_every_fixture_is_in_the_table_with_its_scope() -> None:
-    rows = {row[0].strip("`"): row[1] for row in _rows("| fixture | scope | gives |")}
-    marked = {name: getfixturemarker(value) for name, value in vars(pytest_plugin).items()}
-    assert rows == {name: mark.scope for name, mark in marked.items() if mark is not None}
 
 
 def test_every_command_is_in_the_table_with_its_help() -> None:

@@ -1,42 +1,64 @@
-"""docs/coming-from.md: the code before and after the change logs a visitor in at the emulator."""
+"""docs/coming-from.md: the names of its tables exist, and both logins run side by side."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib.util
 import re
+import secrets
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlencode
 
 import pytest
+import requests
 from components import require
-from doc_blocks import ROOT, blocks
-from flask import Flask
-from visitor import Visitor
+from doc_blocks import ROOT
+from flask import Flask, redirect, request, session, url_for
+from polling import PATIENCE
+from visitor import Visitor, fingerprint
+from werkzeug.wrappers import Response
 
 from flask_openrouter import OpenRouterAuth, signals
 from flask_openrouter.connection import Connection
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.testing import app_config
 
 PAGE = ROOT / "docs" / "coming-from.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-#: The blocks that make an app, in the order of the page.
-BEFORE_OWN, AFTER, BEFORE_AUTHLIB, BEFORE_DANCE, BEFORE_PASTED = (
-    block.code
-    for block in blocks("python")
-    if block.page == PAGE and "Flask(__name__)" in block.code
-)
 
 
-def load(code: str, emulator: Emulator) -> Flask:
-    """Run a block, with the emulator as OpenRouter, and return its app."""
-    code = code.replace("https://openrouter.ai", emulator.url)
-    marker = "app = Flask(__name__)\n"
-    assert marker in code
-    config = f'app.config.update(TESTING=True, OPENROUTER_BASE_URL="{emulator.url}")\n'
-    namespace: dict[str, Any] = {"__name__": "coming_from"}
-    exec(code.replace(marker, marker + config), namespace)  # noqa: S102 - our own documentation
-    app: Flask = namespace["app"]
+def app_with_a_login_of_its_own(emulator: Emulator) -> Flask:
+    """Return an app before its move: it keeps the key in Flask's session."""
+    app = Flask("own")
+    app.config.update(app_config(emulator))
+
+    @app.get("/login")
+    def login() -> Response:
+        session["code_verifier"] = secrets.token_urlsafe(32)
+        digest = hashlib.sha256(session["code_verifier"].encode()).digest()
+        query = {
+            "callback_url": url_for("callback", _external=True),
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        return redirect(f"{emulator.url}/auth?{urlencode(query)}")
+
+    @app.get("/callback")
+    def callback() -> Response:
+        exchange = {
+            "code": request.args["code"],
+            "code_verifier": session.pop("code_verifier"),
+            "code_challenge_method": "S256",
+        }
+        reply = requests.post(f"{emulator.url}/api/v1/auth/keys", json=exchange, timeout=PATIENCE)
+        session["api_key"] = reply.json()["key"]
+        return redirect("/")
+
+    @app.get("/")
+    def home() -> str:
+        return fingerprint(session["api_key"])
+
     return app
 
 
@@ -45,81 +67,16 @@ def need(package: str) -> None:
         require(package, "not installed (pip install --group peers)")
 
 
-def connect(visitor: Visitor, emulator: Emulator) -> Any:
-    """Follow the redirects, approve the consent, and return the JSON of the view."""
-    answer = visitor.get("/")
-    for _ in range(6):
-        if answer.status_code == 200:
-            return answer.json
-        location = answer.location
-        if location.startswith(emulator.url):
-            location = emulator.approve(location)
-        answer = visitor.get(location)
-    raise AssertionError(answer.status)
-
-
-@pytest.mark.parametrize(
-    ("package", "code"),
-    [
-        ("requests", BEFORE_OWN),
-        ("authlib", BEFORE_AUTHLIB),
-        ("flask_dance", BEFORE_DANCE),
-        ("flask_openrouter", AFTER),
-    ],
-    ids=["own", "authlib", "flask-dance", "after"],
-)
-def test_a_visitor_is_connected_and_asked_once(
-    package: str, code: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    need(package)
-    # Flask-Dance refuses plain http otherwise, also on this machine.
-    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
-    visitor = Visitor(load(code, emulator))
-    assert connect(visitor, emulator) == {"left": None}
-    assert visitor.get("/").status_code == 200
-    (exchange,) = [r for r in emulator.requests if r.path == "/api/v1/auth/keys"]
-    assert exchange.status == 200
-    assert "code_verifier" in exchange.body
-    (consent,) = [r for r in emulator.requests if r.path == "/auth" and r.method == "GET"]
-    assert consent.query["code_challenge_method"] == "S256"
-
-
-@pytest.mark.parametrize(
-    ("package", "code"), [("authlib", BEFORE_AUTHLIB), ("flask_dance", BEFORE_DANCE)]
-)
-def test_the_code_for_other_packages_refuses_a_foreign_callback(
-    package: str, code: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The page shows the other packages used safely."""
-    need(package)
-    monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
-    app = load(code, emulator)
-    visitor, attacker = Visitor(app), Visitor(app)
-    start = attacker.get(attacker.get("/").location)
-    callback = emulator.approve(start.location)
-    assert "state" in parse_qs(urlsplit(callback).query)
-    visitor.get(visitor.get("/").location)
-    with pytest.raises(Exception, match=r"(?i)state"):
-        visitor.get(callback)
-
-
-def test_the_app_with_a_pasted_key_works(emulator: Emulator) -> None:
-    visitor = Visitor(load(BEFORE_PASTED, emulator))
-    assert visitor.get("/").location == "/settings"
-    assert "<form" in visitor.get("/settings").text
-    visitor.post("/settings", data={"api_key": f" {emulator.issue_key(limit=5)} "})
-    assert visitor.get("/").json == {"left": 5}
-
-
 def test_both_logins_run_side_by_side(emulator: Emulator) -> None:
-    """An app can have both while it changes."""
-    app = load(BEFORE_OWN, emulator)
+    """An app can have both while it moves."""
+    app = app_with_a_login_of_its_own(emulator)
     OpenRouterAuth(app)
     visitor = Visitor(app)
-    connect(visitor, emulator)
+    visitor.get(emulator.approve(visitor.get("/login").location))
+    own = visitor.get("/").text
     assert visitor.connect(emulator).status_code == 303
     assert visitor.get("/openrouter/status").json["connected"] is True  # type: ignore[index]
-    assert visitor.get("/").status_code == 200
+    assert visitor.get("/").text == own
 
 
 # -- what the tables name ---------------------------------------------------------------------

@@ -131,8 +131,8 @@ def test_a_backup_is_restored_and_its_keys_open(
     assert "sk-or" not in dumped
     restored = make_stored_app(restored_url, **settings)
     rotate = restored.test_cli_runner().invoke(args=["openrouter", "rotate"])
-    expected = block("text", "48528 already current", "storage").splitlines()[-1]
-    assert (rotate.exit_code, rotate.stdout) == (0, expected.replace("48528", "1") + "\n")
+    assert rotate.exit_code == 0
+    assert rotate.stdout == "0 rotated, 1 already current, 0 unreadable, 0 gone meanwhile.\n"
     after = Visitor(restored)
     with after.client.session_transaction() as signed_in:
         signed_in["user"] = "ada"

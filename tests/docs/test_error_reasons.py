@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 
 from cases import case
-from doc_blocks import ROOT
+from errors_page import rows_below
+from project_files import ROOT
 
 from flask_openrouter import errors
 from flask_openrouter.client import reasons
+from flask_openrouter.views.causes import problem_of
 
-PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-HEAD = "| reason | class | status | means | what you do |\n|---|---|---|---|---|\n"
+#: One row per reason.
 ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.partition(HEAD)[2].partition("\n\n")[0].splitlines()
+    (reason, *(cell.strip("`") for cell in cells))
+    for reasons_of_row, *cells in rows_below("| reason | class | status | code |")
+    for reason in re.findall(r"`(\w+)`", reasons_of_row)
 ]
 
 
@@ -28,17 +30,17 @@ def known() -> set[str]:
 
 
 def test_every_reason_is_in_the_table() -> None:
-    assert sorted(row[0].strip("`") for row in ROWS) == sorted(known())
+    assert {row[0] for row in ROWS} == known()
     assert {"unconfirmed", "max_tokens", "shared_capacity", "permission"} <= known()
 
 
-def test_every_class_and_status_in_the_table_can_be() -> None:
-    for reason, name, statuses, *_ in ROWS:
+def test_every_class_status_and_code_in_the_table_can_be() -> None:
+    for reason, name, statuses, code in ROWS:
         with case(reason):
-            kind = getattr(errors, name.strip("`"))
             for status in statuses.split(", "):
-                error = kind(int(status), reason=reason.strip("`"))
-                assert (error.status, error.reason) == (int(status), reason.strip("`"))
+                error = getattr(errors, name)(int(status), reason=reason)
+                assert (error.status, error.reason) == (int(status), reason)
+                assert problem_of(error).code == code
 
 
 def test_a_reason_that_changes_the_message_is_in_the_table() -> None:

@@ -14,19 +14,12 @@ from werkzeug.test import TestResponse
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
 
-RECIPES = {
-    "Flask-Limiter": "from flask_limiter import Limiter",
-    "table": "import sqlite3",
-}
-
 
 @pytest.fixture
-def recipe(
-    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: Any
-) -> dict[str, Any]:
+def recipe(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TRIAL_KEY", emulator.issue_key())
-    return run(request.param, emulator)
+    return run("from flask_limiter import Limiter", emulator)
 
 
 def run(words: str, emulator: Emulator) -> dict[str, Any]:
@@ -45,7 +38,6 @@ def ask(visitor: Visitor, address: str = "192.0.2.1") -> TestResponse:
     return visitor.post("/ask", data={"question": "Hello?", "model": "openai/gpt-4o"})
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES, indirect=True)
 def test_three_questions_are_free_and_then_the_visitor_connects(
     recipe: dict[str, Any], emulator: Emulator
 ) -> None:
@@ -57,7 +49,6 @@ def test_three_questions_are_free_and_then_the_visitor_connects(
     assert ask(visitor).status_code == 303, "connecting brings no new free questions"
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES, indirect=True)
 def test_a_visitor_who_deletes_the_cookie_is_counted_by_address(
     recipe: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,18 +58,12 @@ def test_a_visitor_who_deletes_the_cookie_is_counted_by_address(
     assert "No free question left for this address." in caplog.text
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES, indirect=True)
 def test_many_addresses_cannot_drain_the_key_unnoticed(
     recipe: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    limits = recipe["LIMITS"]
-    if isinstance(limits["app"], int):
-        assert limits["app"] == 500
-        limits["app"] = 4
-    else:
-        limit, name = limits["app"]
-        assert limit.amount == 500
-        limits["app"] = type(limit)(4), name
+    limit, name = recipe["LIMITS"]["app"]
+    assert limit.amount == 500
+    recipe["LIMITS"]["app"] = type(limit)(4), name
     answers = [ask(Visitor(recipe["app"]), f"192.0.2.{n}").status_code for n in range(5)]
     assert answers == [200] * 4 + [303]
     assert "No free question left for this app." in caplog.text
@@ -87,7 +72,7 @@ def test_many_addresses_cannot_drain_the_key_unnoticed(
 def test_the_first_block_lets_visitors_choose_only_with_their_own_key(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor = Visitor(run("limits = {", emulator)["app"])
+    visitor = Visitor(run("from flask_limiter import Limiter", emulator)["app"])
     assert ask(visitor).status_code == 303, "without the variable there is nothing to try"
     monkeypatch.setenv("TRIAL_KEY", emulator.issue_key())
     assert ask(visitor).json["is_free"] is True

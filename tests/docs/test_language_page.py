@@ -81,6 +81,6 @@ def test_the_page_names_the_languages() -> None:
     for name in LANGUAGES:
         language = Locale.parse(name).english_name or ""
         assert language.partition(" ")[0].lower() in words, name
-    row = re.search(r"### OPENROUTER_LANGUAGE\n.*?\n`str` · (.*?), also", SETTINGS, re.S)
+    row = re.search(r"^\| `OPENROUTER_LANGUAGE` \| none \| (.*?), or with", SETTINGS, re.M)
     assert row is not None
     assert re.findall(r"`(\w+)`", row[1]) == sorted(LANGUAGES)

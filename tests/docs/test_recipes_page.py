@@ -69,27 +69,6 @@ def test_what_may_work_later_is_tried_again_and_nothing_else(
     assert waits == [1, 2, 1, 2]
 
 
-@pytest.mark.parametrize(("status", "shown"), [(429, 429), (500, 503)])
-def test_an_app_may_answer_in_its_own_words(
-    app: Flask, visitor: Visitor, emulator: Emulator, status: int, shown: int
-) -> None:
-    run(app, "def slow_down(")
-
-    @app.post("/ask")
-    @flask_openrouter.requires_openrouter_key
-    def ask() -> str:
-        reply = flask_openrouter.current_openrouter.session.post("chat/completions", json={})
-        reply.raise_for_status()
-        return "answered"
-
-    visitor.connect(emulator)
-    headers = {"Retry-After": "7"} if status == 429 else {}
-    with emulator.faults(path=CHAT, status=status, headers=headers):
-        response = visitor.post("/ask", data=QUESTION)
-    assert response.status_code == shown
-    assert response.headers.get("Retry-After") == headers.get("Retry-After")
-
-
 def test_a_limit_counts_visitors_apart_and_only_those_with_a_key(
     app: Flask, visitor: Visitor, emulator: Emulator
 ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from project_files import ROOT
+from project_files import ROOT, tree_of
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 #: The numbers of the requirements; 37 to 39 were never given.
@@ -19,7 +20,7 @@ NUMBERS = [*range(1, 37), *range(40, 113)]
 FAULTS = {f"F{number}" for number in range(1, 51)}
 #: Cases of docs/field.md.
 FIELD = re.findall(
-    r"^\| ([A-Z]\d+) \|", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
+    r"^- ([A-Z]\d+): .+ → ", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
 )
 #: The shortest reason that can be one.
 REASON = 60
@@ -27,7 +28,7 @@ REASON = 60
 
 @dataclass(frozen=True)
 class Row:
-    """One requirement: what holds, and a remark."""
+    """One requirement: what holds, and the remark that a row without a test needs."""
 
     id: str
     property: str
@@ -35,17 +36,20 @@ class Row:
 
 
 def rows_of(page: str) -> list[Row]:
-    """Return the requirements in the tables of a page, in order."""
-    rows = []
-    for line in re.findall(r"^\| R\d+ \|.*$", page, re.M):
-        id, text, remark = (cell.strip() for cell in line.strip("|").split("|"))
-        rows.append(Row(id, text, remark))
-    return rows
+    """Return the requirements of a page, in order."""
+    remarks = {
+        id: remark
+        for ids, remark in re.findall(r"^- On (R.*?): (.+)$", page, re.M)
+        for id in ids.split(", ")
+    }
+    rows = re.findall(r"^- (R\d+): (.+)$", page, re.M)
+    return [Row(id, text, remarks.get(id, "")) for id, text in rows]
 
 
-def marked_in(source: str) -> Iterator[tuple[str, str]]:
-    """Yield (test, id) for each id in a ``requirement`` marker of a source."""
-    for node in ast.walk(ast.parse(source)):
+def marked_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield (test, id) for each id in a ``requirement`` marker of a file."""
+    classes = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in itertools.chain(tree.body, *classes):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for decorator in node.decorator_list:
                 if ast.unparse(decorator).startswith("pytest.mark.requirement("):
@@ -61,9 +65,7 @@ ROWS = rows_of(PAGE)
 def marked() -> list[tuple[str, str]]:
     """Return (test, id) for each id in a ``requirement`` marker."""
     return [
-        mark
-        for path in sorted((ROOT / "tests").rglob("*.py"))
-        for mark in marked_in(path.read_text(encoding="utf-8"))
+        mark for path in sorted((ROOT / "tests").rglob("*.py")) for mark in marked_in(tree_of(path))
     ]
 
 
@@ -110,8 +112,8 @@ def test_the_caps_of_a_key_are_documented() -> None:
 
 
 def test_a_gap_would_be_noticed() -> None:
-    """The readers of the tables and of the markers find each of them."""
-    page = "| R1 | It holds | |\n| R2 | So does it | Because. |\n"
-    assert rows_of(page) == [Row("R1", "It holds", ""), Row("R2", "So does it", "Because.")]
+    """The readers of the page and of the markers find each of them."""
+    page = "- R1: It holds.\n- R2: So does it.\n\n- On R2, R3: Because.\n"
+    assert rows_of(page) == [Row("R1", "It holds.", ""), Row("R2", "So does it.", "Because.")]
     source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
-    assert [*marked_in(source)] == [("test_it", "R1"), ("test_it", "F2")]
+    assert [*marked_in(ast.parse(source))] == [("test_it", "R1"), ("test_it", "F2")]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from polling import PATIENCE
 from trust_store import one_trusted_authority
 
 if TYPE_CHECKING:
@@ -24,10 +25,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
             plugins.import_plugin("schemathesis.pytest.plugin")
 
 
+class PatientSession(requests.Session):
+    """A client that waits as long as a busy machine needs."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        return super().send(request, **{**options, "timeout": options["timeout"] or PATIENCE})
+
+
 @pytest.fixture
 def http() -> Iterator[requests.Session]:
     """A client without proxies or netrc."""
-    with requests.Session() as session:
+    with PatientSession() as session:
         session.trust_env = False
         yield session
 

@@ -29,7 +29,7 @@ def test_what_costs_money_needs_a_live_key_with_credit(
     for path, body in PAID.items():
         with case(path):
             url = f"{emulator.url}/api/v1{path}"
-            assert error_of(http.post(url, json=body, timeout=5))[0] == 401
+            assert error_of(http.post(url, json=body))[0] == 401
             gone = emulator.issue_key()
             emulator.revoke(gone)
             assert error_of(post(http, emulator, path, gone, **body)) == (401, "User not found.")

@@ -149,9 +149,7 @@ def test_models_can_be_added(http: requests.Session) -> None:
         assert answer["usage"]["cost"] > 0.05
         assert ask(http, emulator, model="acme/tiny:free")["usage"]["cost"] == 0
         # By the control API as well.
-        changed = http.patch(
-            f"{emulator.url}/_emulator/config", json={"models": ["acme/new"]}, timeout=5
-        )
+        changed = http.patch(f"{emulator.url}/_emulator/config", json={"models": ["acme/new"]})
         assert changed.json()["models"] == ["acme/new"]
         assert ask(http, emulator, model="acme/new")["model"] == "acme/new"
 

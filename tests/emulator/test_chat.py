@@ -28,7 +28,7 @@ def chat(
 ) -> requests.Response:
     body = {"model": MODEL, "messages": [user("What is Flask?")], **body}
     body = {name: value for name, value in body.items() if value is not ...}
-    return http.post(f"{emulator.url}{PATH}", json=body, headers=bearer(api_key), timeout=5)
+    return http.post(f"{emulator.url}{PATH}", json=body, headers=bearer(api_key))
 
 
 def text_in(response: requests.Response) -> str:
@@ -45,7 +45,7 @@ def events(response: requests.Response) -> list[Any]:
 
 def usage_of(http: requests.Session, emulator: Emulator, api_key: str) -> float:
     url = f"{emulator.url}/api/v1/key"
-    usage: float = http.get(url, headers=bearer(api_key), timeout=5).json()["data"]["usage"]
+    usage: float = http.get(url, headers=bearer(api_key)).json()["data"]["usage"]
     return usage
 
 
@@ -128,7 +128,6 @@ def test_a_client_that_leaves_early_pays_for_the_words_sent(http: requests.Sessi
             json={"model": MODEL, "messages": [user("hi")], "stream": True},
             headers=bearer(api_key),
             stream=True,
-            timeout=5,
         ) as response:
             next(response.iter_content(1000))
         whole = chat(http, emulator, emulator.issue_key()).json()["usage"]["cost"]
@@ -146,7 +145,6 @@ def test_a_stream_survives_the_deletion_of_its_key(
             json={"messages": [user("hi")], "stream": True},
             headers=bearer(emulator.issue_key()),
             stream=True,
-            timeout=5,
         )
         emulator.ledger.clear()
     assert events(response)[-1] == "[DONE]"
@@ -213,7 +211,7 @@ def test_bad_requests_are_refused_and_cost_nothing(
 
 def test_without_a_live_key_the_chat_is_refused(emulator: Emulator, http: requests.Session) -> None:
     url = f"{emulator.url}{PATH}"
-    assert error_of(http.post(url, json={}, timeout=5)) == (401, "Missing Authentication header")
+    assert error_of(http.post(url, json={})) == (401, "Missing Authentication header")
     assert error_of(chat(http, emulator, "sk-or-v1-unknown")) == (401, "User not found.")
     api_key = emulator.issue_key()
     emulator.revoke(api_key)

@@ -204,9 +204,7 @@ def test_the_page_escapes_the_values_of_the_app(emulator: Emulator, http: reques
 def test_the_page_can_neither_be_framed_nor_read_by_others(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    page = http.get(
-        authorization_url(emulator, **S256), headers={"Origin": "https://evil.example"}, timeout=5
-    )
+    page = http.get(authorization_url(emulator, **S256), headers={"Origin": "https://evil.example"})
     policy = page.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in policy
     assert "default-src 'none'" in policy
@@ -242,9 +240,9 @@ def test_errors_and_the_front_page_are_marked_as_well(
     emulator: Emulator, http: requests.Session
 ) -> None:
     for response in (
-        http.put(f"{emulator.url}/auth", timeout=5),
-        http.get(f"{emulator.url}/nowhere", timeout=5),
-        http.get(f"{emulator.url}/", timeout=5),
+        http.put(f"{emulator.url}/auth"),
+        http.get(f"{emulator.url}/nowhere"),
+        http.get(f"{emulator.url}/"),
     ):
         assert "EMULATOR" in response.text
         assert response.headers["X-OpenRouter-Emulator"] == "1"
@@ -255,16 +253,16 @@ def test_a_405_response_lists_the_allowed_methods(
     emulator: Emulator, http: requests.Session
 ) -> None:
     """RFC 9110 section 15.5.6."""
-    response = http.put(f"{emulator.url}/auth", timeout=5)
+    response = http.put(f"{emulator.url}/auth")
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
 
 
 def test_the_front_page_lists_the_keys_without_showing_them(
     emulator: Emulator, http: requests.Session
 ) -> None:
-    assert "None yet." in http.get(emulator.url, timeout=5).text
+    assert "None yet." in http.get(emulator.url).text
     api_key = emulator.issue_key(key_label="<b>bold</b>")
-    page = http.get(emulator.url, timeout=5).text
+    page = http.get(emulator.url).text
     assert api_key not in page
     assert api_key[-3:] in page
     assert "&lt;b&gt;bold" in page

@@ -76,14 +76,14 @@ def test_the_list_comes_in_pages_with_the_newest_first(
         emulator.issue_key(key_label=f"label-{number}-")
     shown, path = [], "/settings/keys"
     while path:
-        page = http.get(emulator.url + path, timeout=5).text
+        page = http.get(emulator.url + path).text
         shown += [int(number) for number in re.findall(r"label-([0-9]+)-", page)]
         older = re.search(r'href="(\?page=[0-9]+)">Older keys<', page)
         assert ("Newer keys" in page) == (path != "/settings/keys")
         path = f"/settings/keys{older[1]}" if older else ""
     assert shown == list(reversed(range(120)))
-    assert "Older keys" not in http.get(f"{emulator.url}/?page=3", timeout=5).text
-    assert 'href="?page=1">Newer keys' in http.get(f"{emulator.url}/?page=2", timeout=5).text
+    assert "Older keys" not in http.get(f"{emulator.url}/?page=3").text
+    assert 'href="?page=1">Newer keys' in http.get(f"{emulator.url}/?page=2").text
 
 
 @pytest.mark.requirement("M11")
@@ -93,9 +93,9 @@ def test_an_odd_page_number_is_the_first_page_or_an_empty_one(
     emulator.issue_key(key_label="the only one")
     for number in ("0", "-1", "x", "", "1.5", "\u0661", "9" * 30):
         with case(number):
-            page = http.get(f"{emulator.url}/settings/keys?page={number}", timeout=5)
+            page = http.get(f"{emulator.url}/settings/keys?page={number}")
             assert "the only one" in page.text
-    assert "None yet." in http.get(f"{emulator.url}/settings/keys?page=2", timeout=5).text
+    assert "None yet." in http.get(f"{emulator.url}/settings/keys?page=2").text
 
 
 @pytest.mark.requirement("M11")

@@ -27,7 +27,7 @@ FOREIGN = "33333333-3333-4333-8333-333333333333"
 def workspace_of(http: requests.Session, emulator: Emulator, callback: str) -> str | None:
     sent = {"code": code_in(callback), "code_verifier": CODE_VERIFIER}
     api_key = exchange(http, emulator, **sent).json()["key"]
-    info = http.get(f"{emulator.url}/api/v1/key", headers=bearer(api_key), timeout=5).json()
+    info = http.get(f"{emulator.url}/api/v1/key", headers=bearer(api_key)).json()
     workspace_id: str | None = info["data"]["workspace_id"]
     return workspace_id
 
@@ -36,7 +36,7 @@ def decided(
     http: requests.Session, emulator: Emulator, page: requests.Response, workspace_id: str
 ) -> str | None:
     form = {"consent": consent_on(page), "decision": "approve", "workspace_id": workspace_id}
-    response = http.post(f"{emulator.url}/auth", data=form, allow_redirects=False, timeout=5)
+    response = http.post(f"{emulator.url}/auth", data=form, allow_redirects=False)
     return workspace_of(http, emulator, response.headers["Location"])
 
 
@@ -99,6 +99,6 @@ def test_an_account_without_the_required_workspace_gets_an_error_page(
     consent = consent_on(ask(http, url))
     with emulator.configured(workspace_ids=(ONE,), openrouter_user_id=None):
         form = {"consent": consent, "decision": "approve"}
-        response = http.post(f"{emulator.url}/auth", data=form, allow_redirects=False, timeout=5)
+        response = http.post(f"{emulator.url}/auth", data=form, allow_redirects=False)
     assert response.status_code == 403
     assert "Location" not in response.headers

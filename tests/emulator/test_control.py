@@ -33,7 +33,7 @@ def sha256(text: str) -> str:
 
 
 def status_of(http: requests.Session, emulator: Emulator, api_key: str) -> int:
-    return http.get(f"{emulator.url}{KEY_PATH}", headers=bearer(api_key), timeout=5).status_code
+    return http.get(f"{emulator.url}{KEY_PATH}", headers=bearer(api_key)).status_code
 
 
 # -- recorded requests ----------------------------------------------------------------------------
@@ -47,7 +47,7 @@ def test_requests_are_recorded_without_their_secrets(
     response = exchange(http, emulator, code=code, code_verifier=CODE_VERIFIER)
     api_key = response.json()["key"]
     status_of(http, emulator, api_key)
-    http.get(f"{emulator.url}/{api_key}?key={api_key}&note={api_key}", timeout=5)
+    http.get(f"{emulator.url}/{api_key}?key={api_key}&note={api_key}")
     listed = control(http, emulator, "GET", "/requests").text
     for secret in (code, CODE_VERIFIER, api_key, "cookie-secret"):
         assert secret not in listed
@@ -68,7 +68,7 @@ def test_requests_are_recorded_without_their_secrets(
 
 def test_the_control_api_lists_the_same_records(emulator: Emulator, http: requests.Session) -> None:
     emulator.approve(authorization_url(emulator, **S256))
-    http.post(f"{emulator.url}/nowhere", json=["a list", 5, {"key": "secret"}], timeout=5)
+    http.post(f"{emulator.url}/nowhere", json=["a list", 5, {"key": "secret"}])
     listed = control(http, emulator, "GET", "/requests").json()["data"]
     assert listed == [record.as_json() for record in emulator.requests]
     assert [r["path"] for r in listed] == ["/auth", "/auth", "/nowhere"]
@@ -84,7 +84,7 @@ def test_requests_are_counted_by_method_and_path(
 ) -> None:
     for _ in range(3):
         exchange(http, emulator, code="unknown")
-    http.get(f"{emulator.url}/api/v1/auth/keys", timeout=5)
+    http.get(f"{emulator.url}/api/v1/auth/keys")
     assert emulator.count("POST", "/api/v1/auth/keys") == 3
     assert emulator.count("GET", "/api/v1/auth/keys") == 1
     assert emulator.count("GET", "/_emulator/requests") == 0
@@ -102,7 +102,7 @@ def test_only_the_last_records_are_kept() -> None:
 def test_dropped_records_do_not_come_back(emulator: Emulator, http: requests.Session) -> None:
     """A request in progress while the journal is cleared is not recorded again."""
     with emulator.configured(clock=lambda: [emulator.journal.clear(), 0.0][1]):
-        http.get(f"{emulator.url}{KEY_PATH}", headers=bearer("unknown"), timeout=5)
+        http.get(f"{emulator.url}{KEY_PATH}", headers=bearer("unknown"))
     assert emulator.requests == []
 
 
@@ -227,10 +227,10 @@ def test_no_web_page_can_control_an_emulator(emulator: Emulator, http: requests.
         {"Sec-Fetch-Site": "same-site"},
     ]:
         with case(headers):
-            response = http.get(f"{emulator.url}/_emulator/keys", headers=headers, timeout=5)
+            response = http.get(f"{emulator.url}/_emulator/keys", headers=headers)
             assert error_of(response)[0] == 403
             own = {"Origin": emulator.url, "Sec-Fetch-Site": "same-origin"}
-            response = http.get(f"{emulator.url}/_emulator/keys", headers=own, timeout=5)
+            response = http.get(f"{emulator.url}/_emulator/keys", headers=own)
             assert response.status_code == 200
 
 
@@ -240,7 +240,6 @@ def test_the_control_api_takes_json_only(emulator: Emulator, http: requests.Sess
         f"{emulator.url}/_emulator/keys",
         data='{"limit": 1}',
         headers={"Content-Type": "text/plain"},
-        timeout=5,
     )
     assert error_of(response)[0] == 400
-    assert error_of(http.get(f"{emulator.url}/_emulator/nowhere", timeout=5))[0] == 404
+    assert error_of(http.get(f"{emulator.url}/_emulator/nowhere"))[0] == 404

@@ -70,7 +70,7 @@ def test_what_cannot_be_answered_is_refused(emulator: Emulator, http: requests.S
             assert error_of(control(http, emulator, method, path, **body))[0] == 400
     assert control(http, emulator, "GET", "/faults").json() == {"data": []}
     assert emulator.config == EmulatorConfig()
-    assert http.get(f"{emulator.url}/settings/keys", timeout=5).status_code == 200
+    assert http.get(f"{emulator.url}/settings/keys").status_code == 200
 
 
 @pytest.mark.requirement("M10")
@@ -80,7 +80,7 @@ def test_deep_json_is_refused_everywhere(emulator: Emulator, http: requests.Sess
     for path in ("/api/v1/chat/completions", "/api/v1/auth/keys", "/api/v1/auth/keys/code"):
         with case(path):
             for data in (deep, b'{"messages":%s}' % deep):
-                response = http.post(emulator.url + path, data=data, headers=headers, timeout=5)
+                response = http.post(emulator.url + path, data=data, headers=headers)
                 assert response.status_code == 400
                 assert emulator.requests[-1].body is None
     assert control(http, emulator, "GET", "/requests").status_code == 200
@@ -89,10 +89,10 @@ def test_deep_json_is_refused_everywhere(emulator: Emulator, http: requests.Sess
 @pytest.mark.requirement("M10")
 def test_shallow_json_is_read(emulator: Emulator, http: requests.Session) -> None:
     shallow = json.loads("[" * 90 + "]" * 90)
-    http.post(f"{emulator.url}/nowhere", json=shallow, timeout=5)
+    http.post(f"{emulator.url}/nowhere", json=shallow)
     assert emulator.requests[-1].body == shallow
     assert control(http, emulator, "POST", "/faults", status=200, body=shallow).status_code == 200
-    assert http.get(emulator.url, timeout=5).json() == shallow
+    assert http.get(emulator.url).json() == shallow
 
 
 @pytest.mark.requirement("M10")
@@ -110,15 +110,14 @@ def test_half_a_surrogate_pair_in_a_label_spoils_no_page(
         f"{emulator.url}/api/v1/auth/keys/code",
         json={"callback_url": "http://localhost/", "key_label": HALF},
         headers=bearer(emulator.issue_key()),
-        timeout=5,
     )
     assert error_of(response)[0] == 400
     emoji = {"callback_url": "http://localhost/", "key_label": "\U0001f600"}
     headers = bearer(emulator.issue_key())
     url = f"{emulator.url}/api/v1/auth/keys/code"
-    code = http.post(url, json=emoji, headers=headers, timeout=5).json()["data"]["id"]
+    code = http.post(url, json=emoji, headers=headers).json()["data"]["id"]
     assert exchange(http, emulator, code=code).status_code == 200
-    assert "\U0001f600" in http.get(f"{emulator.url}/settings/keys", timeout=5).text
+    assert "\U0001f600" in http.get(f"{emulator.url}/settings/keys").text
 
 
 def test_a_fault_can_script_a_stream(emulator: Emulator, http: requests.Session) -> None:
@@ -127,7 +126,7 @@ def test_a_fault_can_script_a_stream(emulator: Emulator, http: requests.Session)
     with emulator.faults(status=200, body={"a": 1}, stream_body=script, times=3):
         for body, text in [({"stream": True}, script), ({"stream": 1}, None), ([], None)]:
             with case(body):
-                response = http.post(url, json=body, timeout=5)
+                response = http.post(url, json=body)
                 if text is None:
                     assert response.json() == {"a": 1}
                 else:
@@ -139,5 +138,5 @@ def test_a_path_can_be_a_beginning(emulator: Emulator, http: requests.Session) -
     with emulator.faults(status=503, path="/api/v1/models*", times=None):
         for path, status in [("models", 503), ("models/user", 503), ("key", 401)]:
             with case(path):
-                response = http.get(f"{emulator.url}/api/v1/{path}", timeout=5)
+                response = http.get(f"{emulator.url}/api/v1/{path}")
                 assert response.status_code == status

@@ -20,7 +20,6 @@ def test_a_preflight_is_answered_as_measured(emulator: Emulator, http: requests.
             response = http.options(
                 f"{emulator.url}/api/v1{path}",
                 headers={**PAGE, "Access-Control-Request-Method": "POST"},
-                timeout=5,
             )
             assert response.status_code == 204
             assert response.content == b""
@@ -51,17 +50,14 @@ def test_scripts_can_read_answers_and_errors(emulator: Emulator, http: requests.
     question = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
     url = f"{emulator.url}/api/v1"
     with emulator.faults("html_524", path="/api/v1/models"):
-        failed = http.get(f"{url}/models", headers=PAGE, timeout=5)
+        failed = http.get(f"{url}/models", headers=PAGE)
     for response, status in [
-        (http.get(f"{url}/key", headers={**PAGE, **key}, timeout=5), 200),
-        (http.get(f"{url}/key", headers=PAGE, timeout=5), 401),
-        (http.post(f"{url}/auth/keys", json={}, headers=PAGE, timeout=5), 400),
-        (http.get(f"{url}/auth/keys", headers=PAGE, timeout=5), 405),
-        (http.get(f"{url}/nowhere", headers=PAGE, timeout=5), 404),
-        (
-            http.post(f"{url}/chat/completions", json=question, headers={**PAGE, **key}, timeout=5),
-            200,
-        ),
+        (http.get(f"{url}/key", headers={**PAGE, **key}), 200),
+        (http.get(f"{url}/key", headers=PAGE), 401),
+        (http.post(f"{url}/auth/keys", json={}, headers=PAGE), 400),
+        (http.get(f"{url}/auth/keys", headers=PAGE), 405),
+        (http.get(f"{url}/nowhere", headers=PAGE), 404),
+        (http.post(f"{url}/chat/completions", json=question, headers={**PAGE, **key}), 200),
         (failed, 524),
     ]:
         with case(response.url, status):
@@ -78,12 +74,12 @@ def test_pages_and_control_api_are_for_no_other_origin(
     for path in ("/auth", "/", "/settings/keys", "/_emulator/requests", "/openapi.json"):
         for method in ("GET", "OPTIONS"):
             with case(method, path):
-                response = http.request(method, f"{emulator.url}{path}", headers=PAGE, timeout=5)
+                response = http.request(method, f"{emulator.url}{path}", headers=PAGE)
                 assert "Access-Control-Allow-Origin" not in response.headers
 
 
 def test_a_preflight_uses_up_no_fault(emulator: Emulator, http: requests.Session) -> None:
     emulator.add_fault(status=500)
     url = f"{emulator.url}/api/v1/key"
-    assert http.options(url, headers=PAGE, timeout=5).status_code == 204
-    assert http.get(url, headers=PAGE, timeout=5).status_code == 500
+    assert http.options(url, headers=PAGE).status_code == 204
+    assert http.get(url, headers=PAGE).status_code == 500

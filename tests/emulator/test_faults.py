@@ -15,7 +15,7 @@ KEY_PATH = "/api/v1/key"
 
 
 def status_of(http: requests.Session, emulator: Emulator, api_key: str) -> int:
-    return http.get(f"{emulator.url}{KEY_PATH}", headers=bearer(api_key), timeout=5).status_code
+    return http.get(f"{emulator.url}{KEY_PATH}", headers=bearer(api_key)).status_code
 
 
 def test_a_fault_hits_the_next_matching_request_only(
@@ -23,8 +23,8 @@ def test_a_fault_hits_the_next_matching_request_only(
 ) -> None:
     api_key = emulator.issue_key()
     emulator.add_fault(status=500, path=KEY_PATH, method="GET")
-    assert http.post(f"{emulator.url}{KEY_PATH}", timeout=5).status_code == 405
-    assert http.get(f"{emulator.url}/api/v1/models", timeout=5).status_code == 200
+    assert http.post(f"{emulator.url}{KEY_PATH}").status_code == 405
+    assert http.get(f"{emulator.url}/api/v1/models").status_code == 200
     assert status_of(http, emulator, api_key) == 500
     assert status_of(http, emulator, api_key) == 200
 
@@ -54,11 +54,11 @@ def test_a_fault_may_send_any_body(emulator: Emulator, http: requests.Session) -
     ]:
         with case(body, content_type, text):
             with emulator.faults(status=200, body=body):
-                response = http.get(emulator.url, timeout=5)
+                response = http.get(emulator.url)
             assert response.headers["Content-Type"] == content_type
             assert response.text == text
             with emulator.faults(status=200, body=body, headers={"Content-Type": "text/html"}):
-                assert http.get(emulator.url, timeout=5).headers["Content-Type"] == "text/html"
+                assert http.get(emulator.url).headers["Content-Type"] == "text/html"
 
 
 def test_a_delay_alone_only_delays(emulator: Emulator, http: requests.Session) -> None:
@@ -72,7 +72,7 @@ def test_a_delay_alone_only_delays(emulator: Emulator, http: requests.Session) -
 
 def test_a_reset_sends_no_response(emulator: Emulator, http: requests.Session) -> None:
     with emulator.faults(reset=True), pytest.raises(requests.exceptions.ConnectionError):
-        http.get(f"{emulator.url}{KEY_PATH}", timeout=5)
+        http.get(f"{emulator.url}{KEY_PATH}")
     assert emulator.count("GET", KEY_PATH) == 1
     assert emulator.requests[-1].status is None
 

@@ -148,7 +148,9 @@ def test_openrouter_gets_every_kind_of_chat(sdk: Any) -> None:
         with case(options):
             whole = sdk.chat.send(model=MODEL, messages=QUESTION, **options)
             with sdk.chat.send(model=MODEL, messages=QUESTION, stream=True, **options) as stream:
-                *_, last = list(stream)
+                *parts, last = list(stream)
+            text = "".join(part.choices[0].delta.content or "" for part in parts)
+            assert text == (whole.choices[0].message.content or "")
             assert last.choices[0].finish_reason == whole.choices[0].finish_reason
             assert last.usage.cost == whole.usage.cost > 0
 
@@ -172,8 +174,10 @@ def test_openrouter_gets_responses(emulator: Emulator, sdk: Any) -> None:
 
 
 @pytest.mark.requirement("E1", "E2")
-def test_openrouter_reads_the_lists(sdk: Any) -> None:
+def test_openrouter_reads_the_lists(emulator: Emulator, sdk: Any) -> None:
     listed = sdk.models.list().result.data
+    own = sdk.models.list_for_user(security={"bearer": emulator.issue_key()}).result.data
+    assert [model.id for model in own] == [model.id for model in listed]
     assert {"openrouter/auto", "~anthropic/claude-sonnet-latest"} <= {model.id for model in listed}
     assert sdk.models.count().data.count == len(listed)
     assert sdk.models.get(author="openai", slug="gpt-4o").data.id == "openai/gpt-4o"
@@ -209,3 +213,48 @@ def test_the_asynchronous_client_gets_a_stream(emulator: Emulator) -> None:
             return "".join([c.choices[0].delta.content or "" async for c in stream])
 
     assert "“What is the weather in Paris?”" in asyncio.run(read())
+
+
+def test_openai_knows_the_errors(emulator: Emulator, openai_client: Any) -> None:
+    create = openai_client.chat.completions.create
+    for status, error in (
+        (400, openai.BadRequestError),
+        (401, openai.AuthenticationError),
+        (403, openai.PermissionDeniedError),
+        (429, openai.RateLimitError),
+        (502, openai.InternalServerError),
+    ):
+        with emulator.faults(status=status), pytest.raises(error):
+            create(model=MODEL, messages=QUESTION)
+    with emulator.faults(status=502, mid_stream=True), pytest.raises(openai.APIError) as caught:
+        list(create(model=MODEL, messages=QUESTION, stream=True))
+    assert "Provider disconnected" in str(caught.value)
+
+
+def test_openrouter_reads_an_error_in_the_middle_of_a_stream(emulator: Emulator, sdk: Any) -> None:
+    with (
+        emulator.faults(status=502, mid_stream=True),
+        sdk.chat.send(model=MODEL, messages=QUESTION, stream=True) as stream,
+    ):
+        *_, last = list(stream)
+    assert last.error.code == 502
+    assert last.choices[0].finish_reason == "error"
+
+
+@pytest.mark.requirement("E9")
+def test_the_example_of_openrouters_documentation_creates_a_code(
+    emulator: Emulator, sdk: Any
+) -> None:
+    created = sdk.o_auth.create_auth_code(callback_url="https://myapp.com/auth/callback", limit=100)
+    with emulator.configured(openrouter_user_id=None):
+        issued = sdk.o_auth.exchange_auth_code_for_api_key(code=created.data.id)
+    assert issued.key.startswith("sk-or-v1-")
+
+
+def test_the_balance_may_be_forbidden(emulator: Emulator, sdk: Any) -> None:
+    assert sdk.credits.get_credits().data.total_usage == 0
+    with (
+        emulator.configured(credits_style="documented"),
+        pytest.raises(openrouter.errors.ForbiddenResponseError),
+    ):
+        sdk.credits.get_credits()

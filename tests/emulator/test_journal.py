@@ -43,11 +43,11 @@ def test_a_key_or_code_is_redacted_wherever_it_stands(
             {"callback_url": f"https://a.example/?next={secret}"},
         ]
         for body in bodies:
-            http.post(f"{emulator.url}/nowhere", json=body, timeout=5)
-        http.post(f"{emulator.url}/nowhere", data={secret: secret}, timeout=5)
-        http.get(f"{emulator.url}/{secret}?{secret}=1&note={secret}", timeout=5)
+            http.post(f"{emulator.url}/nowhere", json=body)
+        http.post(f"{emulator.url}/nowhere", data={secret: secret})
+        http.get(f"{emulator.url}/{secret}?{secret}=1&note={secret}")
         headers = {"Referer": f"https://a.example/{secret}", "User-Agent": secret}
-        http.get(emulator.url, headers=headers, timeout=5)
+        http.get(emulator.url, headers=headers)
         with case(secret[:12]):
             listed = control(http, emulator, "GET", "/requests").text
             assert secret.lower() not in listed.lower()
@@ -75,9 +75,9 @@ def test_everything_in_a_secret_member_is_redacted(
     ]
     for sent, recorded in cases:
         with case(sent):
-            http.post(f"{emulator.url}/nowhere", json=sent, timeout=5)
+            http.post(f"{emulator.url}/nowhere", json=sent)
             assert emulator.requests[-1].body == recorded
-    http.get(f"{emulator.url}/nowhere?CODE={SECRET}&Code_Verifier={SECRET}", timeout=5)
+    http.get(f"{emulator.url}/nowhere?CODE={SECRET}&Code_Verifier={SECRET}")
     assert emulator.requests[-1].query == {"CODE": hashed, "Code_Verifier": hashed}
 
 
@@ -102,20 +102,19 @@ def test_a_code_inside_of_a_url_is_redacted(emulator: Emulator, http: requests.S
                 f"{emulator.url}/nowhere",
                 params={"callback_url": given},
                 headers={"Referer": given},
-                timeout=5,
             )
             assert emulator.requests[-1].query == {"callback_url": recorded}
             assert CODE_VERIFIER not in emulator.requests[-1].headers["referer"]
-            http.post(f"{emulator.url}/nowhere", json={"callback_url": given}, timeout=5)
+            http.post(f"{emulator.url}/nowhere", json={"callback_url": given})
             assert emulator.requests[-1].body == {"callback_url": recorded}
     twice = quote(quote(url, safe=""), safe="")
-    http.post(f"{emulator.url}/nowhere", json=[twice], timeout=5)
+    http.post(f"{emulator.url}/nowhere", json=[twice])
     assert CODE_VERIFIER not in emulator.requests[-1].body[0]
 
 
 def test_words_that_look_like_a_parameter_stay(emulator: Emulator, http: requests.Session) -> None:
     text = "https://a.example/?encode=1&barcode=2&code_challenge=3&keys=4"
-    http.post(f"{emulator.url}/nowhere", json=[text], timeout=5)
+    http.post(f"{emulator.url}/nowhere", json=[text])
     assert emulator.requests[-1].body == [text]
 
 

@@ -41,7 +41,7 @@ def test_the_list_comes_in_pages(emulator: Emulator, http: requests.Session) -> 
     whole = [model["id"] for model in get(http, emulator, "/models").json()["data"]]
     paged, following = [], "/api/v1/models?limit=4"
     while following:
-        page = http.get(f"{emulator.url}{following}", timeout=5).json()
+        page = http.get(f"{emulator.url}{following}").json()
         assert len(page["data"]) <= 4
         paged += [model["id"] for model in page["data"]]
         following = page["links"]["next"]

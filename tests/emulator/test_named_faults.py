@@ -19,11 +19,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
 
 
 @pytest.mark.requirement("E7")
-def test_the_page_lists_every_named_fault_with_its_sentence() -> None:
-    section = PAGE.read_text(encoding="utf-8").partition("### Named faults")[2]
-    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", section.partition("\n### ")[0], re.M)
-    assert dict(rows) == dict(NAMED_FAULTS)
-    assert len(rows) == len(NAMED_FAULTS)
+def test_the_page_lists_every_named_fault_once() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition("| kind | names |\n")[2]
+    names = re.findall(r"`(\w+)`", table.partition("\n\n")[0])
+    assert sorted(names) == sorted(NAMED_FAULTS)
 
 
 def test_every_rewrite_is_a_named_fault() -> None:
@@ -60,8 +59,8 @@ def test_a_named_fault_hits_as_often_and_where_the_test_says(
     url = f"{emulator.url}{'/api/v1/models'}"
     emulator.add_fault("relayed_401", path="/api/v1/models", method="GET")
     assert chat(http, emulator).status_code == 200
-    assert http.get(url, timeout=5).json()["error"]["metadata"]["provider_name"] == "Anthropic"
-    assert http.get(url, timeout=5).status_code == 200
+    assert http.get(url).json()["error"]["metadata"]["provider_name"] == "Anthropic"
+    assert http.get(url).status_code == 200
     with emulator.faults("relayed_401", times=None):
         assert {chat(http, emulator).status_code for _ in range(3)} == {401}
     emulator.faults(name="relayed_401", status=403)

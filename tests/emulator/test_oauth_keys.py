@@ -19,15 +19,13 @@ def get(
     http: requests.Session, emulator: Emulator, path: str, api_key: str | None = None
 ) -> requests.Response:
     headers = {} if api_key is None else bearer(api_key)
-    return http.get(f"{emulator.url}/api/v1{path}", headers=headers, timeout=5)
+    return http.get(f"{emulator.url}/api/v1{path}", headers=headers)
 
 
 def create_code(
     http: requests.Session, emulator: Emulator, api_key: str, **body: Any
 ) -> requests.Response:
-    return http.post(
-        f"{emulator.url}/api/v1/auth/keys/code", json=body, headers=bearer(api_key), timeout=5
-    )
+    return http.post(f"{emulator.url}/api/v1/auth/keys/code", json=body, headers=bearer(api_key))
 
 
 @pytest.mark.parametrize("path", ["/key", "/auth/key"])
@@ -75,9 +73,7 @@ def test_without_a_live_key_the_response_is_401(emulator: Emulator, http: reques
         for path in ["/key", "/auth/key", "/models/user", "/credits"]:
             with case(authorization, message, path):
                 response = http.get(
-                    f"{emulator.url}/api/v1{path}",
-                    headers={"Authorization": authorization},
-                    timeout=5,
+                    f"{emulator.url}/api/v1{path}", headers={"Authorization": authorization}
                 )
                 assert error_of(response) == (401, message)
                 assert_documented(response.json(), "/key", "get", 401)
@@ -85,7 +81,7 @@ def test_without_a_live_key_the_response_is_401(emulator: Emulator, http: reques
 
 def test_the_bearer_scheme_is_case_insensitive(emulator: Emulator, http: requests.Session) -> None:
     headers = {"Authorization": f"bearer {emulator.issue_key()}"}
-    assert http.get(f"{emulator.url}/api/v1/key", headers=headers, timeout=5).status_code == 200
+    assert http.get(f"{emulator.url}/api/v1/key", headers=headers).status_code == 200
 
 
 def test_a_revoked_key_is_unknown(emulator: Emulator, http: requests.Session) -> None:
@@ -253,7 +249,7 @@ def test_an_expiry_of_null_means_no_expiry(emulator: Emulator, http: requests.Se
 
 def test_creating_a_code_needs_a_key(emulator: Emulator, http: requests.Session) -> None:
     url = f"{emulator.url}/api/v1/auth/keys/code"
-    response = http.post(url, json={"callback_url": CALLBACK_URL}, timeout=5)
+    response = http.post(url, json={"callback_url": CALLBACK_URL})
     assert error_of(response) == (401, "Missing Authentication header")
 
 

@@ -88,10 +88,10 @@ def _log_in(emulator: Emulator) -> None:
     # By HTTP, as a browser does: emulator.approve() makes no HTTP requests.
     with requests.Session() as browser:
         browser.trust_env = False
-        page = browser.get(url, timeout=5)
+        page = browser.get(url)
         consent = page.text.partition('name="consent" value="')[2].partition('"')[0]
         form = {"consent": consent, "decision": "approve"}
-        response = browser.post(f"{emulator.url}/auth", form, allow_redirects=False, timeout=5)
+        response = browser.post(f"{emulator.url}/auth", form, allow_redirects=False)
     client.exchange_code(code_in(response.headers["Location"]), CODE_VERIFIER)
     client.exchange_code(approved_code(emulator, **PLAIN), CODE_VERIFIER, "plain")
     client.exchange_code(approved_code(emulator))
@@ -154,10 +154,10 @@ def _chat(emulator: Emulator) -> None:
 def _make_other_requests(emulator: Emulator, http: requests.Session) -> None:
     api_key = emulator.issue_key()
     for path in ("auth/key", "models/user", "credits", "auth/keys"):
-        http.get(f"{emulator.url}/api/v1/{path}", headers=bearer(api_key), timeout=5)
+        http.get(f"{emulator.url}/api/v1/{path}", headers=bearer(api_key))
     for path in ("key", "credits", "models?offset=1&limit=2"):
-        http.get(f"{emulator.url}/api/v1/{path}", timeout=5)
-    http.options(f"{emulator.url}/api/v1/auth/keys", timeout=5)
+        http.get(f"{emulator.url}/api/v1/{path}")
+    http.options(f"{emulator.url}/api/v1/auth/keys")
 
 
 def _fail_as_documented(emulator: Emulator, http: requests.Session) -> None:
@@ -166,9 +166,7 @@ def _fail_as_documented(emulator: Emulator, http: requests.Session) -> None:
         for method, described in methods.items():
             for status in sorted(set(described["responses"]) - {"200"}):
                 with emulator.faults(status=int(status)):
-                    http.request(
-                        method, f"{emulator.url}/api/v1{path}", json={}, headers=headers, timeout=5
-                    )
+                    http.request(method, f"{emulator.url}/api/v1{path}", json={}, headers=headers)
 
 
 def test_the_differences_from_the_document_are_exactly_those_listed(

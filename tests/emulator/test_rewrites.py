@@ -253,7 +253,7 @@ def test_a_rewritten_stream_closes_the_real_one() -> None:
 
 
 def models(http: requests.Session, emulator: Emulator) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = http.get(f"{emulator.url}{MODELS}", timeout=5).json()["data"]
+    found: list[dict[str, Any]] = http.get(f"{emulator.url}{MODELS}").json()["data"]
     return found
 
 
@@ -274,10 +274,7 @@ def test_the_first_model_can_be_odd(emulator: Emulator, http: requests.Session) 
             "model_price_per_route",
             {**usual[0], "pricing": {**prices, "prompt": "-1", "completion": "-1"}},
         ),
-        (
-            "model_price_zero",
-            {**usual[0], "pricing": {**prices, "prompt": "0", "completion": "0"}},
-        ),
+        ("model_price_zero", {**usual[0], "pricing": {**prices, "prompt": "0", "completion": "0"}}),
     ]:
         with case(name):
             with emulator.faults(name):
@@ -290,7 +287,7 @@ def test_the_list_of_models_can_come_in_pages(emulator: Emulator, http: requests
     usual, found, path = models(http, emulator), [], MODELS
     with emulator.faults("models_in_pages", times=None):
         while path:
-            page = http.get(f"{emulator.url}{path}", timeout=5).json()
+            page = http.get(f"{emulator.url}{path}").json()
             found.append(page["data"])
             path = page["links"]["next"]
     assert [len(page) for page in found] == [3, len(usual) - 3]
@@ -299,7 +296,7 @@ def test_the_list_of_models_can_come_in_pages(emulator: Emulator, http: requests
 
 def test_an_empty_page_of_models_stays_empty(emulator: Emulator, http: requests.Session) -> None:
     with emulator.faults("model_price_nan"):
-        page = http.get(f"{emulator.url}{MODELS}?offset=999", timeout=5).json()
+        page = http.get(f"{emulator.url}{MODELS}?offset=999").json()
     assert page["data"] == []
 
 

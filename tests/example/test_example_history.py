@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from chat_visitor import ChatVisitor, answered, begin_of
 from flask import Flask
 
-from example_app import history
-from example_app.database import connect, opened, transaction
+from example_app.database import opened, transaction
 from example_app.question import title_of
 from flask_openrouter.emulator import Emulator
 
@@ -23,7 +21,7 @@ def test_visitors_cannot_reach_the_conversations_of_others(
     question = begin_of(connected.ask("more", conversation=conversation))["question"]
     base = f"/c/{conversation}"
     assert "my secret" not in other.get("/").text
-    for path in ("", "/export.md", "/export.json", f"/messages/{question}.md"):
+    for path in ("", "/export.md", f"/messages/{question}.md"):
         assert other.get(base + path).status_code == 404
     for path in ("/rename", "/delete"):
         assert other.post(base + path, data={"title": "taken"}).status_code == 404
@@ -101,7 +99,7 @@ def test_deleting_keeps_the_spending_only(connected: ChatVisitor) -> None:
     assert "$0.50" not in connected.get("/usage").text
 
 
-def test_a_conversation_is_exported_as_markdown_and_json(connected: ChatVisitor) -> None:
+def test_a_conversation_is_exported_as_markdown(connected: ChatVisitor) -> None:
     with connected.emulator.faults(**answered("**Yes**, I can.", cost=0.0012, tokens=345)):
         conversation = connected.converse("Can you?\r\nSet-Cookie: x")
     markdown = connected.get(f"/c/{conversation}/export.md")
@@ -137,45 +135,18 @@ def test_a_conversation_is_named_after_its_first_question() -> None:
         assert title_of(text) == title
 
 
-@pytest.fixture
-def open_history(app: Flask) -> Iterator[Callable[[str], history.History]]:
-    """Return a function that opens the history of an owner on its own connection."""
-    connections = []
-
-    def open_one(owner: str) -> history.History:
-        connections.append(connect(app.config["CHAT_DATABASE"]))
-        return history.History(connections[-1], owner)
-
-    yield open_one
-    for connection in connections:
-        connection.close()
-
-
-def test_the_longest_unused_conversation_is_deleted_for_a_new_one(
-    open_history: Callable[[str], history.History],
-) -> None:
-    mine, theirs = open_history("me"), open_history("them")
-    other = theirs.create("theirs")
-    first = mine.create("first")
-    for number in range(history.MAX_CONVERSATIONS):
-        mine.create(str(number))
-    titles = [c.title for c in mine.conversations()]
-    assert len(titles) == history.MAX_CONVERSATIONS
-    assert mine.find(first) is None
-    assert theirs.find(other) is not None
-
-
-def test_conversations_that_are_long_unused_are_deleted(
-    open_history: Callable[[str], history.History],
-) -> None:
-    mine = open_history("me")
-    old, new = mine.create("old"), mine.create("new")
-    mine.db.execute(
-        "UPDATE conversation SET updated_at = ? WHERE id = ?", (time.time() - 91 * 86_400, old)
-    )
-    history.forget_old(mine.db, 90)
-    assert mine.find(old) is None
-    assert mine.find(new) is not None
+def test_conversations_that_are_long_unused_are_deleted(connected: ChatVisitor) -> None:
+    with connected.emulator.faults(**answered("a canary", cost=0.5)):
+        old = connected.converse("a canary")
+    new = connected.converse("new")
+    with opened(connected.app.config["CHAT_DATABASE"]) as db:
+        past = time.time() - 91 * 86_400
+        db.execute("UPDATE conversation SET updated_at = ? WHERE id = ?", (past, old))
+        connected.ask()
+        assert "canary" not in "".join(db.iterdump())
+    assert connected.get(f"/c/{old}").status_code == 404
+    assert connected.get(f"/c/{new}").status_code == 200
+    assert "$0.50" in connected.get("/usage").text
 
 
 def test_an_answer_whose_worker_died_does_not_block_the_conversation(
@@ -191,14 +162,14 @@ def test_an_answer_whose_worker_died_does_not_block_the_conversation(
     assert connected.ask(conversation=conversation).status_code == 200
 
 
-def test_a_transaction_is_all_or_nothing(open_history: Callable[[str], history.History]) -> None:
-    mine = open_history("me")
+def test_a_transaction_is_all_or_nothing(app: Flask) -> None:
+    with opened(app.config["CHAT_DATABASE"]) as db:
 
-    def fail() -> None:
-        with transaction(mine.db):
-            mine.create("never")
-            raise ZeroDivisionError
+        def fail() -> None:
+            with transaction(db):
+                db.execute("INSERT INTO trial VALUES ('today', 'never', 1)")
+                raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert mine.conversations() == []
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert not db.execute("SELECT * FROM trial").fetchall()

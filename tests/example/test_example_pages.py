@@ -14,7 +14,7 @@ from live_app import live
 
 from example_app import create_app
 from example_app.database import opened
-from flask_openrouter.emulator import Emulator, run_in_thread
+from flask_openrouter.emulator import run_in_thread
 from flask_openrouter.errors import ConfigurationError
 
 
@@ -109,15 +109,16 @@ def test_error_pages_link_back_to_the_chat(connected: ChatVisitor) -> None:
 
 
 def test_a_database_failure_is_explained(connected: ChatVisitor, app: Flask) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
     with opened(app.config["CHAT_DATABASE"]) as db:
         db.execute("DROP TABLE message")
         response = connected.ask()
         db.execute("DROP TABLE conversation")
-    assert response.status_code == 503
-    assert response.get_json()["error"] == "not_saved"
+    assert response.status_code == 500
+    assert "been logged" in response.get_json()["message"]
     page = connected.get("/")
-    assert page.status_code == 503
-    assert "Not at the moment" in page.text
+    assert page.status_code == 500
+    assert "Something broke" in page.text
 
 
 def test_the_health_of_the_server_can_be_checked(visitor: ChatVisitor) -> None:
@@ -167,13 +168,14 @@ def test_the_key_never_reaches_the_browser(connected: ChatVisitor) -> None:
         assert api_key not in response.get_data(as_text=True) + str(response.headers)
 
 
-def test_the_session_is_host_bound_on_https_only(app: Flask, openrouter_emulator: Emulator) -> None:
+def test_the_session_is_host_bound_on_https_only(tmp_path: Path) -> None:
     """A sibling host cannot plant a cookie with this name."""
-    client = app.test_client()
-    for base_url, host, name in (
-        ("https://chat.example", "chat.example", "__Host-session"),
-        (ORIGIN, "localhost", "session"),
+    for proxies, base_url, host, name in (
+        (1, "https://chat.example", "chat.example", "__Host-session"),
+        (0, ORIGIN, "localhost", "session"),
     ):
+        app = example_at("http://127.0.0.1:9", tmp_path, CHAT_PROXIES=proxies)
+        client = app.test_client()
         response = client.get("/", base_url=base_url)
         assert ("max-age" in response.headers.get("Strict-Transport-Security", "")) is (
             name != "session"

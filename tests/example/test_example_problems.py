@@ -19,6 +19,7 @@ from chat_visitor import (
     html_of,
     lines_of,
     sse,
+    stored_messages,
 )
 from flask import Flask
 from held_model import HeldModel
@@ -244,10 +245,10 @@ def test_a_visitor_who_leaves_stops_paying_within_two_seconds(
         again = {**body, "conversation": begin["conversation"]}
         with browser.post(f"{origin}/ask", json=again, timeout=PATIENCE) as next_response:
             assert next_response.status_code == 200
-        export = browser.get(f"{origin}/c/{begin['conversation']}/export.json").json()
-    assert export["messages"][1]["text"].startswith("Hello")
-    assert export["messages"][1]["state"] == "stopped"
-    assert export["messages"][1]["cost"] is None
+    stopped = stored_messages(tmp_path / "chat.db", begin["conversation"])[1]
+    assert stopped["text"].startswith("Hello")
+    assert stopped["state"] == "stopped"
+    assert stopped["cost"] is None
 
 
 def test_a_second_question_is_refused_while_an_answer_is_written(

@@ -143,14 +143,6 @@ def test_an_address_becomes_one_link() -> None:
         assert text.strip("`") in to_html(text), text
 
 
-def test_tasks_have_boxes() -> None:
-    html = to_html("- [ ] open\n- [x] **done**\n- [link]\n\n[ ] no list")
-    assert '<li class="task">☐ open</li>' in html
-    assert '<li class="task">☑ <strong>done</strong></li>' in html
-    assert "<li>[link]</li>" in html
-    assert "<p>[ ] no list</p>" in html
-
-
 def test_formulas_are_shown_as_they_are_written() -> None:
     for formula in (
         r"\(E = m_1*c*x_2\)",

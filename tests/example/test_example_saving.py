@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from chat_visitor import ChatVisitor, example_at, lines_of
@@ -64,7 +62,7 @@ def test_one_of_two_simultaneous_tabs_is_refused(
 ) -> None:
     """Both find the conversation idle. The second one that stores its question is refused."""
     conversation = connected.converse("hello")
-    monkeypatch.setattr(chat, "_is_idle", lambda *_: True)
+    monkeypatch.setattr(chat, "_conversation_of", lambda q, history: history.find(conversation))
     first = connected.ask("one", conversation=conversation, buffered=False)
     next(lines_of(first))
     second = connected.ask("two", conversation=conversation)
@@ -80,27 +78,6 @@ def test_a_worker_waits_for_another_that_creates_the_tables(tmp_path: Path) -> N
     release.start()
     example_at("http://127.0.0.1:9", tmp_path)
     release.join()
-    assert other.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-    other.close()
-
-
-def test_a_worker_tries_again_while_another_changes_the_journal_mode(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite's own timeout does not apply to this statement."""
-    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    waits: list[float] = []
-
-    def finish_after_three_waits(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            other.execute("COMMIT")
-
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=finish_after_three_waits)
-    monkeypatch.setattr(database, "time", clock)
-    example_at("http://127.0.0.1:9", tmp_path)
-    assert len(waits) == 3
     assert other.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     other.close()
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import date, timedelta
 
 import pytest
 from chat_visitor import ChatVisitor, answered
 
-from example_app import money, spending
+from example_app import money
 from example_app.database import opened
 
 
@@ -32,7 +31,7 @@ def test_spending_is_in_the_chart_and_the_table(connected: ChatVisitor, other: C
     with other.emulator.faults(**answered("hi", cost=3)):
         other.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
-        db.execute("UPDATE spending SET spent_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
+        db.execute("UPDATE message SET touched_at = ? WHERE cost = 0.5", (time.time() - 86_400,))
     page = connected.get("/usage").text
     (yesterday, yesterday_title), (today, today_title) = rects(page)
     assert today / yesterday == pytest.approx(0.5)
@@ -49,11 +48,10 @@ def test_the_chart_omits_spending_older_than_a_month(connected: ChatVisitor) -> 
     with connected.emulator.faults(**answered("hi", cost=0.25)):
         connected.ask()
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
-        db.execute("UPDATE spending SET spent_at = spent_at - 30 * 86400")
-        days = spending.by_day(db, "another owner", date(2026, 3, 1), 30)
-    assert rects(connected.get("/usage").text) == []
-    assert days[0].date == date(2026, 3, 1) - timedelta(days=29)
-    assert days[-1].name == "1 March"
+        db.execute("UPDATE message SET touched_at = touched_at - 30 * 86400")
+        assert rects(connected.get("/usage").text) == []
+        db.execute("UPDATE message SET touched_at = touched_at + 86400")
+        assert len(rects(connected.get("/usage").text)) == 1
 
 
 def test_small_amounts_keep_two_digits_and_one_token_is_singular() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from chat_visitor import CHAT, ORIGIN, ChatVisitor, answered, begin_of, end_of, html_of, sse
 
-from example_app import answer
 from example_app.database import opened
 
 HALF = {"choices": [{"delta": {"content": "half"}}]}
@@ -146,4 +145,3 @@ def test_a_picture_in_an_answer_is_named(connected: ChatVisitor, url: str, words
         response = connected.ask()
     assert words in html_of(response)
     assert "base64" not in connected.get(begin_of(response)["url"]).text
-    assert answer.MAX_ANSWER

@@ -76,13 +76,7 @@ def _secure(site: FaultSite, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault(
-    "F25",
-    "session cookie too big",
-    "303 to `/first`",
-    exchanges=1,
-    key="replaced",
-)
+@fault("F25", "session cookie too big", "303 to `/first`", exchanges=1, key="replaced")
 def _too_big(site: FaultSite, _: None) -> Row:
     app = site.app()
     is_greedy = []
@@ -131,13 +125,7 @@ def _neighbour(site: FaultSite, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault(
-    "F30",
-    "the callback is loaded again",
-    "303 to `/first`",
-    key="kept",
-    events=0,
-)
+@fault("F30", "the callback is loaded again", "303 to `/first`", key="kept", events=0)
 def _reload(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     assert scene.visitor.get(scene.first).status_code == 303
@@ -171,22 +159,13 @@ def _clock(site: FaultSite, seconds: int) -> Row:
 
 
 @fault(
-    "F48",
-    "a prefetcher goes first",
-    "503",
-    events=0,
-    remark="the visitor's own visit completes it",
+    "F48", "a prefetcher goes first", "503", events=0, remark="the visitor's own visit completes it"
 )
 def _prefetch(site: FaultSite, _: None) -> Row:
     return _unasked(site.scene(), {"Sec-Purpose": "prefetch;prerender"})
 
 
-@fault(
-    "F48",
-    "an image or frame goes first",
-    "403 Open this address in a tab",
-    remark="as above",
-)
+@fault("F48", "an image or frame goes first", "403 Open this address in a tab", remark="as above")
 def _image(site: FaultSite, _: None) -> Row:
     return _unasked(site.scene(), {"Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "navigate"})
 

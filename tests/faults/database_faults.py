@@ -76,12 +76,7 @@ def _redis_takes_nothing(site: FaultSite, failing: Callable[..., object]) -> Row
     return parked(scene, page)
 
 
-@fault(
-    "F39",
-    "Redis entry of the wrong type",
-    NOT_NOW,
-    storages=("redis",),
-)
+@fault("F39", "Redis entry of the wrong type", NOT_NOW, storages=("redis",))
 def _wrong_type(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     with redis.Redis(port=site.store.server.port) as client:
@@ -93,12 +88,7 @@ def _wrong_type(site: FaultSite, _: None) -> Row:
     return scene.row(page)
 
 
-@fault(
-    "F39",
-    "Redis has moved the entry (MOVED)",
-    NOT_NOW,
-    storages=("redis",),
-)
+@fault("F39", "Redis has moved the entry (MOVED)", NOT_NOW, storages=("redis",))
 def _moved(site: FaultSite, _: None) -> Row:
     is_moved = threading.Event()
 
@@ -156,12 +146,7 @@ def _rollback(site: FaultSite, _: None) -> Row:
 
 
 @fault(
-    "F41",
-    "disk full",
-    NOT_SAVED,
-    exchanges=1,
-    storages=("sqlite",),
-    remark=f"no half row; {WAITS}",
+    "F41", "disk full", NOT_SAVED, exchanges=1, storages=("sqlite",), remark=f"no half row; {WAITS}"
 )
 def _disk_full(site: FaultSite, _: None) -> Row:
     with small_disk(site.folder / "disk") as disk:

@@ -217,12 +217,7 @@ class Scene:
     """A visitor who is connected and has two logins open: the fault meets ``first``."""
 
     def __init__(
-        self,
-        site: FaultSite,
-        app: Flask,
-        *,
-        base_url: str = "http://localhost",
-        between: int = 0,
+        self, site: FaultSite, app: Flask, *, base_url: str = "http://localhost", between: int = 0
     ) -> None:
         self.site = site
         self.app = app

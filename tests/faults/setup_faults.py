@@ -42,13 +42,7 @@ def _key_changed(site: FaultSite, _: None) -> Row:
     return row
 
 
-@fault(
-    "F28",
-    "SECRET_KEY rotated, with fallback",
-    "303 to `/first`",
-    exchanges=1,
-    key="replaced",
-)
+@fault("F28", "SECRET_KEY rotated, with fallback", "303 to `/first`", exchanges=1, key="replaced")
 def _key_rotated(site: FaultSite, _: None) -> Row:
     old = secrets.token_hex()
     scene = site.scene(site.app(SECRET_KEY=old))
@@ -148,13 +142,7 @@ def _no_proxy_fix(site: FaultSite, _: None) -> Row:
     return scene.row(page)
 
 
-@fault(
-    "F49",
-    "proxy with prefix and ProxyFix",
-    "303 to `/first`",
-    exchanges=1,
-    key="replaced",
-)
+@fault("F49", "proxy with prefix and ProxyFix", "303 to `/first`", exchanges=1, key="replaced")
 def _prefix(site: FaultSite, _: None) -> Row:
     app = site.app(TRUSTED_HOSTS=["app.example"])
     fixed = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, x_prefix=1)

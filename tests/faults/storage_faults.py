@@ -13,7 +13,7 @@ from live_app import Browser, live
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
 
-from flask_openrouter.login.spent import SpentStates
+from flask_openrouter.login.parked import SpentStates
 
 NOT_NOW = "503 Keys cannot be stored or read right now"
 NOT_SAVED = "503 Your key is not saved yet"
@@ -95,11 +95,7 @@ def _fails_always(site: FaultSite, _: None) -> Row:
 
 
 @fault(
-    "F35",
-    "storage does not answer",
-    NOT_NOW,
-    storages=("postgresql", "redis"),
-    remark="within 5 s",
+    "F35", "storage does not answer", NOT_NOW, storages=("postgresql", "redis"), remark="within 5 s"
 )
 def _slow(site: FaultSite, _: None) -> Row:
     if site.store.kind == "redis":

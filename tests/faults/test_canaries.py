@@ -24,8 +24,8 @@ from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.login.callback import Callback, read_callback
 from flask_openrouter.login.cookies import Login
+from flask_openrouter.login.logins import AuthorizationRequest
 from flask_openrouter.login.parked import ParkedKey
-from flask_openrouter.login.pending import AuthorizationRequest
 from flask_openrouter.storage.record import KeyRecord
 
 KEY = f"sk-or-v1-{secrets.token_hex(32)}"
@@ -92,6 +92,7 @@ def _visit(site: FaultSite, app: Flask, visitor: Person) -> None:
     assert visitor.key is None
 
 
+@pytest.mark.requirement("R63", "R64")
 @pytest.mark.parametrize("kind", STORAGES)
 def test_a_whole_visit_leaves_no_secret_behind(
     open_site: Callable[..., Any],

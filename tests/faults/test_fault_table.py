@@ -44,6 +44,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.mark.requirement("R29", "R60")
 def test_a_fault_ends_as_the_page_says(
     open_site: Callable[..., Any],
     capfd: pytest.CaptureFixture[str],

@@ -28,12 +28,15 @@ from misbehaving import (
     redirect_to,
     reset,
 )
+from page_checks import assert_explains
 
 from flask_openrouter.client import deadline
 
 KEY = "sk-or-v1-" + "5" * 64
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 DAY = datetime.timedelta(days=1)
+#: Words that no visitor must see.
+TECHNICAL = b"<h1>Traceback</h1>nginx/1.2 /usr/lib/python3"
 
 
 def error(status: int, message: str = "", **headers: str) -> Act:
@@ -53,6 +56,7 @@ def _come_back(
         scene.app.extensions["openrouter"] = replace(services, client=hasty)
     with fault:
         page = scene.go()
+    assert_explains(page)
     scene.app.extensions["openrouter"] = services
     return scene.row(page)
 
@@ -90,7 +94,7 @@ _answering(
 )  # fmt: skip
 _answering(
     "F8", "OpenRouter fails", "502 OpenRouter has trouble",
-    variants={str(status): answer(status, b"<h1>Oops") for status in (500, 502, 503, 504)},
+    variants={str(status): answer(status, TECHNICAL) for status in (500, 502, 503, 504)},
 )  # fmt: skip
 
 
@@ -115,12 +119,7 @@ def _refused(site: FaultSite, _: None) -> Row:
     return _come_back(site, site.upstream.stopped())
 
 
-@fault(
-    "F11",
-    "packets vanish",
-    "502 OpenRouter cannot be reached",
-    remark="within 5 s",
-)
+@fault("F11", "packets vanish", "502 OpenRouter cannot be reached", remark="within 5 s")
 def _packets_vanish(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     with site.upstream.swallowing_packets(), site.monkeypatch.context() as patch:
@@ -185,15 +184,15 @@ _answering(
         "body": drip(b"{" * 100, 0.1, after=HEAD),
         "1xx for ever": flood_of_informational_answers(),
     },
-    timeout=0.6,
+    timeout=2,
     remark="as F13; within 15 s",
 )  # fmt: skip
 _answering(
     "F16", "endless or exploding body", "502 Unexpected answer from OpenRouter",
     variants={
         "endless": endless_body(),
-        "gzip bomb": answer(200, gzip_bomb(300), {"Content-Encoding": "gzip"}),
-        "bomb in a bomb": answer(200, gzip_bomb(300, layers=2), {"Content-Encoding": "gzip"}),
+        "gzip bomb": gzip_bomb(300),
+        "bomb in a bomb": gzip_bomb(300, layers=2),
         "1 TB announced": raw(http_answer(200, b"{", length=10**12)),
     },
     remark="at most 64 KiB are read",

@@ -142,30 +142,3 @@ def test_a_login_that_the_outage_spoils_costs_no_key(
             assert visitor.get("/session").status_code == 303
         site.pass_time(60 * MINUTES)
     check_that_nothing_was_lost(site)
-
-
-@pytest.mark.requirement("A1", "O1")
-def test_a_visitor_who_reconnects_in_an_outage_gets_one_new_key(
-    all_stored_apps: StoredApps, emulator: Emulator, clock: Any
-) -> None:
-    """The consent and the exchange work; all else says 401. The visitor tries every minute."""
-    site = Site(all_stored_apps(), emulator, clock, 1)
-    (visitor,) = site.visitors
-    outages = [
-        emulator.faults("outage_401", path=path)
-        for path in ("/api/v1/key", "/api/v1/chat*", "/api/v1/models*")
-    ]
-    for minute in range(MINUTES):
-        visitor.get("/session")
-        login = visitor.get("/openrouter/login?next=/session")
-        if login.status_code == 303 and "/auth?" in login.location:
-            assert visitor.get(emulator.approve(login.location)).status_code == 303
-        assert site.minted == 2
-        # The exchange took no time, and the ten minutes of the new key are not over.
-        site.pass_time(59 if minute else 0)
-    for each in outages:
-        each.remove()
-    assert visitor.get("/openrouter/login?next=/session").location == "/session"
-    assert visitor.get("/session").text == "answered"
-    assert visitor.key not in site.keys
-    assert site.minted == 2

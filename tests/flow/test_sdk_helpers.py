@@ -75,9 +75,6 @@ def app(make_app: Any, emulator: Emulator) -> Flask:
     return app
 
 
-HELPERS = ["/openai", "/openai/stream", "/sdk", "/sdk/stream"]
-
-
 def test_every_helper_gets_an_answer_of_the_model(visitor: Visitor, emulator: Emulator) -> None:
     visitor.connect(emulator)
     for number, path in enumerate(("/openai", "/openai/stream", "/sdk", "/sdk/stream"), 1):

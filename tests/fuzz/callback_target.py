@@ -24,7 +24,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from flask_openrouter import OpenRouterAuth, OpenRouterClient
 from flask_openrouter.client import IssuedKey
-from flask_openrouter.login.cookies import part_of
+from flask_openrouter.login.logins import part_of
 
 NOW = 1_800_000_000
 LOGIN_MAX_AGE = 600

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from attack import assert_refused, browser_with, exchanges, load_jar, logins, save_jar
+from failing_storage import FailingStorage
 from flask import Flask
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.signals import login_failed
-from flask_openrouter.storage.memory import MemoryStorage
 
 
 @pytest.mark.requirement("R4", "F30")
@@ -314,19 +314,11 @@ def test_a_worker_that_cannot_know_says_that_a_key_may_exist(
 
 @pytest.mark.requirement("A3")
 def test_a_key_that_waits_to_be_saved_is_offered_again(make_app: Any, emulator: Emulator) -> None:
-    class Failing(MemoryStorage):
-        is_down = False
-
-        def set(self, owner_id: str, ciphertext: str) -> None:
-            if self.is_down:
-                raise OSError("down")
-            super().set(owner_id, ciphertext)
-
-    storage = Failing()
+    storage = FailingStorage()
     visitor = Visitor(make_app({"storage": storage}))
     callback = emulator.approve(visitor.start("/guarded"))
     jar = save_jar(visitor)
-    storage.is_down = True
+    storage.failing.add("set")
     for _ in range(2):
         page = visitor.get(callback)
         assert page.status_code == 503
@@ -338,7 +330,7 @@ def test_a_key_that_waits_to_be_saved_is_offered_again(make_app: Any, emulator: 
     load_jar(visitor, {name: value for name, value in waiting.items() if "unsaved" not in name})
     assert visitor.get(callback).status_code == 400
     load_jar(visitor, waiting)
-    storage.is_down = False
+    storage.failing.clear()
     assert visitor.post("/openrouter/save?next=/guarded").location == "/guarded"
     assert visitor.get(callback).location == "/guarded"
     assert exchanges(emulator) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_openrouter.errors import StateMismatchError
-from flask_openrouter.login.finished import Ending, FinishedLogins
+from flask_openrouter.login.logins import Ending, FinishedLogins
 
 
 def test_a_login_is_begun_once_while_it_is_valid(clock: Any) -> None:
@@ -21,7 +21,7 @@ def test_a_login_is_begun_once_while_it_is_valid(clock: Any) -> None:
     with pytest.raises(StateMismatchError):
         logins.begin("a state", "another code")
     with pytest.raises(StateMismatchError):
-        logins.begin("a state", None)
+        logins.begin("a state", "no code")
     clock.now += 1
     assert logins.begin("a state", "another code")[1], "too old to be accepted anywhere"
     assert not logins.begin("another", "a code")[1]

@@ -6,13 +6,13 @@ from typing import Any
 
 import flask_login
 import pytest
+from failing_storage import FailingStorage
 from flask import Flask
 from full_storage import FullStorage
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage.memory import MemoryStorage
 
 
 def add_views(app: Flask) -> Flask:
@@ -94,28 +94,19 @@ class Member(flask_login.UserMixin):
         return "3f0c9a5e7b1d4c2f8a6e0b9d7c5a3f1e"
 
 
-class StuckStorage(MemoryStorage):
-    is_stuck = False
-
-    def delete(self, owner_id: str) -> None:
-        if self.is_stuck:
-            raise OSError("stuck")
-        super().delete(owner_id)
-
-
 @pytest.mark.requirement("A8", "W5")
 def test_a_disconnect_forgets_the_entry_of_an_earlier_release_too(
     make_app: Any, emulator: Emulator
 ) -> None:
     """It was copied to the primary key and could not be deleted at that time."""
-    storage, member = StuckStorage(), Member()
+    storage, member = FailingStorage(), Member()
     app = add_views(make_app({"storage": storage}))
     flask_login.LoginManager(app).request_loader(lambda _: member)
     visitor = Visitor(app)
     visitor.connect(emulator)
     assert visitor.get("/owner").text == member.get_id()
-    member.id, storage.is_stuck = 1, True
+    member.id, storage.failing = 1, {"delete"}
     assert visitor.key is not None
-    storage.is_stuck = False
+    storage.failing = set()
     assert visitor.post("/leave").text == "bye"
     assert visitor.key is None

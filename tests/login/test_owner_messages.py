@@ -8,9 +8,9 @@ from typing import Any
 import flask_login
 import pytest
 from flask import Flask
+from full_storage import FullStorage
 
 from flask_openrouter.login.owner import adopt
-from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
 
 
@@ -37,26 +37,17 @@ def test_an_owner_that_may_change_is_logged_once(
     ]
 
 
-class ReadOnlyStorage(MemoryStorage):
-    is_read_only = False
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        if self.is_read_only:
-            raise OSError("read-only")
-        super().set(owner_id, ciphertext)
-
-
 def test_a_key_that_cannot_be_moved_now_is_used_all_the_same(
     make_app: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    storage = ReadOnlyStorage()
+    storage = FullStorage()
     vault = make_app({"storage": storage}).extensions["openrouter"].vault
     record = KeyRecord("sk-or-v1-0123456789", None, 1_800_000_000)
     vault.save("before", record)
-    for storage.is_read_only in (True, False):
+    for storage.is_full in (True, False):
         assert adopt(vault, "before", "1") == record
-        assert (vault.load("1") is None) is storage.is_read_only
+        assert (vault.load("1") is None) is storage.is_full
     assert vault.load("before") is None
     assert adopt(vault, "before", "1") is None
     owner = "[owner 6b86b273ff34]"  # printf %s 1 | sha256sum

@@ -297,18 +297,6 @@ def test_a_clock_that_jumps_leaves_no_login_that_never_expires(
     assert_refused(visitor, emulator, new)
 
 
-@pytest.mark.requirement("F27")
-def test_after_a_new_secret_key_pending_logins_must_be_started_again(
-    make_app: Any, emulator: Emulator
-) -> None:
-    visitor = Visitor(make_app())
-    callback = emulator.approve(visitor.start())
-    later = browser_with(make_app(), save_jar(visitor))
-    answer = assert_refused(later, emulator, callback)
-    assert "Try again" in answer.text
-    assert later.connect(emulator).status_code == 303
-
-
 @pytest.mark.requirement("R13", "F22")
 def test_a_browser_without_cookies_ends_on_a_page_that_mentions_cookies(
     app: Flask, emulator: Emulator

@@ -12,7 +12,9 @@ from mutmut.mutation.mutators import mutation_operators
 
 #: Annotations are never evaluated; the others fail with nearly any change, which proves nothing.
 _SKIPPED = (cst.Annotation, cst.Decorator, cst.Import, cst.ImportFrom)
-_SKIPPED_CALLS = {"len", "isinstance", "TypeVar", "ParamSpec"}
+_SKIPPED_CALLS = {"len", "isinstance"}
+#: Only annotations use these.
+_TYPES = {"TypeVar", "ParamSpec"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ class _Mutations(cst.CSTVisitor):
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, _SKIPPED):
             return False
-        if isinstance(node, cst.Call) and getattr(node.func, "value", None) in _SKIPPED_CALLS:
+        if _function_of(node) in _SKIPPED_CALLS:
+            return False
+        if isinstance(node, cst.Assign) and _function_of(node.value) in _TYPES:
             return False
         if isinstance(node, cst.If) and getattr(node.test, "value", None) == "TYPE_CHECKING":
             return False
@@ -73,6 +77,11 @@ class _Mutations(cst.CSTVisitor):
             if isinstance(node, cst.FunctionDef):
                 return True
         return False
+
+
+def _function_of(node: cst.CSTNode) -> object:
+    """Return the name of the function that an expression calls, or None."""
+    return getattr(getattr(node, "func", None), "value", None)
 
 
 def _no_call(statement: cst.Expr) -> Iterator[cst.CSTNode]:

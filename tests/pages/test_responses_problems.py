@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+from failing_storage import FailingStorage
 from flask import Flask
 from page_checks import assert_explains, assert_headers, every_page
 from visitor import Visitor
@@ -15,7 +16,6 @@ from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.pages.responses import show_problem
 from flask_openrouter.problems import PROBLEMS
-from flask_openrouter.storage.memory import MemoryStorage
 
 MakeApp = Callable[..., Flask]
 
@@ -89,17 +89,6 @@ def test_an_app_may_bring_its_own_error_page(make_app: MakeApp, tmp_path: Path) 
     assert_headers(answer)
 
 
-class FailingStorage(MemoryStorage):
-    """Reads nothing while ``is_dead``."""
-
-    is_dead = False
-
-    def get(self, owner_id: str) -> str | None:
-        if self.is_dead:
-            raise OSError("down")
-        return super().get(owner_id)
-
-
 @pytest.mark.parametrize("path", ["/guarded", "/openrouter/disconnect", "/openrouter/callback"])
 def test_a_layout_that_asks_for_the_connection_works_while_the_storage_is_down(
     path: str, make_app: MakeApp, emulator: Emulator
@@ -113,7 +102,7 @@ def test_a_layout_that_asks_for_the_connection_works_while_the_storage_is_down(
     visitor = Visitor(app)
     visitor.connect(emulator)
     callback = emulator.approve(visitor.start())
-    storage.is_dead = True
+    storage.failing.add("get")
     answer = (
         visitor.post(path)
         if "disconnect" in path

@@ -106,7 +106,9 @@ class TestServer(ClosingContract):
         self.create = store.create
 
 
-@pytest.mark.parametrize("decode_responses", [True, False])
+@pytest.mark.parametrize(
+    "decode_responses", [True, pytest.param(False, marks=pytest.mark.every_variant)]
+)
 class TestRedisClientOfTheApp(ClosingContract):
     @pytest.fixture(autouse=True)
     def _client(self, redis_server: RedisServer, decode_responses: bool) -> Iterator[None]:

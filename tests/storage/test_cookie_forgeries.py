@@ -20,7 +20,7 @@ from itsdangerous import URLSafeTimedSerializer
 from visitor import NAVIGATE, Visitor
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.login.cookies import part_of
+from flask_openrouter.login.logins import part_of
 
 STATE = "A" * 22
 SAMPLE = "C" * 16 + "B" * 43

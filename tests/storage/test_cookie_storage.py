@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from threading import Thread
@@ -38,8 +39,12 @@ def test_outside_of_a_request_nothing_can_be_read_or_written() -> None:
     assert COOKIE.read() is None
     assert STORAGE.get("A") is None
     for write in (lambda: STORAGE.delete("A"), lambda: STORAGE.set("A", "ciphertext")):
-        with pytest.raises(RuntimeError, match="before the answer begins"):
+        with pytest.raises(RuntimeError) as refused:
             write()
+        assert str(refused.value) == (
+            "A key in the visitor's cookie is stored and deleted with the answer to a request: do"
+            " it in the view, before the answer begins."
+        )
 
 
 def test_a_cookie_holds_the_key_of_one_owner_at_a_time() -> None:
@@ -71,6 +76,43 @@ def test_a_cookie_is_replaced_or_deleted_only_if_it_holds_what_is_expected() -> 
     assert STORAGE.get("A") == "new"
     assert STORAGE.delete_if("A", "new") is True
     assert STORAGE.get("A") is None
+    STORAGE.set(BROWSER + "an-id", "x")
+    assert STORAGE.delete_if(BROWSER + "an-id", "x") is True
+    assert STORAGE.browser_id() is None
+
+
+def test_cookies_that_earlier_releases_wrote_are_still_read() -> None:
+    """Another form would disconnect every visitor."""
+    tag = f"~{hashlib.sha256(b'alice').hexdigest()[:12]}"
+    mark = hashlib.sha256(f"{tag}.old".encode()).hexdigest()[:16]
+    for newer, found in (("", "old"), (f"{mark}.{tag}.new", "new"), (f"{mark}.", None)):
+        for planted in (newer, newer.replace(mark, mark[::-1])):
+            headers = {"Cookie": f"openrouter={tag}.old; openrouter~replaced={planted}"}
+            with app.test_request_context(headers=headers):
+                assert STORAGE.get("alice") == (found if planted == newer else "old"), planted
+
+
+def test_each_write_makes_space_among_the_cookies() -> None:
+    calls: list[int] = []
+    storage = CookieStorage(COOKIE, lambda: calls.append(1))
+    with app.test_request_context():
+        for number, write in enumerate(
+            (
+                lambda: storage.set("A", "old"),
+                lambda: storage.replace("A", "old", "new"),
+                lambda: storage.delete_if("A", "new"),
+                # The first cookie is there still, with what the second replaces.
+                lambda: storage.delete("A"),
+            ),
+            start=1,
+        ):
+            write()
+            assert len(calls) == number
+        storage.delete("A")
+        assert storage.delete_if("A", "new") is False
+        assert len(calls) == 4, "nothing was written"
+        assert not COOKIE.read()
+        assert not COOKIE.read("~replaced")
 
 
 @pytest.mark.usefixtures("in_request")
@@ -85,6 +127,9 @@ def test_a_browser_is_known_by_the_id_in_its_cookie() -> None:
     assert STORAGE.browser_id() is None
     STORAGE.set(BROWSER + "an-id", "x")
     assert STORAGE.browser_id() == "an-id"
+    for value, browser_id in (("x.ciphertext", None), ("xy.a.b", "xy"), ("~x.y", None)):
+        COOKIE.write(value)
+        assert STORAGE.browser_id() == browser_id
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -149,6 +194,28 @@ def test_a_disconnect_that_comes_too_late_for_the_cookie_is_an_error(
     assert "before the answer" in str(error.__cause__)
     assert signalled == []
     assert site.visitor.key is not None
+
+
+@pytest.mark.requirement("R98")
+def test_a_replacement_that_comes_too_late_for_the_cookie_is_an_error(site: Any) -> None:
+    storage = site.app.extensions["openrouter"].vault.storage
+
+    @site.app.get("/too-late")
+    def too_late() -> Any:
+        owner_id = current_openrouter.owner_id
+        held = storage.get(owner_id)
+
+        def words() -> Any:
+            yield "a"
+            for write, others in ((storage.replace, ("new",)), (storage.delete_if, ())):
+                with pytest.raises(RuntimeError, match="before the answer begins"):
+                    write(owner_id, held, *others)
+            yield "b"
+
+        return stream_with_context(words())
+
+    site.connect()
+    assert site.visitor.get("/too-late").text == "ab"
 
 
 def test_a_dead_key_found_while_streaming_is_forgotten_by_the_next_request(site: Any) -> None:

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
-
-MakeStorage = Callable[[], SQLAlchemyStorage]
 
 #: Makes the app's engine, and the storage over the same database.
 KINDS: dict[str, Any] = {

@@ -110,6 +110,14 @@ def test_prune_deletes_what_is_past_its_age_and_nothing_else(
     assert "canary" not in dry.output + result.output
 
 
+def test_a_long_prune_says_how_far_it_is(make_app: Callable[..., Flask]) -> None:
+    storage = MemoryStorage()
+    for number in range(1002):
+        storage.set(str(number), "of another key")
+    result = run(make_app({"storage": storage}), "prune")
+    assert "Pruning: 1000 of about 1002\n" in result.stderr
+
+
 @pytest.mark.requirement("A7")
 def test_prune_deletes_users_past_the_age_that_the_app_sets(
     all_stored_apps: StoredApps, clock: Any

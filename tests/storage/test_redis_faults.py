@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from forwarding import forwarding_to
 from servers import RedisServer, running_redis
+from wire import counting_proxy
 
 from flask_openrouter.storage.redis import RedisStorage
 
@@ -99,7 +99,7 @@ def test_a_connection_to_a_former_primary_is_replaced(
     redis_server: RedisServer, is_own: bool
 ) -> None:
     """A fail-over behind one address: the pooled connection leads to a server that only reads."""
-    with running_redis() as former, forwarding_to(former.port) as address:
+    with running_redis() as former, counting_proxy(former.port) as address:
         client = redis.Redis(port=address.port)
         storage = RedisStorage(f"redis://127.0.0.1:{address.port}" if is_own else client)
         storage.set("old", "ciphertext")

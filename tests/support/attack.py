@@ -13,7 +13,8 @@ from visitor import STATES, Visitor
 from werkzeug.test import TestResponse
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.login.cookies import Login, read_login
+from flask_openrouter.login.cookies import read_login
+from flask_openrouter.login.logins import Login
 
 EXCHANGE = "/api/v1/auth/keys"
 

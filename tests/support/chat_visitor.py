@@ -12,6 +12,8 @@ from visitor import Visitor
 from werkzeug.test import TestResponse
 
 from example_app import create_app
+from example_app.database import opened
+from example_app.history import History
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.testing import api_key_of
 
@@ -60,10 +62,7 @@ class ChatVisitor(Visitor):
 
     def exported(self, conversation: str) -> list[dict[str, Any]]:
         """Return the messages that the server has stored."""
-        response = self.get(f"/c/{conversation}/export.json")
-        assert response.status_code == 200
-        messages: list[dict[str, Any]] = response.get_json()["messages"]
-        return messages
+        return stored_messages(Path(self.app.config["CHAT_DATABASE"]), conversation)
 
     @property
     def api_key(self) -> str:
@@ -74,6 +73,14 @@ class ChatVisitor(Visitor):
     def completions(self) -> int:
         """The number of completions that the app has requested."""
         return self.emulator.count("POST", CHAT)
+
+
+def stored_messages(database: Path, conversation: str) -> list[dict[str, Any]]:
+    """Return the messages of a conversation that are shown to its owner."""
+    with opened(str(database)) as db:
+        query = "SELECT owner FROM conversation WHERE id = ?"
+        (owner,) = db.execute(query, (conversation,)).fetchone()
+        return History(db, owner).messages(conversation)
 
 
 def parts_of(response: TestResponse) -> list[dict[str, Any]]:

@@ -308,9 +308,22 @@ def _name(name: str | None, exists: Callable[[str], bool]) -> str:
 
 def as_markdown(rows: list[Row]) -> str:
     """Return a table of GitHub-flavoured Markdown."""
-    head = ("", *COLUMNS)
-    lines = [head, ("---",) * len(head), *rows]
+    documented, python, typescript, *others = COLUMNS
+    sdks: tuple[str, ...] = (python, typescript)
+    if all(row[2] == row[3] for row in rows):
+        sdks, rows = ("both SDKs",), [(*row[:2], *row[3:]) for row in rows]
+    head = ("", documented, *sdks, *others)
+    lines = [head, ("---",) * len(head), *_merged(rows)]
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
+
+
+def _merged(rows: list[Row]) -> list[Row]:
+    """Return a row for all names of the same operation that have the same cells."""
+    names: dict[Row, list[str]] = {}
+    for label, *cells in rows:
+        name, of, operation = label.partition(" of ")
+        names.setdefault((of + operation, *cells), []).append(name)
+    return [(", ".join(found) + of, *cells) for (of, *cells), found in names.items()]
 
 
 def methods_of_oauth(sdk: Any) -> set[str]:

@@ -22,24 +22,26 @@ class Entry:
     key: str
     #: ``open``, ``over`` or ``none``.
     login: str
-    message: str
     text: str
 
 
 def entries() -> list[Entry]:
     """Return the entries of the page, in its order."""
+    found = []
     # A heading that is no code has blanks.
-    sections = re.findall(r"^### ([a-z_]+)\n(.*?)(?=^##)", PAGE, re.M | re.S)
-    return [_entry(code, text) for code, text in sections]
+    for section in re.split("^## ", PAGE, flags=re.M):
+        default = re.search(r"^Key: (.+)\. Login: (.+)\.$", section, re.M)
+        for code, text in re.findall(r"^### ([a-z_]+)\n(.*?)(?=^###|\Z)", section, re.M | re.S):
+            found.append(_entry(code, text, default))
+    return found
 
 
-def _entry(code: str, text: str) -> Entry:
-    head = re.search(r"^\*\*(\d{3}) (.+)\*\* · key: (.+) · login: (.+)$", text, re.M)
-    message = re.search(r"^> (.*)$", text, re.M)
+def _entry(code: str, text: str, default: re.Match[str] | None) -> Entry:
+    head = re.search(r"^\*\*(\d{3}) (.+)\*\*(?: · key: (.+?))?(?: · login: (.+))?$", text, re.M)
     assert head is not None, code
-    assert message is not None, code
+    assert default is not None, code
     status, title, key, login = head.groups()
-    return Entry(code, int(status), title, key, login, message[1], text)
+    return Entry(code, int(status), title, key or default[1], login or default[2], text)
 
 
 def rows_below(head: str) -> list[list[str]]:

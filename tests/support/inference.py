@@ -35,7 +35,7 @@ def post(
     """Ask for something below ``/api/v1``; members that are ``...`` are left out."""
     body = {name: value for name, value in body.items() if value is not ...}
     url = f"{emulator.url}/api/v1{path}"
-    return http.post(url, json=body, headers=bearer(api_key), timeout=5)
+    return http.post(url, json=body, headers=bearer(api_key))
 
 
 def ask(http: requests.Session, emulator: Emulator, text: Any = "Hello!", **body: Any) -> Any:
@@ -73,7 +73,7 @@ def get(
 ) -> requests.Response:
     """Get something below ``/api/v1``, with a key or without."""
     headers = {} if api_key is None else bearer(api_key)
-    return http.get(f"{emulator.url}/api/v1{path}", headers=headers, timeout=5)
+    return http.get(f"{emulator.url}/api/v1{path}", headers=headers)
 
 
 def usage_of(http: requests.Session, emulator: Emulator, api_key: str) -> float:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from misbehaving import Connection, MisbehavingProvider, answer, issue_key
+from polling import PATIENCE
 from visitor import fingerprint
-
-PATIENCE = 20.0
 
 
 class Gate:

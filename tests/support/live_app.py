@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from polling import PATIENCE
 from visitor import NAVIGATE, with_query
 from werkzeug.http import parse_cookie
 from werkzeug.serving import WSGIRequestHandler, make_server
-
-#: Seconds that a response may take before the test fails as stuck.
-PATIENCE = 60.0
 
 
 class _Handler(WSGIRequestHandler):

@@ -34,6 +34,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from polling import PATIENCE
+
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 500: "Internal Server Error"}
 
 
@@ -144,7 +146,7 @@ class MisbehavingProvider:
         self._listener.close()
         self.drop_connections()
         for thread in list(self._threads):
-            thread.join(timeout=5)
+            thread.join(timeout=PATIENCE)
             assert not thread.is_alive(), "an act does not end"
 
     def drop_connections(self) -> None:
@@ -312,13 +314,16 @@ def drip(data: bytes, interval: float = 0.05, *, after: bytes = b"") -> Act:
     return act
 
 
-def flood(block: bytes, *, after: bytes = b"", blocks: int = 1_000_000) -> Act:
-    """Send ``after``, then ``block`` again and again until the client goes away."""
+def flood(block: bytes, *, after: bytes = b"", blocks: int = 1_000_000, pause: float = 0) -> Act:
+    """Send ``after``, then ``block`` again and again until the client goes away.
+
+    ``pause``: seconds between two blocks.
+    """
 
     def act(connection: Connection) -> None:
         connection.send(after)
         for _ in range(blocks):
-            if not connection.wait(0):
+            if not connection.wait(pause):
                 break
             connection.send(block)
         connection.close()
@@ -335,18 +340,25 @@ def endless_body(start: bytes = b" ") -> Act:
 
 def flood_of_informational_answers() -> Act:
     """Send ``100 Continue`` for ever."""
-    return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 50)
+    return flood(b"HTTP/1.1 100 Continue\r\nX: y\r\n\r\n" * 5, pause=0.01)
 
 
-@functools.cache
-def gzip_bomb(megabytes: int, layers: int = 1) -> bytes:
-    """Return zeros, compressed ``layers`` times, without ever holding them all."""
-    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
-    block = bytes(1024 * 1024)
-    data = b"".join(compressor.compress(block) for _ in range(megabytes)) + compressor.flush()
+def gzip_bomb(megabytes: int, layers: int = 1, encoding: str = "gzip") -> Act:
+    """Answer with zeros, compressed ``layers`` times."""
+    data = _compressed_zeros(megabytes)
     for _ in range(layers - 1):
         data = gzip.compress(data)
-    return data
+    return raw(http_answer(200, data, {"Content-Encoding": encoding}))
+
+
+def _compressed_zeros(megabytes: int) -> bytes:
+    block = bytes(1024 * 1024)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # After a full flush, nothing refers to what came before: the piece can be repeated.
+    piece = compressor.compress(block) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = functools.reduce(lambda crc, _: zlib.crc32(block, crc), range(megabytes), 0)
+    end = struct.pack("<II", checksum, len(block) * megabytes)
+    return b"\x1f\x8b\x08" + bytes(7) + piece * megabytes + compressor.flush() + end
 
 
 def tunnel_to(port: int) -> Act:
@@ -358,7 +370,7 @@ def tunnel_to(port: int) -> Act:
             back = threading.Thread(target=_copy, args=(upstream, connection.sock), daemon=True)
             back.start()
             _copy(connection.sock, upstream)
-            back.join(timeout=5)
+            back.join(timeout=PATIENCE)
         connection.close()
 
     return act

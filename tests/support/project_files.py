@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,12 @@ def texts(*below: str) -> Iterator[tuple[Path, str]]:
             yield path, path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             continue
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a Python file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _is_hidden(path: Path) -> bool:

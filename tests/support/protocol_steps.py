@@ -17,24 +17,6 @@ S256 = {"code_challenge": CODE_CHALLENGE, "code_challenge_method": "S256"}
 PLAIN = {"code_challenge": CODE_VERIFIER, "code_challenge_method": "plain"}
 CALLBACK_URL = "http://localhost:3000/openrouter/callback?state=nonce"
 
-#: How the SDKs of OpenRouter name the errors of each status.
-ERROR_CLASSES = {
-    400: "BadRequestResponseError",
-    401: "UnauthorizedResponseError",
-    402: "PaymentRequiredResponseError",
-    403: "ForbiddenResponseError",
-    404: "NotFoundResponseError",
-    408: "RequestTimeoutResponseError",
-    413: "PayloadTooLargeResponseError",
-    422: "UnprocessableEntityResponseError",
-    429: "TooManyRequestsResponseError",
-    500: "InternalServerResponseError",
-    502: "BadGatewayResponseError",
-    503: "ServiceUnavailableResponseError",
-    524: "EdgeNetworkTimeoutResponseError",
-    529: "ProviderOverloadedResponseError",
-}
-
 
 def authorization_url(emulator: Emulator, **parameters: str) -> str:
     """Return the address of a consent page; by default S256 with a callback."""
@@ -52,7 +34,7 @@ def approved_code(emulator: Emulator, **parameters: str) -> str:
 
 
 def exchange(http: requests.Session, emulator: Emulator, **body: Any) -> requests.Response:
-    return http.post(f"{emulator.url}/api/v1/auth/keys", json=body, timeout=5)
+    return http.post(f"{emulator.url}/api/v1/auth/keys", json=body)
 
 
 def bearer(api_key: str) -> dict[str, str]:
@@ -77,11 +59,11 @@ def control(
     http: requests.Session, emulator: Emulator, method: str, path: str, /, **body: Any
 ) -> requests.Response:
     """Call the control API."""
-    return http.request(method, f"{emulator.url}/_emulator{path}", json=body, timeout=5)
+    return http.request(method, f"{emulator.url}/_emulator{path}", json=body)
 
 
 def ask(http: requests.Session, url: str) -> requests.Response:
-    return http.get(url, allow_redirects=False, timeout=5)
+    return http.get(url, allow_redirects=False)
 
 
 def decide(
@@ -92,5 +74,4 @@ def decide(
         data={"consent": consent, "decision": decision},
         headers=headers,
         allow_redirects=False,
-        timeout=5,
     )

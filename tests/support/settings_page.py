@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from project_files import ROOT
@@ -15,15 +14,6 @@ from flask_openrouter.config import Settings
 
 PAGE: Final = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SECRET: Final = "a secret key of the tests, long enough"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One setting as the page has it."""
-
-    name: str
-    default: str
-    text: str
 
 
 def strings_of(source: str) -> list[str]:
@@ -54,25 +44,6 @@ def default_of(name: str) -> Any:
         return [] if name.endswith("FALLBACKS") else None
     default = getattr(settings, name.removeprefix("OPENROUTER_").lower())
     return list(default) if isinstance(default, tuple) else default
-
-
-def entries() -> list[Entry]:
-    """Return the entries of the page, in its order."""
-    found = []
-    for section in re.split(r"^### ", PAGE, flags=re.M)[1:]:
-        name, _, text = section.partition("\n")
-        default = re.match(r"\n`.+ · default (.+)\n", text)
-        assert default is not None, name
-        found.append(Entry(name, default[1], text.partition("\n## ")[0]))
-    return found
-
-
-def refusals(text: str) -> list[list[str]]:
-    """Return (what is refused, the message) of every such table in this text."""
-    rows = []
-    for table in re.findall(r"^\| refused \| message \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M):
-        rows += [cells(line) for line in table.splitlines()]
-    return [[code.strip("`"), message.strip("`")] for code, message in rows]
 
 
 def rows_of(section: str) -> list[list[str]]:

@@ -27,7 +27,7 @@ DRIVERS: Final = {
     "PyMySQL": ("pymysql", "pymysql"),
     "mysqlclient": ("mysqldb", "MySQLdb"),
 }
-#: The rows of the table in docs/storage.md that have a server.
+#: The servers that docs/storage.md names, with their drivers.
 STORES: Final = (
     *("PostgreSQL, psycopg", "Redis"),
     *("PostgreSQL, psycopg2", "PostgreSQL, pg8000"),

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.login.cookies import part_of
+from flask_openrouter.login.logins import part_of
 
 #: The states of all logins that visitors have started, by the names of their cookies.
 STATES: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that counts how often a client waited for its server."""
+"""A TCP proxy on loopback: it counts round trips, cuts connections, and can lead elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ class CountingProxy:
         self.round_trips = 0
         #: How many of the client's next messages are answered by a cut connection.
         self.cuts = 0
-        self._server_port = server_port
+        #: Where new connections lead. Those that are open stay where they are.
+        self.target = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -41,7 +42,7 @@ class CountingProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._server_port))
+                server = socket.create_connection(("127.0.0.1", self.target))
                 self._sockets += [client, server]
                 last_speaker = [server]
                 self._run(self._pump, client, server, last_speaker, self._count)

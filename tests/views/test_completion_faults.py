@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from attack import (
@@ -13,61 +12,11 @@ from attack import (
 )
 from cases import case
 from flask import Flask
-from misbehaving import Act, MisbehavingProvider, answer, hang, http_answer, raw, reset
-from page_checks import assert_explains
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
 
 MakeApp = Callable[..., Flask]
-
-
-NOT_JSON = "<html><h1>Traceback</h1>nginx/1.2 /usr/lib/python3</html>"
-
-
-FAULTS: dict[str, tuple[Act, int]] = {
-    "f3_expired": (answer(403, {"error": {"message": "Authorization code expired"}}), 400),
-    "f4_wrong_verifier": (answer(403, {"error": {"message": "Invalid code_verifier"}}), 400),
-    "f5_method": (answer(400, {"error": {"message": "Invalid code_challenge_method"}}), 400),
-    "f6_405": (answer(405, {"error": {"message": "Method Not Allowed"}}), 502),
-    "f7_409": (answer(409, "conflict"), 502),
-    "f7_429": (answer(429, "slow down", {"Retry-After": "3600"}), 502),
-    "f8_500": (answer(500, NOT_JSON), 502),
-    "f8_503": (answer(503, NOT_JSON), 502),
-    "f13_reset": (reset(), 502),
-    "f14_half": (raw(http_answer(200, '{"key": "sk', length=999)), 502),
-    "f15_silence": (hang(), 504),
-    "f17_redirect": (answer(307, "", {"Location": "http://127.0.0.1:9/"}), 502),
-    "f18_null": (answer(200, "null"), 502),
-    "f19_portal": (answer(200, NOT_JSON), 502),
-    "f14_garbage": (raw(b"SSH-2.0-OpenSSH_9\r\n"), 502),
-}
-
-
-def callback(visitor: Visitor, **values: str) -> Any:
-    return visitor.get(visitor.callback_url(visitor.start("/mine"), **values))
-
-
-@pytest.mark.requirement("R60")
-def test_after_every_fault_a_person_knows_what_to_do(make_app: MakeApp) -> None:
-    for fault, (act, status) in FAULTS.items():
-        # Seconds. Only one of them has to pass.
-        limit = 2 if fault == "f15_silence" else 60
-        with case(fault), MisbehavingProvider(act) as provider:
-            app = make_app(OPENROUTER_BASE_URL=provider.url, OPENROUTER_REQUEST_TIMEOUT=limit)
-            failed = callback(Visitor(app), code="any-code")
-            assert len(provider.exchanges) == 1
-            assert failed.status_code == status
-            assert_explains(failed)
-
-
-@pytest.mark.requirement("R60")
-def test_an_openrouter_that_cannot_be_reached_is_explained(make_app: MakeApp) -> None:
-    with MisbehavingProvider() as provider:
-        url = provider.url
-    failed = callback(Visitor(make_app(OPENROUTER_BASE_URL=url)), code="any-code")
-    assert failed.status_code == 502
-    assert_explains(failed)
 
 
 #: The status of OpenRouter's response to the exchange, and the status and code of the page.

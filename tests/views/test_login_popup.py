@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from failing_storage import FailingStorage
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.storage.memory import MemoryStorage
 
 
 @pytest.mark.requirement("R36")
@@ -107,15 +107,7 @@ def test_an_address_that_openrouter_refuses_keeps_the_popup(make_app: Any) -> No
 
 @pytest.mark.requirement("W18")
 def test_a_key_that_is_saved_later_closes_the_popup(make_app: Any, emulator: Emulator) -> None:
-    class Failing(MemoryStorage):
-        is_down = True
-
-        def set(self, owner_id: str, ciphertext: str) -> None:
-            if self.is_down:
-                raise OSError("down")
-            super().set(owner_id, ciphertext)
-
-    storage = Failing()
+    storage = FailingStorage("set")
     visitor = Visitor(make_app({"storage": storage}))
     start = visitor.get("/openrouter/login?display=popup&next=/guarded")
     page = visitor.get(emulator.approve(start.location))
@@ -123,7 +115,7 @@ def test_a_key_that_is_saved_later_closes_the_popup(make_app: Any, emulator: Emu
         assert page.status_code == 503
         (save_url,) = re.findall(r'action="([^"]*/save[^"]*)"', page.text)
         page = visitor.post(unescape(save_url))
-    storage.is_down = False
+    storage.failing.clear()
     saved = visitor.post(unescape(save_url))
     assert saved.location == "/openrouter/connected?next=/guarded"
     assert "popup.js" in visitor.get(saved.location).text

@@ -137,11 +137,11 @@ def test_a_page_does_not_wait_for_a_slow_openrouter(make_app: Any, emulator: Emu
     add_page(app)
     visitor = Visitor(app)
     visitor.connect(emulator)
-    with emulator.faults(delay=10 * PATIENCE_SECONDS, path="/api/v1/key"):
+    with emulator.faults(delay=40 * PATIENCE_SECONDS, path="/api/v1/key"):
         begun = time.monotonic()
         assert visitor.get("/page").text == ""
-        # time: ten times the limit, which is how long OpenRouter would take
-        assert time.monotonic() - begun < 10 * PATIENCE_SECONDS
+        # time: forty times the limit, which is how long OpenRouter would take
+        assert time.monotonic() - begun < 40 * PATIENCE_SECONDS
 
 
 def test_a_dead_key_is_forgotten_and_the_visitor_asked_to_connect_again(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from failing_storage import FailingStorage
 from flask import Flask
 from stored_apps import StoredApps
 from visitor import Visitor
@@ -14,7 +15,6 @@ from flask_openrouter.client.spending import FRESH_SECONDS, RETRY_SECONDS
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import OutOfCreditError
 from flask_openrouter.signals import key_disconnected
-from flask_openrouter.storage.memory import MemoryStorage
 
 URL = "/openrouter/usage"
 KEY = "/api/v1/key"
@@ -193,16 +193,8 @@ def test_while_openrouter_fails_it_is_a_502_with_the_last_figures(
 
 
 def test_while_the_storage_fails_it_is_a_503(make_app: Any, emulator: Emulator) -> None:
-    class Failing(MemoryStorage):
-        fails = False
-
-        def get(self, owner_id: str) -> str | None:
-            if self.fails:
-                raise OSError("down")
-            return super().get(owner_id)
-
-    storage = Failing()
+    storage = FailingStorage()
     visitor = Visitor(make_app({"storage": storage}))
     visitor.connect(emulator)
-    storage.fails = True
+    storage.failing.add("get")
     assert usage(visitor, 503)["error"] == "storage_unavailable"

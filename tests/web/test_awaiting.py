@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attack import parameter
-from flask import g, render_template_string, request, session
+from flask import Response, g, render_template_string, request, session
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter, requires_openrouter_key, signals
@@ -208,13 +208,19 @@ def test_two_visitors_at_once_stay_apart(make_site: Any) -> None:
             assert visitor.get("/who", **{"X-User": name}).text == name
 
 
-def awaited(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the view in an async function, as an async decorator of an app does."""
+def awaited(view: Callable[..., Any], returned: list[Any] | None = None) -> Callable[..., Any]:
+    """Return the view in an async function, as an async decorator of an app does.
+
+    ``returned`` gets what the decorator takes for the view's value.
+    """
 
     @functools.wraps(view)
-    async def outer(*args: Any, **kwargs: Any) -> Any:
+    async def outer(**kwargs: Any) -> Any:
         await asyncio.sleep(0)
-        return await view(*args, **kwargs)
+        value = await view(*kwargs.values())
+        if returned is not None:
+            returned.append(value)
+        return value
 
     return outer
 
@@ -222,14 +228,17 @@ def awaited(view: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.requirement("W4")
 @pytest.mark.parametrize("raises", [False, True])
 def test_an_async_decorator_may_stand_above_the_guard(raises: bool, site: Any) -> None:
+    returned: list[Any] = []
+    decorator = functools.partial(awaited, returned=returned)
+
     @site.app.get("/view")
-    @awaited
+    @decorator
     @requires_openrouter_key(raises=raises)
     async def view() -> str:
         return current_openrouter.masked_key[:9]
 
     @site.app.get("/dead")
-    @awaited
+    @decorator
     @requires_openrouter_key(raises=raises)
     async def dead() -> str:
         await asyncio.sleep(0)
@@ -241,6 +250,8 @@ def test_an_async_decorator_may_stand_above_the_guard(raises: bool, site: Any) -
     site.emulator.revoke(site.issued_key())
     assert site.visitor.get("/dead").location == "/openrouter/login?next=/dead"
     assert site.visitor.key is None
+    refusals = [value for value in returned if isinstance(value, Response)]
+    assert len(refusals) == (0 if raises else 2)
 
 
 @pytest.mark.requirement("W4")
@@ -261,14 +272,15 @@ def test_below_an_async_decorator_the_guard_has_its_options(
     async def view(name: str) -> str:
         return f"{name} {current_openrouter.key_info().is_free_tier}"
 
-    def is_refused() -> bool:
+    def is_refused(code: str) -> bool:
         response = site.visitor.get("/view/ada")
+        assert response.json is None or response.json["error"] == code
         return (response.status_code, response.location) == refusal
 
     site.auth.fallback_key(lambda: None)
-    assert is_refused()
+    assert is_refused("key_required")
     site.connect()
     assert site.visitor.get("/view/ada").text == "ada False"
     site.emulator.revoke(site.issued_key())
-    assert is_refused()
+    assert is_refused("key_rejected")
     assert site.visitor.key is None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from attack import EXCHANGE
+from failing_storage import FailingStorage
 from flask import Flask, Response, request, send_file
 from visitor import NAVIGATE, Visitor
 from werkzeug.test import Client, TestResponse, run_wsgi_app
@@ -20,11 +21,6 @@ from flask_openrouter.emulator import Emulator
 from flask_openrouter.storage.memory import MemoryStorage
 
 pytest_plugins = "sites"
-
-
-class FailingStorage(MemoryStorage):
-    def get(self, owner_id: str) -> str | None:
-        raise OSError("down")
 
 
 def _is_private(response: TestResponse) -> bool:
@@ -77,7 +73,7 @@ def test_every_response_of_the_extension_stays_out_of_shared_caches(
 
 @pytest.mark.requirement("R25")
 def test_errors_of_the_storage_stay_out_of_shared_caches(make_app: Any) -> None:
-    visitor = Visitor(make_app({"storage": FailingStorage()}))
+    visitor = Visitor(make_app({"storage": FailingStorage("get")}))
     visitor.app.extensions["openrouter"].app_functions.owner_loader = lambda: "alice"
     for path in ("/guarded", "/openrouter/status"):
         response = visitor.get(path)

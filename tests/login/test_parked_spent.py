@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from flask_openrouter.login.spent import SpentStates
+from flask_openrouter.login.parked import SpentStates
 
 
 def test_a_state_is_claimed_once_while_it_is_valid() -> None:

@@ -11,7 +11,7 @@ from visitor import Visitor
 from werkzeug.exceptions import SecurityError
 
 from flask_openrouter.emulator import Emulator
-from flask_openrouter.views.limits import LimitedBody, check_request
+from flask_openrouter.views import LimitedBody, check_request
 
 LIMIT = 64 * 1024
 POSTS = ("/openrouter/code", "/openrouter/save", "/openrouter/disconnect")

@@ -1,71 +1,22 @@
-"""The table of all settings in docs/settings.md has every setting with its default."""
+"""The developer's own key, ``OPENROUTER_API_KEY``, is never read."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from settings_page import PAGE, default_of, names_in_the_code, strings_of
+from project_files import ROOT
+from settings_page import strings_of
 from visitor import Visitor
 
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.emulator.ledger import fingerprint
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = Path(flask_openrouter.__file__).parent
-ALWAYS_OF_FLASK = {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
-
-
-def _rows() -> list[list[str]]:
-    section = PAGE.partition("\n## All settings\n")[2]
-    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-
-
-def _names(cell: str) -> list[str]:
-    return re.findall(r"`([A-Z_]+)`", cell)
-
-
-def _in_table() -> Counter[str]:
-    return Counter(name for row in _rows() for name in _names(row[0]))
-
-
-#: Defaults that the table describes in words, and their values in the code.
-IN_WORDS = {
-    "none": ([], None),
-    "required": (None,),
-    "derived": (None,),
-    "the visitor's cookie": (None,),
-    "from the request": (None,),
-    # Where the app's root is, only a request tells.
-    "`/`": (None,),
-    "a page of the extension": (None,),
-}
-
-
-def test_the_defaults_are_those_of_the_code() -> None:
-    for names, shown, *_ in _rows():
-        for name in set(_names(names)) - ALWAYS_OF_FLASK:
-            default = default_of(name)
-            if shown in IN_WORDS:
-                assert default in IN_WORDS[shown], name
-            elif isinstance(default, str):
-                assert shown == f"`{default}`", name
-            else:
-                assert ast.literal_eval(shown.strip("`")) == default, name
-
-
-def test_every_setting_is_in_the_table_once() -> None:
-    table = _in_table()
-    assert set(table) - ALWAYS_OF_FLASK == names_in_the_code()
-    assert set(table.values()) == {1}
 
 
 def test_openrouter_api_key_is_named_nowhere_in_the_code() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_openrouter.client import OpenRouterClient
-from flask_openrouter.client.pkce import create_code_challenge, create_code_verifier
+from flask_openrouter.client.credentials import create_code_challenge, create_code_verifier
 
 UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from attack import save_jar
+from failing_storage import FailingStorage
 from flask import Response, stream_with_context
 from stored_apps import StoredApps
 from trials import CHAT, SCRIPT, Trial, ask, is_asked_to_connect
@@ -20,7 +21,6 @@ from flask_openrouter.client import read_stream
 from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyRejectedError, NotConnectedError, OutOfCreditError
 from flask_openrouter.signals import key_disconnected
-from flask_openrouter.storage.memory import MemoryStorage
 
 pytest_plugins = "trial_fixtures"
 
@@ -75,6 +75,8 @@ def test_a_stored_key_that_does_not_open_never_costs_the_app(
         for name, value in save_jar(visitor).items():
             stale.client.set_cookie(name, value)
         assert is_asked_to_connect(stale.get("/try"))
+        stale.client.set_cookie("openrouter", "damaged")
+        assert is_asked_to_connect(stale.get("/try"))
         assert trial.calls == 0
         assert trial.visitor.get("/try").json["fallback"]
 
@@ -104,11 +106,7 @@ def test_a_users_row_that_does_not_open_never_costs_the_app(
 def test_a_storage_that_fails_is_an_error_and_no_trial(
     make_app: Any, start_trial: Callable[..., Trial]
 ) -> None:
-    class Failing(MemoryStorage):
-        def get(self, owner_id: str) -> str | None:
-            raise OSError("down")
-
-    trial = start_trial(make_app({"storage": Failing()}))
+    trial = start_trial(make_app({"storage": FailingStorage("get")}))
     trial.app.extensions["openrouter"].app_functions.owner_loader = lambda: "ada"
     assert trial.visitor.get("/try").status_code == 503
     assert trial.calls == 0

@@ -1,0 +1,1 @@
+"""Whole apps in real browsers. A package, so that its tests share one Chromium."""

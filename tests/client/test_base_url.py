@@ -111,6 +111,7 @@ def test_other_hosts_are_the_operators_choice():
         # Three letters differ.
         (f"https://{NAME[:-3]}.ai", f"https://{NAME[:-3]}.ai"),
         (f"https://xyz{NAME}.io", f"https://xyz{NAME}.io"),
+        (f"https://xy{NAME[:-1]}x.ai", f"https://xy{NAME[:-1]}x.ai"),
         (f"https://xyz{NAME[3:]}.ai", f"https://xyz{NAME[3:]}.ai"),
         ("https://" + "a." * 126 + "a", "https://" + "a." * 126 + "a"),
         ("https://llm." + "openrouters.example", "https://llm." + "openrouters.example"),

@@ -61,6 +61,7 @@ LOOK_ALIKES = {
     "line break": f"https://{NAME}.ai\n",
     "punycode": "https://xn--pnrouter-90a.ai",
     "punycode in another label": "https://a.xn--pnrouter-90a.example",
+    "three digits": "https://0p3nr0" + "uter.ai",
     "many hyphens": "https://o-p-e-n-" + "router.ai",
     "Cyrillic": f"https://{NAME.replace('o', chr(0x43E), 1)}.ai",
     "full width": f"https://{chr(0xFF4F)}{NAME[1:]}.ai",

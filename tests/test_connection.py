@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from datetime import timezone
 from typing import Any
 
 import pytest
@@ -99,6 +100,7 @@ def test_a_connection_is_neither_shown_nor_pickled_nor_copied(site: Any) -> None
             assert str(refused.value) == (
                 "A connection holds a key and is not pickled or copied. Pass its owner_id instead."
             )
+        assert current_openrouter.connected_at.tzinfo is timezone.utc
         return current_openrouter.api_key
 
     site.connect()

@@ -168,3 +168,16 @@ def test_a_post_returns_to_the_page_that_made_it(site: Any) -> None:
     assert visitor.post("/ask", headers=headers).location == (
         "/openrouter/login?next=/page?a%3Db%23c"
     )
+    headers = {"Referer": "https://xn--bcher-kva.example/page?u=http://a"}
+    assert visitor.post("/ask", headers=headers).location == (
+        "/openrouter/login?next=/page?u%3Dhttp://a"
+    )
+
+
+def test_the_page_keeps_its_spelling(site: Any) -> None:
+    """A query may have bytes of any encoding."""
+    site.app.add_url_rule("/@ada/<path:rest>", "rest", requires_openrouter_key(lambda: "ran"))
+    assert ask(site.app, "/@ada/a:b,c").location == "/openrouter/login?next=/@ada/a:b,c"
+    overrides = {"QUERY_STRING": "a=\xff"}
+    answer = site.app.test_client().get("/guarded", environ_overrides=overrides)
+    assert answer.location == "/openrouter/login?next=/guarded?a%3D%25EF%25BF%25BD"

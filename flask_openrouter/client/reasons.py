@@ -205,7 +205,7 @@ def status_of(error: Mapping[str, Any]) -> int:
     """Return the status that an error inside a 200 stands for; 502 if it has no valid one."""
     for name in ("code", "http_status", "status"):
         value = error.get(name)
-        if isinstance(value, str) and re.fullmatch("[0-9]{3}", value, re.ASCII):
+        if isinstance(value, str) and re.fullmatch("[0-9]{3}", value):
             value = int(value)
         if isinstance(value, int | float) and not isinstance(value, bool) and value in _ERRORS:
             return int(value)

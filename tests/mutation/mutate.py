@@ -88,6 +88,7 @@ TESTS = {
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (
         "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_racing.py"
+        " client/test_responses.py"
     ),
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation* storage/test_vault_e*",

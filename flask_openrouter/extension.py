@@ -108,7 +108,7 @@ class OpenRouterAuth:
         app.extensions[EXTENSION_KEY] = services
         watch(app)
         finisher = ResponseFinisher(app, at_first_request=_complete)
-        app.wsgi_app = finisher  # type: ignore[method-assign]
+        app.wsgi_app = finisher.serve  # type: ignore[method-assign]
         app.cli.add_command(create_commands())
         add_template_names(app)
 

@@ -18,7 +18,7 @@ from .pages.responses import as_exception, see_other, show_data, show_problem
 from .pages.urls import login_url_for, page_of_visitor, safe_next
 from .pages.visit import is_boosted, is_htmx, is_script
 from .problems import PROBLEMS, Problem
-from .web import call_app_function, get_services, this_app, this_request
+from .web import call_app_function, get_services, overrides, this_app, this_request
 from .web.awaiting import is_loop_running
 
 P = ParamSpec("P")
@@ -134,7 +134,9 @@ def _guard(
         response = refuse(on_missing, next_url, fallback)
         if response is not None:
             return _deliver(response, raises)
-        run = this_app().ensure_sync(view)
+        run, app = view, this_app()
+        if is_async or overrides(app, "ensure_sync"):
+            run = app.ensure_sync(view)
         try:
             return run(*args, **kwargs)
         except handled as error:
@@ -150,10 +152,14 @@ def _guard(
 def _deliver(response: Any, raises: bool) -> Any:
     """Return this response in place of a view's value, or raise it."""
     view = this_app().view_functions.get(this_request().endpoint or "")
-    resource = getattr(view, "view_class", object)
-    if raises or any(each.__module__.startswith(_SERIALIZERS) for each in resource.__mro__):
+    resource = getattr(view, "view_class", None)
+    if raises or (resource is not None and _serializes(resource)):
         raise as_exception(make_response(response))
     return response
+
+
+def _serializes(resource: type) -> bool:
+    return any(each.__module__.startswith(_SERIALIZERS) for each in resource.__mro__)
 
 
 def refuse(

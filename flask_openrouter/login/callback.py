@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
-from flask import Flask, request, url_for
+from flask import request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.urls import iri_to_uri
 
@@ -16,7 +16,7 @@ from ..client.authorization import check_callback_url
 from ..client.base_url import is_loopback_url
 from ..client.credentials import Unpicklable, is_code
 from ..errors import LoginError, StateMismatchError
-from ..web import get_services, this_app, this_request
+from ..web import get_services, overrides, this_app, this_request
 from .logins import digest
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -49,6 +49,8 @@ _PARTS_OF_ADDRESS: Final = (
     "SERVER_PORT",
     "SCRIPT_NAME",
 )
+#: The methods of the app that make an address.
+_MAKERS_OF_ADDRESS: Final = ("url_for", "create_url_adapter", "inject_url_defaults")
 
 
 def route_url(endpoint: str, *, is_external: bool = False) -> str:
@@ -57,10 +59,7 @@ def route_url(endpoint: str, *, is_external: bool = False) -> str:
     It is remembered for the next request to the same host: Flask takes long to make it.
     """
     app, environ = this_app(), this_request().environ
-    if app.url_default_functions or any(
-        getattr(getattr(app, name), "__func__", None) is not getattr(Flask, name)
-        for name in ("url_for", "create_url_adapter", "inject_url_defaults")
-    ):
+    if app.url_default_functions or overrides(app, *_MAKERS_OF_ADDRESS):
         # The app may decide for each request.
         return url_for(endpoint, _external=is_external)
     base = app.config["SERVER_NAME"], *map(environ.get, _PARTS_OF_ADDRESS)

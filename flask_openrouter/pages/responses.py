@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, json, jsonify, make_response, url_for
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from ..client.base_url import credits_url, keys_url
@@ -99,14 +100,17 @@ def _protection(landing_url: str, scripts: bool) -> Mapping[str, tuple[str, str]
 
 def see_other(url: str) -> Response:
     """Redirect with 303 to this address, which is already checked."""
-    ours = _protection(get_services().settings.login_redirect_url or "", scripts=False)
+    services = get_services()
+    ours = _protection(services.settings.login_redirect_url or "", scripts=False)
     # At once: each later look at a header goes through all of them.
-    headers = [*_REDIRECTION, ("Location", url), *ours.values(), ("Vary", "Cookie")]
+    expected = [*_REDIRECTION, ("Location", url), *ours.values(), ("Vary", "Cookie")]
+    headers = Headers()
+    headers[:] = expected
     response = this_app().response_class([_REDIRECTING], "303 SEE OTHER", headers)
-    if [*response.headers] != headers:
+    if [*response.headers] != expected:
         # The app's class has its own.
         return protect_page(response)
-    get_services().login_cookies.trim()
+    services.login_cookies.trim()
     return response
 
 

@@ -44,10 +44,10 @@ def safe_next(value: object, *, own_path: str) -> str | None:
     """
     if not isinstance(value, str) or len(value) > MAX_NEXT_LENGTH:
         return None
-    if not _LOCAL_PATH.fullmatch(value):
-        return None
     if _PLAIN_PATH.fullmatch(value) and not value.lower().startswith(own_path.lower()):
         return value
+    if not _LOCAL_PATH.fullmatch(value):
+        return None
     try:
         url = value if _URI.fullmatch(value) else iri_to_uri(value)
         path = unquote(url.partition("#")[0].partition("?")[0], errors="strict")
@@ -85,7 +85,11 @@ def login_url_for(next_url: str | None, *, is_popup: bool = False) -> str:
     # The app's url_defaults may have added parameters.
     separator = "&" if "?" in url else "?"
     # The same result as from url_for, in a third of the time.
-    return f"{url}{separator}next={quote(next_url, safe=_QUERY_CHARACTERS)}"
+    return f"{url}{separator}next={_encode(next_url, _QUERY_CHARACTERS)}"
+
+
+def _encode(text: str, safe: str) -> str:
+    return text if _PLAIN_PATH.fullmatch(text) else quote(text, safe=safe)
 
 
 def home_url() -> str:
@@ -130,9 +134,9 @@ def page_of_visitor(*, from_script: bool) -> str | None:
     request = this_request()
     if request.method in ("GET", "HEAD") and not from_script:
         # Not request.url, which does not encode a percent sign in the path.
-        path = quote(request.script_root + request.path, safe=_PATH_CHARACTERS)
-        query = request.query_string.decode(errors="replace")
-        page = f"{path}?{query}" if query else path
+        page = _encode(request.script_root + request.path, _PATH_CHARACTERS)
+        if request.query_string:
+            page += f"?{request.query_string.decode(errors='replace')}"
     else:
         # A request with a body is never replayed, and the address of a script's request is not a
         # page. Both return to the page that made the request. htmx names it, because a page may

@@ -45,7 +45,7 @@ def is_script() -> bool:
     sent = request.environ
     if is_htmx() or sent.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
         return True
-    if not _is_mode_of_navigation(request) or request.is_json:
+    if not _is_mode_of_navigation(request) or ("CONTENT_TYPE" in sent and request.is_json):
         return True
     if sent.get("HTTP_ACCEPT", "").startswith("text/html,"):
         # Every browser begins so. Nothing can be preferred to it, and the rest is slow to parse.

@@ -1,6 +1,6 @@
 """The request that the app is serving: its state, our cookies, and the response headers.
 
-Also here: how to reach the app's services, its functions and the receivers of signals.
+Also here: how to reach the services, the functions and the overridden methods of the app.
 
 Flask's ``current_app`` and ``request`` are proxies, and reading an attribute through one costs more
 than most of what a guarded request does. So the code here works with the objects themselves.
@@ -8,7 +8,6 @@ than most of what a guarded request does. So the code here works with the object
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -28,22 +27,21 @@ from werkzeug.local import LocalProxy
 
 from ..client.base_url import is_loopback_url
 from .awaiting import call_function
+from .awaiting import send_signal as send_signal
 from .caching import Header, incomplete_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
-    from blinker import NamedSignal
 
     from ..connection import Connection
     from ..services import Services
 
-logger: Final = logging.getLogger("flask_openrouter")
 
 EXTENSION_KEY: Final = "openrouter"
 _STATES: Final = "_openrouter_states"
-#: The name of an app's call in the WSGI environment, which apps that are mounted in one another
-#: share.
-_CALL_OF_APP: Final = "flask_openrouter.call.%d"
+#: The name of an app's call in the WSGI environment, before the app's id. Apps that are mounted in
+#: one another share the environment.
+_CALL_OF_APP: Final = "flask_openrouter.call."
 
 #: Returns the current app. Raises RuntimeError outside of an app context.
 this_app: Final[Callable[[], Flask]] = cast(LocalProxy[Flask], current_app)._get_current_object  # pyright: ignore[reportPrivateUsage]
@@ -52,18 +50,17 @@ this_app: Final[Callable[[], Flask]] = cast(LocalProxy[Flask], current_app)._get
 this_request: Final[Callable[[], Request]] = cast(LocalProxy[Request], request)._get_current_object  # pyright: ignore[reportPrivateUsage]
 
 
+def overrides(app: Flask, *methods: str) -> bool:
+    """Whether the app, or its class, has its own instead of one of these methods of Flask."""
+    kind = type(app)
+    return not vars(app).keys().isdisjoint(methods) or (
+        kind is not Flask and any(getattr(kind, m) is not getattr(Flask, m) for m in methods)
+    )
+
+
 def call_app_function(function: Callable[[], Any]) -> Any:
     """Call a function of the app, which may be ``async def``, from any view of the app."""
     return call_function(this_app().ensure_sync, function)
-
-
-def send_signal(signal: NamedSignal, app: Flask, **payload: object) -> None:
-    """Send a signal from this app. What a receiver raises is logged and goes no further."""
-    for receiver in signal.receivers_for(app):
-        try:
-            call_function(app.ensure_sync, receiver, app, **payload)
-        except Exception:
-            logger.exception("A receiver of the signal %s failed.", signal.name)
 
 
 def get_services() -> Services:
@@ -195,7 +192,7 @@ def request_state() -> RequestState:
     states: dict[Flask, RequestState] = vars(request).setdefault(_STATES, {})
     if app in states:
         return states[app]
-    call = request.environ.get(_CALL_OF_APP % id(app))
+    call = request.environ.get(f"{_CALL_OF_APP}{id(app)}")
     while call is not None and call.has_begun_response and call.outer is not None:
         call = call.outer
     # Threads of the app may share the request: the first one wins.
@@ -212,7 +209,7 @@ def can_change_response() -> bool:
 
 
 class ResponseFinisher:
-    """WSGI middleware that finishes the headers after all hooks of the app.
+    """WSGI middleware, :meth:`serve`, that finishes the headers after all hooks of the app.
 
     A hook may have removed our headers or replaced the response. A hook of our own would run before
     those that the app registered earlier, and cost every view of the app three times as much.
@@ -222,7 +219,7 @@ class ResponseFinisher:
 
     def __init__(self, app: Flask, at_first_request: Callable[[Flask], None]) -> None:
         self._wsgi_app: WSGIApplication = app.wsgi_app
-        self._key = _CALL_OF_APP % id(app)
+        self._key = f"{_CALL_OF_APP}{id(app)}"
         self._at_first_request = at_first_request
         # Weakly, so that an app that never serves a request leaves nothing behind in the signal.
         request_started.connect(self._begin, app)
@@ -239,7 +236,7 @@ class ResponseFinisher:
             # From all senders: a signal without receivers costs nothing.
             request_started.disconnect(self._begin)
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def serve(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         call = _WSGICall()
         if self._key in environ:

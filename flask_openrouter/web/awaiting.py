@@ -1,11 +1,18 @@
-"""Calls of the app's functions, which may be ``async def``, from plain code in any view."""
+"""Calls of the app's functions and receivers, which may be ``async def``, from plain code."""
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from blinker import NamedSignal
+    from flask import Flask
+
+logger: Final = logging.getLogger("flask_openrouter")
 
 Result = TypeVar("Result")
 
@@ -27,6 +34,15 @@ def call_function(
         return await result
 
     return run_without_loop(ensure_sync(wait))
+
+
+def send_signal(signal: NamedSignal, app: Flask, **payload: object) -> None:
+    """Send a signal from this app. What a receiver raises is logged and goes no further."""
+    for receiver in signal.receivers_for(app):
+        try:
+            call_function(app.ensure_sync, receiver, app, **payload)
+        except Exception:
+            logger.exception("A receiver of the signal %s failed.", signal.name)
 
 
 def run_without_loop(function: Callable[[], Result]) -> Result:

@@ -32,11 +32,11 @@ def incomplete_headers(
             found[name].append(header)
     dropped: list[Header] = []
     added: list[Header] = []
-    if audience:
+    if audience and not found["cache-control"]:
+        added.append(("Cache-Control", audience))
+    elif audience:
         control = [value for _, value in found["cache-control"]]
-        if not control:
-            added.append(("Cache-Control", audience))
-        elif not _NAMES_AUDIENCE.search(" ".join(control)):
+        if not _NAMES_AUDIENCE.search(" ".join(control)):
             dropped += found["cache-control"]
             added.append(("Cache-Control", ", ".join((*control, "private"))))
     if vary and not found["vary"]:

@@ -83,6 +83,7 @@ TESTS = {
     "client/base_url": "client/test_base_url.py",
     "client/credentials": (
         "client/test_credentials* client/test_secrets_stay_inside.py client/test_session.py"
+        " client/test_auth*"
     ),
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (

@@ -176,7 +176,7 @@ def test_a_server_that_begins_again_with_an_error_gets_it(app: Flask) -> None:
         start_response("500 ERROR", [], exc_info=("kind", "error", "trace"))
         return []
 
-    finisher: Any = app.wsgi_app
+    finisher: Any = app.wsgi_app.__self__  # type: ignore[attr-defined]
     finisher._wsgi_app = inner
     app.wsgi_app({}, lambda status, headers, *rest: seen.append(rest))
     assert seen == [(("kind", "error", "trace"),)] * 2

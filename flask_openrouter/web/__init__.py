@@ -187,8 +187,8 @@ def request_state() -> RequestState:
     """
     request, app = this_request(), this_app()
     states: dict[Flask, RequestState] = vars(request).setdefault(_STATES, {})
-    if app in states:
-        return states[app]
+    if (found := states.get(app)) is not None:
+        return found
     call = request.environ.get(f"{_CALL_OF_APP}{id(app)}")
     while call is not None and call.has_begun_response and call.outer is not None:
         call = call.outer

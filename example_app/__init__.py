@@ -68,7 +68,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     # default: without it this refuses to start. Keys are in each visitor's own encrypted cookie.
     auth.init_app(app)
     app.extensions["streams"] = Streams()
-    for part in (security, database, pages, trial):
+    for part in (security, database, pages):
         part.init_app(app)
     for part in (pages, chat, conversations, models, usage, account, trial):
         app.register_blueprint(part.bp)

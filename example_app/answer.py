@@ -60,11 +60,12 @@ def stream_lines(
             usage = part.usage or usage
             now = time.monotonic()
             if (new_thoughts or len(markdown.text) > shown) and now >= written_at + pause:
+                # A long list takes longer to render. Rendering gets a tenth of the time.
+                began = time.thread_time()
                 html, tail = markdown.render()
+                pause = max(FRAME, 10 * (time.thread_time() - began))
                 yield _line(html=html, tail=tail, thoughts=new_thoughts)
                 written_at, shown, new_thoughts = now, len(markdown.text), ""
-                # A long list takes longer to render. Rendering gets a tenth of the time.
-                pause = max(FRAME, 10 * (time.monotonic() - now))
             elif now >= written_at + HEARTBEAT:
                 yield "\n"
                 written_at = now

@@ -18,7 +18,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter import requires_openrouter_key
 from flask_openrouter.signals import key_connected, key_disconnected
 
 from .database import get_database
@@ -41,16 +41,11 @@ _ERRORS = {
 
 
 def init_app(app: Flask) -> None:
-    """Add the names that templates use, and the error pages."""
-    app.jinja_env.globals.update(note_of=note_of, model_name=model_name, to_html=to_html)
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(
-        lambda: {
-            "conversations": lambda: own_history().conversations() if current_openrouter else [],
-            "trouble": lambda: own_history().trouble() if current_openrouter else None,
-        }
+    """Add the names that templates use, and notice when a key is rejected."""
+    app.jinja_env.globals.update(
+        note_of=note_of, model_name=model_name, to_html=to_html, own_history=own_history
     )
-    app.register_error_handler(HTTPException, show_error)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for signal in (key_connected, key_disconnected):
         signal.connect(_remember_rejection, app)
 
@@ -119,6 +114,7 @@ def health() -> ResponseReturnValue:
     return {"status": "ok"}
 
 
+@bp.app_errorhandler(HTTPException)
 def show_error(error: HTTPException) -> Response:
     """Explain an HTTP error as a page, or as JSON for the page's script."""
     response, status = error.get_response(), error.code or 500

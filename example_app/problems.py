@@ -69,7 +69,7 @@ NO_MODELS = Problem("no_models", 502,
 PROVIDER_DOWN = Problem("provider_down", 502,
     "The provider of this model is not answering. Try again, or choose another model.", choose=True)
 MODEL_GONE = Problem("model_gone", 502,
-    "This model does not accept the question, or is no longer offered. Choose another.",
+    "This model does not accept the question; OpenRouter may no longer offer it. Choose another.",
     choose=True, retry=False)
 TOO_LONG = Problem("too_long", 400,
     "This conversation is too long for the model. Start a new chat, or choose a model with more "

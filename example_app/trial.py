@@ -1,6 +1,6 @@
 """How to let visitors try the app before they connect: free questions on a key of its own."""
 
-from flask import Blueprint, Flask, abort, current_app, redirect, request, url_for
+from flask import Blueprint, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
@@ -18,11 +18,6 @@ MODEL, MAX_TEXT, MAX_ANSWER = "openai/gpt-4o-mini", 2_000, 500
 OF_ADDRESS, OF_ALL = 5, 100
 
 bp = Blueprint("trial", __name__)
-
-
-def init_app(app: Flask) -> None:
-    """Give templates the number of free questions that are left."""
-    app.jinja_env.globals["free_questions_left"] = free_questions_left
 
 
 # Flask-OpenRouter: registered with auth.fallback_key (see __init__.py). It is called for visitors
@@ -51,6 +46,7 @@ def free_key() -> str | None:
     return key
 
 
+@bp.app_template_global()
 def free_questions_left() -> int:
     """Return how many free questions this browser has left today."""
     if not current_app.config["CHAT_FREE_KEY"]:

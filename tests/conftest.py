@@ -15,11 +15,12 @@ import network_guard
 import pytest
 from flask import Flask
 from hypothesis import settings
+from polling import PATIENCE
 from visitor import Visitor, fingerprint
 
 import flask_openrouter
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
-from flask_openrouter.emulator import Emulator
+from flask_openrouter.emulator import Emulator, server
 
 pytest_plugins = [
     *("pytester", "flask_openrouter.pytest_plugin"),
@@ -30,6 +31,9 @@ MakeApp = Callable[..., Flask]
 
 # A background job of a shell ignores Ctrl+C. Without this, so would the processes of the tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine may need longer to stop a thread.
+server.SHUTDOWN_TIMEOUT = PATIENCE
 
 # The time of one example depends on the machine.
 settings.register_profile("quick", deadline=None, max_examples=25)

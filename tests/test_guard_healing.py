@@ -134,6 +134,29 @@ def test_a_new_key_that_is_rejected_too_is_a_problem_and_no_reason_to_connect(si
     assert len(ran) == 2
 
 
+def test_openrouter_is_asked_once_about_a_key_that_a_view_reports(
+    site: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @site.app.get("/doubted")
+    @requires_openrouter_key
+    def doubted() -> str:
+        raise KeyRejectedError
+
+    @site.app.get("/dead")
+    @requires_openrouter_key
+    def dead() -> str:
+        return str(OpenRouterClient(site.emulator.url).get_key_info(current_openrouter.api_key))
+
+    site.connect()
+    assert site.visitor.get("/doubted").status_code == 502
+    assert "(unconfirmed): shown with reference" in caplog.text
+    assert str(KeyRejectedError()) in caplog.text
+    assert site.emulator.count("GET", "/api/v1/key") == 1
+    site.emulator.revoke(site.issued_key())
+    assert site.visitor.get("/dead").status_code == 303
+    assert site.emulator.count("GET", "/api/v1/key") == 2
+
+
 def test_a_view_may_report_a_dead_key_by_raising_the_error(site: Any) -> None:
     @site.app.post("/ask")
     @requires_openrouter_key(on_missing="json", next="/page")

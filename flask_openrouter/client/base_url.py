@@ -20,7 +20,7 @@ _BASE_URL = re.compile(
     r"(?:/api/v1)?/?",
     re.IGNORECASE | re.ASCII,
 )
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 #: Digits that look like letters.
 _HOMOGLYPHS = str.maketrans("01358", "olesb")

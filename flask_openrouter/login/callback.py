@@ -161,7 +161,9 @@ def read_callback(base_url: str) -> Callback:
     callback = _callback_of(_parse(query), base_url)
     # An error report must not show it in this frame.
     del query
-    return _well_formed(callback)
+    if callback is None:
+        raise _malformed()
+    return callback
 
 
 def read_pasted(text: str, state: str, base_url: str) -> Callback:
@@ -182,7 +184,9 @@ def read_pasted(text: str, state: str, base_url: str) -> Callback:
     callback = _callback_of(values, base_url)
     # As above.
     del text, state, values
-    return _well_formed(callback)
+    if callback is None:
+        raise _malformed()
+    return callback
 
 
 def _parse(query: str) -> MultiDict[str, str] | None:
@@ -227,7 +231,5 @@ def _is_garbled(name: str, *, has_error: bool) -> bool:
     return "code" in name or "error" in name
 
 
-def _well_formed(callback: Callback | None) -> Callback:
-    if callback is None:
-        raise StateMismatchError("This is not what a login ends with.", reason="malformed")
-    return callback
+def _malformed() -> StateMismatchError:
+    return StateMismatchError("This is not what a login ends with.", reason="malformed")

@@ -120,8 +120,9 @@ def _finish_once(
     try:
         outcome = _exchange_code(services, callback, login, previous, owner_id)
         if isinstance(outcome, KeyRecord):
+            mark = mark_of_key(owner_id, outcome.api_key)
             services.pending_logins.finish(login)
-            ending = Ending(None, owner_id, mark_of_key(owner_id, outcome.api_key))
+            ending = Ending(None, owner_id, mark)
             response = go_on(target)
         else:
             problem = problem_of_login(outcome)
@@ -222,6 +223,7 @@ def store_key(
     """
     try:
         previous_user_id = previous.openrouter_user_id if previous else None
+        previous_id = previous.owner_id
         _save_with_one_retry(services, owner_id, record)
     except KeyStorageError as error:
         # For the same owner: the storage may have stored it and failed to confirm it.
@@ -233,8 +235,8 @@ def store_key(
     request_state().connection = None
     services.owners.remember(owner_id)
     # Only browsers get a new id on connect.
-    if previous.owner_id not in (None, owner_id):
-        _forget_previous(services, previous.owner_id)
+    if previous_id is not None and previous_id != owner_id:
+        _forget_previous(services, previous_id)
     report_connected(
         "A key was connected.",
         this_app(),

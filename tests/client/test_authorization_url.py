@@ -157,11 +157,6 @@ def test_malformed_pkce_parameters_are_refused():
         (CHALLENGE, "none", "exactly"),
         (CHALLENGE, "", "exactly"),
         (CHALLENGE + "=", "S256", "43 characters"),
-        (CHALLENGE + "a", None, "43 characters"),
-        ("a" * 42, "plain", "43 to 128"),
-        ("a" * 129, "plain", "43 to 128"),
-        ("", None, "43 characters"),
-        (7, "plain", "43 to 128"),
     ]:
         with case(challenge, method, problem), pytest.raises(ValueError, match=problem):
             client.authorization_url(CALLBACK, challenge, method)

@@ -61,6 +61,7 @@ LOOK_ALIKES = {
     "line break": f"https://{NAME}.ai\n",
     "punycode": "https://xn--pnrouter-90a.ai",
     "punycode in another label": "https://a.xn--pnrouter-90a.example",
+    "three digits": "https://0p3nr0" + "uter.ai",
     "many hyphens": "https://o-p-e-n-" + "router.ai",
     "Cyrillic": f"https://{NAME.replace('o', chr(0x43E), 1)}.ai",
     "full width": f"https://{chr(0xFF4F)}{NAME[1:]}.ai",
@@ -111,6 +112,7 @@ def test_other_hosts_are_the_operators_choice():
         # Three letters differ.
         (f"https://{NAME[:-3]}.ai", f"https://{NAME[:-3]}.ai"),
         (f"https://xyz{NAME}.io", f"https://xyz{NAME}.io"),
+        (f"https://xy{NAME[:-1]}x.ai", f"https://xy{NAME[:-1]}x.ai"),
         (f"https://xyz{NAME[3:]}.ai", f"https://xyz{NAME[3:]}.ai"),
         ("https://" + "a." * 126 + "a", "https://" + "a." * 126 + "a"),
         ("https://llm." + "openrouters.example", "https://llm." + "openrouters.example"),

@@ -353,7 +353,7 @@ def test_the_packages_still_try_again_as_they_are_told() -> None:
 @every_caller
 def test_a_body_that_repeats_the_key_is_not_in_the_error(ask: Ask) -> None:
     echo = {"error": {"code": KEY, "type": KEY, "message": KEY, "metadata": {"a": [KEY]}}}
-    for status in (400, 429, 500):
+    for status in (400, 401, 402, 429, 500):
         act = answer(status, echo, {"X-Echo": KEY})
         with case(status), MisbehavingProvider(act) as provider:
             with pytest.raises(APIError) as caught:

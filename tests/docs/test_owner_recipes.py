@@ -17,6 +17,7 @@ from flask import Flask
 from visitor import Visitor
 
 import flask_openrouter
+from flask_openrouter import OpenRouterAuth
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.testing import app_config
 
@@ -62,6 +63,29 @@ def test_a_visitor_who_signs_up_keeps_the_key(app: Flask, emulator: Emulator) ->
     # The browser itself has none any more.
     visitor.client.delete_cookie("session")
     assert not is_connected(visitor)
+
+
+def test_a_client_with_a_token_has_the_key_that_its_user_connected_in_a_browser(
+    app: Flask, emulator: Emulator
+) -> None:
+    app.config["OPENROUTER_STORAGE_URI"] = "memory://"
+    auth = OpenRouterAuth(app)
+    users = {"Bearer of-ada": "ada", "Bearer of-bob": "bob"}
+
+    @auth.owner_loader
+    def owner_id() -> str | None:
+        token = flask.request.headers.get("Authorization", "")
+        return users.get(token) or flask.session.get("user_id")
+
+    browser = Visitor(app)
+    with browser.client.session_transaction() as session:
+        session["user_id"] = "ada"
+    browser.connect(emulator)
+    answers = [
+        app.test_client().get("/openrouter/status", headers=headers).json
+        for headers in ({"Authorization": token} for token in (*users, "Bearer stolen"))
+    ]
+    assert [(answer or {})["connected"] for answer in answers] == [True, False, False]
 
 
 def test_a_table_of_keys_moves_in_as_many_runs_as_it_takes(app: Flask, emulator: Emulator) -> None:

@@ -19,6 +19,7 @@ from visitor import Visitor, fingerprint
 
 import flask_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.storage import ListableStorage
 from flask_openrouter.storage.memory import MemoryStorage
 
@@ -162,3 +163,27 @@ def test_the_task_of_the_documentation_works_in_a_thread(
     assert visitor.key is None
     task.delay("nobody", "A long story.")
     assert celery == ["Connect OpenRouter first."]
+
+
+def test_a_page_that_catches_the_error_survives_its_storage(bare_app: Flask) -> None:
+    class Down(MemoryStorage):
+        def get(self, owner_id: str) -> str | None:
+            raise OSError
+
+    flask_openrouter.OpenRouterAuth(bare_app, storage=Down()).owner_loader(lambda: "7")
+
+    @bare_app.get("/fails")
+    def fails() -> str:
+        return flask.render_template_string("{% if current_openrouter %}Yes{% endif %}")
+
+    @bare_app.get("/works")
+    def works() -> str:
+        try:
+            is_connected = bool(flask_openrouter.current_openrouter)
+        except KeyStorageError:
+            is_connected = False
+        return str(is_connected)
+
+    client = bare_app.test_client()
+    assert client.get("/fails").status_code == 503
+    assert client.get("/works").text == "False"

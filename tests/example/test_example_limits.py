@@ -135,7 +135,7 @@ def test_code_beyond_the_limits_is_shown_without_colours() -> None:
 @pytest.mark.requirement("A18")
 def test_few_addresses_become_links_and_many_do_not() -> None:
     """Looking for links in a long text of nothing but addresses would take minutes."""
-    for piece in ("https://a.", "https://a/", "a https://", "://", "https://a)", "https://a.b "):
+    for piece in ("https://a.", "a https://", "://"):
         assert "<a " not in to_html(piece * (100_000 // len(piece))), piece
         markdown = LiveMarkdown()
         markdown.add(piece * (100_000 // len(piece)))

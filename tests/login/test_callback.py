@@ -224,24 +224,6 @@ def test_a_refusal_is_a_refusal_in_every_spelling(visitor: Visitor, emulator: Em
             assert "You declined" in answer.text
 
 
-@pytest.mark.requirement("O19", "O20")
-def test_the_emulators_faults_of_a_callback_are_no_refusals(
-    visitor: Visitor, emulator: Emulator
-) -> None:
-    for fault, status in (
-        ("callback_escaped_ampersand", 400),
-        ("callback_server_error", 502),
-        ("callback_temporarily_unavailable", 502),
-    ):
-        authorization_url = visitor.start()
-        with emulator.faults(fault):
-            answer = visitor.get(emulator.approve(authorization_url))
-        with case(fault):
-            assert answer.status_code == status
-            assert "declined" not in answer.text
-            assert exchanges(emulator) == 0
-
-
 @pytest.mark.requirement("R17")
 def test_a_callback_of_another_issuer_is_refused(app: Flask, emulator: Emulator) -> None:
     for issuer in ("https://evil.example", "", "https://openrouter.ai/"):

@@ -38,6 +38,7 @@ def in_request() -> Iterator[None]:
 def test_outside_of_a_request_nothing_can_be_read_or_written() -> None:
     assert COOKIE.read() is None
     assert STORAGE.get("A") is None
+    assert STORAGE.browser_id() is None
     for write in (lambda: STORAGE.delete("A"), lambda: STORAGE.set("A", "ciphertext")):
         with pytest.raises(RuntimeError) as refused:
             write()

@@ -15,7 +15,7 @@ from flask_openrouter.client import CompletionStream, read_stream
 from flask_openrouter.errors import KeyRejectedError
 
 from .answer import FRAME, stream_lines
-from .draft import accept, begin_draft, note_trouble
+from .draft import begin_draft, note_trouble
 from .history import History
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question
@@ -71,7 +71,7 @@ def _begin_answer(undo: ExitStack) -> Iterator[str]:
         cancel.callback(draft.cancel)
         stream = _ask_openrouter(history, question, turn)
         cancel.callback(stream.close)
-        if not accept(history, draft, question, turn):
+        if not draft.accept(history, question, turn):
             raise Refused(ENDED)
         cancel.pop_all()
     remember_model(question.model)

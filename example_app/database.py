@@ -6,6 +6,7 @@ In WAL mode readers never wait, and writers wait for each other for a few millis
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ _one_writer = threading.Lock()
 
 def connect(path: str) -> sqlite3.Connection:
     """Open the file. Outside of :func:`transaction` each statement is its own transaction."""
-    db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+    db = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA synchronous = NORMAL")
     # Deleted data is overwritten, not only unlinked.
@@ -38,7 +39,12 @@ def opened(path: str) -> closing[sqlite3.Connection]:
 def get_database() -> sqlite3.Connection:
     """Return this request's connection."""
     if "database" not in g:
-        g.database = connect(current_app.config["CHAT_DATABASE"])
+        path = current_app.config["CHAT_DATABASE"]
+        if "chat_database" not in current_app.extensions:
+            # Stays open, because closing the last one writes the log into the file, which is slow.
+            kept = current_app.extensions["chat_database"] = connect(path)
+            weakref.finalize(current_app._get_current_object(), kept.close)  # type: ignore[attr-defined]
+        g.database = connect(path)
     database: sqlite3.Connection = g.database
     return database
 

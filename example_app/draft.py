@@ -46,6 +46,19 @@ class Draft:
                 (self.conversation_id,),
             )
 
+    def accept(self, history: History, question: Question, turn: Turn) -> bool:
+        """Note that OpenRouter answers. Return False if the question was deleted or stopped."""
+        with transaction(history.db):
+            forget_old(history.db, current_app.config["CHAT_KEEP_DAYS"])
+            if not self._write(history.db, "", "", "writing", None, None):
+                return False
+            history.db.execute(
+                "UPDATE conversation SET updated_at = ?, model = ?, instructions = ? WHERE id = ?",
+                (time.time(), question.model, turn.instructions, self.conversation_id),
+            )
+            note_trouble(history, None)
+        return True
+
     def save(self, text: str, thoughts: str) -> bool:
         """Save what arrived, and show other workers that the answer is still being written.
 
@@ -116,19 +129,6 @@ def begin_draft(history: History, question: Question, parent_id: int | None) -> 
         answer_id = db.execute(insert, row).lastrowid or 0
     path = current_app.config["CHAT_DATABASE"]
     return Draft(path, owner, conversation_id, question_id, answer_id)
-
-
-def accept(history: History, draft: Draft, question: Question, turn: Turn) -> bool:
-    """Note that OpenRouter answers a question. Return False if it was deleted or stopped."""
-    if not draft.save("", ""):
-        return False
-    forget_old(history.db, current_app.config["CHAT_KEEP_DAYS"])
-    history.db.execute(
-        "UPDATE conversation SET updated_at = ?, model = ?, instructions = ? WHERE id = ?",
-        (time.time(), question.model, turn.instructions, draft.conversation_id),
-    )
-    note_trouble(history, None)
-    return True
 
 
 def note_trouble(history: History, problem: Problem | None) -> None:

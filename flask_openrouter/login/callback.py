@@ -141,9 +141,9 @@ class Callback(Unpicklable):
     code: str | None = field(repr=False)
     has_provider_failed: bool = False
     #: Stands for the state.
-    state_digest: str = field(init=False)
+    state_digest: str = field(init=False, repr=False)
     #: Stands for the login with this code.
-    code_digest: str = field(init=False)
+    code_digest: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state_digest", digest(self.state))

@@ -89,9 +89,9 @@ class CookieSigner:
     def unsign(self, signed: str) -> str:
         """Return the value. Raises itsdangerous's BadSignature for text that was not signed."""
         value, _, sent = signed.rpartition(".")
-        for signature in self._signatures(value.encode()):
-            if hmac.compare_digest(signature, sent.encode()):
-                return value
+        signatures = self._signatures(value.encode()) if sent else ()
+        if any(hmac.compare_digest(each, sent.encode()) for each in signatures):
+            return value
         raise BadSignature("This was not signed with any of the keys.")
 
 

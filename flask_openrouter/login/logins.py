@@ -31,7 +31,7 @@ _STATE: Final = re.compile(r"[A-Za-z0-9_-]{22}")
 MAX_WAITING: Final = 2
 
 
-# Not frozen: that takes six times as long to make. Nothing changes it.
+# Not frozen, which takes several times as long to make. Nothing changes it.
 @dataclass(slots=True)
 class Login(Unpicklable):
     """One login of this browser: its authorization request (RFC 6749 §4.1.1) and where it leads."""

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
-from ..web import ExtensionCookie, can_change_response, request_state
+from ..web import ExtensionCookie, RequestState, can_change_response, request_state
 from . import BROWSER as BROWSER
 
 #: The name of the second cookie, after that of the first: what replaces the first one's value.
@@ -86,12 +86,12 @@ class CookieStorage:
         except RuntimeError:
             return ""
         if state.stored is None:
-            state.stored = self._read()
+            state.stored = self._read(state)
         return state.stored
 
-    def _read(self) -> str:
-        value = self._cookie.read() or ""
-        replacement = value and self._cookie.read(_REPLACEMENT)
+    def _read(self, state: RequestState) -> str:
+        value = self._cookie.read(state=state) or ""
+        replacement = value and self._cookie.read(_REPLACEMENT, state)
         if not replacement:
             return value
         mark, _, newer = replacement.partition(".")

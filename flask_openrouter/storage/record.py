@@ -18,6 +18,8 @@ _IS_SET_ASIDE: Final = 4
 _FOLLOWS_REJECTED: Final = 8
 _ALL_FLAGS: Final = 15
 _TIME_BYTES: Final = 5
+#: Flags and time.
+_FIRST_BYTES: Final = 1 + _TIME_BYTES
 _KEY_BYTES: Final = 32
 
 #: The last second that a datetime can hold.
@@ -108,16 +110,17 @@ class KeyRecord(Unpicklable):
     @classmethod
     def from_bytes(cls, data: bytes) -> KeyRecord | None:
         """Read what :meth:`to_bytes` wrote; None for anything else."""
-        if not data or data[0] > _ALL_FLAGS:
+        flags, start, rejected_at = data[0] if data else -1, _FIRST_BYTES, None
+        if not 0 <= flags <= _ALL_FLAGS:
             return None
-        flags, times = data[0], 1 + _TIME_BYTES
-        rejected_at = None
         if flags & _IS_SET_ASIDE:
-            rejected_at = int.from_bytes(data[times : times + _TIME_BYTES], "big")
-            times += _TIME_BYTES
-        is_usual = flags & _IS_USUAL
-        start = times if is_usual else times + 2
-        end = start + (_KEY_BYTES if is_usual else int.from_bytes(data[times:start], "big"))
+            start += _TIME_BYTES
+            rejected_at = int.from_bytes(data[_FIRST_BYTES:start], "big")
+        is_usual, length = flags & _IS_USUAL, _KEY_BYTES
+        if not is_usual:
+            start += 2
+            length = int.from_bytes(data[start - 2 : start], "big")
+        end = start + length
         key, user = data[start:end], data[end:]
         if len(data) < end or (user and not flags & _HAS_USER):
             return None
@@ -125,7 +128,7 @@ class KeyRecord(Unpicklable):
             record = cls(
                 f"sk-or-v1-{key.hex()}" if is_usual else key.decode("ascii"),
                 user.decode(errors="surrogatepass") if flags & _HAS_USER else None,
-                int.from_bytes(data[1 : 1 + _TIME_BYTES], "big"),
+                int.from_bytes(data[1:_FIRST_BYTES], "big"),
                 rejected_at,
                 bool(flags & _FOLLOWS_REJECTED),
             )

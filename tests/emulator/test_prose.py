@@ -26,7 +26,7 @@ def test_the_ideas_of_the_example_get_markdown(emulator: Emulator, http: request
     page = (ROOT / "example_app" / "templates" / "chat.html").read_text(encoding="utf-8")
     ideas = [
         html.unescape(re.sub(r"<[^>]+>", "", idea))
-        for idea in re.findall(r'<button class="idea"[^>]*>(.+?)</button>', page)
+        for idea in re.findall(r'<button class="idea\b[^>]*>(.+?)</button>', page)
     ]
     assert len(ideas) == 3
     seen = set()

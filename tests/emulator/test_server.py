@@ -282,10 +282,9 @@ def test_pages_leave_no_file_open_when_the_browser_goes_away(emulator: Emulator)
     page = requests.get(f"{emulator.url}/auth", timeout=60).text
     addresses = re.findall(r'href="(/_emulator/static/[^"]+)"', page)
     assert len(addresses) == 3
+    app = create_emulator_app()
     for address in [*addresses, "/_emulator/static/none.css"]:
-        body, status, _ = run_wsgi_app(
-            create_emulator_app(), create_environ(address, "http://localhost")
-        )
+        body, status, _ = run_wsgi_app(app, create_environ(address, "http://localhost"))
         assert status.startswith("404" if "none" in address else "200")
         # As Werkzeug's server does it: the rest is neither read nor closed. A file would warn.
         next(iter(body))

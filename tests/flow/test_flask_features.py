@@ -131,6 +131,25 @@ def test_an_app_may_override_ensure_sync(emulator: Emulator) -> None:
     assert visitor.get("/ask").text.startswith("sk-or-v1-")
 
 
+def test_one_app_may_replace_ensure_sync(make_app: MakeApp, emulator: Emulator) -> None:
+    """Set on the app itself, not by a class."""
+    app, asked = make_app(), list[object]()
+
+    def ensure_sync(function: Any) -> Any:
+        asked.append(function)
+        return function
+
+    def view() -> str:
+        return "seen"
+
+    app.ensure_sync = ensure_sync  # type: ignore[method-assign]
+    app.get("/ask")(requires_openrouter_key(view))
+    visitor = Visitor(app)
+    visitor.connect(emulator)
+    assert visitor.get("/ask").text == "seen"
+    assert view in asked
+
+
 def test_the_limit_of_cookies_may_be_switched_off(make_app: MakeApp, emulator: Emulator) -> None:
     """The warning of a big cookie, an error here, is switched off with it."""
     app = make_app(MAX_COOKIE_SIZE=0)

@@ -71,6 +71,14 @@ def test_the_last_letter_has_one_spelling() -> None:
             assert is_refused is (changed != ciphertext), (length, letter)
 
 
+def test_a_ciphertext_has_no_padding_and_no_letters_of_the_other_alphabet() -> None:
+    for length in range(60):
+        ciphertext = CIPHER.encrypt(b"x" * length, b"")
+        padded = ciphertext + "=" * (-len(ciphertext) % 4)
+        for changed in {padded, ciphertext.replace("-", "+"), ciphertext.replace("_", "/")}:
+            assert (CIPHER.decrypt(changed, b"") is None) is (changed != ciphertext)
+
+
 @settings(deadline=None)
 @given(st.text())
 @example("")

@@ -80,6 +80,8 @@ class TestDatabaseWithoutUpsert(ClosingContract):
         engine.dispose()
 
 
+# test_sqlalchemy_pgbouncer.py has threads and processes of both modes.
+@pytest.mark.every_variant
 class TestPostgreSQLBehindPgBouncer(ClosingContract):
     @pytest.fixture(autouse=True)
     def _url(self, pgbouncer: PgBouncerServer, postgresql_url: str) -> None:

@@ -81,10 +81,7 @@ TESTS = {
         " test_guard_responses.py"
     ),
     "client/base_url": "client/test_base_url.py",
-    "client/credentials": (
-        "client/test_credentials* client/test_secrets_stay_inside.py client/test_session.py"
-        " client/test_auth*"
-    ),
+    "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (
         "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_racing.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -49,7 +50,9 @@ def test_the_dead_key_of_another_owner_does_not_ask_to_connect(team_site: Any) -
 
 
 @pytest.mark.parametrize("is_guarded", [False, True])
-def test_the_dead_key_of_the_app_is_an_error_of_the_view(is_guarded: bool, site: Any) -> None:
+def test_the_dead_key_of_the_app_is_an_error_of_the_view(
+    is_guarded: bool, site: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     """The visitor's key stays, and the visitor is not sent to connect."""
     dead = site.emulator.issue_key()
     site.emulator.revoke(dead)
@@ -63,6 +66,7 @@ def test_the_dead_key_of_the_app_is_an_error_of_the_view(is_guarded: bool, site:
     site.connect()
     assert site.visitor.get("/v").status_code == 502
     assert site.visitor.key is not None
+    assert re.search(r"\(request_failed\): shown with reference \w+\. [A-Z]", caplog.text)
 
 
 @pytest.mark.requirement("A16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -213,6 +214,7 @@ def test_a_dead_key_of_the_app_is_the_apps_trouble(
     assert lost == []
     message = "OpenRouter rejects the key of @auth.fallback_key. Return another one."
     assert message in caplog.messages
+    assert re.search(r"\(fallback_failed\): shown with reference \w+\. [A-Z]", caplog.text)
     assert trial.api_key not in caplog.text
 
 

@@ -102,6 +102,7 @@ def test_the_script_of_a_worker_is_never_the_page_to_come_back_to(app: Flask) ->
     for path in (
         "/sw.js",
         "/sw.js?v=3",
+        "/SW",
         "/static/worker.mjs",
         "/service-worker",
         "/ServiceWorker.js#a",

@@ -221,13 +221,9 @@ def get_connection(*, no_store: bool = False) -> Connection:
         # Vary is not enough, because the app may identify visitors without a cookie.
         state.forbid_sharing(no_store=no_store)
     owner_id = state.services.owners.current(state)
-    former = state.connection
-    if former is not None and former._owner_id == owner_id:  # pyright: ignore[reportPrivateUsage]
-        return former
-    connection = state.connection = Connection(this_app(), owner_id)
-    if former is not None:
-        # The app is asked for its own key once per request.
-        connection._given = former._given  # pyright: ignore[reportPrivateUsage]
+    connection = state.connection
+    if connection is None or connection._owner_id != owner_id:  # pyright: ignore[reportPrivateUsage]
+        connection = state.connection = Connection(this_app(), owner_id)
     return connection
 
 

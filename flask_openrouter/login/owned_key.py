@@ -45,7 +45,7 @@ class OwnedKey:
 
     #: The app's own key, if this request may use it: see ``_use_fallback``.
     _fallback: KeyRecord | None = None
-    #: What the app's function gave for this request, once it was asked.
+    #: What the app's function gave, once it was asked.
     _given: KeyRecord | Problem | None = None
 
     def __repr__(self) -> str:
@@ -131,7 +131,8 @@ class OwnedKey:
         """Let this request use the app's own key; return the problem if it may not.
 
         Only for a visitor who has no key, not even one that is rejected or does not open. The app's
-        function is called once per request. Raises :class:`ConfigurationError` without one.
+        function is called once per request and user. Raises :class:`ConfigurationError` if there is
+        none.
         """
         services, owner_id = self._services, self._owner_id
         if self.is_set_aside or services.owners.has_broken_cookie(owner_id):

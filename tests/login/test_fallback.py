@@ -290,3 +290,18 @@ def test_a_view_without_the_flag_never_runs_on_the_key_of_the_app(trial: Trial) 
     assert trial.calls == 0
     assert is_asked_to_connect(trial.visitor.get("/view"), "/view")
     assert trial.spent_by_app() == 0
+
+
+def test_a_user_who_signs_in_within_a_request_is_asked_about_anew(trial: Trial) -> None:
+    users: list[str | None] = [None]
+    trial.app.extensions["openrouter"].app_functions.owner_loader = lambda: users[0]
+    trial.give = lambda: trial.api_key if users[0] is None else None
+    inner = requires_openrouter_key(fallback=True)(lambda: "ran")
+
+    def sign_in() -> Any:
+        users[0] = "ada"
+        return inner()
+
+    trial.view(sign_in)
+    assert is_asked_to_connect(trial.visitor.get("/view"), "/view")
+    assert trial.calls == 2

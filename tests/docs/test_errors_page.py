@@ -37,7 +37,7 @@ def test_an_entry_has_the_status_and_title_of_its_problem_and_a_cause() -> None:
             assert (entry.status, entry.title) == (problem.status, problem.title)
             _, cause, *remedy = entry.text.strip().split("\n\n")
             assert len(cause) > 20
-            assert [text[:6] for text in remedy] in ([], ["*Do:* "])
+            assert [text.partition("* ")[0] for text in remedy] in ([], ["*Do:"], ["*If frequent:"])
 
 
 # -- each code, provoked ----------------------------------------------------------------------

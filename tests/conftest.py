@@ -76,7 +76,7 @@ UNTRACED = {
     *("test_conformance_table.py", "test_flask_migrate.py", "test_flask_sqlalchemy.py"),
     *("test_inference_sdks.py", "test_languages_pages.py", "test_late_rejections.py"),
     *("test_openapi.py", "test_openrouter_document.py", "test_outage.py"),
-    *("test_pending_strangers.py", "test_python_sdk.py", "test_responses_texts.py"),
+    *("test_logins_strangers.py", "test_python_sdk.py", "test_responses_texts.py"),
     *("test_rest_extensions.py", "test_rotation_fallbacks.py", "test_sdks_transport.py"),
     *("test_secrets_stay_inside.py", "test_sqlalchemy_pgbouncer.py", "test_test_rules.py"),
     *("test_threads.py", "test_typescript_sdk.py", "test_urls_redirects.py"),

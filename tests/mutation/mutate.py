@@ -48,7 +48,7 @@ LEAST_SCORE = 92
 #: Each module, and the tests that are about it.
 TESTS = {
     "login/logins": (
-        "login/test_pending_[cm]* login/test_pending_state.py login/test_finished* "
+        "login/test_logins_[cfmw]* login/test_logins_state.py "
         "login/test_callback_races.py login/test_cookies.py login/test_parked.py "
         "login/test_owner_accounts.py views/test_login* flow/test_login* flow/test_sessions*"
     ),
@@ -74,7 +74,7 @@ TESTS = {
     ),
     "guard": (
         "test_guard* web/test_* flow/test_incidents.py login/test_fallback.py "
-        "login/test_finished.py integrations/test_rest_extensions.py"
+        "login/test_logins_finished.py integrations/test_rest_extensions.py"
     ),
     "pages/urls": (
         "pages/test_urls* pages/test_visit_navigations.py views/test_login_[ps]* test_guard.py"

@@ -83,7 +83,7 @@ wheel: .venv/.build
 	$(BIN)/python -m pytest tests/packaging
 
 versions: .venv/.dev
-	$(BIN)/nox --noxfile .ci/noxfile.py --session $(SESSIONS) -- $(TESTS)
+	$(BIN)/nox --noxfile .ci/noxfile.py --envdir "$$PWD/.nox" --session $(SESSIONS) -- $(TESTS)
 
 fuzz: .venv/.fuzz
 	$(BIN)/python tests/fuzz callback --seconds $(FUZZ_SECONDS)
@@ -112,7 +112,7 @@ lock: .venv/.dev
 		--custom-compile-command 'make lock' --output-file $(LOCK) pyproject.toml
 
 clean:
-	rm -rf .venv .venv-node .clients .coverage htmlcov dist build docs/_build .ci/.nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-node .clients .coverage htmlcov dist build docs/_build .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.python: $(LOCK)

@@ -1,6 +1,6 @@
 """The core on every supported Python, and with the oldest dependencies: ``make versions``.
 
-What to run may be named: ``nox -f .ci/noxfile.py -s newest-3.13 -- tests/flow -k login``.
+What to run may be named: ``make versions SESSIONS=newest-3.13 TESTS="tests/flow -k login"``.
 """
 
 from __future__ import annotations

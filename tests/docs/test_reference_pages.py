@@ -72,7 +72,7 @@ def test_every_method_is_in_the_table_with_its_first_parameters() -> None:
     assert "`client.preload()`" in CLIENT
     shown = dict(
         re.fullmatch(r"`(\w+)\((.*)\)`", row[0]).groups()  # type: ignore[union-attr]
-        for row in _table(CLIENT, "| method | does |")
+        for row in _table(CLIENT, "| method | returns |")
     )
     assert set(shown) == set(public)
     for name, method in public.items():

@@ -88,6 +88,12 @@ def test_what_earlier_releases_stored_still_decrypts() -> None:
     assert vault_of(storage).load("A") == RECORD
 
 
+def test_an_apps_own_storage_may_have_any_text_as_owner_id() -> None:
+    vault = vault_of(PlainStorage())
+    vault.save("half \ud800", RECORD)
+    assert vault.load("half \ud800") == RECORD
+
+
 @pytest.mark.parametrize("max_age", [None, 100])
 def test_a_record_is_valid_until_its_maximum_age(max_age: int | None) -> None:
     now = [RECORD.connected_at]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import flask_login
 import pytest
 from attack import save_jar
 from failing_storage import FailingStorage
@@ -22,6 +23,7 @@ from flask_openrouter.client import read_stream
 from flask_openrouter.connection import Connection
 from flask_openrouter.errors import KeyRejectedError, NotConnectedError, OutOfCreditError
 from flask_openrouter.signals import key_disconnected
+from flask_openrouter.storage.memory import MemoryStorage
 
 pytest_plugins = "trial_fixtures"
 
@@ -102,6 +104,36 @@ def test_a_users_row_that_does_not_open_never_costs_the_app(
     assert trial.calls == 0
     users[0] = "bob"
     assert visitor.get("/try").json["fallback"]
+
+
+def test_an_entry_of_an_earlier_release_that_does_not_open_never_costs_the_app(
+    make_app: Any, start_trial: Callable[..., Trial]
+) -> None:
+    """It is found by the session id of Flask-Login, which is not the user's primary key."""
+    trial = start_trial(make_app({"storage": MemoryStorage()}))
+    user = flask_login.UserMixin()
+    user.id, user.get_id = 7, lambda: "3f0c9a5e7b1d4c2f8a6e0b9d7c5a3f1e"
+    flask_login.LoginManager(trial.app).request_loader(lambda _: user)
+    runs: list[str] = []
+    trial.view(lambda: runs.append("ran") or "")
+    assert trial.visitor.get("/view").status_code == 200
+    trial.app.extensions["openrouter"].vault.storage.set(user.get_id(), "damaged")
+    assert is_asked_to_connect(trial.visitor.get("/view"), "/view")
+    assert (len(runs), trial.calls) == (1, 1)
+
+
+def test_a_view_does_not_run_for_a_key_that_is_set_aside(
+    all_stored_apps: StoredApps, start_trial: Callable[..., Trial]
+) -> None:
+    trial = start_trial(all_stored_apps())
+    runs: list[str] = []
+    trial.view(lambda: runs.append("ran") or ask())
+    visitor = trial.visitor
+    visitor.connect(trial.emulator)
+    with trial.emulator.faults(status=401, path="/api/v1/*", times=None):
+        for _ in range(2):
+            assert visitor.get("/view", **SCRIPT).status_code == 401
+    assert (len(runs), trial.calls) == (1, 0)
 
 
 def test_a_storage_that_fails_is_an_error_and_no_trial(

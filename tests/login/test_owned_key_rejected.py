@@ -63,6 +63,35 @@ def test_every_other_error_keeps_the_key(site: Any) -> None:
         assert site.visitor.key is not None, status
 
 
+@pytest.mark.requirement("O3", "R99")
+def test_a_401_that_is_not_confirmed_is_no_rejection(site: Any) -> None:
+    @site.app.get("/use")
+    def use() -> str:
+        with pytest.raises(APIError) as raised:
+            current_openrouter.session.get("models")
+        assert not isinstance(raised.value, KeyRejectedError)
+        return str(raised.value.reason)
+
+    site.connect()
+    with site.emulator.faults(path="/api/v1/models", status=401):
+        assert site.visitor.get("/use").text == "unconfirmed"
+
+
+def test_what_openrouter_has_said_about_a_key_is_not_asked_again(make_site: Any) -> None:
+    site = make_site({"storage": MemoryStorage()})
+    site.auth.owner_loader(lambda: "alice")
+    site.connect()
+    with site.app.app_context():
+        connections = [site.auth.for_owner("alice") for _ in range(2)]
+        assert all(connections)
+        site.emulator.revoke(site.issued_key())
+        with pytest.raises(KeyRejectedError):
+            connections[0].key_info()
+        with pytest.raises(KeyRejectedError):
+            connections[1].session.get("credits")
+    assert site.emulator.count("GET", "/api/v1/key") == 1
+
+
 @pytest.mark.requirement("R99")
 def test_a_key_that_was_replaced_meanwhile_is_kept(make_site: Any) -> None:
     """A slow call with the old key must not forget the new one."""

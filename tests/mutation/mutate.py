@@ -64,7 +64,7 @@ TESTS = {
     "login/owned_key": (
         "login/test_owned_key* login/test_rejected.py login/test_parked.py login/test_claim.py "
         "login/test_account.py login/test_fallback.py flow/test_incidents.py test_connection* "
-        "test_guard_* test_log.py"
+        "test_guard_* test_log.py test_signals.py views/test_connection*"
     ),
     "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
     "login/parked": "login/test_parked*",

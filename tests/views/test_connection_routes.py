@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attack import save_jar
 from flask import Flask, session
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
 
 
 @pytest.mark.requirement("R53")
@@ -56,6 +58,16 @@ def test_disconnect_is_idempotent_and_clears_only_its_own_things(
     assert visitor.client.get_cookie("other") is not None
     # A login under way is not a connection, and is not ended.
     assert visitor.get(waiting).location == "/b"
+
+
+def test_after_a_disconnect_the_browser_proves_no_id_any_more(
+    make_app: Any, emulator: Emulator
+) -> None:
+    visitor = Visitor(make_app({"storage": MemoryStorage()}))
+    visitor.connect(emulator)
+    assert "openrouter" in save_jar(visitor)
+    visitor.post("/openrouter/disconnect")
+    assert "openrouter" not in save_jar(visitor)
 
 
 def test_the_status_tells_whether_this_visitor_is_connected(

@@ -47,11 +47,11 @@ class Login(Unpicklable):
     #: The address to go to afterwards, or None.
     next_url: str | None
     #: Whether another site sent the visitor here. Such logins are dropped first.
-    is_cross_site: bool = False
+    is_cross_site: bool
     #: Whether the login runs in a window of its own, which closes at the end.
-    is_popup: bool = False
+    is_popup: bool
     #: Whether a user of the app was signed in when it started.
-    is_of_user: bool = False
+    is_of_user: bool
     #: Whether its callback is repeated from a page of this site, with SameSite=Strict cookies.
     is_repeated: bool = False
     #: The code of the problem with which it ended, or None.

@@ -214,7 +214,7 @@ def test_the_key_of_the_app_leaves_no_trace(open_site: Callable[..., Any]) -> No
 
 THINGS = [
     KeyRecord(KEY, "user_1", 1),
-    Login(".12345678", "A" * 16, VERIFIER, 1, "/"),
+    Login(".12345678", "A" * 16, VERIFIER, 1, "/", False, False, False),
     AuthorizationRequest(STATE, VERIFIER),
     Callback(STATE, CODE),
     ParkedKey("browser:x", KeyRecord(KEY, "user_1", 1)),

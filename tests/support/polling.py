@@ -36,10 +36,13 @@ def fastest(measure: Callable[[], float], *, below: float) -> float:
 
 
 def wait_until_stopped(pid: int) -> None:
-    """Wait until no thread of a process runs after SIGSTOP, which takes a moment for each."""
+    """Wait until no thread of a process runs after SIGSTOP, which takes a moment for each.
+
+    A process that has just ended does not run either, although its parent may be frozen.
+    """
 
     def state(thread: Path) -> str:
         return (thread / "stat").read_text().rpartition(") ")[2][0]
 
     threads = Path(f"/proc/{pid}/task")
-    wait_until(lambda: {*map(state, threads.iterdir())} == {"T"})
+    wait_until(lambda: {*map(state, threads.iterdir())} <= {"T", "Z"})

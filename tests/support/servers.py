@@ -76,7 +76,8 @@ class Server:
 
     def thaw(self) -> None:
         """End :meth:`freeze`."""
-        for pid in self._pids():
+        # The parent last: it makes the children that have ended vanish.
+        for pid in reversed([*self._pids()]):
             os.kill(pid, signal.SIGCONT)
 
     def command(self) -> list[str]:
@@ -110,7 +111,7 @@ class Server:
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        children = self._pids()[1:]
+        children = [*self._pids()][1:]
         self._process.send_signal(number)
         self._process.wait()
         self._process = None
@@ -118,12 +119,16 @@ class Server:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _pids(self) -> list[int]:
+    def _pids(self) -> Iterator[int]:
+        """Yield the server's process. Its children are read after that: none begins or vanishes
+        when it is frozen.
+        """
         if self._process is None or not self.is_running:
-            return []
+            return
         pid = self._process.pid
+        yield pid
         children = Path(f"/proc/{pid}/task/{pid}/children")
-        return [pid, *map(int, children.read_text().split() if children.exists() else [])]
+        yield from map(int, children.read_text().split() if children.exists() else [])
 
     def _identity(self) -> dict[str, Any]:
         if self._account is None:

@@ -78,8 +78,9 @@ def test_a_frozen_server_is_given_up_in_time(make_store: MakeStore, every_varian
     print({name: round(seconds, 1) for name, seconds in taken.items()})
     for name, seconds in taken.items():
         limit = limit_of(name)
-        # time: a second try would take as long as the first.
-        assert limit - 1 < seconds < 2 * limit - 0.5, name
+        # time: a second try would take as long as the first. A cluster's client may also spend two
+        # seconds less, if it need not ask where the key is.
+        assert limit - (2.5 if name == "Redis Cluster" else 1) < seconds < 2 * limit - 0.5, name
         wait_until(partial(is_back, storages[name]))
         assert_works(storages[name])
 

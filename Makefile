@@ -2,7 +2,7 @@
 # make demo LIVE=1     ... against https://openrouter.ai
 # make demo APP=minimal  ... the example in one file, instead of the chat
 # make demo PORT=4000  ... on another port
-# make test            every test, with coverage, in as many processes as there are processors;
+# make test            every test, with coverage, in two more processes than processors;
 #                      OPENROUTER_TEST_EVERY_VARIANT=1 crosses every fault with every storage
 # make browser         only the tests in browsers
 #                      (apt install chromium firefox-esr webkit2gtk-driver xvfb)

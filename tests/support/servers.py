@@ -75,8 +75,7 @@ class Server:
             wait_until_stopped(pid)
 
     def thaw(self) -> None:
-        """End :meth:`freeze`."""
-        # The parent last: it makes the children that have ended vanish.
+        """End :meth:`freeze`. The parent is last: it makes ended children vanish."""
         for pid in reversed([*self._pids()]):
             os.kill(pid, signal.SIGCONT)
 
@@ -120,15 +119,11 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
 
     def _pids(self) -> Iterator[int]:
-        """Yield the server's process. Its children are read after that: none begins or vanishes
-        when it is frozen.
-        """
-        if self._process is None or not self.is_running:
-            return
-        pid = self._process.pid
-        yield pid
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        yield from map(int, children.read_text().split() if children.exists() else [])
+        if self._process is not None and self.is_running:
+            yield (pid := self._process.pid)
+            # Read when it may be frozen already: then none begins or vanishes.
+            with suppress(FileNotFoundError):
+                yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
     def _identity(self) -> dict[str, Any]:
         if self._account is None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
@@ -74,7 +75,8 @@ class KeyVault:
         purpose = getattr(storage, "purpose", "api_key")
         # That one is in the request itself, so nobody waits for it.
         self._may_wait = purpose == "api_key"
-        self._context_of_all = bound_to(purpose, base_url, "")
+        #: The context of an owner's ciphertext.
+        self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
         self._keeps_users = keeps_users
         self._clock = clock
@@ -271,10 +273,6 @@ class KeyVault:
         if self._max_age is None or (self._keeps_users and not owner_id.startswith(BROWSER)):
             return False
         return self._clock() - record.connected_at > self._max_age
-
-    def _context(self, owner_id: str) -> bytes:
-        # The same as bound_to(…, owner_id).
-        return self._context_of_all + owner_id.encode(errors="replace")
 
     def _seal(self, record: KeyRecord, owner_id: str) -> str:
         if self._cipher is None:

@@ -38,6 +38,7 @@ ERROR: Final = "flask_openrouter.error"
 #: The extension of an ``httpx`` request with the time by which the caller wants a result.
 FINISH_BY: Final = "flask_openrouter.finish_by"
 
+# Not the context of requests: httpx sets the protocols that its own offers.
 _tls_context = cache(tls_context)
 
 #: The ends of the paths that are answered by JSON or by events only.

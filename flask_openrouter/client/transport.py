@@ -14,7 +14,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property
+from functools import cache
 from time import monotonic
 from typing import Any, Final
 
@@ -65,15 +65,11 @@ class Transport:
         adapter = self._adapters.get(pid)
         if adapter is None:
             # If several threads get here at once, all use the first one's adapter.
-            adapter = Adapter(self.base_url, self._environment, self._tls)
+            adapter = Adapter(self.base_url, self._environment, _tls_context(self._environment))
             adapter = self._adapters.setdefault(pid, adapter)
             # A new dict: this process closes its copies of the parent's sockets.
             self._adapters = {pid: adapter}
         return adapter
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return tls_context(self._environment)
 
     def preload(self) -> None:
         """Load the certificates and make the connection pool, before the first request does."""
@@ -157,6 +153,10 @@ def tls_context(environment: Environment) -> ssl.SSLContext:
             "read; correct or unset it"
         ) from None
     return context
+
+
+# Reading the authorities takes 20 milliseconds, and apps of one process, as in tests, share them.
+_tls_context: Final = cache(tls_context)
 
 
 def read_body(response: requests.Response) -> bytes | None:

@@ -58,7 +58,15 @@ def test_public_authorities_are_trusted_unless_the_environment_says_otherwise(tr
         client = OpenRouterClient(provider.url)
         with pytest.raises(TransportError, match="certificate"):
             client.exchange_code(CODE, VERIFIER)
-    assert len(client._transport._tls.get_ca_certs()) > 50
+    assert len(client._transport.adapter._tls.get_ca_certs()) > 50
+
+
+def test_clients_with_the_same_authorities_read_them_once(trusted, monkeypatch):
+    first, second = (OpenRouterClient(f"https://{name}.example") for name in ("one", "two"))
+    assert first._transport.adapter._tls is second._transport.adapter._tls
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    other = OpenRouterClient("https://one.example")
+    assert other._transport.adapter._tls is not first._transport.adapter._tls
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])

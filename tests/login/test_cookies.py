@@ -25,7 +25,7 @@ from visitor import NAVIGATE, Visitor
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import StateMismatchError
 from flask_openrouter.login.callback import Callback
-from flask_openrouter.login.cookies import MAX_LOGIN_SIZE, login_from_text, text_of
+from flask_openrouter.login.cookies import MAX_LOGIN_SIZE, MAX_TOTAL_SIZE, login_from_text, text_of
 from flask_openrouter.login.logins import Login, part_of
 from flask_openrouter.services import Services
 
@@ -283,6 +283,32 @@ def test_a_login_has_at_most_700_bytes(services: Services) -> None:
     assert kept == sorted(kept, reverse=True)
     assert kept[0] is True
     assert kept[-1] is False
+
+
+@pytest.mark.requirement("R12")
+def test_the_oldest_logins_are_dropped_until_all_cookies_have_less_than_2000_bytes(
+    app: Flask, clock: Any
+) -> None:
+    """With the cookie of the key, whatever its value is. The newest login stays in any case."""
+    random = secrets.token_urlsafe(400)
+
+    def sizes_after_trim(key_size: int, lengths: list[int]) -> dict[str, int]:
+        cookie = f"openrouter={'k' * key_size}"
+        with app.test_request_context(headers={"Cookie": cookie}):
+            services: Services = app.extensions["openrouter"]
+            for length in lengths:
+                clock.now += 1
+                start(services, next_url="/" + random[: length - 1])
+            services.login_cookies.trim()
+            cookies = services.login_cookies._cookie.read_all()
+            return {part: len(f"__Host-openrouter{part}={v}; ") for part, v in cookies.items()}
+
+    three = sizes_after_trim(1, [300] * 3)
+    rest = MAX_TOTAL_SIZE - sum(three.values())
+    assert len(three) == len(sizes_after_trim(rest, [300] * 3)) == 4  # 1,999 bytes
+    # 2,000 bytes. Without the first, there are few enough.
+    assert [*sizes_after_trim(rest + 1, [300] * 3).values()][1:] == [*three.values()][2:]
+    assert [*sizes_after_trim(2_500, [304, 300]).values()][1:] == [*three.values()][3:]
 
 
 @pytest.mark.requirement("R31")

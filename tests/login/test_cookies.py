@@ -368,6 +368,17 @@ def test_a_login_of_the_app_is_not_read_below_another_prefix(make_app: Any) -> N
         assert list(visitor.app.extensions["openrouter"].login_cookies.all()) == []
 
 
+@pytest.mark.requirement("R19")
+def test_a_login_at_another_provider_is_not_read(make_app: Any) -> None:
+    """Though the same key has signed it."""
+    key, base_url = secrets.token_hex(), "https://gateway.example"
+    for settings, count in (({}, 1), ({"OPENROUTER_BASE_URL": base_url}, 0)):
+        value = sent(Visitor(make_app(SECRET_KEY=key)))
+        app = make_app(SECRET_KEY=key, **settings)
+        with app.test_request_context(headers={"Cookie": f"openrouter.12345678={value}"}):
+            assert len([*app.extensions["openrouter"].login_cookies.all()]) == count
+
+
 def test_flasks_session_is_neither_read_nor_written(make_app: Any, emulator: Emulator) -> None:
     app: Flask = make_app()
     opened: list[str] = []

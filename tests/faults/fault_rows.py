@@ -71,13 +71,11 @@ class Fault:
 FAULTS: list[Fault] = []
 
 
-def one_run_of_each_variant() -> Iterator[tuple[Fault, str, str]]:
-    """Yield each variant of each fault with one of its storages, each time another one."""
-    number = 0
-    for fault in FAULTS:
-        for variant in fault.variants:
-            yield fault, variant, fault.storages[number % len(fault.storages)]
-            number += 1
+def one_run_of_each_fault() -> Iterator[tuple[Fault, str, str]]:
+    """Yield each fault with one of its variants and storages, each time another one."""
+    for number, fault in enumerate(FAULTS):
+        variant = [*fault.variants][number % len(fault.variants)]
+        yield fault, variant, fault.storages[number % len(fault.storages)]
 
 
 def every_run() -> Iterator[tuple[Fault, str, str]]:

@@ -361,7 +361,7 @@ def try_module(module: str, again: bool, longest: float) -> tuple[list[Any], boo
     total = killed + timeout + survived
     score = 100 * (killed + timeout) / total
     minutes = f"{(time.monotonic() - started) / 60:.0f} min"
-    row = [f"`{module}`", total, killed, timeout, survived, f"{score:.1f} %", minutes]
+    row = [f"`{module}`", total, killed, timeout, survived, f"{score:.1f}%", minutes]
     return row, score >= LEAST_SCORE
 
 

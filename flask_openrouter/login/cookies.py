@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import BadData, BadSignature, Signer, base64_decode, base64_encode
+from itsdangerous import BadData, Signer, base64_decode, base64_encode
 
 from ..web import ExtensionCookie, request_state, this_app, this_request
 from .logins import Login
@@ -86,13 +86,12 @@ class CookieSigner:
         """Return the value with its signature."""
         return f"{value}.{self.get_signature(value)}"
 
-    def unsign(self, signed: str) -> str:
-        """Return the value. Raises itsdangerous's BadSignature for text that was not signed."""
-        value, _, sent = signed.rpartition(".")
+    def read(self, signed: str | None) -> str | None:
+        """Return the value, or None for a text that none of the keys has signed."""
+        value, _, sent = (signed or "").rpartition(".")
         signatures = self._signatures(value.encode()) if sent else ()
-        if any(hmac.compare_digest(each, sent.encode()) for each in signatures):
-            return value
-        raise BadSignature("This was not signed with any of the keys.")
+        is_signed = any(hmac.compare_digest(each, sent.encode()) for each in signatures)
+        return value if is_signed else None
 
 
 class LoginCookies:
@@ -244,10 +243,11 @@ class LoginCookies:
 
 def read_login(signer: CookieSigner, part: str, value: str) -> Login | None:
     """Return the login in a cookie, or None if the signer has not signed it."""
-    if len(value) > MAX_LOGIN_SIZE:
+    signed = signer.read(value) if len(value) <= MAX_LOGIN_SIZE else None
+    if signed is None:
         return None
+    payload, _, time = signed.rpartition(".")
     try:
-        payload, _, time = signer.unsign(value).rpartition(".")
         data = base64_decode(payload.lstrip("."))
         # Signed, so it is no bomb.
         text = json.loads(zlib.decompress(data) if payload.startswith(".") else data)
@@ -304,5 +304,5 @@ def _time_in(value: str) -> int:
 def _number_in(text: str) -> int:
     number = base64_decode(text)
     if len(number) > 8:
-        raise ValueError("Not a time.")
+        raise ValueError  # Not a time.
     return int.from_bytes(number, "big")

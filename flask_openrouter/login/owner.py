@@ -17,8 +17,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from itsdangerous import BadSignature
-
 from ..errors import KeyStorageError
 from ..log import log_note
 from ..storage import check_owner_id
@@ -78,10 +76,7 @@ class Owners:
     def _read_browser_id(self) -> str | None:
         if self._cookie_storage is not None:
             return self._cookie_storage.browser_id()
-        try:
-            return self._signer.unsign(self._cookie.read() or "") or None
-        except BadSignature:
-            return None
+        return self._signer.read(self._cookie.read()) or None
 
     def has_broken_cookie(self, owner_id: str | None) -> bool:
         """Return whether the browser of this owner sent a cookie that proves nothing.

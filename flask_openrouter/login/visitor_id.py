@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 from typing import Final
 
-from itsdangerous import BadSignature
-
 from ..web import ExtensionCookie, can_change_response
 from .cookies import CookieSigner, LoginCookies
 from .owner import Owners
@@ -56,10 +54,7 @@ class VisitorIds:
         user_id = self._owners.app_user()
         if user_id is not None:
             return self._user_signer.get_signature(user_id)[:_ID_LENGTH]
-        try:
-            return self._signer.unsign(self._cookie.read() or "")
-        except BadSignature:
-            return self._new_id()
+        return self._signer.read(self._cookie.read()) or self._new_id()
 
     def _new_id(self) -> str:
         if not can_change_response():

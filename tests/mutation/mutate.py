@@ -60,7 +60,7 @@ TESTS = {
     "login/imported": "login/test_imported.py",
     "login/visitor_id": "login/test_visitor_id.py",
     "login/cookies": (
-        "login/test_cookies.py login/test_logins_[cfmw]* login/test_owner.py views/test_login* "
+        "login/test_cookies* login/test_logins_[cfmw]* login/test_owner.py views/test_login* "
         "login/test_logins_state.py storage/test_cookie* doctor/test_doctor_error_page.py"
     ),
     "login/fallback": "login/test_fallback.py test_guard_fallback.py",

@@ -8,10 +8,12 @@ from datetime import timezone
 from typing import Any
 
 import pytest
+import responses
 from misbehaving import MisbehavingProvider, issue_key
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
+from flask_openrouter.client.spending import PATIENCE_SECONDS
 from flask_openrouter.connection import get_connection
 from flask_openrouter.errors import NotConnectedError
 from flask_openrouter.storage.memory import MemoryStorage
@@ -70,6 +72,22 @@ def test_what_needs_a_key_raises_an_error_without_one(site: Any) -> None:
                 call()
         current_openrouter.disconnect()
         assert current_openrouter.report_rejection()
+
+
+def test_the_time_limit_of_key_info_is_that_of_its_request(site: Any) -> None:
+    """The usage, which pages wait for, has a short one of its own."""
+    site.app.add_url_rule("/short", "short", lambda: str(current_openrouter.key_info(timeout=0.5)))
+    site.app.add_url_rule("/usual", "usual", lambda: str(current_openrouter.key_info()))
+    site.connect()
+    limits = []
+    for path in ("/openrouter/usage", "/short", "/usual"):
+        with responses.RequestsMock() as openrouter:
+            key = {"label": "", "usage": 0, "limit": None, "is_free_tier": False}
+            openrouter.get(f"{site.emulator.url}/api/v1/key", json={"data": key})
+            assert site.visitor.get(path).status_code == 200
+            limits.append(openrouter.calls[0].request.req_kwargs["timeout"])
+    usage, short, usual = limits
+    assert short <= 0.5 < usage <= PATIENCE_SECONDS < usual
 
 
 def test_outside_of_a_request_the_error_names_for_owner(site: Any) -> None:

@@ -16,6 +16,8 @@ from components import require
 from doc_blocks import ROOT, pages
 
 DOCS = ROOT / "docs"
+# Sphinx takes seconds, and ``make docs`` finds most mistakes, too.
+needs_sphinx = pytest.mark.every_variant
 _FENCED = re.compile(r"^( *)```.*?^\1```$", re.M | re.S)
 NEEDED = ("sphinx", "myst_parser", "pallets_sphinx_themes")
 # A proxy that does not exist: a build that uses the network fails.
@@ -63,11 +65,13 @@ def build(folder: Path) -> Build:
     return sphinx(DOCS, folder)
 
 
+@needs_sphinx
 def test_the_documentation_builds_without_a_warning(build: Build) -> None:
     assert build.status == 0, build.output
     assert "WARNING" not in build.output
 
 
+@needs_sphinx
 def test_every_page_was_built_and_can_be_reached(build: Build) -> None:
     written = {path.stem for path in DOCS.iterdir() if path.suffix in (".md", ".rst")}
     built = {build.folder / f"{name}.html" for name in written}
@@ -75,6 +79,7 @@ def test_every_page_was_built_and_can_be_reached(build: Build) -> None:
     assert built <= reachable(build.site, build.folder / "index.html")
 
 
+@needs_sphinx
 def test_every_link_image_and_anchor_leads_somewhere(build: Build) -> None:
     assert sum(len(page.links) for page in build.site.values()) > 500
     assert broken_links(build.site) == set()
@@ -98,6 +103,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@needs_sphinx
 def test_the_pages_load_nothing_from_elsewhere(build: Build) -> None:
     assert loaded_from_elsewhere(build.site) == set()
     for script in build.folder.rglob("*.js"):
@@ -106,6 +112,7 @@ def test_the_pages_load_nothing_from_elsewhere(build: Build) -> None:
         ], script
 
 
+@needs_sphinx
 def test_every_image_has_a_text(build: Build) -> None:
     missing = {page.path.name: page.images_without_text for page in build.site.values()}
     assert {name: images for name, images in missing.items() if images} == {}
@@ -147,6 +154,7 @@ def test_broken_links_would_be_noticed(tmp_path: Path) -> None:
     assert site[start].images_without_text == ["gone.png"]
 
 
+@needs_sphinx
 def test_a_page_without_a_link_to_it_fails_the_build(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "index.md").write_text("# Start\n", encoding="utf-8")
     (tmp_path / "lonely.md").write_text("# Lonely\n\n[gone](gone.md)\n", encoding="utf-8")

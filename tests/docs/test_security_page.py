@@ -19,9 +19,12 @@ NUMBERS = [*range(1, 37), *range(40, 113)]
 #: Faults of docs/faults.md, which a test may name beside its requirements.
 FAULTS = {f"F{number}" for number in range(1, 51)}
 #: Cases of docs/field.md.
-FIELD = re.findall(
-    r"^- ([A-Z]\d+): .+ → ", (ROOT / "docs" / "field.md").read_text(encoding="utf-8"), re.M
-)
+FIELD = [
+    id
+    for line in (ROOT / "docs" / "field.md").read_text(encoding="utf-8").splitlines()
+    if (row := re.match(r"- ([A-Z]\d+(?:, [A-Z]\d+)*): .+ → ", line))
+    for id in row[1].split(", ")
+]
 #: The shortest reason that can be one.
 REASON = 60
 

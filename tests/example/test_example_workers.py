@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -113,15 +114,16 @@ def test_threads_take_turns_at_writing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(database, "PATIENCE", 0.0)
     path = str(tmp_path / "chat.db")
 
-    def write(_: int) -> None:
-        with opened(path) as db:
-            for number in range(100):
-                with database.transaction(db):
-                    db.execute("INSERT INTO written VALUES (?)", (number,))
+    def write(db: sqlite3.Connection) -> None:
+        for number in range(100):
+            with database.transaction(db):
+                db.execute("INSERT INTO written VALUES (?)", (number,))
 
-    with opened(path) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("CREATE TABLE written (number)")
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(write, range(8)))
-        assert db.execute("SELECT count(*) FROM written").fetchone()[0] == 800
+    with ExitStack() as stack, ThreadPoolExecutor(8) as pool:
+        first = stack.enter_context(opened(path))
+        first.execute("PRAGMA journal_mode = WAL")
+        first.execute("CREATE TABLE written (number)")
+        # Opened in turn: a file that is being written can be locked for a new connection.
+        others = [stack.enter_context(opened(path)) for _ in range(8)]
+        list(pool.map(write, others))
+        assert first.execute("SELECT count(*) FROM written").fetchone()[0] == 800

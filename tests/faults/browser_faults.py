@@ -51,7 +51,7 @@ def _no_cookies(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F23",
-    "session cookie is SameSite=Strict",
+    "SameSite=Strict session cookie",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
@@ -107,7 +107,7 @@ def _too_big(site: FaultSite, _: None) -> Row:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="logins have cookies of their own",
+    remark="logins have their own",
 )
 def _neighbour(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -125,7 +125,7 @@ def _neighbour(site: FaultSite, _: None) -> Row:
     return scene.row(scene.go())
 
 
-@fault("F30", "the callback is loaded again", "303 to `/first`", key="kept", events=0)
+@fault("F30", "callback loaded again", "303 to `/first`", key="kept", events=0)
 def _reload(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     assert scene.visitor.get(scene.first).status_code == 303
@@ -158,9 +158,7 @@ def _clock(site: FaultSite, seconds: int) -> Row:
     return scene.row(page)
 
 
-@fault(
-    "F48", "a prefetcher goes first", "503", events=0, remark="the visitor's own visit completes it"
-)
+@fault("F48", "a prefetcher goes first", "503", events=0, remark="a real visit completes it")
 def _prefetch(site: FaultSite, _: None) -> Row:
     return _unasked(site.scene(), {"Sec-Purpose": "prefetch;prerender"})
 
@@ -213,7 +211,7 @@ def _take_back(scene: Scene, browser: Browser, *answers: LiveAnswer) -> None:
     "303 to `/first`",
     exchanges=1,
     key="replaced",
-    remark="the login whose cookie came last completes",
+    remark="the later cookie counts",
 )
 def _double_click(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -229,11 +227,11 @@ def _double_click(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F32",
-    "the callback twice at once",
+    "callback twice at once",
     "303 to `/first`, twice",
     exchanges=1,
     key="replaced",
-    remark="the second waits and gets the same cookies",
+    remark="the second waits for the same cookies",
 )
 def _twins(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -280,7 +278,7 @@ def _leaves(site: FaultSite, _: None) -> Row:
     storages=SERVER_SIDE,
     key="replaced",
     events=0,
-    remark="coming back, the browser gets the new key's id",
+    remark="on return, the browser gets the new key's id",
 )
 def _leaves_for_good(site: FaultSite, _: None) -> Row:
     return _leaves(site, _)

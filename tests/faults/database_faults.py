@@ -32,7 +32,7 @@ def _locked_sqlite(store: Store) -> Iterator[None]:
 
 @fault(
     "F33",
-    "SQLite locked by another program",
+    "locked by another program",
     NOT_SAVED,
     exchanges=1,
     storages=("sqlite",),
@@ -62,7 +62,7 @@ def _replica(server: RedisServer) -> Iterator[None]:
 
 @fault(
     "F39",
-    "Redis takes no writes",
+    "no writes",
     NOT_SAVED,
     exchanges=1,
     storages=("redis",),
@@ -76,7 +76,7 @@ def _redis_takes_nothing(site: FaultSite, failing: Callable[..., object]) -> Row
     return parked(scene, page)
 
 
-@fault("F39", "Redis entry of the wrong type", NOT_NOW, storages=("redis",))
+@fault("F39", "entry of the wrong type", NOT_NOW, storages=("redis",))
 def _wrong_type(site: FaultSite, _: None) -> Row:
     scene = site.scene()
     with redis.Redis(port=site.store.server.port) as client:
@@ -88,7 +88,7 @@ def _wrong_type(site: FaultSite, _: None) -> Row:
     return scene.row(page)
 
 
-@fault("F39", "Redis has moved the entry (MOVED)", NOT_NOW, storages=("redis",))
+@fault("F39", "entry moved (MOVED)", NOT_NOW, storages=("redis",))
 def _moved(site: FaultSite, _: None) -> Row:
     is_moved = threading.Event()
 
@@ -115,12 +115,12 @@ def _moved(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F40",
-    "the app rolls its transaction back",
+    "the app rolls back",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
     storages=("postgresql",),
-    remark="the key is not part of it",
+    remark="the key stays",
 )
 def _rollback(site: FaultSite, _: None) -> Row:
     engine = create_engine(str(site.store.uri))

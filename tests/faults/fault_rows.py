@@ -9,7 +9,7 @@ from typing import Any
 #: Where keys may live.
 STORAGES = ("cookie", "memory", "sqlite", "postgresql", "redis")
 SERVER_SIDE = STORAGES[1:]
-HEADINGS = ("the visitor sees", "exchanges", "key of before", "faults")
+HEADINGS = ("the visitor sees", "codes sent", "earlier key", "faults")
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,14 @@ class Fault:
         name = f"{self.number} {self.name}"
         if len(self.variants) > 1:
             name += f" ({', '.join(self.variants)})"
-        if self.storages == SERVER_SIDE:
-            name += " — not cookie"
-        elif self.storages != STORAGES:
-            name += f" — {', '.join(self.storages)}"
+        others = [kind for kind in STORAGES if kind not in self.storages]
+        if len(others) == 1:
+            name += f" [not {others[0]}]"
+        elif others:
+            name += f" [{', '.join(self.storages)}]"
         remarks = [self.remark] if self.remark else []
         if row.other_tab != "completes":
-            remarks.append(f"the login in the other tab is {row.other_tab}")
+            remarks.append(f"the other tab's login is {row.other_tab}")
         if row.events != 1:
             remarks.append(f"log lines: {'vary' if row.events is None else row.events}")
         return f"{name}: {'; '.join(remarks)}" if remarks else name
@@ -70,13 +71,11 @@ class Fault:
 FAULTS: list[Fault] = []
 
 
-def one_run_of_each_variant() -> Iterator[tuple[Fault, str, str]]:
-    """Yield each variant of each fault with one of its storages, each time another one."""
-    number = 0
-    for fault in FAULTS:
-        for variant in fault.variants:
-            yield fault, variant, fault.storages[number % len(fault.storages)]
-            number += 1
+def one_run_of_each_fault() -> Iterator[tuple[Fault, str, str]]:
+    """Yield each fault with one of its variants and storages, each time another one."""
+    for number, fault in enumerate(FAULTS):
+        variant = [*fault.variants][number % len(fault.variants)]
+        yield fault, variant, fault.storages[number % len(fault.storages)]
 
 
 def every_run() -> Iterator[tuple[Fault, str, str]]:

@@ -29,7 +29,7 @@ def _move(scene: Scene, app: Flask) -> None:
     "400 This login is not known here",
     key="gone",
     other_tab="lost",
-    remark="nothing is deleted: the old SECRET_KEY helps",
+    remark="the old one restores the key",
 )
 def _key_changed(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -166,7 +166,7 @@ def _prefix(site: FaultSite, _: None) -> Row:
     "emulator configured in production",
     "the app does not start",
     events=0,
-    remark="the emulator's keys are not sent to openrouter.ai",
+    remark="its keys are not sent to openrouter.ai",
 )
 def _emulator_in_production(site: FaultSite, _: None) -> Row:
     secret = secrets.token_hex()

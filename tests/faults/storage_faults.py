@@ -123,12 +123,12 @@ def _slow(site: FaultSite, _: None) -> Row:
 
 @fault(
     "F35",
-    "the app's storage hangs for one visitor",
+    "storage hangs for one visitor",
     "303 to `/first`",
     exchanges=1,
     key="replaced",
     storages=SERVER_SIDE,
-    remark="other visitors are served meanwhile",
+    remark="others are served",
 )
 def _hangs(site: FaultSite, _: None) -> Row:
     scene = site.scene()
@@ -183,8 +183,8 @@ def _flip(ciphertext: str, _: str) -> str:
 
 ROWS: dict[str, Callable[[str, str], str]] = {
     "corrupt": _flip,
-    "of another owner": lambda _, other: other,
-    "a key in clear": lambda _, __: "sk-or-v1-" + "6" * 64,
+    "another owner's": lambda _, other: other,
+    "plain key": lambda _, __: "sk-or-v1-" + "6" * 64,
     "empty": lambda _, __: "",
 }
 

@@ -90,7 +90,7 @@ _answering(
 _answering(
     "F7", "OpenRouter asks to wait", "502 OpenRouter is busy",
     variants={"409": error(409), "429": error(429, Retry_After="60")},
-    remark="the worker does not wait",
+    remark="no worker waits",
 )  # fmt: skip
 _answering(
     "F8", "OpenRouter fails", "502 OpenRouter has trouble",
@@ -150,7 +150,7 @@ CERTIFICATES: dict[str, Any] = {
     "502 OpenRouter cannot be reached",
     upstream="https",
     variants=CERTIFICATES,
-    remark="nothing is sent; the log names the certificate",
+    remark="the log names it",
 )
 def _certificate(site: FaultSite, make: Any) -> Row:
     bad = make(site.upstream.authority)
@@ -168,7 +168,7 @@ def _outdated_tls(site: FaultSite, _: None) -> Row:
 
 
 _answering(
-    "F13", "reset before the response", "502 The connection to OpenRouter was lost",
+    "F13", "no response", "502 The connection to OpenRouter was lost",
     variants={"reset": reset(), "closed": raw(b"")},
     remark="a key may exist; the page links to the visitor's keys",
 )  # fmt: skip
@@ -188,7 +188,7 @@ _answering(
     remark="as F13; within 15 s",
 )  # fmt: skip
 _answering(
-    "F16", "endless or exploding body", "502 Unexpected answer from OpenRouter",
+    "F16", "huge body", "502 Unexpected answer from OpenRouter",
     variants={
         "endless": endless_body(),
         "gzip bomb": gzip_bomb(300),
@@ -248,10 +248,10 @@ BODIES = _bodies()
 
 @fault(
     "F18",
-    f"a response without a usable key, in any of {len(BODIES)} ways",
+    f"no usable key ({len(BODIES)} ways)",
     "502 Unexpected answer from OpenRouter",
     exchanges=1,
-    remark="nothing of it is stored, logged or shown",
+    remark="nothing is stored, logged or shown",
 )
 def _bad_body(site: FaultSite, _: None) -> Row:
     site.canaries["key of the bad answers"] = KEY
@@ -277,7 +277,7 @@ _answering(
     "proxy down",
     "502 OpenRouter cannot be reached",
     upstream="proxy",
-    remark="it is not bypassed",
+    remark="not bypassed",
 )
 def _proxy_down(site: FaultSite, _: None) -> Row:
     looked_up: list[object] = []

@@ -23,7 +23,11 @@ QUESTION: Any = [{"role": "user", "content": "Hello?"}]
 
 @pytest.fixture
 def app(make_app: Any, emulator: Emulator) -> Flask:
-    app: Flask = make_app(OPENROUTER_APP_TITLE="Tested", OPENROUTER_APP_URL="https://app.example")
+    app: Flask = make_app(
+        OPENROUTER_APP_TITLE="Tested",
+        OPENROUTER_APP_URL="https://app.example",
+        OPENROUTER_APP_CATEGORIES=["game"],
+    )
     model = "openai/gpt-4o-mini"
 
     @app.get("/openai")
@@ -83,6 +87,10 @@ def test_every_helper_gets_an_answer_of_the_model(visitor: Visitor, emulator: Em
         assert len(answer.text) > 20, path
         assert emulator.requests[-1].path == "/api/v1/chat/completions", path
         assert emulator.count("POST", "/api/v1/chat/completions") == number, path
+        headers = emulator.requests[-1].headers
+        names = ("http-referer", "x-openrouter-title", "x-openrouter-categories")
+        app_of_request = [headers.get(name) for name in names]
+        assert app_of_request == ["https://app.example", "Tested", "game"], path
 
 
 def test_a_dead_key_is_forgotten_and_the_visitor_comes_back_to_the_page(

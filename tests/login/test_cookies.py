@@ -25,7 +25,7 @@ from visitor import NAVIGATE, Visitor
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import StateMismatchError
 from flask_openrouter.login.callback import Callback
-from flask_openrouter.login.cookies import MAX_LOGIN_SIZE, login_from_text, text_of
+from flask_openrouter.login.cookies import MAX_LOGIN_SIZE, MAX_TOTAL_SIZE, login_from_text, text_of
 from flask_openrouter.login.logins import Login, part_of
 from flask_openrouter.services import Services
 
@@ -285,6 +285,32 @@ def test_a_login_has_at_most_700_bytes(services: Services) -> None:
     assert kept[-1] is False
 
 
+@pytest.mark.requirement("R12")
+def test_the_oldest_logins_are_dropped_until_all_cookies_have_less_than_2000_bytes(
+    app: Flask, clock: Any
+) -> None:
+    """With the cookie of the key, whatever its value is. The newest login stays in any case."""
+    random = secrets.token_urlsafe(400)
+
+    def sizes_after_trim(key_size: int, lengths: list[int]) -> dict[str, int]:
+        cookie = f"openrouter={'k' * key_size}"
+        with app.test_request_context(headers={"Cookie": cookie}):
+            services: Services = app.extensions["openrouter"]
+            for length in lengths:
+                clock.now += 1
+                start(services, next_url="/" + random[: length - 1])
+            services.login_cookies.trim()
+            cookies = services.login_cookies._cookie.read_all()
+            return {part: len(f"__Host-openrouter{part}={v}; ") for part, v in cookies.items()}
+
+    three = sizes_after_trim(1, [300] * 3)
+    rest = MAX_TOTAL_SIZE - sum(three.values())
+    assert len(three) == len(sizes_after_trim(rest, [300] * 3)) == 4  # 1,999 bytes
+    # 2,000 bytes. Without the first, there are few enough.
+    assert [*sizes_after_trim(rest + 1, [300] * 3).values()][1:] == [*three.values()][2:]
+    assert [*sizes_after_trim(2_500, [304, 300]).values()][1:] == [*three.values()][3:]
+
+
 @pytest.mark.requirement("R31")
 def test_an_address_that_can_be_compressed_may_have_1024_characters(
     visitor: Visitor, emulator: Emulator
@@ -340,6 +366,17 @@ def test_a_login_of_the_app_is_not_read_below_another_prefix(make_app: Any) -> N
         base_url="https://localhost", headers={"Cookie": f"openrouter.12345678={value}"}
     ):
         assert list(visitor.app.extensions["openrouter"].login_cookies.all()) == []
+
+
+@pytest.mark.requirement("R19")
+def test_a_login_at_another_provider_is_not_read(make_app: Any) -> None:
+    """Though the same key has signed it."""
+    key, base_url = secrets.token_hex(), "https://gateway.example"
+    for settings, count in (({}, 1), ({"OPENROUTER_BASE_URL": base_url}, 0)):
+        value = sent(Visitor(make_app(SECRET_KEY=key)))
+        app = make_app(SECRET_KEY=key, **settings)
+        with app.test_request_context(headers={"Cookie": f"openrouter.12345678={value}"}):
+            assert len([*app.extensions["openrouter"].login_cookies.all()]) == count
 
 
 def test_flasks_session_is_neither_read_nor_written(make_app: Any, emulator: Emulator) -> None:

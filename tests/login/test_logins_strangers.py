@@ -20,9 +20,9 @@ from visitor import Visitor
 from flask_openrouter.emulator import Emulator
 
 MOST_ROUNDS = 5
-STRANGERS = 150
+STRANGERS = 60
 #: Bytes that their traces would take at least.
-TRACES = 100_000
+TRACES = 40_000
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_the_measurement_notices_what_is_kept_for_each_stranger(app: Flask) -> N
     kept = []
     with _memory() as growth:
         for _ in range(STRANGERS):
-            kept.append(Visitor(app).start("/there") * 2)
+            kept.append(Visitor(app).start("/there") * 4)
         assert growth() > TRACES
     assert len(kept) == STRANGERS
 

@@ -59,7 +59,10 @@ TESTS = {
     "login/claim": "login/test_claim.py",
     "login/imported": "login/test_imported.py",
     "login/visitor_id": "login/test_visitor_id.py",
-    "login/cookies": "login/test_cookies.py login/test_owner.py storage/test_cookie_forgeries.py",
+    "login/cookies": (
+        "login/test_cookies.py login/test_logins_[cfmw]* login/test_owner.py views/test_login* "
+        "login/test_logins_state.py storage/test_cookie* doctor/test_doctor_error_page.py"
+    ),
     "login/fallback": "login/test_fallback.py test_guard_fallback.py",
     "login/owned_key": (
         "login/test_owned_key* login/test_rejected.py login/test_parked.py login/test_claim.py "
@@ -84,8 +87,7 @@ TESTS = {
     "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (
-        "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_racing.py"
-        " client/test_responses.py"
+        "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_r[ae][cs][ip]*"
     ),
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation* storage/test_vault_e*",
@@ -359,7 +361,7 @@ def try_module(module: str, again: bool, longest: float) -> tuple[list[Any], boo
     total = killed + timeout + survived
     score = 100 * (killed + timeout) / total
     minutes = f"{(time.monotonic() - started) / 60:.0f} min"
-    row = [f"`{module}`", total, killed, timeout, survived, f"{score:.1f} %", minutes]
+    row = [f"`{module}`", total, killed, timeout, survived, f"{score:.1f}%", minutes]
     return row, score >= LEAST_SCORE
 
 

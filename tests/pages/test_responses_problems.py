@@ -95,9 +95,14 @@ def test_a_layout_that_asks_for_the_connection_works_while_the_storage_is_down(
 ) -> None:
     storage = FailingStorage()
     app = make_app({"storage": storage}, PROPAGATE_EXCEPTIONS=False)
-    app.context_processor(lambda: {"connected": "yes" if current_openrouter else "no"})
+
+    @app.context_processor
+    def describe_visitor() -> dict[str, object]:
+        is_connected = "yes" if current_openrouter else "no"
+        return {"visitor": f"{is_connected} {len(current_openrouter.visitor_id)}"}
+
     app.jinja_loader = jinja2.DictLoader(
-        {"openrouter/layout.html": "{{ connected }} {% block content %}{% endblock %}"}
+        {"openrouter/layout.html": "{{ visitor }} {% block content %}{% endblock %}"}
     )
     visitor = Visitor(app)
     visitor.connect(emulator)
@@ -109,4 +114,4 @@ def test_a_layout_that_asks_for_the_connection_works_while_the_storage_is_down(
         else visitor.get(callback if "callback" in path else path)
     )
     assert answer.status_code == 503
-    assert answer.text.startswith("no ")
+    assert answer.text.startswith("no 22 ")

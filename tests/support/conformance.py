@@ -265,8 +265,8 @@ class Conformance:
                 where = YES if str(status) in described["responses"] else GUIDE
                 cells = [self._error(caller, operation, status) for caller in self._callers]
                 itself = refuses(operation, status, self._emulator)
-                last = "of itself" if itself else "as a fault"
-                yield (f"{status} of `{method} {path}`", where, *cells, last)
+                last = YES if itself else "fault"
+                yield (f"`{path}`: {status}", where, *cells, last)
 
     def _error(self, caller: Caller, operation: str, status: int) -> str:
         emulator = self._emulator

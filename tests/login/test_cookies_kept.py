@@ -116,7 +116,6 @@ def test_the_oldest_login_that_another_site_began_is_dropped_first(services: Ser
 def test_logins_that_are_over_are_dropped_before_open_ones(app: Flask, clock: Any) -> None:
     """But not one that this response ends, which the page of a popup and a reload need."""
     cookies = app.extensions["openrouter"].login_cookies
-    no_more: Any = (None, False, False, False)
     every = [
         Login(
             part_of(name * 22), "C" * 16, "B" * 43, int(clock.now) + age, None, False, False, False

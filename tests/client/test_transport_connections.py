@@ -139,6 +139,18 @@ def test_connection_is_reused_by_the_next_call():
         assert provider.connections == 1
 
 
+def test_connections_to_the_base_url_are_found_at_once():
+    with MisbehavingProvider([issue_key(KEY)] * 2) as provider:
+        client = OpenRouterClient(provider.url)
+        client.exchange_code(CODE, VERIFIER)
+        adapter = client._transport.adapter
+        found = adapter._pool
+        adapter.poolmanager.clear()  # Where requests would look for them.
+        client.exchange_code(CODE, VERIFIER)
+        assert adapter._pool is found is not None
+        assert len(adapter.poolmanager.pools) == 0
+
+
 def test_connection_that_was_idle_for_long_is_not_reused(monkeypatch):
     """A firewall may have dropped it without notice, and a code sent over it would be lost."""
     monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", 0.05)

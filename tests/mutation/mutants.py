@@ -52,7 +52,7 @@ class _Mutations(cst.CSTVisitor):
             return False
         if isinstance(node, cst.Assign) and _function_of(node.value) in _TYPES:
             return False
-        if isinstance(node, cst.If) and getattr(node.test, "value", None) == "TYPE_CHECKING":
+        if isinstance(node, cst.If) and _is_not_run(node):
             return False
         for kind, operator in (*mutation_operators, *_MORE_OPERATORS):
             if isinstance(node, kind):
@@ -82,6 +82,14 @@ class _Mutations(cst.CSTVisitor):
 def _function_of(node: cst.CSTNode) -> object:
     """Return the name of the function that an expression calls, or None."""
     return getattr(getattr(node, "func", None), "value", None)
+
+
+def _is_not_run(branch: cst.If) -> bool:
+    """Whether no test runs this branch, as it is for type checkers or for another Python."""
+    header = getattr(branch.body, "header", None)
+    comment = getattr(header, "comment", None)
+    is_uncovered = comment is not None and "pragma: no cover" in comment.value
+    return is_uncovered or getattr(branch.test, "value", None) == "TYPE_CHECKING"
 
 
 def _no_call(statement: cst.Expr) -> Iterator[cst.CSTNode]:

@@ -15,7 +15,7 @@ from attack import logins, set_cookies, state_of
 from cases import case
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from leaks import session_text
@@ -77,6 +77,7 @@ def test_a_genuine_text_is_read() -> None:
     st.booleans(),
     st.none() | st.text().map("/".__add__),
 )
+@example(False, False, False, False, "/\n")
 def test_every_login_is_read_as_it_was_written(
     is_cross_site: bool, is_popup: bool, is_of_user: bool, is_repeated: bool, next_url: str | None
 ) -> None:

@@ -72,8 +72,8 @@ TESTS = {
     "login/rejected": "login/test_rejected.py login/test_owned_key* flow/test_incidents.py",
     "login/parked": "login/test_parked*",
     "connection": (
-        "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py login/test_budget.py "
-        "views/test_usage* login/test_fallback.py flow/test_login_flow.py login/test_visitor_id.py"
+        "test_connection* flow/test_for_owner.py flow/test_sdk_helpers.py flow/test_login_flow.py "
+        "login/test_[bfv]* views/test_usage* pages/test_responses_problems.py"
     ),
     "guard": (
         "test_guard* web/test_* flow/test_incidents.py login/test_fallback.py "
@@ -87,7 +87,7 @@ TESTS = {
     "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (
-        "client/test_transport* client/test_s[!d]* client/test_exchange* client/test_r[ae][cs][ip]*"
+        "client/test_t* client/test_s[!d]* client/test_ex* client/test_r[ae][cs]* test_connection.py"
     ),
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation* storage/test_vault_e*",

@@ -87,7 +87,7 @@ TESTS = {
     "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
     "client/reasons": "client/test_reasons* client/test_error_forms.py",
     "client/transport": (
-        "client/test_t* client/test_s[!d]* client/test_ex* client/test_r[ae][cs]* test_connection.py"
+        "client/test_t* client/test_s[!d]* client/test_ex* client/test_rac* test_connection.py"
     ),
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation* storage/test_vault_e*",

@@ -10,12 +10,14 @@ from typing import Final
 #: process or in one that runs in parallel, takes such a port before the server listens on it.
 _FIRST: Final = 11_000
 _LAST: Final = 32_000
+#: Hypothesis seeds Python's own, so two processes might choose the same port at the same time.
+_random: Final = random.SystemRandom()
 
 
 def free_port() -> int:
     """Return a port on which nothing listens."""
     while True:
-        port = random.randint(_FIRST, _LAST)
+        port = _random.randint(_FIRST, _LAST)
         with socket.socket() as listener:
             try:
                 listener.bind(("127.0.0.1", port))

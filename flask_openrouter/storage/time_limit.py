@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     import psycopg
     from sqlalchemy import Engine
@@ -61,8 +61,16 @@ class TimeLimit:
     only while something is waited for, or was shortly before.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._seconds = seconds
+        self._clock = clock
+        self._sleep = sleep
         self._renew()
 
     def _renew(self) -> None:
@@ -94,7 +102,7 @@ class TimeLimit:
             self._renew()
         with self._lock:
             self._last += 1
-            self._waiting[self._last] = (time.monotonic() + self._seconds, socket_number)
+            self._waiting[self._last] = (self._clock() + self._seconds, socket_number)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, daemon=True)
                 self._thread.start()
@@ -108,16 +116,16 @@ class TimeLimit:
     def _watch(self) -> None:
         pause = self._seconds
         while True:
-            time.sleep(pause)
+            self._sleep(pause)
             with self._lock:
                 self._end_overdue()
                 if not self._waiting:
                     self._thread = None
                     return
-                pause = max(next(iter(self._waiting.values()))[0] - time.monotonic(), 0.001)
+                pause = max(next(iter(self._waiting.values()))[0] - self._clock(), 0.001)
 
     def _end_overdue(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         for number, (end, socket_number) in [*self._waiting.items()]:
             if end > now:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -88,6 +89,33 @@ def test_its_thread_ends_and_begins_again(postgresql: PostgreSQLServer) -> None:
                 limit.stop(number)
             assert connection.execute("SELECT 1").fetchone() == (1,)
         wait_until(lambda: threading.active_count() == before)
+
+
+@pytest.mark.requirement("S3")
+def test_only_what_is_overdue_is_shut_down(clock: Any) -> None:
+    """By a thread that sleeps until the next one is. Here, the test is that thread."""
+    (first, first_peer), (second, second_peer) = socket.socketpair(), socket.socketpair()
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            clock.now += 4
+            limit.start(second.fileno())
+            clock.now += seconds - 4
+        else:
+            assert first_peer.recv(1) == b""
+            second.send(b"x")
+            assert second_peer.recv(1) == b"x"
+            clock.now += seconds
+
+    with first, first_peer, second, second_peer:
+        limit = TimeLimit(5, clock=clock, sleep=sleep)
+        limit._thread = threading.Thread()
+        limit.start(first.fileno())
+        limit._watch()
+        assert pauses == [5, 4]
+        assert second_peer.recv(1) == b""
 
 
 def test_a_socket_that_is_closed_already_is_no_error() -> None:

@@ -15,7 +15,6 @@ import network_guard
 import pytest
 from flask import Flask
 from hypothesis import settings
-from jinja2 import FileSystemBytecodeCache
 from polling import PATIENCE
 from visitor import Visitor, fingerprint
 
@@ -35,9 +34,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine may need longer to stop a thread.
 server.SHUTDOWN_TIMEOUT = PATIENCE
-
-# Thousands of apps have the same templates, which take longer to compile than to render.
-Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": FileSystemBytecodeCache()}
 
 # The time of one example depends on the machine.
 settings.register_profile("quick", deadline=None, max_examples=25)

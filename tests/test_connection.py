@@ -87,7 +87,9 @@ def test_the_time_limit_of_key_info_is_that_of_its_request(site: Any) -> None:
             assert site.visitor.get(path).status_code == 200
             limits.append(openrouter.calls[0].request.req_kwargs["timeout"])
     usage, short, usual = limits
-    assert short <= 0.5 < usage <= PATIENCE_SECONDS < usual
+    # A busy machine may have used up a part of each before it sends.
+    assert short <= 0.5
+    assert usage <= PATIENCE_SECONDS < usual
 
 
 def test_outside_of_a_request_the_error_names_for_owner(site: Any) -> None:

@@ -31,7 +31,7 @@ AUTHORIZATION = AuthorizationRequest(
 
 app = create_emulator_app(EmulatorConfig(bad_code_style="documented"))
 emulator: Emulator = app.extensions["openrouter_emulator"]
-# In short runs, without the limits of every value: it takes seconds only to collect them.
+# Short runs leave out the boundary values of each field, which take seconds merely to collect.
 is_short = settings.default.max_examples == 25
 config = SchemathesisConfig.from_dict({"phases": {"coverage": {"enabled": not is_short}}})
 schema = schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)

@@ -69,6 +69,7 @@ def test_few_runs_meet_every_fault_and_every_storage() -> None:
     assert {fault.number for fault, *_ in few} == {fault.number for fault, *_ in all_}
     assert {kind for *_, kind in few} == set(STORAGES)
     assert {*few} < {*all_}
+    assert len(few) < len(all_) / 2
 
 
 def test_the_page_shows_the_rows_that_the_runs_are_compared_with() -> None:

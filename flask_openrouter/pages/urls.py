@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from flask import url_for
 from werkzeug.urls import iri_to_uri
@@ -22,9 +22,7 @@ _QUERY_CHARACTERS = "!$'()*,/:;?@"
 # One slash, not two. No backslash, which browsers take for a slash, and no control characters:
 # browsers delete tabs and newlines before they parse.
 _LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
-# Most addresses need no encoding.
-_URI = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]+)?")
-# Most have nothing that needs a closer look, either.
+# Most have nothing that needs a closer look.
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 # The same behind one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
@@ -49,7 +47,7 @@ def safe_next(value: object, *, own_path: str) -> str | None:
     if not _LOCAL_PATH.fullmatch(value):
         return None
     try:
-        url = value if _URI.fullmatch(value) else iri_to_uri(value)
+        url = iri_to_uri(value)
         path = unquote(url.partition("#")[0].partition("?")[0], errors="strict")
     except ValueError:
         return None
@@ -67,7 +65,7 @@ def own_path() -> str:
     prefix = get_services().url_prefix
     if "<" in prefix:
         # Such as "/<lang>/openrouter": the app's url_defaults know the rest.
-        return unquote(url_for("openrouter.login").partition("?")[0].removesuffix("/login"))
+        return unquote(urlsplit(url_for("openrouter.login")).path.removesuffix("/login"))
     return f"{this_request().script_root}{prefix}"
 
 
@@ -104,7 +102,7 @@ def landing_url(next_url: str | None) -> str:
 
 def checked_next(value: object) -> str | None:
     """Return ``value`` as an address on this host that a login may lead to, or None."""
-    return None if value is None else safe_next(value, own_path=own_path())
+    return safe_next(value, own_path=own_path())
 
 
 def next_of_request() -> str | None:
@@ -118,15 +116,8 @@ def is_popup_request() -> bool:
 
 
 def _parameter(name: str) -> str | None:
-    request = this_request()
-    if request.method == "GET" and not request.query_string:
-        return None
-    # A form may have it in its address, too. To join the two takes long.
-    values = request.args if request.method == "GET" else request.values
-    # Not get(): Werkzeug builds an exception for a name that is missing.
-    if name not in values:
-        return None
-    return values[name]
+    # A form may have it in its address, too.
+    return this_request().values.get(name)
 
 
 def page_of_visitor(*, from_script: bool) -> str | None:

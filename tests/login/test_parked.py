@@ -259,3 +259,13 @@ def test_the_app_is_not_asked_for_the_user_once_the_key_is_stored(emulator: Emul
     storage.set = set_and_tell  # type: ignore[method-assign]
     assert visitor.get(emulator.approve(visitor.start())).status_code == 303
     assert stored == ["alice"]
+
+
+def test_a_forged_cookie_goes_at_a_disconnect(
+    visitor: Visitor, emulator: Emulator, storage: FullStorage
+) -> None:
+    storage.is_full = False
+    visitor.connect(emulator)
+    visitor.client.set_cookie("openrouter~unsaved", "forged")
+    assert visitor.post("/openrouter/disconnect").status_code == 303
+    assert visitor.client.get_cookie("openrouter~unsaved") is None

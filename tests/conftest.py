@@ -70,17 +70,16 @@ def pytest_xdist_auto_num_workers() -> int:
 #: tests run untraced, in little more than half the time: what they use of the package is covered by
 #: the tests beside its modules.
 UNTRACED = {
-    *("browser", "docs", "example", "faults", "fuzz", "packaging"),
-    *("replicas", "secrets", "workers"),
+    *("browser", "docs", "example", "faults", "fuzz", "packaging", "replicas", "secrets"),
+    "workers",
     *("test_benchmarks.py", "test_callback_races.py", "test_celery.py", "test_code_rules.py"),
     *("test_conformance_table.py", "test_cookie_forgeries.py", "test_flask_migrate.py"),
-    *("test_flask_sqlalchemy.py",),
-    *("test_inference_sdks.py", "test_languages_pages.py", "test_late_rejections.py"),
-    *("test_openapi.py", "test_openrouter_document.py", "test_outage.py"),
-    *("test_logins_strangers.py", "test_python_sdk.py", "test_responses_texts.py"),
-    *("test_rest_extensions.py", "test_rotation_fallbacks.py", "test_sdks_transport.py"),
-    *("test_secrets_stay_inside.py", "test_sqlalchemy_pgbouncer.py", "test_test_rules.py"),
-    *("test_threads.py", "test_typescript_sdk.py", "test_urls_redirects.py"),
+    *("test_flask_sqlalchemy.py", "test_inference_sdks.py", "test_languages_pages.py"),
+    *("test_late_rejections.py", "test_logins_strangers.py", "test_openapi.py"),
+    *("test_openrouter_document.py", "test_outage.py", "test_python_sdk.py"),
+    *("test_responses_texts.py", "test_rest_extensions.py", "test_rotation_fallbacks.py"),
+    *("test_sdks_transport.py", "test_secrets_stay_inside.py", "test_sqlalchemy_pgbouncer.py"),
+    *("test_test_rules.py", "test_threads.py", "test_typescript_sdk.py", "test_urls_redirects.py"),
 }
 
 

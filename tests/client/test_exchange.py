@@ -7,6 +7,7 @@ import json
 import pytest
 from cases import case
 from misbehaving import MisbehavingProvider, answer, issue_key, raw, redirect_to
+from polling import PATIENCE
 
 from flask_openrouter.client import OpenRouterClient
 from flask_openrouter.errors import (
@@ -29,8 +30,8 @@ CODE = "auth_code-xyz_789"
 VERIFIER = "v" * 43
 
 
-def exchange(provider, *args, timeout=5.0):
-    return OpenRouterClient(provider.url, timeout=timeout).exchange_code(*args)
+def exchange(provider, *args):
+    return OpenRouterClient(provider.url, timeout=PATIENCE).exchange_code(*args)
 
 
 def test_exchange_returns_the_key_and_the_user():

@@ -258,7 +258,8 @@ def test_a_timeout_is_not_retried():
     with MisbehavingProvider(hang()) as provider:
         with pytest.raises(TransportTimeoutError):
             OpenRouterClient(provider.url, timeout=1).get_key_info(KEY)
-        assert len(provider.requests) == 1
+        # A busy machine may not have sent the first within a second.
+        assert len(provider.requests) <= 1
 
 
 def test_interrupted_pause_ends_the_call():

@@ -12,6 +12,7 @@ import openai
 import pytest
 from certificates import CertificateAuthority
 from misbehaving import MisbehavingProvider, hang, redirect_to, tunnel_to
+from polling import PATIENCE
 from sdk_calls import (
     CALLERS,
     GOOD,
@@ -150,7 +151,7 @@ def test_the_clients_keep_and_send_no_cookies(make_app: Any) -> None:
         with connection.openai() as client:
             ask_openai(client)
             ask_openai(client)
-            ask_openai(client.with_options(timeout=5))
+            ask_openai(client.with_options(timeout=PATIENCE))
         with connection.sdk() as sdk:
             for _ in range(2):
                 sdk.chat.send(model=MODEL, messages=QUESTION)

@@ -137,7 +137,7 @@ def test_a_connection_that_breaks_after_the_answer_is_no_error() -> None:
 
 def test_silence_is_a_timeout() -> None:
     with MisbehavingProvider(hang(after=CHUNKED + chunks(HALF, ended=False))) as provider:
-        stream = read_stream(asked(session_at(provider, timeout=2)))
+        stream = read_stream(asked(session_at(provider, timeout=5)))
         assert next(stream).text == "Half"
         with pytest.raises(TransportTimeoutError) as caught:
             list(stream)

@@ -11,8 +11,9 @@ import requests
 import urllib3
 from cases import case
 from certificates import CertificateAuthority
-from exchanges import CODE, KEY, LIMIT, VERIFIER, failure_of_exchange, unused_port
+from exchanges import CODE, KEY, VERIFIER, failure_of_exchange, timed_out_exchange, unused_port
 from misbehaving import MisbehavingProvider, answer, hang, http_answer, issue_key, raw
+from polling import PATIENCE
 
 from flask_openrouter.client import OpenRouterClient
 from flask_openrouter.client.transport import causes_of, is_network_error, is_timeout
@@ -24,7 +25,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"
 
 
 def exchange(url):
-    return OpenRouterClient(url, timeout=5).exchange_code(CODE, VERIFIER)
+    return OpenRouterClient(url, timeout=PATIENCE).exchange_code(CODE, VERIFIER)
 
 
 # --- complete responses -----------------------------------------------------------------------
@@ -59,9 +60,9 @@ def test_a_response_whose_length_is_too_large_is_refused_at_once():
     """The body is not read."""
     act = hang(after=http_answer(200, b"", length=65_537))
     with MisbehavingProvider(act) as provider:
-        error, seconds = failure_of_exchange(provider.url, timeout=5)
+        error, seconds = failure_of_exchange(provider.url)
     assert type(error) is InvalidAnswerError
-    assert seconds < 2
+    assert seconds < PATIENCE / 2
 
 
 # --- what is sent -----------------------------------------------------------------------------
@@ -79,7 +80,7 @@ def test_each_request_has_its_own_method_path_and_headers():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
         for method, path in [("GET", "/a"), ("POST", "/a"), ("GET", "/b"), ("GET", "/a")]:
-            transport.send(method, path, {"X-Of": path}, None, LIMIT)
+            transport.send(method, path, {"X-Of": path}, None, PATIENCE)
     sent = [(r.method, r.path, r.headers["x-of"]) for r in provider.requests]
     assert sent == [
         ("GET", "/a", "/a"),
@@ -92,8 +93,8 @@ def test_each_request_has_its_own_method_path_and_headers():
 def test_no_header_of_one_request_is_in_the_next():
     with MisbehavingProvider(issue_key(KEY)) as provider:
         transport = OpenRouterClient(provider.url)._transport
-        transport.send("POST", "/a", {"Authorization": "Bearer x"}, {"a": "secret"}, LIMIT)
-        transport.send("POST", "/a", {}, {}, LIMIT)
+        transport.send("POST", "/a", {"Authorization": "Bearer x"}, {"a": "secret"}, PATIENCE)
+        transport.send("POST", "/a", {}, {}, PATIENCE)
     assert "authorization" not in provider.requests[1].headers
     assert provider.requests[1].body == b"{}"
 
@@ -105,7 +106,7 @@ def test_the_log_has_the_request_and_its_outcome(caplog):
     caplog.set_level(logging.DEBUG, logger="flask_openrouter")
     with MisbehavingProvider([answer(500), raw(b"")]) as provider:
         for _ in range(2):
-            failure_of_exchange(provider.url, timeout=5)
+            failure_of_exchange(provider.url)
     assert caplog.record_tuples == [
         ("flask_openrouter", logging.DEBUG, "POST /api/v1/auth/keys: HTTP 500"),
         ("flask_openrouter", logging.DEBUG, "POST /api/v1/auth/keys: TransportError"),
@@ -114,7 +115,7 @@ def test_the_log_has_the_request_and_its_outcome(caplog):
 
 def test_a_network_failure_is_not_logged_as_an_error(caplog):
     with MisbehavingProvider(raw(b"")) as provider:
-        failure_of_exchange(provider.url, timeout=5)
+        failure_of_exchange(provider.url)
     failure_of_exchange(f"http://127.0.0.1:{unused_port()}")
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
@@ -135,9 +136,9 @@ def test_each_failure_has_its_own_sentence(tmp_path):
     tls = CertificateAuthority(tmp_path).server_context("127.0.0.1")
     sentences = {}
     with MisbehavingProvider(hang()) as provider:
-        sentences["slow"] = failure_of_exchange(provider.url, timeout=1.5)[0]
+        sentences["slow"] = timed_out_exchange(provider, 1.5)[0]
     with MisbehavingProvider(issue_key(KEY), tls=tls) as provider:
-        sentences["untrusted"] = failure_of_exchange(provider.url, timeout=5)[0]
+        sentences["untrusted"] = failure_of_exchange(provider.url)[0]
     assert {name: (str(error), error.was_sent) for name, error in sentences.items()} == {
         "slow": ("OpenRouter did not answer within the time limit", True),
         "untrusted": (

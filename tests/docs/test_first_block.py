@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 from doc_blocks import blocks
-from polling import wait_until
+from polling import PATIENCE, wait_until
 from servers import free_port
 
 from flask_openrouter.emulator import Emulator
@@ -59,7 +59,7 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def follow(browser: requests.Session, url: str) -> requests.Response:
-    return browser.get(url, allow_redirects=False, timeout=10)
+    return browser.get(url, allow_redirects=False, timeout=PATIENCE)
 
 
 def test_the_first_block_sends_visitors_to_openrouter(
@@ -94,7 +94,7 @@ def test_the_first_block_shows_an_answer_after_a_login(
         assert callback.status_code == 303, callback.text
         answer = follow(browser, f"{url}{urlsplit(callback.headers['Location']).path}")
         assert '<form method="post" action="/ask">' in answer.text
-        answer = browser.post(f"{url}/ask", data={"question": "Is 1 < 2?"}, timeout=10)
+        answer = browser.post(f"{url}/ask", data={"question": "Is 1 < 2?"}, timeout=PATIENCE)
     assert answer.status_code == 200
     assert "Is 1 &lt; 2?" in answer.text
     assert emulator.count("POST", "/api/v1/auth/keys") == 1

@@ -50,7 +50,7 @@ def examine(
 def test_an_address_that_never_answers_is_named(make_app: Any, host: str) -> None:
     with silent_address(host) as dead, MisbehavingProvider(REFUSE) as provider:
         found = examine(
-            make_app, "http://localhost:1", dead, ("127.0.0.1", provider.port), timeout=1
+            make_app, "http://localhost:1", dead, ("127.0.0.1", provider.port), timeout=4
         )
     (finding,) = found.values()
     assert (finding.code, finding.severity) == ("address_failed", Severity.WARNING)
@@ -98,7 +98,7 @@ def test_an_address_whose_handshake_fails_is_named(
             MisbehavingProvider(REFUSE, tls=tls) as provider,
         ):
             addresses = [("127.0.0.1", broken.port), ("127.0.0.1", provider.port)]
-            found = examine(make_app, "https://gateway.example", *addresses, timeout=2)
+            found = examine(make_app, "https://gateway.example", *addresses, timeout=5)
             (finding,) = found.values()
             assert (finding.code, finding.severity) == ("address_failed", Severity.WARNING)
             assert name in finding.title

@@ -11,6 +11,7 @@ import pytest
 import requests
 from cases import case
 from flask import Request
+from polling import PATIENCE
 from protocol_steps import CODE_VERIFIER, approved_code, control
 
 from flask_openrouter.emulator import Emulator
@@ -148,7 +149,7 @@ def test_the_limit_counts_the_memory_of_json_and_not_its_length() -> None:
 @pytest.mark.requirement("M7")
 def test_a_website_cannot_fill_the_journal(emulator: Emulator, http: requests.Session) -> None:
     for _ in range(20):
-        http.post(f"{emulator.url}/nowhere", json=["x" * 45_000] * 20, timeout=10)
+        http.post(f"{emulator.url}/nowhere", json=["x" * 45_000] * 20, timeout=PATIENCE)
     kept = sum(len(json.dumps(each.body)) for each in emulator.requests)
     assert 0 < kept <= MAX_BYTES
     assert len(emulator.requests) < 20

@@ -38,7 +38,7 @@ def app(make_shared_app: Callable[..., Flask]) -> Flask:
 
 @pytest.fixture
 def memory_app(make_app: Any) -> Iterator[Flask]:
-    app: Flask = make_app({"storage": MemoryStorage()}, OPENROUTER_REQUEST_TIMEOUT=2)
+    app: Flask = make_app({"storage": MemoryStorage()}, OPENROUTER_REQUEST_TIMEOUT=5)
     app.extensions["openrouter"].app_functions.owner_loader = lambda: request.headers.get("X-User")
     with app.app_context():
         yield app

@@ -34,7 +34,7 @@ def test_postgresql_waits_are_bounded(postgresql_url: str) -> None:
 
 def test_what_the_url_sets_wins(postgresql_url: str) -> None:
     """A table that a migration locks blocks a visitor for as long as the operator allows."""
-    url = f"{postgresql_url}?connect_timeout=3&options=-c%20statement_timeout%3D100"
+    url = f"{postgresql_url}?connect_timeout=3&options=-c%20statement_timeout%3D1500"
     storage = SQLAlchemyStorage(url)
     storage.create_table()
     migration = create_engine(postgresql_url)
@@ -48,7 +48,7 @@ def test_what_the_url_sets_wins(postgresql_url: str) -> None:
     migration.dispose()
     engine = create_storage_engine(url)
     with engine.connect() as connection:
-        assert connection.execute(text("SHOW statement_timeout")).scalar() == "100ms"
+        assert connection.execute(text("SHOW statement_timeout")).scalar() == "1500ms"
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         assert driver_connection.info.get_parameters()["connect_timeout"] == "3"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import requests
+from polling import PATIENCE
 from protocol_steps import bearer
 
 from flask_openrouter.emulator import Emulator
@@ -19,7 +20,7 @@ def chat(http: requests.Session, emulator: Emulator, **body: Any) -> requests.Re
         f"{emulator.url}/api/v1/chat/completions",
         json={"messages": QUESTION, **body},
         headers=bearer(emulator.issue_key()),
-        timeout=10,
+        timeout=PATIENCE,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
+from polling import PATIENCE
 from protocol_steps import (
     CALLBACK_URL,
     CODE_VERIFIER,
@@ -30,7 +31,7 @@ def ask(emulator: Emulator, method: str, path: str, **kwargs: Any) -> int:
     kwargs.setdefault("headers", bearer(emulator.issue_key()))
     with requests.Session() as http:
         http.trust_env = False
-        return http.request(method, emulator.url + path, timeout=10, **kwargs).status_code
+        return http.request(method, emulator.url + path, timeout=PATIENCE, **kwargs).status_code
 
 
 def has_effect(of: str, name: str, emulator: Emulator) -> bool:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from misbehaving import http_answer
-from polling import wait_until
+from polling import PATIENCE, wait_until
 from ports import free_port
 
 from flask_openrouter.client import OpenRouterClient
@@ -17,7 +17,6 @@ CODE, VERIFIER = "auth_code_xyz789", "v" * 43
 #: Nothing listens on the port that it returns.
 unused_port = free_port
 GOOD = http_answer(200, {"key": KEY, "user_id": None})
-LIMIT = 0.6
 
 
 def timed_out_exchange(provider, timeout):
@@ -36,7 +35,7 @@ def timed_out_exchange(provider, timeout):
     return error, seconds
 
 
-def failure_of_exchange(url, timeout=LIMIT):
+def failure_of_exchange(url, timeout=PATIENCE):
     """Return the error of an exchange and the seconds it took."""
     started = time.monotonic()
     with pytest.raises(OpenRouterError) as caught:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 from flask import Flask
 from misbehaving import Act, MisbehavingProvider, ReceivedRequest, answer, issue_key
+from polling import PATIENCE
 from visitor import Visitor
 
 from flask_openrouter import current_openrouter
@@ -61,7 +62,9 @@ def raw_response(connection: Any) -> Any:
 
 def copied_openai(connection: Any) -> Any:
     """The original client is gone when its copy is used."""
-    client = connection.openai(max_retries=0).with_options(timeout=5).copy(default_headers={})
+    client = (
+        connection.openai(max_retries=0).with_options(timeout=PATIENCE).copy(default_headers={})
+    )
     with client:
         return ask_openai(client)
 

@@ -42,7 +42,7 @@ def text(config: Mapping[str, Any], name: str, *, longest: int = 2048) -> str | 
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         # Flask's from_prefixed_env reads digits as a number.
-        value = str(value) if abs(value) < _HUGE else ""
+        value = str(value) if isinstance(value, int) or abs(value) < _HUGE else ""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ConfigurationError(f"{name} must be text on one line, or be left out.")
     if len(value) > longest:
@@ -62,7 +62,8 @@ def as_list(value: object) -> object:
             return json.loads(value)
         except ValueError:
             return value
-    return [name.strip() for name in value.split(",")]
+    # A comma at the end adds nothing.
+    return [name.strip() for name in value.strip().removesuffix(",").split(",")]
 
 
 def number(config: Mapping[str, Any], name: str, default: float) -> float:
@@ -75,7 +76,7 @@ def number(config: Mapping[str, Any], name: str, default: float) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # No setting needs a larger number. This refuses infinity and NaN, too.
     if not is_number or not -_HUGE < cast(float, value) < _HUGE:
-        raise ConfigurationError(f"{name} must be a number.")
+        raise ConfigurationError(f"{name} must be a number, such as 10, or be left out.")
     return cast(float, value)
 
 
@@ -95,7 +96,6 @@ def seconds(config: Mapping[str, Any], name: str, default: int, *, most: float =
     if value != int(value):
         raise ConfigurationError(f"{name} must be a whole number of seconds.")
     if value > most:
-        raise ConfigurationError(
-            f"{name} must be at most {most} seconds: OpenRouter's codes live no longer."
-        )
+        reason = "" if most == _HUGE else ": OpenRouter's codes live no longer"
+        raise ConfigurationError(f"{name} must be at most {most:.0f} seconds{reason}.")
     return int(value)

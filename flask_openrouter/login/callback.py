@@ -35,6 +35,8 @@ _FAILURE: Final = re.compile(
 )
 #: What is left of an ampersand that was encoded too often, at the beginning of a name.
 _LEFTOVER: Final = re.compile(r"&|amp;|#38;|#x26;|%26", re.IGNORECASE)
+#: Names of parameters that the app gave to the address, such as ``lang_code``.
+_OWN: Final = re.compile(r"(?!amp)[a-z]{2,}[_-]code")
 #: A separator that was none, so that the rest of the query became a part of the state.
 _REST_OF_QUERY: Final = re.compile(r"(?:code|error)=", re.IGNORECASE)
 #: Bytes of the longest query that is read. A callback's holds a state and a code.
@@ -228,7 +230,7 @@ def _is_garbled(name: str, *, has_error: bool) -> bool:
     if not name or name.startswith("error"):
         # Such as error_description and error_code.
         return not has_error
-    return "code" in name or "error" in name
+    return ("code" in name or "error" in name) and not _OWN.fullmatch(name)
 
 
 def _malformed() -> StateMismatchError:

@@ -16,6 +16,8 @@ from ..web import this_request
 _PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ", "HTTP_X_SEC_PURPOSE")
 #: A page that a service worker fetches for a tab has the destination "empty" in some browsers.
 _DESTINATIONS_OF_VISITS: Final = (None, "document", "empty")
+#: Routes that answer with JSON whatever happens.
+_JSON_ROUTES: Final = ("openrouter.status", "openrouter.usage")
 
 
 def is_prefetch() -> bool:
@@ -33,7 +35,7 @@ def is_navigation() -> bool:
     sent = request.environ
     if sent.get("HTTP_SEC_FETCH_DEST") not in _DESTINATIONS_OF_VISITS:
         return False
-    return not is_htmx() and _is_mode_of_navigation(request)
+    return not (is_htmx() or _is_xhr(request)) and _is_mode_of_navigation(request)
 
 
 def is_script() -> bool:
@@ -43,7 +45,7 @@ def is_script() -> bool:
     """
     request = this_request()
     sent = request.environ
-    if is_htmx() or sent.get("HTTP_X_REQUESTED_WITH", "").lower() == "xmlhttprequest":
+    if is_htmx() or _is_xhr(request) or request.endpoint in _JSON_ROUTES:
         return True
     if not _is_mode_of_navigation(request) or ("CONTENT_TYPE" in sent and request.is_json):
         return True
@@ -69,6 +71,12 @@ def _is_mode_of_navigation(request: Request) -> bool:
     if mode is None:
         return bool(sent.get("HTTP_SEC_FETCH_DEST") != "empty")
     return mode == "navigate" or (mode == "same-origin" and _names_html(request))
+
+
+def _is_xhr(request: Request) -> bool:
+    # What jQuery and others send. Browsers before 2023 say nothing else.
+    sent: str = request.environ.get("HTTP_X_REQUESTED_WITH", "")
+    return sent.lower() == "xmlhttprequest"
 
 
 def _names_html(request: Request) -> bool:

@@ -118,6 +118,7 @@ def test_a_good_value_is_taken() -> None:
         ("APP_CATEGORIES", ["general-chat"], "app_categories", ("general-chat",)),
         ("APP_CATEGORIES", ("game", "legal"), "app_categories", ("game", "legal")),
         ("APP_CATEGORIES", "game, legal", "app_categories", ("game", "legal")),
+        ("APP_CATEGORIES", "game, ", "app_categories", ("game",)),
         ("APP_CATEGORIES", [], "app_categories", ()),
         ("LOGIN_REDIRECT_URL", "/chat?new=1#top", "login_redirect_url", ...),
         ("LOGIN_REDIRECT_URL", "https://app.example/#/chat", "login_redirect_url", ...),

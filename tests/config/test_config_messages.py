@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -62,7 +63,8 @@ REFUSED: list[tuple[str, Any, str]] = [
         ["a key"],
         " is set without OPENROUTER_ENCRYPTION_KEY. Set the new key; the fallbacks only decrypt.",
     ),
-    ("KEY_MAX_AGE", "31 days", " must be a number."),
+    ("KEY_MAX_AGE", "31 days", " must be a number, such as 10, or be left out."),
+    ("KEY_MAX_AGE", timedelta(days=999_999_999), " must be at most 1000000000000 seconds."),
     ("KEY_MAX_AGE", 0, " must be more than 0 seconds."),
     ("KEY_MAX_AGE", 0.5, " must be a whole number of seconds."),
     ("NAMESPACE", "my shop", " must be 1 to 32 letters, digits, dots, dashes or underscores."),
@@ -84,11 +86,11 @@ REFUSED: list[tuple[str, Any, str]] = [
         " must be a path such as /chat, or a full http or https address.",
     ),
     ("LANGUAGE", "it", " must be one of en, de, es, fr, ja, pt_BR, zh_Hans, or be left out."),
-    ("REQUEST_TIMEOUT", "15s", " must be a number."),
+    ("REQUEST_TIMEOUT", "15s", " must be a number, such as 10, or be left out."),
     ("REQUEST_TIMEOUT", 0, " must be more than 0 seconds."),
     ("KEY_LABEL", "x" * 101, " must have at most 100 characters."),
     ("KEY_LIMIT", -1, " must be 0 or more USD, or be left out."),
-    ("KEY_LIMIT", "$5", " must be a number."),
+    ("KEY_LIMIT", "$5", " must be a number, such as 10, or be left out."),
     ("BUDGET_LOW", 0, " must be more than 0 USD, or be left out."),
     ("WORKSPACE_ID", "mine", " must be a workspace's UUID, or be left out."),
     ("REQUIRED_WORKSPACE_ID", "mine", " must be a workspace's UUID, or be left out."),
@@ -149,7 +151,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("CALLBACK_URL", True, f" {_TEXT}"),
     ("LOGIN_MAX_AGE", 0, " must be more than 0 seconds."),
     ("KEY_LABEL", True, f" {_TEXT}"),
-    ("BUDGET_LOW", "$1", " must be a number."),
+    ("BUDGET_LOW", "$1", " must be a number, such as 10, or be left out."),
     ("APP_CATEGORIES", ["game", "legal", "roleplay"], ": OpenRouter takes at most 2"),
     ("BASE_URL", 7, " must be text."),
 ]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -182,6 +183,18 @@ def test_a_garbled_code_is_no_refusal(visitor: Visitor, emulator: Emulator) -> N
         answer = assert_refused(visitor, emulator, garbled)
         assert "not complete" in answer.text
     assert visitor.get(callback).status_code == 303
+
+
+@pytest.mark.requirement("O19")
+def test_a_parameter_of_the_app_is_no_garbled_code(make_app: Any, emulator: Emulator) -> None:
+    for own in ("lang_code=de", "country-code=49", "utm_code=a"):
+        visitor = Visitor(
+            make_app(OPENROUTER_CALLBACK_URL=f"http://localhost/openrouter/callback?{own}")
+        )
+        callback = visitor.callback_url(visitor.start())
+        assert own in callback
+        answer = assert_refused(visitor, emulator, callback, spends=state_of(callback))
+        assert "You declined" in answer.text
 
 
 @pytest.mark.requirement("O19")

@@ -41,6 +41,8 @@ OTHER_LOADS = [
     {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe", "Accept": HTML},
     {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "image", "Accept": HTML},
     {"Sec-Fetch-Mode": "websocket", "Sec-Fetch-Dest": "websocket"},
+    {"X-Requested-With": "XMLHttpRequest", "Accept": "*/*"},
+    {"X-Requested-With": "XMLHttpRequest", "Accept": HTML},
     {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "X-Sec-Purpose": "prefetch"},
 ]
 

@@ -198,3 +198,7 @@ def test_while_the_storage_fails_it_is_a_503(make_app: Any, emulator: Emulator) 
     visitor.connect(emulator)
     storage.failing.add("get")
     assert usage(visitor, 503)["error"] == "storage_unavailable"
+    for path in (URL, "/openrouter/status"):
+        # A program that says nothing of what it accepts, and a tab.
+        for answer in (visitor.client.get(path), visitor.get(path)):
+            assert (answer.status_code, answer.is_json) == (503, True), path

@@ -61,7 +61,11 @@ class OpenRouterError(Exception):
     """Base of all exceptions of this package. They can be pickled and copied.
 
     In a pickle, ``request`` and ``response`` are None, and what cannot be pickled is its text.
+    Class and ``args`` make an error with the same message, as in Celery's JSON results.
     """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})" if self.args else super().__repr__()
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return self._restore, self._pickled()
@@ -98,9 +102,12 @@ class LoginError(OpenRouterError):
     ``provider_failed``: OpenRouter had trouble while it asked the visitor.
     """
 
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, reason: str = "unknown") -> None:
+        super().__init__(message, reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class StateMismatchError(LoginError):
@@ -150,13 +157,15 @@ class InvalidAnswerError(OpenRouterError):
 
     is_retryable = False
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message, status)
         self.status = status
 
+    def __str__(self) -> str:
+        return str(self.args[0])
 
-#: The start of the message of an :class:`APIError` with this reason, where it is not that of the
-#: class.
+
+#: The start of the message of an :class:`APIError` with this reason, unless it is the class's.
 _SUMMARIES: Final[Mapping[str, str]] = types.MappingProxyType(
     {
         "unconfirmed": "OpenRouter reported 401, which does not prove that the key is dead",
@@ -182,10 +191,9 @@ class APIError(OpenRouterError):
     docs/errors.md lists the codes. ``upstream_message``: OpenRouter's message, cut to 200
     characters and without control characters, or ``""``; foreign text, so escape it before you
     show it. ``provider_name``: the provider of the model, if the error names one. ``help_url``: the
-    page of OpenRouter on which the visitor can change the cause, or None. ``request_id``:
-    OpenRouter's id of the request, or None. ``retry_after``: seconds to wait, counted from the
-    arrival of the error, or None. ``is_retryable``: whether the same idempotent call may work a
-    little later.
+    page of OpenRouter to change the cause on, or None. ``request_id``: OpenRouter's id of the
+    request, or None. ``retry_after``: seconds to wait, counted from the arrival of the error, or
+    None. ``is_retryable``: whether the same idempotent call may work a little later.
     """
 
     is_retryable: bool = False
@@ -196,7 +204,6 @@ class APIError(OpenRouterError):
         self,
         status: int,
         upstream_message: str = "",
-        *,
         request_id: str | None = None,
         retry_after: float | None = None,
         reason: str | None = None,
@@ -204,17 +211,17 @@ class APIError(OpenRouterError):
         help_url: str | None = None,
         is_retryable: bool | None = None,
     ) -> None:
-        message = f"{_SUMMARIES.get(reason or '', self.summary)} (HTTP {status})"
-        super().__init__(f"{message}: {upstream_message}" if upstream_message else message)
-        self.status = status
-        self.upstream_message = upstream_message
-        self.request_id = request_id
-        self.retry_after = retry_after
-        self.reason = reason
-        self.provider_name = provider_name
-        self.help_url = help_url
+        details = request_id, retry_after, reason, provider_name, help_url, is_retryable
+        super().__init__(status, upstream_message, *details)
+        self.status, self.upstream_message = status, upstream_message
+        self.request_id, self.retry_after, self.reason = request_id, retry_after, reason
+        self.provider_name, self.help_url = provider_name, help_url
         if is_retryable is not None:
             self.is_retryable = is_retryable
+
+    def __str__(self) -> str:
+        message = f"{_SUMMARIES.get(self.reason or '', self.summary)} (HTTP {self.status})"
+        return f"{message}: {self.upstream_message}" if self.upstream_message else message
 
 
 class CodeRefusedError(APIError):
@@ -241,8 +248,8 @@ class KeyRejectedError(APIError):
     key_hash: str | None = None
     is_confirmed: bool = False
 
-    def __init__(self, status: int = 401, upstream_message: str = "", **details: Any) -> None:
-        super().__init__(status, upstream_message, **details)
+    def __init__(self, status: int = 401, *details: Any, **named: Any) -> None:
+        super().__init__(status, *details, **named)
 
 
 class OutOfCreditError(APIError):
@@ -337,14 +344,7 @@ class ProviderError(APIError):
 
     summary = "The provider of the model refused the request"
 
-    def __init__(
-        self,
-        status: int,
-        upstream_message: str = "",
-        *,
-        is_retryable: bool | None = None,
-        **details: Any,
-    ) -> None:
-        if is_retryable is None:
-            is_retryable = status in (408, 409, 429) or status >= 500
-        super().__init__(status, upstream_message, is_retryable=is_retryable, **details)
+    def __init__(self, status: int, *details: Any, **named: Any) -> None:
+        super().__init__(status, *details, **named)
+        if "is_retryable" not in vars(self):
+            self.is_retryable = status in (408, 409, 429) or status >= 500

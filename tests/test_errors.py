@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import os
 import pickle
 import subprocess
@@ -138,6 +139,28 @@ def test_what_cannot_be_pickled_is_restored_as_its_text(value: object) -> None:
 
 def test_the_examples_are_complete() -> None:
     assert {type(error) for error in examples()} >= set(CLASSES)
+
+
+@pytest.mark.requirement("W9")
+def test_its_arguments_make_an_error_again() -> None:
+    """Celery stores class and arguments as JSON."""
+    for error in [*examples(), *hybrids()]:
+        name = next(cls for cls in type(error).__mro__ if cls in CLASSES).__name__
+        with case(type(error), error):
+            again = getattr(errors, name)(*json.loads(json.dumps(error.args)))
+            assert str(again) == str(error) or "three" in str(error)
+            assert SECRET not in json.dumps(error.args)
+            for detail in ("status", "upstream_message", *DETAILS):
+                assert getattr(again, detail, None) == getattr(error, detail, None), detail
+
+
+@pytest.mark.requirement("W9")
+def test_the_text_of_an_error_is_its_sentence() -> None:
+    error = ProviderError(503, "Too busy", reason="free_daily", retry_after=7.0)
+    sentence = "The daily allowance for free models is used up (HTTP 503): Too busy"
+    assert (str(error), repr(error)) == (sentence, f"ProviderError({sentence!r})")
+    assert repr(LoginError("Says why", reason="declined")) == "LoginError('Says why')"
+    assert repr(errors.NotConnectedError()) == "NotConnectedError()"
 
 
 @pytest.mark.requirement("W9", "R64")

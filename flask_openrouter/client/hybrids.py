@@ -45,8 +45,6 @@ def _new_class(own: type[OpenRouterError], theirs: type[Exception]) -> type[Open
         "__module__": own.__module__,
         "_own": own,
         "__doc__": f"{own.__name__}, also as {theirs.__name__}.",
-        # Some of theirs show the body.
-        "__repr__": BaseException.__repr__,
         "__reduce__": reduce,
     }
     return type(own.__name__, (own, theirs), body)

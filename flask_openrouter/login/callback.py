@@ -27,18 +27,23 @@ SECURE_ON_HTTP: Final = (
     " development."
 )
 #: Errors that are no decision of the visitor: those of RFC 6749 §4.1.2.1 but ``access_denied``,
-#: their usual variants, and statuses.
+#: others that name trouble, and statuses. In small letters and digits, without all else.
 _FAILURE: Final = re.compile(
-    r"[a-z_-]*(?:server|internal|unavailable|time_?d?_?out|overload)[a-z_-]*"
-    r"|invalid_(?:request|scope)|unauthorized_client|unsupported_response_type|5[0-9]{2}",
-    re.IGNORECASE | re.ASCII,
+    r"(?!.*(?:denied|deny|denial|declin|cancel|reject|(?<!connection)refus)).*(?:server|internal"
+    r"|unavailable|timed?out|overload|busy|maintenance|outage|gateway|network|connection|limit"
+    r"|toomany|throttl|quota|exceed|insufficient|conflict|invalid|malformed|badrequest|missing"
+    r"|unauthorizedclient|unsupported|notsupported|notfound|expired|fail|error|exception"
+    r"|(?<![0-9])(?:5|4(?!0[13]))[0-9]{2}(?![0-9]))"
 )
+_NEITHER_LETTER_NOR_DIGIT: Final = re.compile(r"[^a-z0-9]+")
 #: What is left of an ampersand that was encoded too often, at the beginning of a name.
 _LEFTOVER: Final = re.compile(r"&|amp;|#38;|#x26;|%26", re.IGNORECASE)
 #: Names of parameters that the app gave to the address, such as ``lang_code``.
 _OWN: Final = re.compile(r"(?!amp)[a-z]{2,}[_-]code")
 #: A separator that was none, so that the rest of the query became a part of the state.
 _REST_OF_QUERY: Final = re.compile(r"(?:code|error)=", re.IGNORECASE)
+#: A state in a query, however damaged the rest is.
+_STATE: Final = re.compile(r"(?<![A-Za-z_-])state=([A-Za-z0-9_-]{22})")
 #: Bytes of the longest query that is read. A callback's holds a state and a code.
 _MAX_QUERY: Final = 8192
 
@@ -191,6 +196,16 @@ def read_pasted(text: str, state: str, base_url: str) -> Callback:
     return callback
 
 
+def state_of_request() -> str:
+    """Return the state that this request names, although its callback may be malformed, or ``""``.
+
+    It proves nothing: only a login of this browser may be found by it.
+    """
+    query = request.query_string.decode("latin-1")[:_MAX_QUERY]
+    found = _STATE.search(query)
+    return found[1] if found else request.form.get("state", "")
+
+
 def _parse(query: str) -> MultiDict[str, str] | None:
     if len(query) > _MAX_QUERY or not query.isascii():
         return None
@@ -220,7 +235,8 @@ def _callback_of(values: MultiDict[str, str] | None, base_url: str) -> Callback 
         return Callback(state[0], code[0]) if is_code(code[0]) else None
     # OpenRouter declines with the bare callback address. A garbled code is not a refusal.
     is_garbled = any(_is_garbled(name, has_error=bool(error)) for name in values)
-    has_failed = bool(error and _FAILURE.fullmatch(error[0].strip()))
+    words = _NEITHER_LETTER_NOR_DIGIT.sub("", error[0].lower()) if error else ""
+    has_failed = _FAILURE.match(words) is not None
     return None if is_garbled else Callback(state[0], None, has_failed)
 
 

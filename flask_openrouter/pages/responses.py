@@ -22,7 +22,14 @@ from ..web import get_services, request_state, this_app, this_request
 from ..web.caching import complete_vary
 from .language import gettext, translated
 from .templates import render_page
-from .urls import home_url, login_url_for, page_of_visitor
+from .urls import (
+    home_url,
+    is_code_request,
+    is_popup_request,
+    login_url_for,
+    next_of_request,
+    page_of_visitor,
+)
 from .visit import is_event_source, is_htmx, is_navigation, is_prefetch, is_script
 
 if TYPE_CHECKING:
@@ -163,9 +170,13 @@ def refuse_background_load() -> Response | None:
         return protect_page(_short_text("Not loaded in advance.", 503))
     if is_navigation():
         return None
-    response = show_problem(PROBLEMS["not_a_visit"])
     request = this_request()
-    if is_htmx() and request.endpoint != "openrouter.callback":
+    if request.endpoint == "openrouter.callback":
+        return show_problem(PROBLEMS["not_a_visit"])
+    response = show_problem(
+        PROBLEMS["not_a_visit"], next_url=next_of_request(), is_popup=is_popup_request()
+    )
+    if is_htmx():
         # A link to the login on a page with hx-boost. htmx then opens the address in the tab.
         query = request.query_string.decode("latin-1")
         path = url_for(request.endpoint or "", **(request.view_args or {})).partition("?")[0]
@@ -197,7 +208,8 @@ def show_problem(
         log_note(),
     )
     base_url = get_services().settings.base_url
-    login_url = login_url_for(next_url, is_popup=is_popup)
+    is_by_code = is_code_request()
+    login_url = login_url_for(next_url, is_popup=is_popup, is_by_code=is_by_code)
     from_script = is_script()
     if from_script and not (is_htmx() and problem.is_of_call):
         response = show_data(
@@ -215,7 +227,10 @@ def show_problem(
             retry_url=page_of_visitor(from_script=from_script) or home_url(),
             login_url=login_url,
             save_url=url_for(
-                "openrouter.save", next=next_url, display="popup" if is_popup else None
+                "openrouter.save",
+                next=next_url,
+                display="popup" if is_popup else None,
+                by="code" if is_by_code else None,
             ),
             home_url=home_url(),
             keys_url=keys_url(base_url),

@@ -15,6 +15,9 @@ from .visit import is_htmx
 #: Longer addresses are dropped: they would fill the session cookie.
 MAX_NEXT_LENGTH = 1024
 
+#: The form for a pasted code, and where it is sent to.
+_CODE_FORM = ("openrouter.code", "openrouter.take_pasted_code")
+
 #: RFC 3986 (section 3.3) allows these in a path besides letters, digits and "-._~".
 _PATH_CHARACTERS = "!$&'()*+,/:;=@"
 #: A query may have these unescaped besides those, but not "&=" (RFC 3986, section 3.4).
@@ -69,15 +72,13 @@ def own_path() -> str:
     return f"{this_request().script_root}{prefix}"
 
 
-def login_url_for(next_url: str | None, *, is_popup: bool = False) -> str:
+def login_url_for(next_url: str | None, *, is_popup: bool = False, is_by_code: bool = False) -> str:
     """Return the address of a login that leads to ``next_url``, which must be checked already.
 
-    ``is_popup``: the login runs in a window of its own.
+    ``is_popup``: the login runs in a window of its own. ``is_by_code``: the visitor pastes a code.
     """
-    if is_popup:
-        url = url_for("openrouter.login", display="popup")
-    else:
-        url = route_url("openrouter.login")
+    endpoint = "openrouter.code" if is_by_code else "openrouter.login"
+    url = url_for(endpoint, display="popup") if is_popup else route_url(endpoint)
     if next_url is None:
         return url
     # The app's url_defaults may have added parameters.
@@ -113,6 +114,15 @@ def next_of_request() -> str | None:
 def is_popup_request() -> bool:
     """Whether the page that this request asks for is shown in a window of its own."""
     return _parameter("display") == "popup"
+
+
+def is_code_request() -> bool:
+    """Whether this request belongs to a login by a pasted code.
+
+    OpenRouter may be unable to send this visitor back, so another login must be one, too.
+    """
+    endpoint = this_request().endpoint
+    return endpoint in _CODE_FORM or (endpoint == "openrouter.save" and _parameter("by") == "code")
 
 
 def _parameter(name: str) -> str | None:

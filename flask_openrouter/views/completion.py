@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,6 +15,7 @@ from ..client.spending import NEWS
 from ..connection import Connection, get_connection
 from ..errors import (
     AccessDeniedError,
+    CodeRefusedError,
     KeyStorageError,
     LoginError,
     OpenRouterError,
@@ -21,7 +23,8 @@ from ..errors import (
 )
 from ..languages import _
 from ..log import log_note, report_connected
-from ..login.callback import Callback
+from ..login.callback import Callback, state_of_request
+from ..login.cookies import MAX_CLOCK_SKEW
 from ..login.logins import Ending, Exchange, Login, mark_of_key
 from ..login.parked import ParkedKey
 from ..pages.responses import see_other, show_callback_page, show_problem
@@ -47,18 +50,17 @@ class Target:
     is_popup: bool = False
 
 
-def finish_login(services: Services, read: Callable[[str], Callback]) -> Response:
+def finish_login(services: Services, read: Callable[[str], Callback], target: Target) -> Response:
     """Finish the login that a callback belongs to.
 
-    ``read`` gets the base URL and returns the callback, or raises LoginError.
+    ``read`` gets the base URL and returns the callback, or raises LoginError. ``target``: for a
+    callback that belongs to no login of this browser.
     """
-    target = Target()
     logins = services.pending_logins
     try:
         callback = read(services.settings.base_url)
         login = logins.find(callback)
-        # Another version, with other rules, may have written the cookie.
-        target = Target(checked_next(login.next_url), login.is_popup)
+        target = _target_of(login)
         logins.check_age(login)
         user_id = services.owners.app_user()
         if request.method == "GET" and logins.lacks_session(login, user_id):
@@ -102,7 +104,15 @@ def finish_login(services: Services, read: Callable[[str], Callback]) -> Respons
         failure = error
     else:
         return _finish_once(services, exchange, callback, login, previous, owner_id, target)
+    if isinstance(failure, LoginError) and failure.reason == "malformed":
+        with suppress(StateMismatchError):
+            target = _target_of(logins.find(Callback(state_of_request(), None)))
     return fail_login(problem_of_login(failure), target, failure)
+
+
+def _target_of(login: Login) -> Target:
+    # Another version, with other rules, may have written the cookie.
+    return Target(checked_next(login.next_url), login.is_popup)
 
 
 def _finish_once(
@@ -123,6 +133,13 @@ def _finish_once(
             mark = mark_of_key(owner_id, outcome.api_key)
             services.pending_logins.finish(login)
             ending = Ending(None, owner_id, mark)
+            response = go_on(target)
+        elif isinstance(outcome, CodeRefusedError) and _is_stored(services, login, owner_id):
+            # Another worker has sent the code, and its response was lost or is on the way.
+            request_state().connection = None
+            services.owners.remember(owner_id)
+            services.pending_logins.finish(login)
+            ending = Ending(None, owner_id)
             response = go_on(target)
         else:
             problem = problem_of_login(outcome)
@@ -155,6 +172,20 @@ def _exchange_code(
         follows_rejected=previous.is_set_aside,
     )
     return store_key(services, previous, owner_id, record) or record
+
+
+def _is_stored(services: Services, login: Login, owner_id: str) -> bool:
+    """Whether the owner's key seems to come from this login.
+
+    It is no older than the login, nor than the end of another login of this browser.
+    """
+    try:
+        connected_at = services.vault.connected_at(owner_id)
+    except KeyStorageError:
+        return False
+    others = [other.issued_at for other in services.login_cookies.all() if other.is_finished]
+    earliest = max([login.issued_at - MAX_CLOCK_SKEW, *(end + 1 for end in others)])
+    return connected_at is not None and connected_at >= earliest
 
 
 def _show_over(services: Services, login: Login, target: Target) -> Response:

@@ -61,7 +61,9 @@ def _resume(target: Target) -> Response | None:
     if is_connected:
         return go_on(target)
     if connection.is_set_aside_again:
-        return show_problem(PROBLEMS["new_key_rejected"], next_url=target.next_url)
+        return show_problem(
+            PROBLEMS["new_key_rejected"], next_url=target.next_url, is_popup=target.is_popup
+        )
     return None
 
 
@@ -106,7 +108,7 @@ def callback() -> Response:
     """Finish a login: check the state, exchange the code once, store the key, go on."""
     if (refusal := refuse_background_load()) is not None:
         return refusal
-    return finish_login(get_services(), read_callback)
+    return finish_login(get_services(), read_callback, Target())
 
 
 def connected() -> Response:
@@ -150,7 +152,8 @@ def take_pasted_code() -> Response:
     """Finish one of this browser's logins with the code that was pasted."""
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
-    return finish_login(get_services(), _read_form)
+    target = Target(next_of_request(), is_popup_request())
+    return finish_login(get_services(), _read_form, target)
 
 
 def _read_form(base_url: str) -> Callback:

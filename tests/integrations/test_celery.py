@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from components import require
 from deployment_page import block
@@ -19,6 +20,7 @@ from polling import wait_until
 from servers import RedisServer, Server
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.errors import ProviderError, RateLimitError, StateMismatchError
 from flask_openrouter.testing import app_config
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +86,24 @@ def test_a_worker_uses_the_key_of_the_owner_that_the_task_names(
         worker.kill()
         site.kill()
     assert "sk-or-" not in site.log + worker.log
+
+
+@pytest.mark.requirement("W9")
+def test_an_error_comes_back_from_a_json_result() -> None:
+    if find_spec("celery") is None:
+        require("celery", "not installed (pip install --group test)")
+    from celery import Celery
+
+    backend = Celery(broker="memory://", backend="cache+memory://").backend
+    for error in (
+        RateLimitError(429, "Slow down", retry_after=7.0, reason="free_daily"),
+        ProviderError(503, "Too busy", provider_name="Venice"),
+        StateMismatchError("Too late", reason="expired"),
+    ):
+        stored = json.dumps(backend.prepare_exception(error, serializer="json"))
+        restored = backend.exception_to_python(json.loads(stored))
+        assert type(restored) is type(error)
+        assert (str(restored), vars(restored)) == (str(error), vars(error))
 
 
 def messages(server: RedisServer) -> list[str]:

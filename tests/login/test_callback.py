@@ -163,6 +163,10 @@ def test_trouble_of_openrouter_is_no_refusal(visitor: Visitor, emulator: Emulato
         *("server_error", "temporarily_unavailable", "SERVER_ERROR", "+server_error%20"),
         *("internal_server_error", "service_unavailable", "request_timeout", "timed_out", "503"),
         *("invalid_request", "invalid_scope", "unauthorized_client", "unsupported_response_type"),
+        *("rate_limited", "rate_limit_exceeded", "too_many_requests", "429", "409", "conflict"),
+        *("invalid_client", "invalid_grant", "unknown_error", "failed", "maintenance", "HTTP 502"),
+        *("bad_gateway", "provider_error", "internal+error", "Server%20Error", "timed-out"),
+        "Failed+to+create+or+update+app+while+creating+auth+code",
         "server_error&error_code=500",
     ):
         callback = f"{visitor.callback_url(visitor.start('/there'))}&error={error}"
@@ -229,7 +233,8 @@ def test_what_an_encoder_leaves_of_an_ampersand_spends_no_login(
 def test_a_refusal_is_a_refusal_in_every_spelling(visitor: Visitor, emulator: Emulator) -> None:
     for rest in (
         *("&error=access_denied", "&error=access_denied&error_code=403", "&error=ACCESS_DENIED"),
-        *("&error=access_denied&", "&error=something_new", "&error=", ""),
+        *("&error=access_denied&", "&error=something_new", "&error=", "", "&error=403"),
+        *("&error=user_cancelled", "&error=The+user+denied+access+(error+400)"),
     ):
         callback = f"{visitor.callback_url(visitor.start())}{rest}"
         with case(rest):

@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from failing_storage import FailingStorage
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
@@ -88,6 +89,41 @@ def test_another_site_cannot_paste(visitor: Visitor, emulator: Emulator) -> None
     answer = paste(visitor, state, code, **{"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
     assert emulator.count("POST", "/api/v1/auth/keys") == 0
+
+
+def retry_of(page: Any) -> str:
+    """Return the address of another login."""
+    (url,) = re.findall(r'href="([^"]*/openrouter/(?:login|code)[^"]*)"', page.text)
+    return unescape(url)
+
+
+@pytest.mark.requirement("W18")
+def test_every_retry_leads_back_to_the_form(visitor: Visitor, emulator: Emulator) -> None:
+    """OpenRouter cannot send this visitor back. The popup and the next page stay, too."""
+    form = "/openrouter/code?display=popup&next=/guarded"
+    for code in ("bad code!", "", "https://openrouter.ai/auth?x=1", "Z" * 43):
+        _, state = open_form(visitor, form)
+        # The state names a login, or the address of the form tells.
+        for url, sent in (("/openrouter/code", state), (form, "no-state"), (form, state)):
+            page = visitor.post(url, data={"state": sent, "code": code})
+            assert page.status_code == 400, code
+            assert retry_of(page) == form, (url, code)
+    link, state = open_form(visitor, form)
+    with emulator.faults(status=500, path="/api/v1/auth/keys"):
+        page = visitor.post(form, data={"state": state, "code": emulator.approve_headless(link)})
+    assert (page.status_code, retry_of(page)) == (502, form)
+
+
+@pytest.mark.requirement("W18")
+def test_a_key_that_is_not_saved_leads_back_to_the_form(make_app: Any, emulator: Emulator) -> None:
+    visitor = Visitor(make_app({"storage": FailingStorage("set")}))
+    form = "/openrouter/code?next=/guarded"
+    link, state = open_form(visitor, form)
+    page = visitor.post(form, data={"state": state, "code": emulator.approve_headless(link)})
+    for _ in range(2):
+        assert (page.status_code, retry_of(page)) == (503, form)
+        (save_url,) = re.findall(r'action="([^"]*/save[^"]*)"', page.text)
+        page = visitor.post(unescape(save_url))
 
 
 def test_a_user_id_that_cannot_own_a_key_is_an_error_page(make_app: Any) -> None:

@@ -98,6 +98,30 @@ def test_a_popup_stays_one_through_every_retry(
 
 
 @pytest.mark.requirement("W18")
+def test_a_malformed_callback_keeps_what_its_state_names(app: Any, emulator: Emulator) -> None:
+    """Of this browser only."""
+    visitor = Visitor(app)
+    start = "/openrouter/login?display=popup&next=/guarded"
+    callback = emulator.approve(visitor.get(start).location)
+    for damage in ("&amp;code=", "%26code%3D", "&code=a&code=", "&code=%00", "&code=%ff", "?code="):
+        damaged = callback.replace("&code=", damage)
+        assert login_url_of(visitor.get(damaged)) == start, damage
+        assert login_url_of(Visitor(app).get(damaged)) == "/openrouter/login"
+    path, _, query = callback.partition("?")
+    state, code = query.split("&")
+    assert login_url_of(visitor.get(f"{path}?{code}&amp;{state}")) == start
+    assert login_url_of(visitor.get(f"{path}?next=/other&display=popup")) == "/openrouter/login"
+    assert "popup.js" in visitor.get(visitor.get(callback).location).text
+
+
+@pytest.mark.requirement("W18")
+def test_a_script_is_given_the_login_that_it_tried_to_load(visitor: Visitor) -> None:
+    for url in ("/openrouter/login?display=popup&next=/a", "/openrouter/code?next=/a"):
+        answer = visitor.get(url, **{"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"})
+        assert (answer.json["error"], answer.json["login_url"]) == ("not_a_visit", url)
+
+
+@pytest.mark.requirement("W18")
 def test_an_address_that_openrouter_refuses_keeps_the_popup(make_app: Any) -> None:
     visitor = Visitor(make_app(), "http://app.example")
     page = visitor.get("/openrouter/login?display=popup&next=/guarded")

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from ..errors import ConfigurationError, KeyStorageError
 from ..storage import KeyStorage, ListableStorage
@@ -42,6 +42,7 @@ def check_storage(case: Case) -> Iterator[Finding]:
         yield from _check_sample(case)
         yield from check_durability(case, storage)
         yield from _check_namespaces(case)
+        yield from _check_migrations(case, storage)
 
 
 def _round_trip(case: Case) -> Finding | None:
@@ -167,6 +168,34 @@ def _check_namespaces(case: Case) -> Iterator[Finding]:
             "If they are this app's keys, set OPENROUTER_NAMESPACE again. Otherwise a namespace"
             " for this app removes the warning.",
         )
+
+
+def _check_migrations(case: Case, storage: Any) -> Iterator[Finding]:
+    """Find a table of keys that Flask-Migrate takes for one that the app has given up."""
+    extensions = case.app.extensions
+    is_unknown = False
+    # The app may have neither extension, another release of them, or a storage of its own.
+    with suppress(Exception):
+        db, arguments = extensions["sqlalchemy"], extensions["migrate"].configure_args
+        place = _place(storage._load_engine())
+        is_unknown = (
+            sqlite_file(storage) != ""
+            and place in map(_place, db.engines.values())
+            and not any(storage.table.key in each.tables for each in db.metadatas.values())
+            and arguments.keys().isdisjoint(("include_name", "include_object"))
+        )
+    if is_unknown:
+        yield warning(
+            "migrations_drop_keys",
+            f"The table {storage.table.fullname} is in the app's database and unknown to its db:"
+            " flask db migrate writes a migration that drops it, with all keys.",
+            "Hand over the db, as in SQLAlchemyStorage(db), or pass include_name to Migrate.",
+        )
+
+
+def _place(engine: Any) -> tuple[object, ...]:
+    url = engine.url
+    return url.get_backend_name(), url.host, url.port, url.database
 
 
 def _is_refusal(cause: BaseException | None) -> bool:

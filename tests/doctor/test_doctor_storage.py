@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy
 from bare_storage import Bare
 from cases import case
+from components import require
 from ports import free_port
 from servers import PostgreSQLServer, RedisServer
 
@@ -182,6 +184,38 @@ def _url_of_a_guest(server: PostgreSQLServer) -> str:
     server.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", database=owner_url.database or "")
     guest_url = owner_url.set(username="guest", password="hunter2")
     return guest_url.render_as_string(hide_password=False)
+
+
+@pytest.mark.requirement("W14")
+def test_a_table_that_flask_migrate_would_drop_is_a_warning(
+    production: Any, diagnose: Any, tmp_path: Path
+) -> None:
+    if find_spec("flask_migrate") is None:
+        require("Flask-Migrate", "not installed (pip install --group test)")
+    from flask_migrate import Migrate
+    from flask_sqlalchemy import SQLAlchemy
+
+    url, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("app", "keys"))
+    owned: Any = SQLAlchemy()
+    own_engine = sqlalchemy.create_engine(url)
+
+    def is_warned(storage: Any, db: Any, **arguments: Any) -> bool:
+        app = production({"storage": storage}, SQLALCHEMY_DATABASE_URI=url)
+        db.init_app(app)
+        with app.app_context():
+            db.create_all()
+        Migrate(app, db, **arguments)
+        diagnosis = diagnose(app)
+        assert diagnosis.bad.keys() <= {"migrations_drop_keys"}
+        return "migrations_drop_keys" in diagnosis.bad
+
+    for storage in (SQLAlchemyStorage(url), SQLAlchemyStorage(own_engine)):
+        assert is_warned(storage, SQLAlchemy())
+        assert not is_warned(storage, SQLAlchemy(), include_name=print)
+        storage.close()
+    assert not is_warned(SQLAlchemyStorage(owned), owned)
+    assert not is_warned(SQLAlchemyStorage(other), SQLAlchemy())
+    own_engine.dispose()
 
 
 # -- keys that cannot be decrypted ---------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from components import require
+from deployment_page import block
 from sqlalchemy import create_engine, inspect
 
 APP = """
@@ -125,6 +126,24 @@ def test_migrations_with_the_stock_env_make_the_table_and_drop_it(
     flask("db downgrade")
     assert tables() == set()
     assert "No key was found" in flask("db upgrade", "openrouter rotate")[-1]
+
+
+@pytest.mark.requirement("W14")
+def test_a_table_that_db_does_not_know_has_to_be_excluded(
+    flask: Flask, tables: Callable[[], set[str]], tmp_path: Path
+) -> None:
+    app = APP.replace("SQLAlchemyStorage(db)", "SQLAlchemyStorage(lambda: db.engine)")
+    (tmp_path / "app.py").write_text(app, encoding="utf-8")
+    assert "Detected removed table" in flask("openrouter owners", "db init", "db migrate")[-1]
+    for migration in (tmp_path / "migrations" / "versions").glob("*.py"):
+        migration.unlink()
+
+    recipe = block("python", "def include_name(", "storage")
+    recipe, call = recipe.split("\n\n\n")
+    app = app.replace("Migrate(app, db)", call.strip()).replace("\nauth", f"{recipe}\n\nauth")
+    (tmp_path / "app.py").write_text(app, encoding="utf-8")
+    flask("db migrate", "db upgrade")
+    assert tables() == {"note", "openrouter_keys"}
 
 
 @pytest.mark.requirement("W14")

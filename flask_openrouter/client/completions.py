@@ -71,11 +71,10 @@ class Completion:
     model's own words when it refuses to answer. Each is ``""`` if there is none. ``annotations``
     are OpenRouter's objects, such as web citations. ``images`` are URLs, mostly ``data:`` URLs.
     ``finish_reason`` is ``"stop"``, ``"length"``, ``"tool_calls"``, ``"content_filter"`` or another
-    word of OpenRouter; ``native_finish_reason`` is the provider's word, and decides if it names a
-    filter. ``usage`` comes last in a
-    stream; None means unknown. ``id``, ``model`` and ``provider`` name the answer and who gave it.
-    ``data`` is OpenRouter's JSON: in a stream the event, and for the whole of a stream its last
-    event.
+    word of OpenRouter; ``native_finish_reason`` is the provider's word, which makes ``"stop"`` a
+    ``"content_filter"`` if it names a filter. ``usage`` comes last in a stream; None means unknown.
+    ``id``, ``model`` and ``provider`` name the answer and who gave it. ``data`` is OpenRouter's
+    JSON: in a stream the event, and for the whole of a stream its last event.
     """
 
     text: str = ""

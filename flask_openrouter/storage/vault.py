@@ -111,7 +111,10 @@ class KeyVault:
         # Sealed inside: with encrypt=False the sealed text is the key, which no frame between here
         # and the storage may hold.
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
-        self._read_back(owner_id, record)
+        found = self.load(owner_id)
+        # Another login of this owner may have replaced it at once. Its key is not older.
+        if found is None or (found != record and found.connected_at < record.connected_at):
+            raise _not_given_back()
 
     def replace(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> bool:
         """Save ``new`` if ``old`` is still what :meth:`load` returns. Return whether it was saved.
@@ -126,12 +129,9 @@ class KeyVault:
             return True
         if self._swap(owner_id, old, new) is None:
             return False
-        self._read_back(owner_id, new)
+        if self.load(owner_id) != new:
+            raise _not_given_back()
         return True
-
-    def _read_back(self, owner_id: str, record: KeyRecord) -> None:
-        if self.load(owner_id) != record:
-            raise KeyStorageError("The storage did not give back the key that was saved.")
 
     def set_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         """Set a rejected key aside, if ``record`` is still what is stored.
@@ -311,3 +311,7 @@ class KeyVault:
             return False
         self.storage.delete(owner_id)
         return True
+
+
+def _not_given_back() -> KeyStorageError:
+    return KeyStorageError("The storage did not give back the key that was saved.")

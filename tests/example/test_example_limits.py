@@ -222,7 +222,7 @@ def test_who_leaves_stops_the_answers_under_way(
     held_visitor.client.post(path, base_url=ORIGIN, data=form, headers=OUR_FORM)
     end = list(lines)[-1]["end"]
     response.close()
-    assert held.left.wait(10), "OpenRouter is told to stop"
+    assert held.left.wait(60), "OpenRouter is told to stop"
     assert end["state"] == "stopped"
     assert end["problem"]["error"] == "ended"
     rows = {"conversation": 1, "message": 2} if is_kept else {"conversation": 0, "message": 0}

@@ -6,6 +6,7 @@ import itertools
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,6 +192,22 @@ def test_only_a_key_that_can_be_read_back_counts_as_saved() -> None:
         with pytest.raises(KeyStorageError) as caught:
             vault_of(storage).save("A", RECORD)
         assert str(caught.value) == "The storage did not give back the key that was saved.", name
+
+
+def test_a_key_that_another_login_replaces_at_once_was_saved() -> None:
+    """Two logins of one user: each reads back what the other has saved."""
+    for later in (0, 1):
+        other = replace(RECORD, api_key=f"sk-or-v1-{'5' * 64}", connected_at=1_800_000_000 + later)
+        storage = PlainStorage()
+        storage.hooks["set"] = lambda owner_id, text, s=storage: s.kept.update({owner_id: text})
+        vault_of(storage).save("A", other)
+        theirs = storage.kept["A"]
+        storage.hooks["set"] = lambda owner_id, _, s=storage, t=theirs: s.kept.update({owner_id: t})
+        vault_of(storage).save("A", RECORD)
+        assert vault_of(storage).load("A") == other
+        with pytest.raises(KeyStorageError, match="give back"):
+            # One from before: the storage kept what it had.
+            vault_of(storage).save("A", replace(RECORD, connected_at=1_800_000_002))
 
 
 def test_a_storage_that_saves_nothing_is_noticed_without_encryption() -> None:

@@ -14,7 +14,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_openrouter import OpenRouterAuth
 
 from . import account, chat, conversations, database, models, pages, security, trial, usage
-from .streams import Streams
 
 # Flask-OpenRouter: one object for all apps. init_app below sets it up for each app.
 auth = OpenRouterAuth()
@@ -67,7 +66,6 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     # gives every template current_openrouter, openrouter_button() and more. SECRET_KEY has no
     # default: without it this refuses to start. Keys are in each visitor's own encrypted cookie.
     auth.init_app(app)
-    app.extensions["streams"] = Streams()
     for part in (security, database, pages):
         part.init_app(app)
     for part in (pages, chat, conversations, models, usage, account, trial):

@@ -19,8 +19,8 @@ from .draft import begin_draft, note_trouble
 from .history import History
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
 from .question import Question, Turn, invalid, plan_turn, read_question
-from .streams import get_streams
-from .visitor import own_history, remember_model
+from .streams import place
+from .visitor import account_id, own_history, remember_model
 
 #: Longest answer to pay for, in tokens (three or four characters each), and the same if a model has
 #: used all of them for thinking and the visitor wants it to continue.
@@ -59,7 +59,7 @@ def _begin_answer(undo: ExitStack) -> Iterator[str]:
 
     ``undo`` gets what has to be done when there is no answer, or at its end.
     """
-    undo.enter_context(get_streams().place(current_openrouter.key_hash))
+    undo.enter_context(place(account_id()))
     history = own_history()
     question = read_question(request.get_json(silent=True))
     conversation = _conversation_of(question, history)

@@ -65,8 +65,7 @@ class History:
 
     def is_writing(self, conversation_id: str) -> bool:
         """Whether an answer is being written in a conversation."""
-        messages = self.messages(conversation_id)
-        return any(message["state"] == "writing" for message in messages)
+        return any(m["state"] == "writing" for m in self.messages(conversation_id))
 
     def change(self, conversation_id: str, column: str, value: str) -> None:
         """Change the ``title``, the ``model`` or the ``instructions`` of a conversation."""

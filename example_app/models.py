@@ -1,7 +1,6 @@
 """How to offer OpenRouter's models with their prices, from a list that all workers share."""
 
 import json
-import math
 import time
 from typing import Any
 
@@ -15,8 +14,8 @@ from . import money
 from .database import get_database, transaction
 from .problems import NETWORK, NO_MODELS, Refused
 from .question import whole
-from .streams import get_streams
-from .visitor import own_history, recent_models, remember_model
+from .streams import place
+from .visitor import account_id, own_history, recent_models, remember_model
 
 #: Seconds for which a list counts as fresh.
 FRESH = 600.0
@@ -39,20 +38,18 @@ def model_name(model_id: str) -> str:
 @bp.get("/models")
 @requires_openrouter_key
 def index() -> ResponseReturnValue:
-    """Return ``{"models": [...], "first": id, "recent": [id, ...]}``.
-
-    These are text models by name, the one to begin with, and those that this visitor used last.
-    """
+    """Return ``{"models": [...], "first": the id to begin with, "recent": [ids used last]}``."""
     db = get_database()
     (read_at,) = db.execute("SELECT coalesce(min(read_at), 0) FROM model").fetchone()
     if time.time() - read_at >= FRESH:
-        with get_streams().place(current_openrouter.key_hash):
-            found = _read_models()
+        with place(account_id()):
+            found, read_at = _read_models()
         with transaction(db):
-            db.execute("DELETE FROM model")
+            if read_at:
+                db.execute("DELETE FROM model")
             db.executemany(
                 "INSERT OR REPLACE INTO model VALUES (?, ?, ?, ?)",
-                [(m["id"], m["name"], json.dumps(m), time.time()) for m in found],
+                [(m["id"], m["name"], json.dumps(m), read_at) for m in found],
             )
     rows = db.execute("SELECT shown FROM model ORDER BY name COLLATE NOCASE")
     models = [json.loads(row["shown"]) for row in rows]
@@ -77,12 +74,12 @@ def choose() -> ResponseReturnValue:
     return "", 204
 
 
-def _read_models() -> list[dict[str, Any]]:
-    """Return the models of all pages of OpenRouter's list. Raises :class:`Refused`."""
+def _read_models() -> tuple[list[dict[str, Any]], float]:
+    """Return OpenRouter's models, and the time, or 0 if a page failed. Raises :class:`Refused`."""
     found: list[dict[str, Any]] = []
-    query = ""
+    queries, read_at, problem = [""], time.time(), NO_MODELS
     try:
-        for _ in range(MAX_PAGES):
+        for query in queries:
             response = current_openrouter.session.get(f"models{query}")
             response.raise_for_status()
             page = response.json()
@@ -90,18 +87,15 @@ def _read_models() -> list[dict[str, Any]]:
             found += filter(None, map(read_model, entries if isinstance(entries, list) else ()))
             # The address of the next page may be relative. Its query is what matters.
             _, mark, rest = str(_member(page, "links", "next") or "").partition("?")
-            query = mark + rest
-            if not rest:
-                break
+            if rest and mark + rest not in queries and len(queries) < MAX_PAGES:
+                queries.append(mark + rest)
     except KeyRejectedError:
         raise
-    except TransportError as error:
-        raise Refused(NETWORK) from error
     except (OpenRouterError, ValueError) as error:
-        raise Refused(NO_MODELS) from error
+        read_at, problem = 0, NETWORK if isinstance(error, TransportError) else NO_MODELS
     if not found:
-        raise Refused(NO_MODELS)
-    return found
+        raise Refused(problem)
+    return found, read_at
 
 
 def read_model(entry: Any) -> dict[str, Any] | None:
@@ -121,7 +115,7 @@ def read_model(entry: Any) -> dict[str, Any] | None:
         "id": model_id,
         # The page shows a badge instead.
         "name": whole(name if isinstance(name, str) and name else model_id).removesuffix(" (free)"),
-        "context": _rounded(length) if isinstance(length, int) and length > 0 else "",
+        "context": _rounded(length),
         "price": "" if is_free else _price(_member(entry, "pricing")),
         "free": is_free,
     }
@@ -141,15 +135,20 @@ def _price(pricing: Any) -> str:
         prompt, completion = (
             float(str(_member(pricing, name))) * 1e6 for name in ("prompt", "completion")
         )
+        # Some models also charge for each request.
+        question = float(str(_member(pricing, "request") or 0))
     except ValueError:
         return ""
-    if min(prompt, completion) < 0:
+    if min(prompt, completion, question) < 0:
         return "Price varies"
-    if not 0 < prompt + completion < math.inf:
+    if not 0 < prompt + completion + question < 1e9:
         return ""
-    return f"{money.dollars(prompt)} in, {money.dollars(completion)} out"
+    tokens = f"{money.dollars(prompt)} in, {money.dollars(completion)} out"
+    return f"{tokens}, {money.dollars(question)} a question" if question else tokens
 
 
-def _rounded(count: int) -> str:
-    """Return 128,000 as 128K, and 1,048,576 as 1M."""
-    return f"{count / 1e6:.2g}M" if count >= 999_500 else f"{max(count // 1000, 1)}K"
+def _rounded(count: Any) -> str:
+    """Return 128,000 as 128K, and 1,048,576 as 1M. An impossible length is unknown: ``""``."""
+    if type(count) is not int or not 0 < count < 1e9:
+        return ""
+    return f"{round(count / 1e6, 1):g}M" if count >= 999_500 else f"{max(count // 1000, 1)}K"

@@ -3,17 +3,7 @@
 import re
 import sqlite3
 
-from flask import (
-    Blueprint,
-    Flask,
-    abort,
-    has_request_context,
-    json,
-    render_template,
-    request,
-    session,
-    url_for,
-)
+from flask import Blueprint, Flask, abort, json, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -62,7 +52,7 @@ def welcome(**more: object) -> str:
 
 def _remember_rejection(_: Flask, reason: str = "", **_more: object) -> None:
     # Flask-OpenRouter: "rejected" means that OpenRouter no longer accepts the key.
-    if has_request_context():
+    if request:
         session["key_rejected"] = reason == "rejected"
 
 

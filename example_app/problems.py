@@ -5,16 +5,8 @@ from dataclasses import asdict, dataclass, replace
 
 from werkzeug.exceptions import HTTPException
 
+from flask_openrouter import OpenRouterError, errors
 from flask_openrouter.connection import Connection
-from flask_openrouter.errors import (
-    APIError,
-    ForbiddenError,
-    OpenRouterError,
-    OutOfCreditError,
-    RequestTimeoutError,
-    TransportError,
-    TransportTimeoutError,
-)
 
 
 @dataclass(frozen=True)
@@ -131,14 +123,15 @@ _LONGEST_WAIT, _USUAL_WAIT = 3600, 10
 
 def problem_of(error: OpenRouterError, connection: Connection) -> Problem:
     """Return an error of OpenRouter, or of the connection to it, in words."""
-    if isinstance(error, TransportError):
-        is_timeout = isinstance(error, TransportTimeoutError)
+    if isinstance(error, errors.TransportError):
+        is_timeout = isinstance(error, errors.TransportTimeoutError)
         return replace(NETWORK, status=504) if is_timeout else NETWORK
-    if isinstance(error, RequestTimeoutError):
+    if isinstance(error, errors.RequestTimeoutError):
         return replace(PROVIDER_DOWN, status=504)
-    if not isinstance(error, APIError):
+    if not isinstance(error, errors.APIError):
         return PROVIDER_DOWN
-    by_status = NOT_ALLOWED if isinstance(error, ForbiddenError) else _BY_STATUS.get(error.status)
+    is_forbidden = isinstance(error, errors.ForbiddenError)
+    by_status = NOT_ALLOWED if is_forbidden else _BY_STATUS.get(error.status)
     problem = _BY_REASON.get(error.reason or "") or by_status or PROVIDER_DOWN
     if problem is OUT_OF_CREDIT and _is_limit_spent(connection):
         problem = KEY_LIMIT
@@ -148,7 +141,7 @@ def problem_of(error: OpenRouterError, connection: Connection) -> Problem:
     if problem.status == 429 and problem.retry:
         wait = _USUAL_WAIT if error.retry_after is None else error.retry_after
         problem = replace(problem, wait=min(math.ceil(wait), _LONGEST_WAIT))
-    if isinstance(error, OutOfCreditError) and (day := error.resets_at):
+    if isinstance(error, errors.OutOfCreditError) and (day := error.resets_at):
         renewed = f" It is renewed on {day.day} {day:%B at %H:%M %Z}."
         problem = replace(problem, message=problem.message + renewed)
     return problem

@@ -80,10 +80,7 @@ def read_question(data: Any) -> Question:
 
 
 def whole(text: str) -> str:
-    """Return the text with halves of surrogate pairs replaced, which JSON can contain.
-
-    They can be neither stored nor sent.
-    """
+    """Replace halves of surrogate pairs: JSON can have them, but no file and no request."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

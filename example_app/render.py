@@ -5,7 +5,6 @@ elements below. The page's Content-Security-Policy runs and loads only the app's
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import nh3
@@ -20,6 +19,8 @@ from .syntax import additions
 
 #: Most addresses of a text that become links. Finding them takes quadratic time.
 MAX_LINKS: Final = 200
+#: Most characters of answers that a process keeps rendered.
+MAX_KEPT: Final = 8_000_000
 # fmt: off
 _CLEANER: Final = nh3.Cleaner(
     tags={
@@ -89,10 +90,23 @@ def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:
     return _CLEANER.clean(parser.renderer.render(tokens, parser.options, env))
 
 
-@lru_cache(maxsize=256)
-def to_html(markdown: str) -> Markup:
-    """Return a complete answer as HTML."""
-    return Markup(_safe(_parse(markdown), Highlighter()))  # noqa: S704 - cleaned
+class _Rendered(dict[str, Markup]):
+    """Complete answers as HTML. When they are too many, it begins again."""
+
+    size = 0
+
+    def __missing__(self, markdown: str) -> Markup:
+        html = Markup(_safe(_parse(markdown), Highlighter()))  # noqa: S704 - cleaned
+        self.size += len(markdown) + len(html)
+        if self.size > MAX_KEPT:
+            self.clear()
+            self.size = 0
+        self[markdown] = html
+        return html
+
+
+#: Returns a complete answer as HTML.
+to_html: Final = _Rendered().__getitem__
 
 
 class LiveMarkdown:

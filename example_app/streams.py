@@ -8,37 +8,27 @@ from flask import current_app
 
 from .problems import CROWDED, TOO_MANY, Refused
 
-#: Most answers that one key pays for at the same time, in each process.
-MAX_OF_KEY = 4
+#: Most answers at the same time for one visitor, in each process.
+MAX_OF_VISITOR = 4
 #: Most answers in each process. Some threads are left for the other pages (see gunicorn.conf.py).
 MAX_STREAMS = 56
 
-
-class Streams:
-    """The answers under way in this process. A place is taken before OpenRouter is asked."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        #: The hash of the key that pays, once for each answer.
-        self.places: list[str] = []
-
-    @contextmanager
-    def place(self, key_hash: str) -> Iterator[None]:
-        """Take a place for a block. Raises :class:`Refused` if there is none."""
-        with self._lock:
-            if self.places.count(key_hash) >= MAX_OF_KEY:
-                raise Refused(TOO_MANY)
-            if len(self.places) >= MAX_STREAMS:
-                raise Refused(CROWDED)
-            self.places.append(key_hash)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.places.remove(key_hash)
+_lock = threading.Lock()
 
 
-def get_streams() -> Streams:
-    """Return the app's streams."""
-    streams: Streams = current_app.extensions["streams"]
-    return streams
+@contextmanager
+def place(visitor: str) -> Iterator[None]:
+    """Take a place for an answer, before OpenRouter is asked. Raises :class:`Refused`."""
+    # The visitors, once for each of their answers.
+    places: list[str] = current_app.extensions.setdefault("streams", [])
+    with _lock:
+        if places.count(visitor) >= MAX_OF_VISITOR:
+            raise Refused(TOO_MANY)
+        if len(places) >= MAX_STREAMS:
+            raise Refused(CROWDED)
+        places.append(visitor)
+    try:
+        yield
+    finally:
+        with _lock:
+            places.remove(visitor)

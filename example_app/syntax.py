@@ -25,6 +25,7 @@ def additions(markdown: MarkdownIt) -> None:
     markdown.block.ruler.before(
         "fence", "formula", _formula_block, {"alt": ["paragraph", "reference", "blockquote"]}
     )
+    markdown.block.ruler.before("table", "cells", _end_table, {"alt": ["blockquote"]})
     markdown.inline.ruler.before("escape", "formula", _formula)
     markdown.core.ruler.after("inline", "page", _fit_into_page)
 
@@ -74,6 +75,11 @@ def _formula_block(state: StateBlock, first: int, last: int, silent: bool) -> bo
     state.push("paragraph_close", "p", -1)
     state.line = line
     return True
+
+
+def _end_table(state: StateBlock, line: int, _last: int, _silent: bool) -> bool:
+    """End a table with more cells, of three tokens, than characters: short rows are filled up."""
+    return state.parentType == "table" and len(state.tokens) > 3 * state.bMarks[line]
 
 
 def _fit_into_page(state: StateCore) -> None:

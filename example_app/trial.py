@@ -1,5 +1,8 @@
 """How to let visitors try the app before they connect: free questions on a key of its own."""
 
+from contextlib import suppress
+from ipaddress import IPv6Address
+
 from flask import Blueprint, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -10,7 +13,7 @@ from .database import get_database, transaction
 from .pages import welcome
 from .question import title_of
 from .render import to_html
-from .streams import get_streams
+from .streams import place
 
 #: The model of free answers, and the longest question (characters) and answer (tokens).
 MODEL, MAX_TEXT, MAX_ANSWER = "openai/gpt-4o-mini", 2_000, 500
@@ -31,7 +34,7 @@ def free_key() -> str | None:
     # Anybody gets a new visitor_id by deleting a cookie, so addresses count, too.
     limits = {
         current_openrouter.visitor_id: most,
-        f"address {request.remote_addr}": most * OF_ADDRESS,
+        f"address {_network(request.remote_addr)}": most * OF_ADDRESS,
         "all": most * OF_ALL,
     }
     with transaction(db):
@@ -44,6 +47,14 @@ def free_key() -> str | None:
             [(name,) for name in limits],
         )
     return key
+
+
+def _network(address: str | None) -> str | None:
+    """Return an address, or the first half of an IPv6 address. One visitor has all that follow."""
+    with suppress(ValueError):
+        ip = IPv6Address(address or "")
+        address = str(ip.ipv4_mapped or ip.exploded[:19])
+    return address
 
 
 @bp.app_template_global()
@@ -70,7 +81,7 @@ def ask() -> ResponseReturnValue:
     if len(text) > MAX_TEXT:
         abort(413)
     question = {"role": "user", "content": text}
-    with get_streams().place(current_openrouter.visitor_id):
+    with place(current_openrouter.visitor_id):
         reply = current_openrouter.session.post(
             "chat/completions",
             json={"model": MODEL, "messages": [question], "max_tokens": MAX_ANSWER},

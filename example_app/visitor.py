@@ -11,6 +11,12 @@ from .database import get_database
 from .history import History
 
 
+def account_id() -> str:
+    """Return the account that pays: one person can log in often, and gets a key each time."""
+    # Flask-OpenRouter: the account that approved the key. It can be None, hence the alternative.
+    return current_openrouter.openrouter_user_id or current_openrouter.key_hash
+
+
 def owner_id() -> str:
     """Return the owner id of a connected visitor.
 
@@ -23,9 +29,7 @@ def owner_id() -> str:
     if not isinstance(browser, str):
         browser = session["browser"] = secrets.token_urlsafe(16)
         session.permanent = True
-    # Flask-OpenRouter: the account that approved the key. It can be None, hence the alternative.
-    account = current_openrouter.openrouter_user_id or current_openrouter.key_hash
-    return hashlib.sha256(f"{browser}\n{account}".encode()).hexdigest()
+    return hashlib.sha256(f"{browser}\n{account_id()}".encode()).hexdigest()
 
 
 def own_history() -> History:
@@ -35,8 +39,7 @@ def own_history() -> History:
 
 def recent_models() -> list[str]:
     """Return the ids of the models used or chosen last, the latest first."""
-    models: list[str] = session.get("models", [])
-    return models
+    return list(session.get("models", []))
 
 
 def remember_model(model_id: str) -> None:

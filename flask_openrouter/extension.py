@@ -6,6 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from flask import Blueprint, Flask
 
@@ -115,8 +116,9 @@ class OpenRouterAuth:
     def owner_loader(self, function: F) -> F:
         """Register the function that returns the id of the app's signed-in user, or None.
 
-        The id is a number or a text of 1 to 255 characters. Without this function the id comes
-        from Flask-Login if the app uses it; otherwise each browser is its own owner.
+        The id is a number, a UUID or similar, or a text of 1 to 255 characters. Without this
+        function the id comes from Flask-Login if the app uses it; otherwise each browser is its own
+        owner.
         """
         self._app_functions.owner_loader = function
         return function
@@ -177,7 +179,7 @@ class OpenRouterAuth:
         return claim_key(replace=replace)
 
     @hides_frames
-    def import_key(self, owner_id: str | int, api_key: str, replace: bool = False) -> bool:
+    def import_key(self, owner_id: str | int | UUID, api_key: str, replace: bool = False) -> bool:
         """Store a key that the app already holds, if OpenRouter accepts it (``GET /key``).
 
         Return whether it was stored: False if the owner has a key, which stays. ``replace``: this
@@ -204,7 +206,7 @@ class OpenRouterAuth:
         """
         return Listing(get_services().vault).connected_owners()
 
-    def for_owner(self, owner_id: str | int) -> Connection:
+    def for_owner(self, owner_id: str | int | UUID) -> Connection:
         """Return the connection of this owner outside of a request: in a task queue, a thread.
 
         Needs an app context, and a storage other than the cookie. ``owner_id`` is the id of the
@@ -221,7 +223,7 @@ def _complete(app: Flask) -> None:
     give_precedence(app)
 
 
-def _checked_owner(services: Services, owner_id: str | int) -> str:
+def _checked_owner(services: Services, owner_id: str | int | UUID) -> str:
     """Return the owner id that this id is in a storage on the server."""
     if isinstance(services.vault.storage, CookieStorage):
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from visitor import fingerprint
@@ -16,18 +17,19 @@ from flask_openrouter.storage.memory import MemoryStorage
 pytest_plugins = "sites"
 
 
-def test_for_owner_works_outside_of_a_request(make_site: Any) -> None:
+@pytest.mark.parametrize("user_id", [7, UUID(int=7)])
+def test_for_owner_works_outside_of_a_request(make_site: Any, user_id: int | UUID) -> None:
     site = make_site({"storage": MemoryStorage()})
-    site.auth.owner_loader(lambda: 7)
+    site.auth.owner_loader(lambda: user_id)
     site.connect()
     with site.app.app_context():
-        for owner_id in (7, "7"):
+        for owner_id in (user_id, str(user_id)):
             connection = site.auth.for_owner(owner_id)
             assert isinstance(connection, Connection)
             assert fingerprint(connection.api_key) == site.visitor.key
             assert connection.key_info().limit is None
         assert not site.auth.for_owner("8")
-        site.auth.for_owner(7).disconnect()
+        site.auth.for_owner(user_id).disconnect()
     assert site.visitor.key is None
 
 
@@ -69,9 +71,9 @@ def test_for_owner_refuses_an_id_that_no_key_can_have(make_site: Any) -> None:
         with site.app.app_context(), pytest.raises(KeyStorageError) as raised:
             site.auth.for_owner(owner_id)
         assert str(raised.value) == (
-            "The id of the app's user must be a number or a text of 1 to 255 characters that does"
-            " not begin with 'browser:' or 'namespace:'. Return such an id from owner_loader, or"
-            " None when nobody is signed in."
+            "The id of the app's user must be a number, a UUID or a text of 1 to 255 characters"
+            " that does not begin with 'browser:' or 'namespace:'. Return such an id from"
+            " owner_loader, or None when nobody is signed in."
         ), owner_id
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -127,6 +128,10 @@ def _direct(emulator: str) -> Stream:
 
 
 def _through(app: str, emulator: str) -> Stream:
+    """Return the stream of a new visitor, who has a new account: it has a limit of its own."""
+    account = {"openrouter_user_id": f"user_{secrets.token_hex(8)}"}
+    config = f"http://{emulator}/_emulator/config"
+    requests.patch(config, json=account, timeout=10).raise_for_status()
     with requests.Session() as browser:
         consent = browser.get(f"http://{app}/openrouter/login?next=/", timeout=10)
         (hidden,) = re.findall(r'name="consent" value="([^"]+)"', consent.text)

@@ -24,7 +24,7 @@ from ..errors import (
 from .base_url import is_below
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
-from .event_filter import EventFilter, broken_off, clean_json
+from .event_filter import EventFilter, clean_json, error_at_end
 from .events import ServerSentEvent
 from .httpx_network import race_addresses
 from .hybrids import both
@@ -114,7 +114,7 @@ class Binding:
         error: OpenRouterError | None = self.read_error(data or {}, headers=headers)
         error = error or _unusable(response)
         if error is None and is_answer:
-            error = _not_json(response) if data is None else broken_off(data)
+            error = _not_json(response) if data is None else error_at_end(data)
         if error is not None:
             response.extensions[ERROR] = error
             response.status_code = error.status if isinstance(error, APIError) else 502

@@ -15,6 +15,12 @@ from typing import Any
 #: Lists of parts within lists of parts that are read. Deeper ones count as left out.
 _MAX_DEPTH = 8
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: Words of providers for an answer that a filter cut off or refused. OpenRouter may pass them on
+#: with ``finish_reason: "stop"``.
+_FILTERED = re.compile(
+    r"safety|prohibited|blocklist|recitation|refusal|content_?(?:filter|policy)|guardrail|toxic",
+    re.IGNORECASE,
+)
 #: Where a part of a message has its text. A part has one of them.
 _TEXT_MEMBERS = ("text", "thinking", "reasoning", "summary", "refusal", "content", "value")
 
@@ -25,7 +31,8 @@ class Usage:
 
     ``cost`` is in USD. ``reasoning_tokens`` are part of ``completion_tokens``, and
     ``cached_tokens`` of ``prompt_tokens``; ``total_tokens`` is the sum of both. ``data`` is
-    OpenRouter's JSON.
+    OpenRouter's JSON. With ``is_byok``, the account's own key of the provider was used: the
+    provider charges for the answer, and ``cost`` is OpenRouter's fee only.
     """
 
     prompt_tokens: int | None = None
@@ -34,6 +41,7 @@ class Usage:
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
     cost: float | None = None
+    is_byok: bool = False
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -50,6 +58,7 @@ class Usage:
             reasoning_tokens=_count(_object(data, "completion_tokens_details"), "reasoning_tokens"),
             cached_tokens=_count(_object(data, "prompt_tokens_details"), "cached_tokens"),
             cost=_amount(data.get("cost")),
+            is_byok=data.get("is_byok") is True,
             data=data,
         )
 
@@ -62,10 +71,10 @@ class Completion:
     model's own words when it refuses to answer. Each is ``""`` if there is none. ``annotations``
     are OpenRouter's objects, such as web citations. ``images`` are URLs, mostly ``data:`` URLs.
     ``finish_reason`` is ``"stop"``, ``"length"``, ``"tool_calls"``, ``"content_filter"`` or another
-    word of OpenRouter; ``native_finish_reason`` is the provider's word. ``usage`` comes last in a
-    stream; None means unknown. ``id``, ``model`` and ``provider`` name the answer and who gave it.
-    ``data`` is OpenRouter's JSON: in a stream the event, and for the whole of a stream its last
-    event.
+    word of OpenRouter; ``native_finish_reason`` is the provider's word, which makes ``"stop"`` a
+    ``"content_filter"`` if it names a filter. ``usage`` comes last in a stream; None means unknown.
+    ``id``, ``model`` and ``provider`` name the answer and who gave it. ``data`` is OpenRouter's
+    JSON: in a stream the event, and for the whole of a stream its last event.
     """
 
     text: str = ""
@@ -104,7 +113,7 @@ class Completion:
             refusal="".join(found.refusal),
             annotations=tuple(found.annotations.values()),
             images=tuple(found.images),
-            finish_reason=finish_reason,
+            finish_reason=_ending(finish_reason, native_finish_reason),
             native_finish_reason=native_finish_reason,
             usage=Usage.from_json(usage) if isinstance(usage, dict) and usage else None,
             id=_word(data, "id"),
@@ -164,12 +173,16 @@ class CompletionSum:
     def result(self) -> Completion:
         """Return the parts so far as one completion."""
         texts: dict[str, Any] = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        latest = dict(self._latest)
+        latest["finish_reason"] = _ending(
+            *map(latest.get, ("finish_reason", "native_finish_reason"))
+        )
         return Completion(
             **texts,
             annotations=tuple(self._annotations.values()),
             images=tuple(self._images),
             usage=Usage.from_json(self._usage) if self._usage else None,
-            **self._latest,
+            **latest,
         )
 
 
@@ -271,6 +284,11 @@ class _Contents:
             url = url.get("url") if isinstance(url, dict) else url
             if isinstance(url, str) and url:
                 self.images.append(whole_characters(url))
+
+
+def _ending(finish_reason: str | None, native: str | None) -> str | None:
+    word = native if finish_reason == "stop" else finish_reason
+    return "content_filter" if word and _FILTERED.search(word) else finish_reason
 
 
 def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, TransportError
-from .completions import choices_of
+from .completions import Completion, choices_of
 from .events import BOM, MAX_EVENT_BYTES, EventReader, ServerSentEvent
-from .responses import clean_message
-from .stream import _BROKEN_OFF  # pyright: ignore[reportPrivateUsage]
+from .stream import broken_off
 
 _END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 #: Half of a surrogate pair, as JSON escapes it.
@@ -38,15 +37,15 @@ def clean_json(raw: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
 
 
-def broken_off(data: Mapping[str, Any]) -> ProviderError | None:
-    """Return the error of an answer that broke off, as far as a ``finish_reason`` tells."""
+def error_at_end(data: Mapping[str, Any]) -> ProviderError | None:
+    """Return the error of an answer, one of whose choices broke off without an error object."""
     for choice in choices_of(data):
-        native, reason = choice.get("native_finish_reason"), choice.get("finish_reason")
-        native = native if isinstance(native, str) else ""
-        if reason == "error" or (reason != "content_filter" and _BROKEN_OFF.search(native)):
-            name = data.get("provider")
-            name = clean_message(name)[:80] if isinstance(name, str) else ""
-            return ProviderError(502, clean_message(native), provider_name=name or None)
+        end = {name: choice.get(name) for name in ("finish_reason", "native_finish_reason")}
+        if any(end.values()):
+            part = {"provider": data.get("provider"), "choices": [end]}
+            error = broken_off(Completion.from_json(part))
+            if error is not None:
+                return error
     return None
 
 
@@ -138,7 +137,7 @@ class EventFilter:
             raise self._as_theirs(error, theirs)
         body = body or {}
         # The usage or an error may follow, so reading goes on.
-        self._broken_off = broken_off(body) or self._broken_off
+        self._broken_off = error_at_end(body) or self._broken_off
         has_ended = any(each.get("finish_reason") for each in choices_of(body))
         if has_ended or str(body.get("type")) in _LAST_EVENTS:
             self._is_complete = True

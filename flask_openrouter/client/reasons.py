@@ -28,6 +28,8 @@ from ..errors import (
     ServerError,
     UnprocessableError,
 )
+from .models import parse_leniently
+from .phrases import limit_in, setting_in
 
 _BY_STATUS: Final[Mapping[int, type[APIError]]] = MappingProxyType(
     {
@@ -103,94 +105,10 @@ _STATUS_OF_CODE: Final = MappingProxyType(
     }
 )
 
-#: OpenRouter's phrases at the start of a message: the statuses, the class (None: that of the
-#: status) and the reason.
-_PHRASES: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), statuses, kind, reason)
-    for pattern, statuses, kind, reason in (
-        # 402
-        (
-            r"this request requires more credits, or fewer max_tokens\..{0,80}"
-            r"\bcan only afford (?!-|0\b)",
-            {402},
-            None,
-            "max_tokens",
-        ),
-        # The page with the remedy follows, and tells which limit it is.
-        (
-            r"(?:this request requires more credits|prompt tokens limit exceeded)\b.{0,160}"
-            r"/settings/keys\b",
-            {402},
-            None,
-            "key_limit",
-        ),
-        (
-            r"prompt tokens limit exceeded\b.{0,160}\bhigher (?:total|daily|weekly|monthly) limit",
-            {402},
-            None,
-            "key_limit",
-        ),
-        # Some forms of the API have the code as the message.
-        (r"in_flight_budget_exhausted\b", {402}, RateLimitError, "in_flight_budget"),
-        # 402 and 403
-        (r"key limit exceeded\b", {402, 403}, OutOfCreditError, "key_limit"),
-        (
-            r"(?:the )?workspace (?:\w+ )?budget\b.{0,60}\b(?:exceeded|exhausted|reached|spent)\b",
-            {402, 403},
-            OutOfCreditError,
-            "workspace_budget",
-        ),
-        (
-            r"(?:the )?guardrail (?:\w+ )?budget\b.{0,60}\b(?:exceeded|exhausted|reached|spent)\b",
-            {402, 403},
-            OutOfCreditError,
-            "guardrail_budget",
-        ),
-        (r"budget limit exceeded\b", {402, 403}, OutOfCreditError, "account"),
-        (
-            r"insufficient (?:credits|funds|balance)\b",
-            {402, 403},
-            OutOfCreditError,
-            "account",
-        ),
-        # 403
-        (r"only management keys can\b", {403}, None, "permission"),
-        (r"[^\"'\n]{1,80} requires moderation\b", {403}, None, "moderation"),
-        (r"(?:request )?blocked by (?:a )?guardrail", {403}, None, "guardrail"),
-        # 400
-        (
-            r"this endpoint's maximum context length is \d+ tokens",
-            {400, 413},
-            None,
-            "context_length",
-        ),
-        # 429
-        (r"rate limit exceeded: free-models-per-day\b", {429}, None, "free_daily"),
-        (r"rate limit exceeded: free-models-per-min\b", {429}, None, "free_per_minute"),
-        (r"(?:rate limit exceeded: )?limit_(?:rpd|rpm|tpm)/", {429}, None, "model_limit"),
-    )
-)
-#: Settings of the visitor's account. They are OpenRouter's own words with any status, even where
-#: the error names the provider that was left out.
-_SETTINGS: Final = (
-    (
-        re.compile(
-            r"no endpoints (?:found|available) matching your (?:guardrail restrictions and )?"
-            r"data policy\b",
-            re.IGNORECASE,
-        ),
-        "privacy",
-    ),
-    (re.compile(r"paid model training violation\b", re.IGNORECASE), "privacy"),
-    (re.compile(r"free model training violation\b", re.IGNORECASE), "privacy"),
-    (
-        re.compile(
-            r"no endpoints (?:found|available) matching your guardrail restrictions\b",
-            re.IGNORECASE,
-        ),
-        "guardrail",
-    ),
-)
+#: Words of ``ineligibility_reasons`` that name a privacy setting, unless a guardrail has it.
+_PRIVATE: Final = ("by-account", "zdr", "training")
+#: How a ``limit_source`` begins that is a limit of the model's provider.
+_UPSTREAM: Final = ("upstream", "provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +144,7 @@ def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
     metadata = metadata_of(error)
     words = error.get("message")
     # OpenRouter's phrases are short; the rest only takes time.
-    words = words[:400].lstrip() if isinstance(words, str) else ""
+    words = words[:2000].lstrip() if isinstance(words, str) else ""
     codes = set(_codes(error))
     # Decided before providers and limits: it names a provider, too, and may quote the visitor.
     if status in (400, 403) and _is_moderated(metadata):
@@ -237,16 +155,16 @@ def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
         for code in sorted(codes & _FORBIDDEN.keys()):
             return Cause(ForbiddenError, _FORBIDDEN[code])
     usual = _BY_STATUS.get(status) or (ServerError if status >= 500 else APIError)
-    for pattern, setting in _SETTINGS:
-        if pattern.match(words):
-            return Cause(usual, setting)
-    kind, reason = _said(status, words)
+    setting = _setting(metadata, words)
+    if setting is not None:
+        return Cause(usual, setting)
+    kind, reason = limit_in(status, words)
     limit = _limit(status, metadata, codes, reason)
     if limit is not None:
         return limit
-    if reason is None and codes & _TOO_LONG:
+    if reason is None and (codes | _relayed_codes(metadata)) & _TOO_LONG:
         reason = "context_length"
-    if _names_provider(metadata):
+    if _names_provider(metadata) or _source(metadata).startswith(_UPSTREAM):
         return Cause(ProviderError, reason if reason == "context_length" else None)
     if reason is None and usual is ForbiddenError and codes & _PERMISSION:
         reason = "permission"
@@ -256,29 +174,41 @@ def cause_of(status: int, error: Mapping[str, Any]) -> Cause:
     return Cause(kind, reason)
 
 
-def _said(status: int, words: str) -> tuple[type[APIError] | None, str | None]:
-    """Return the class and the reason that OpenRouter's own phrases name, if they do."""
-    for pattern, statuses, kind, reason in _PHRASES:
-        if status in statuses and pattern.match(words):
-            return kind, reason
-    return None, None
+def _setting(metadata: Mapping[str, Any], words: str) -> str | None:
+    """Return the reason if a setting of the visitor's account excludes the model."""
+    if metadata.get("missing_attestation_types"):
+        return "permission"
+    found = metadata.get("ineligibility_reasons")
+    reasons = [
+        each.get("reason")
+        for each in (found if isinstance(found, list) else ())
+        if isinstance(each, Mapping)
+    ]
+    names = [each.lower() for each in reasons if isinstance(each, str)]
+    own = [name for name in names if "guardrail" not in name]
+    if any(word in name for name in own for word in _PRIVATE):
+        return "privacy"
+    if len(own) < len(names):
+        return "guardrail"
+    return setting_in(words)
 
 
 def _limit(
     status: int, metadata: Mapping[str, Any], codes: set[str], said: str | None
 ) -> Cause | None:
     """Return the cause if the codes name one of OpenRouter's own limits."""
-    source = metadata.get("limit_source")
-    source = source if isinstance(source, str) else ""
+    source = _source(metadata)
+    if status == 429 and source == "upstream_provider_shared_pool":
+        kind = ProviderError if _names_provider(metadata) else RateLimitError
+        return Cause(kind, "shared_capacity")
+    if source.startswith(_UPSTREAM):
+        source = ""
     if status in (402, 403, 429):
         if "in_flight_budget_exhausted" in codes or said == "in_flight_budget":
             return Cause(RateLimitError, "in_flight_budget")
         for name, reason in _RATE_LIMITS:
             if name in source:
                 return Cause(RateLimitError, reason)
-    if status == 429 and source == "upstream_provider_shared_pool":
-        kind = ProviderError if _names_provider(metadata) else RateLimitError
-        return Cause(kind, "shared_capacity")
     if status in (402, 403):
         if "weight_exceeds_budget" in codes:
             return Cause(OutOfCreditError, "max_tokens")
@@ -300,6 +230,11 @@ def _names_provider(metadata: Mapping[str, Any]) -> bool:
     return any(metadata.get(name) for name in _OF_A_PROVIDER)
 
 
+def _source(metadata: Mapping[str, Any]) -> str:
+    source = metadata.get("limit_source")
+    return source if isinstance(source, str) else ""
+
+
 def _scope(metadata: Mapping[str, Any]) -> str | None:
     """Return whose budget is spent, if the metadata say so in ``scope``."""
     scope = metadata.get("scope")
@@ -312,6 +247,14 @@ def metadata_of(error: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the error's ``metadata``; empty if it has none."""
     metadata = error.get("metadata")
     return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _relayed_codes(metadata: Mapping[str, Any]) -> set[str]:
+    """Return the codes in the provider's own error, which is JSON in ``raw``."""
+    raw = metadata.get("raw")
+    raw = parse_leniently(raw) if isinstance(raw, str) else raw
+    found = raw.get("error", raw) if isinstance(raw, Mapping) else None
+    return set(_codes(found)) if isinstance(found, Mapping) else set()
 
 
 def _codes(error: Mapping[str, Any]) -> Iterator[str]:

@@ -28,7 +28,7 @@ from ..errors import (
 from .base_url import OPENROUTER, credits_url, guardrails_url, key_url, keys_url, privacy_url
 from .credentials import hash_of_key
 from .events import ServerSentEvent
-from .models import parse_moment, parse_object
+from .models import parse_leniently, parse_moment
 from .reasons import Cause, cause_of, metadata_of, status_of
 from .retry_after import parse_retry_after, seconds_to_wait
 from .spending import NEWS
@@ -50,6 +50,8 @@ MAX_MESSAGE_LENGTH: Final = 200
 MAX_ERROR_BYTES: Final = 65_536
 #: Headers with an id of the request: the common name, and that of Cloudflare, OpenRouter's CDN.
 REQUEST_ID_HEADERS: Final = ("x-request-id", "cf-ray")
+#: A page for settings that OpenRouter's message may name.
+_PREFERENCES: Final = "/settings/preferences"
 _ANY_KEY: Final = re.compile(r"sk-or-[A-Za-z0-9_-]{8,}")
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -191,6 +193,10 @@ class _Reader:
     ) -> str | None:
         if kind is KeyRejectedError:
             return keys_url(self.base_url)
+        if reason in ("privacy", "permission") and (
+            _PREFERENCES in _words_of(error) or metadata_of(error).get("missing_attestation_types")
+        ):
+            return f"{self.base_url}{_PREFERENCES}"
         if reason == "privacy":
             return privacy_url(self.base_url)
         if reason in ("guardrail", "guardrail_budget"):
@@ -240,14 +246,28 @@ def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
 
 def _error_object(body: bytes | None, headers: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the error object in the body of a response with an error status; empty without one."""
-    parsed = parse_object(body)
-    if parsed is not None:
-        return _error_member(parsed, None) or {}
-    if body is None or media_type(headers) != "text/plain":
+    text = "" if body is None else _text_of(body, headers)
+    parsed = parse_leniently(text)
+    if parsed is None:
         # HTML is a page of Cloudflare, OpenRouter's CDN, or of a proxy.
-        return {}
-    # Not the text's words: OpenRouter's phrases are in JSON.
-    return {"text": body.decode("utf-8", "replace")}
+        return {"text": text} if media_type(headers) == "text/plain" else {}
+    found = _error_member(parsed, None)
+    if found is not None:
+        return found
+    # Not in OpenRouter's form, so its words decide nothing.
+    message = parsed.get("message") if "code" in parsed else None
+    found_words = map(_words_in, (message, parsed.get("detail"), parsed.get("errors")))
+    return {"text": next(filter(None, found_words), "")}
+
+
+def _text_of(body: bytes, headers: Mapping[str, str]) -> str:
+    charset = re.search(
+        r"charset=[\"']?([\w.:-]+)", headers.get("content-type") or "", re.IGNORECASE
+    )
+    try:
+        return body.decode(charset[1] if charset else "utf-8", "replace")
+    except (LookupError, ValueError):
+        return body.decode("utf-8", "replace")
 
 
 def _error_member(body: Mapping[str, Any], event: str | None) -> Mapping[str, Any] | None:
@@ -257,9 +277,12 @@ def _error_member(body: Mapping[str, Any], event: str | None) -> Mapping[str, An
         return found
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        found = _as_error(choice.get("error")) if isinstance(choice, Mapping) else None
-        if found is not None:
-            return found
+        if not isinstance(choice, Mapping):
+            continue
+        for place in (choice, choice.get("delta"), choice.get("message")):
+            found = _as_error(place.get("error")) if isinstance(place, Mapping) else None
+            if found is not None:
+                return found
     kind = body.get("type")
     if event == "error" or kind == "error":
         return body
@@ -282,24 +305,25 @@ def _as_error(value: object) -> Mapping[str, Any] | None:
 
 def _words_of(error: Mapping[str, Any]) -> str:
     message = error.get("message", error.get("text"))
-    if not isinstance(message, str):
-        return ""
-    return _words_of_zod(message) if error.get("name") == "ZodError" else message
+    if error.get("name") != "ZodError":
+        return message if isinstance(message, str) else ""
+    # The message of a ZodError is its problems, as a JSON array.
+    issues = parse_leniently(f'{{"issues":{message}}}') or error
+    return _words_in(issues.get("issues")) or (message if isinstance(message, str) else "")
 
 
-def _words_of_zod(message: str) -> str:
-    """Return the first problems in the message of a ZodError, whose text is a JSON array."""
-    issues = (parse_object(b'{"issues":%s}' % message.encode("utf-8", "replace")) or {}).get(
-        "issues"
-    )
+def _words_in(problems: object) -> str:
+    """Return a text, or the texts of the first problems in a list."""
+    if isinstance(problems, str):
+        return problems
     words = []
-    for issue in issues[:3] if isinstance(issues, list) else ():
-        text = issue.get("message") if isinstance(issue, Mapping) else None
+    for issue in problems[:3] if isinstance(problems, list) else ():
+        text = issue.get("message", issue.get("msg")) if isinstance(issue, Mapping) else None
         if isinstance(text, str):
-            path = issue.get("path")
+            path = issue.get("path", issue.get("loc"))
             place = ".".join(str(part) for part in path) if isinstance(path, list) else ""
             words.append(f"{place}: {text}" if place else text)
-    return "; ".join(words) or message
+    return "; ".join(words)
 
 
 def _request_id(headers: Mapping[str, str], secrets: Iterable[str | None]) -> str | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from .models import parse_moment
 from .reasons import metadata_of
 
 #: What is further away is a mistake.
@@ -24,9 +25,10 @@ def seconds_to_wait(
 ) -> float | None:
     """Return the seconds to wait from ``now``, or None if OpenRouter does not say.
 
-    In this order: ``Retry-After`` as a header or in ``metadata.headers``, ``retry_after_seconds``
-    and ``retry_after`` in the body, ``X-RateLimit-Reset``. For the daily allowance, the latest of
-    them counts, and without any the end of the day in UTC, when it returns.
+    In this order: ``Retry-After`` and ``Retry-After-Ms`` as a header or in ``metadata.headers``,
+    ``retry_after_seconds`` and ``retry_after`` in the body, ``X-RateLimit-Reset``,
+    ``RateLimit-Reset`` and ``metadata.resets_at``. For the daily allowance, the latest of them
+    counts, and without any the end of the day in UTC, when it returns.
 
     :param headers: of the response, with lower-case names, or case-insensitive.
     :param error: OpenRouter's error object.
@@ -45,62 +47,70 @@ def _waits(
     metadata = metadata_of(error)
     relayed = metadata.get("headers")
     relayed = {
-        str(name).lower(): str(value)
+        str(name).lower(): _text(value[0] if isinstance(value, list) and value else value)
         for name, value in (relayed.items() if isinstance(relayed, Mapping) else ())
-        if isinstance(value, str | int | float)
     }
     availability = error.get("availability")
     availability = availability if isinstance(availability, Mapping) else {}
-    waits = [
-        parse_retry_after(headers.get("retry-after"), now),
-        parse_retry_after(relayed.get("retry-after"), now),
-        *(_number(metadata.get(name)) for name in ("retry_after_seconds", "retry_after")),
-        *(_number(availability.get(name)) for name in ("retry_after_seconds", "retry_after")),
-    ]
+    both = (headers, relayed)
+    waits = [parse_retry_after(of.get("retry-after"), now) for of in both]
+    milliseconds = [parse_retry_after(of.get("retry-after-ms"), now) for of in both]
+    waits += [wait and wait / 1000 for wait in milliseconds]
+    for place in (metadata, error, availability):
+        for name in ("retry_after_seconds", "retry_after"):
+            waits.append(parse_retry_after(_text(place.get(name)), now))
     if is_limited:
-        waits += [_until_reset(of.get("x-ratelimit-reset"), now) for of in (headers, relayed)]
+        names = ("x-ratelimit-reset", "ratelimit-reset")
+        resets = [of.get(name) for name in names for of in both]
+        waits += [_until_reset(value, now) for value in resets]
+        waits.append(_until_reset(_text(metadata.get("resets_at")), now))
     yield from (wait for wait in waits if wait is not None and wait <= _LONGEST_SECONDS)
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Read ``Retry-After`` (RFC 9110 §10.2.3) as seconds from ``now``; None if there is none."""
+    """Read ``Retry-After`` (RFC 9110 §10.2.3) as seconds from ``now``; None if there is none.
+
+    A time may also be in the form of ISO 8601.
+    """
     if value is None or len(value) > 64:
         return None
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
+        moment = parse_moment(value) or _http_date(value)
+        if moment is None:
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        seconds = (moment - (now or datetime.now(timezone.utc))).total_seconds()
-        return max(0.0, seconds)
+        return max(0.0, (moment - (now or datetime.now(timezone.utc))).total_seconds())
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _number(value: object) -> float | None:
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _text(value: object) -> str | None:
+    """Return a number as the text that it would be in a header."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    try:
-        return parse_retry_after(str(value)) if isinstance(value, str) else _finite(float(value))
-    except OverflowError:  # An integer beyond every float.
-        return None
-
-
-def _finite(seconds: float) -> float | None:
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return str(value)
 
 
 def _until_reset(value: str | None, now: datetime) -> float | None:
-    """Read ``X-RateLimit-Reset``: milliseconds since 1970, unlike elsewhere."""
-    milliseconds = parse_retry_after(value, now)
-    if milliseconds is None:
-        return None
+    """Read a reset: a time, seconds from now, or milliseconds or seconds since 1970."""
+    wait = parse_retry_after(value, now)
+    try:
+        number = float(value or "")
+    except ValueError:
+        return wait
+    # A smaller number is no time of this century.
+    if wait is None or number < 1e9:
+        return wait
     # Before 1973 if these were milliseconds, so they are seconds.
-    moment = milliseconds / 1000 if milliseconds >= 1e11 else milliseconds
-    return None if moment < 1e9 else max(0.0, moment - now.timestamp())
+    return max(0.0, (number / 1000 if number >= 1e11 else number) - now.timestamp())
 
 
 def _until_midnight(now: datetime) -> float:

@@ -29,7 +29,7 @@ from .base_url import OPENROUTER, is_below
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
-from .event_filter import broken_off
+from .event_filter import error_at_end
 from .events import ServerSentEvent
 from .hybrids import both
 from .models import parse_object
@@ -301,7 +301,7 @@ def _error_of(
     if found is None:
         return None
     error = error_in(found, base_url=base_url, api_key=key_of(), headers=headers, now=now)
-    return error or (broken_off(found) if is_answer else None)
+    return error or (error_at_end(found) if is_answer else None)
 
 
 def _is_read(response: requests.Response) -> bool:

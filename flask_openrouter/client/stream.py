@@ -32,12 +32,27 @@ if TYPE_CHECKING:
 
 #: The most characters of one answer that are kept for ``completion``.
 _MAX_KEPT = 128 * 1024 * 1024
-#: A provider's words for an answer that broke off, which OpenRouter may pass on with
+#: Words for an answer that broke off. OpenRouter may pass a provider's on with
 #: ``finish_reason: "stop"``. Observed: ``network_error``, ``insufficient_system_resource``.
 _BROKEN_OFF = re.compile(
-    r"error|insufficient_system|overload|time_?d?_?out|unavailable|abort|cancel", re.IGNORECASE
+    r"error|fail|insufficient_system|overload|time_?d?_?out|unavailable|abort|cancel|interrupt"
+    r"|connection|network|disconnect|lost|closed|unexpected_e",
+    re.IGNORECASE,
 )
+#: Words for a call of a tool that cannot be read. The answer is whole if it has other calls.
+_NO_CALL = re.compile("malformed|unexpected_tool", re.IGNORECASE)
 _TEXTS = ("text", "reasoning", "refusal")
+
+
+def broken_off(part: Completion) -> ProviderError | None:
+    """Return the error of an answer that broke off, as far as its ``finish_reason`` tells."""
+    reason, native = part.finish_reason or "", part.native_finish_reason or ""
+    is_broken = _BROKEN_OFF.search(f"{reason} {native}") is not None
+    if reason != "tool_calls":
+        is_broken = is_broken or _NO_CALL.search(native) is not None
+    if not is_broken or reason == "content_filter":
+        return None
+    return ProviderError(502, clean_message(native or reason), provider_name=part.provider)
 
 
 def read_stream(
@@ -289,13 +304,8 @@ class CompletionStream:
             part = replace(part, **texts)
         self._size += size_of(part)
         self._is_finished = self._is_finished or part.finish_reason is not None
-        native = part.native_finish_reason or ""
-        is_filtered = part.finish_reason == "content_filter"
-        if part.finish_reason == "error" or (_BROKEN_OFF.search(native) and not is_filtered):
-            # The usage may follow, so reading goes on.
-            self._broken_off = ProviderError(
-                502, clean_message(native), provider_name=part.provider
-            )
+        # The usage may follow, so reading goes on.
+        self._broken_off = broken_off(part) or self._broken_off
         return part
 
     def _failure_of(self, error: Exception | None) -> Exception | None:

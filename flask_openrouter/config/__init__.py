@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ..client.attribution import attribution_headers
 from ..client.authorization import check_callback_url, checked_workspace_id
 from ..client.base_url import is_openrouter, normalize_base_url
+from ..client.credentials import hides_frames
 from ..errors import ConfigurationError
 from ..languages import LANGUAGES, match_language
 from ..storage.namespace import NAMESPACE_FORM
@@ -55,6 +56,7 @@ class Settings:
     emulator: bool
 
     @classmethod
+    @hides_frames
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
         """Read and check every ``OPENROUTER_*`` setting of a Flask config, and ``SECRET_KEY``.
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final, cast
 
 from ..errors import ConfigurationError
@@ -72,6 +73,8 @@ def number(config: Mapping[str, Any], name: str, default: float) -> float:
     if value is None:
         return default
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, Decimal) and value.is_finite():
         value = float(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # No setting needs a larger number. This refuses infinity and NaN, too.

@@ -63,6 +63,17 @@ def _relayed(status: int, provider: str, raw: str, **metadata: Any) -> Callable[
     return _error(status, "Provider returned error", named)
 
 
+def _excluded(reason: str, words: str) -> Callable[[float], Values]:
+    """Return the values of a 404 because settings of the account exclude the only endpoint."""
+    return _error(
+        404,
+        "0 endpoints out of 1 requested are available matching your guardrail restrictions and "
+        "data policy. We removed them for the following reasons (an endpoint may have matched "
+        f"multiple reasons):\n{words}: 1 endpoint excluded",
+        {"ineligibility_reasons": [{"reason": reason, "endpoint_count": 1}]},
+    )
+
+
 def _only_error(error: Callable[[float], Values]) -> Callable[[float], Values]:
     """Return the values of a 200 whose body, or whose first event, has nothing but an error."""
 
@@ -189,6 +200,10 @@ ERRORS: Mapping[str, NamedFault] = {
             {"provider_name": None, "limit_source": "openrouter_credits"},
         ),
     ),
+    "upstream_limit_402": NamedFault(
+        "A 402 whose `limit_source` is the model provider's: the visitor's credit is not spent.",
+        _relayed(402, "Venice", "no credit", limit_source="upstream_provider_credits"),
+    ),
     # 403
     "key_limit_403": NamedFault(
         "A 403 because the key's daily limit is spent.",
@@ -233,6 +248,15 @@ ERRORS: Mapping[str, NamedFault] = {
             provider_code="PROHIBITED_CONTENT",
         ),
     ),
+    "age_403": NamedFault(
+        "A 403 because the visitor has not confirmed their age at OpenRouter.",
+        _error(
+            403,
+            "This model requires you to complete the following before use: 18+ age confirmation. "
+            "Confirm at https://openrouter.ai/settings/preferences.",
+            {"missing_attestation_types": ["age_18plus"], "provider_name": None},
+        ),
+    ),
     # 400 and 404
     "context_length_400": NamedFault(
         "A 400 because the conversation is longer than the model's context.",
@@ -242,6 +266,10 @@ ERRORS: Mapping[str, NamedFault] = {
             "42988 tokens (38892 of text input, 4096 in the output). Please reduce the length of "
             "either one.",
         ),
+    ),
+    "relayed_context_length_400": NamedFault(
+        "A 400 of the model provider, relayed, whose code is `context_length_exceeded`.",
+        _relayed(400, "OpenAI", '{"error":{"code":"context_length_exceeded"}}'),
     ),
     "zod_400": NamedFault(
         "A 400 `ZodError`, which has no `code`.",
@@ -265,6 +293,22 @@ ERRORS: Mapping[str, NamedFault] = {
             404,
             "No endpoints available matching your guardrail restrictions and data policy. "
             f"Configure: {_PRIVACY_PAGE}",
+        ),
+    ),
+    "zdr_404": NamedFault(
+        "A 404 whose `ineligibility_reasons` name the visitor's privacy settings.",
+        _excluded("zdr-violation-by-account", "ZDR violation (account settings)"),
+    ),
+    "blocked_model_404": NamedFault(
+        "A 404 whose `ineligibility_reasons` name a guardrail.",
+        _excluded("model-ignored-by-guardrail", "Model blocked by guardrail"),
+    ),
+    "ignored_providers_404": NamedFault(
+        "A 404 because the visitor's settings ignore all providers of the model.",
+        _error(
+            404,
+            "All providers have been ignored. To change your default ignored providers, visit: "
+            f"{_PRIVACY_PAGE}",
         ),
     ),
     "create_code_404": NamedFault(

@@ -18,7 +18,11 @@ _CHAT_SENTENCES: Mapping[str, str] = {
     "without an error object.",
     "network_error_finish": "A stream breaks off with `finish_reason` `stop` and "
     "`native_finish_reason` `network_error`.",
+    "timeout_finish": "A stream breaks off with `finish_reason` `timeout`.",
     "content_filter": "A stream breaks off with `finish_reason` `content_filter`.",
+    "safety_finish": "A stream breaks off with `finish_reason` `stop` and "
+    "`native_finish_reason` `SAFETY`.",
+    "error_in_delta": "A stream breaks off with an `error` in the delta, or in the message.",
     "error_chunk": "A stream breaks off with a chunk that has an `error`.",
     "error_on_choice": "A stream breaks off with an `error` on the choice.",
     "error_event": "A stream breaks off with an `event: error`.",
@@ -30,6 +34,7 @@ _CHAT_SENTENCES: Mapping[str, str] = {
     "only_reasoning_stop": "The answer is reasoning only, and ends with `finish_reason` `stop`.",
     "usage_without_cost": "The usage has no `cost`.",
     "usage_cost_null": "The usage has a `cost` of null.",
+    "usage_byok": "The account's own key of the provider is used, so the `cost` is 0.",
     "usage_with_choice": "The usage chunk has one choice, as seen live.",
     "usage_without_choice": "The usage chunk has no choices, as documented.",
     "annotations_on_choice": "The annotations are on the choice of the last chunk, or on the "

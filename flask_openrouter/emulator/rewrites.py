@@ -42,6 +42,7 @@ THOUGHTS = 30
 SHORT_PAGE = 3
 
 _PROVIDER_FAILED: Answer = disconnected_error(502)
+_RATE_LIMITED: Answer = {"code": 429, "message": "Rate limit exceeded: free-models-per-min"}
 _KEY_LIMIT: Answer = {"code": 403, "message": spent_key_message("daily")}
 _RELAYED_401: Answer = {
     "code": 401,
@@ -122,6 +123,11 @@ def _failed_choice() -> Rewrite:
     return _broken_off(
         lambda chunk: [with_choice(with_finish(chunk, "error"), error=_PROVIDER_FAILED)]
     )
+
+
+def _failed_delta() -> Rewrite:
+    broken = _broken_off(lambda chunk: [with_delta(chunk, error=_RATE_LIMITED), DONE])
+    return Rewrite(stream=broken.stream, body=lambda a: with_message(a, error=_RATE_LIMITED))
 
 
 def _failed_event() -> Rewrite:
@@ -232,6 +238,11 @@ def _usage(change: Change) -> Rewrite:
     return Rewrite(stream=_each_chunk(with_usage), body=with_usage)
 
 
+def _paid_elsewhere(usage: Answer) -> Answer:
+    details = {**usage["cost_details"], "upstream_inference_cost": usage["cost"]}
+    return {**usage, "cost": 0, "is_byok": True, "cost_details": details}
+
+
 def _without(member: str) -> Change:
     return lambda values: {name: value for name, value in values.items() if name != member}
 
@@ -286,7 +297,10 @@ def _failed_callback(error: str, location: str) -> str:
 REWRITES: Mapping[str, Rewrite] = {
     "finish_reason_error": _finished("error"),
     "network_error_finish": _finished("stop", "network_error"),
+    "timeout_finish": _finished("timeout"),
     "content_filter": _finished("content_filter"),
+    "safety_finish": _finished("stop", "SAFETY"),
+    "error_in_delta": _failed_delta(),
     "error_chunk": _failed(_PROVIDER_FAILED),
     "error_on_choice": _failed_choice(),
     "error_event": _failed_event(),
@@ -298,6 +312,7 @@ REWRITES: Mapping[str, Rewrite] = {
     "only_reasoning_stop": _only_reasoning("stop"),
     "usage_without_cost": _usage(_without("cost")),
     "usage_cost_null": _usage(lambda usage: {**usage, "cost": None}),
+    "usage_byok": _usage(_paid_elsewhere),
     "usage_with_choice": _usage_choice(present=True),
     "usage_without_choice": _usage_choice(present=False),
     "annotations_on_choice": _annotated(),

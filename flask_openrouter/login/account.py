@@ -84,10 +84,15 @@ def _primary_key(user: Any) -> tuple[object, type]:
     found = getattr(user, "id", None)
     if found is None:
         found = getattr(user, "pk", None)
-    # Any object has a text, but not one of its own as a UUID or an ObjectId does.
-    to_text: object = type(found).__str__
-    is_key = isinstance(found, int | str) or to_text is not object.__str__
-    return (found if is_key and not isinstance(found, bool) else None), kind
+    return (found if is_id(found) else None), kind
+
+
+def is_id(found: object) -> bool:
+    """Whether this is a number or text, or has a text of its own as a UUID or an ObjectId does."""
+    # The class of what a proxy stands for.
+    to_text: object = found.__class__.__str__
+    has_text = isinstance(found, int | str) or to_text is not object.__str__
+    return has_text and not isinstance(found, bool)
 
 
 def is_same_kind(one: type[Any], other: type[Any]) -> bool:

@@ -15,6 +15,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..client.credentials import Unpicklable, create_code_verifier, hash_of_key
@@ -191,7 +192,11 @@ def _binding_of(state_digest: str, user_id: str | None) -> str:
     return digest(f"{state_digest} {user}")
 
 
-@dataclass(frozen=True)
+#: Shared, because many endings are remembered.
+_NO_COOKIES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """The end of one login."""
 
@@ -202,35 +207,40 @@ class Ending:
     #: What stands for the key, if this process has stored it.
     key_mark: str | None = None
     #: The ``Set-Cookie`` lines of the response, by name. Empty for those who did not wait.
-    cookies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cookies: Mapping[str, str] = field(default_factory=lambda: _NO_COOKIES, repr=False)
 
 
 class Exchange:
-    """One login that this process finishes. The callback that begins it calls :meth:`end`."""
+    """One login that this process finishes. The callback that begins it calls :meth:`end`.
 
-    def __init__(self, code_digest: str, expires_at: float) -> None:
+    ``changed``: for the logins of one app; its waiters are woken when one of these ends.
+    """
+
+    __slots__ = ("_changed", "_ending", "_waiting", "code_digest", "expires_at")
+
+    def __init__(self, code_digest: str, expires_at: float, changed: threading.Condition) -> None:
         self.code_digest = code_digest
         #: Unix time in seconds.
         self.expires_at = expires_at
         self._ending: Ending | None = None
         self._waiting = 0
-        self._is_over = threading.Condition()
+        self._changed = changed
 
     def end(self, ending: Ending) -> None:
         """Tell the callbacks that wait. The cookies are forgotten with the last of them."""
-        with self._is_over:
-            self._ending = ending if self._waiting else replace(ending, cookies={})
-            self._is_over.notify_all()
+        with self._changed:
+            self._ending = ending if self._waiting else replace(ending, cookies=_NO_COOKIES)
+            self._changed.notify_all()
 
     def wait(self, seconds: float) -> Ending | None:
         """Return the ending; None if it takes longer than that, or enough callbacks wait."""
-        with self._is_over:
+        with self._changed:
             if self._ending is None and self._waiting < MAX_WAITING:
                 self._waiting += 1
-                self._is_over.wait_for(lambda: self._ending is not None, seconds)
+                self._changed.wait_for(lambda: self._ending is not None, seconds)
                 self._waiting -= 1
                 if (ending := self._ending) is not None and not self._waiting:
-                    self._ending = replace(ending, cookies={})
+                    self._ending = replace(ending, cookies=_NO_COOKIES)
                 return ending
             return self._ending
 
@@ -242,7 +252,7 @@ class FinishedLogins:
     response was lost. Other workers do not know of these logins, and a restart forgets them.
     OpenRouter's own check is behind this one: it takes each code once.
 
-    Stores some hundred bytes for each, for ``max_age`` seconds and ``most`` of them. ``clock``:
+    Stores about 500 bytes for each, for ``max_age`` seconds and ``most`` of them. ``clock``:
     returns Unix time in seconds.
     """
 
@@ -251,7 +261,8 @@ class FinishedLogins:
         self._clock = clock
         self._most = most
         self._exchanges: dict[str, Exchange] = {}
-        self._lock = threading.Lock()
+        # One for all: each would cost a kilobyte.
+        self._changed = threading.Condition()
 
     def begin(self, state_digest: str, code_digest: str) -> tuple[Exchange, bool]:
         """Return the exchange of this login, and whether this callback is the one that makes it.
@@ -260,7 +271,7 @@ class FinishedLogins:
         login was finished with another code.
         """
         now = self._clock()
-        with self._lock:
+        with self._changed:
             exchange = self._exchanges.get(state_digest)
             if exchange is not None and exchange.expires_at > now:
                 if hmac.compare_digest(exchange.code_digest, code_digest):
@@ -273,7 +284,8 @@ class FinishedLogins:
                 if not is_old and len(self._exchanges) < self._most:
                     break
                 del self._exchanges[oldest]
-            exchange = self._exchanges[state_digest] = Exchange(code_digest, now + self._max_age)
+            exchange = Exchange(code_digest, now + self._max_age, self._changed)
+            self._exchanges[state_digest] = exchange
             return exchange, True
 
 

@@ -23,7 +23,7 @@ from ..storage import check_owner_id
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.namespace import NAMESPACE
 from ..web import ExtensionCookie, RequestState, call_app_function, this_app
-from .account import Account, account_of, is_same_kind
+from .account import Account, account_of, is_id, is_same_kind
 from .cookies import CookieSigner
 
 if TYPE_CHECKING:
@@ -195,41 +195,52 @@ def _account() -> Account | None:
 def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
     """Move the key of one owner to another id of the same owner; return it, or None without one.
 
-    A key that cannot be moved now is returned all the same. Raises :class:`KeyStorageError` when
-    it cannot be read.
+    A key that is connected meanwhile stays, and is returned. A key that cannot be moved now is
+    returned all the same. Raises :class:`KeyStorageError` when one cannot be read.
+
+    No storage adds an entry only if there is none: see :meth:`KeyVault.replace`. So a disconnect
+    between the first read and the write, about two round trips, is undone. If the former entry is
+    gone after the write, another request may have moved the key as well. So it stays where it is.
     """
     record = vault.load(former_id)
     if record is None:
         return None
     try:
-        vault.save(owner_id, record)
-        vault.forget(former_id)
+        is_moved = vault.replace(owner_id, None, record)
+        vault.forget_if(former_id, record)
     except KeyStorageError as error:
         logger.warning(
             "A key could not be moved to its owner's primary key. %s%s", error, log_note(owner_id)
         )
-    else:
-        logger.info("A key was moved to its owner's primary key.%s", log_note(owner_id))
+        return record
+    if not is_moved:
+        return vault.load(owner_id)
+    logger.info("A key was moved to its owner's primary key.%s", log_note(owner_id))
     return record
 
 
 def check_app_user(user_id: object) -> str:
     """Return an id of the app's user as the text that owns keys.
 
-    Raises :class:`KeyStorageError` unless it is an int or a text of 1 to 255 characters without
-    NUL. Texts that begin with ``browser:`` are refused: they name visitors whom the app does not
-    know. So are those that begin with ``namespace:``: they name entries of other apps.
+    Raises :class:`KeyStorageError` unless it is an int, a UUID or similar, or a text, of 1 to 255
+    characters without NUL. Texts that begin with ``browser:`` are refused: they name visitors whom
+    the app does not know. So are those that begin with ``namespace:``: they name entries of other
+    apps.
     """
+    # The text of a user, or of a column, may be the same for all users.
+    is_other = isinstance(user_id, str | float | bytes | bytearray | tuple) or any(
+        hasattr(user_id, name) for name in ("id", "pk", "get_id", "__clause_element__")
+    )
     try:
-        if isinstance(user_id, int) and not isinstance(user_id, bool):
+        if is_id(user_id) and (isinstance(user_id, int) or not is_other):
             user_id = str(user_id)
         owner_id = check_owner_id(user_id)
     except ValueError:
         owner_id = BROWSER
     if owner_id.startswith((BROWSER, NAMESPACE)):
         raise KeyStorageError(
-            "The id of the app's user must be a number or a text of 1 to 255 characters that does"
-            f" not begin with {BROWSER!r} or {NAMESPACE!r}. Return such an id from owner_loader, or"
-            " None when nobody is signed in."
+            "The id of the app's user must be a number, a UUID or a text of 1 to 255 characters"
+            f" that does not begin with {BROWSER!r} or {NAMESPACE!r}. Return such an id from"
+            " owner_loader, or None when nobody is signed in."
         )
     return owner_id

@@ -81,6 +81,7 @@ def protect_page(response: Response, *, scripts: bool = False) -> Response:
         elif name.lower() not in ours:
             headers.append((name, value))
     response.headers[:] = [*headers, ("Vary", complete_vary(vary, "Cookie"))]
+    request_state().is_own = True
     get_services().login_cookies.trim()
     return response
 
@@ -110,6 +111,7 @@ def see_other(url: str) -> Response:
     if [*response.headers] != expected:
         # The app's class has its own.
         return protect_page(response)
+    request_state().is_own = True
     services.login_cookies.trim()
     return response
 

@@ -111,9 +111,17 @@ def is_boosted() -> bool:
 
 
 def is_cross_site() -> bool:
-    """Whether a page of another origin sent the visitor here."""
-    site = this_request().environ.get("HTTP_SEC_FETCH_SITE")
-    return site not in (None, "same-origin", "none")
+    """Whether a page of another origin sent the visitor here.
+
+    On plain http browsers send no Fetch Metadata. Then the host of the Referer decides, if there is
+    one; not its scheme, because a proxy that ends TLS hides the scheme of this origin.
+    """
+    request = this_request()
+    site = request.environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    host = (request.referrer or "").partition("://")[2].partition("/")[0]
+    return host not in ("", request.host)
 
 
 def is_same_origin() -> bool:

@@ -130,6 +130,13 @@ def check_engine(engine: object) -> Engine:
     return engine
 
 
+def public_url(url: URL) -> str:
+    """Return the URL for messages, without passwords. Its query may hold one, too."""
+    # What follows a first "@" in a password that is not encoded is taken for the host.
+    host = (url.host or "").rpartition("@")[2]
+    return url.set(query={}, host=host).render_as_string(hide_password=True)
+
+
 def _create_engine(url: str | URL, instance_folder: str | None) -> Engine:
     from sqlalchemy import create_engine, event, make_url
     from sqlalchemy.pool import QueuePool

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from ..client.credentials import hides_frames
 from ..errors import ConfigurationError
 from . import check_owner_id
 from .namespace import is_of_browser
@@ -69,6 +70,7 @@ class RedisStorage:
     the errors of redis-py for the rest.
     """
 
+    @hides_frames
     def __init__(
         self,
         url_or_client: str | Redis | RedisCluster,

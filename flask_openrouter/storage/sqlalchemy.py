@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from ..client.credentials import hides_frames
 from ..errors import ConfigurationError
 from . import check_owner_id, open_writes
 from .drivers import TIMEOUT, connect, replace_read_only_connections
-from .engine import OwnEngine, check_engine, require_sqlalchemy
+from .engine import OwnEngine, check_engine, public_url, require_sqlalchemy
 from .key_table import BYTES_DIALECTS, PAGE, STEP, KeyTable, create_upsert
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class SQLAlchemyStorage:
     refuses, ConfigurationError when the table of ``db`` is missing, and else SQLAlchemy's errors.
     """
 
+    @hides_frames
     def __init__(
         self,
         url_or_engine: str | URL | Engine | Callable[[], Engine] | _Database,
@@ -95,8 +97,7 @@ class SQLAlchemyStorage:
     @property
     def location(self) -> str:
         """Where the entries are, for messages. Without the password."""
-        url = self._load_engine().url.render_as_string(hide_password=True)
-        return f"the table {self.table.fullname} of {url}"
+        return f"the table {self.table.fullname} of {public_url(self._load_engine().url)}"
 
     def get(self, owner_id: str) -> str | None:
         """Return the ciphertext that was set last for this owner, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..client.credentials import hides_frames
 from ..errors import ConfigurationError
 from . import KeyStorage
 
@@ -14,6 +15,7 @@ SETTING: Final = "OPENROUTER_STORAGE_URI"
 REDIS_LIKE: Final = ("redis", "valkey", "sentinel", "keydb")
 
 
+@hides_frames
 def storage_from_uri(
     uri: str, *, max_age: int | None = None, instance_folder: str | None = None
 ) -> KeyStorage:

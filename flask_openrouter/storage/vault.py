@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
+from ..client.credentials import without_trace
 from ..errors import ConfigurationError, KeyStorageError
 from ..log import log_note
 from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
@@ -91,10 +92,9 @@ class KeyVault:
 
         ``rejected_at`` tells a key that was set aside, which must not be used.
         """
-        stored = self._run("Reading", self.storage.get, owner_id)
-        if stored is None:
+        record, is_stored = self._read(owner_id)
+        if not is_stored:
             return None
-        record = self._open(stored, owner_id)
         if record is None:
             logger.warning(
                 "What is stored for this owner does not open; treated as not connected.%s",
@@ -103,7 +103,7 @@ class KeyVault:
         elif self._is_past_its_age(owner_id, record):
             return None
         elif record.rejected_at is not None:
-            return self._kept_aside(owner_id, stored, record)
+            return self._kept_aside(owner_id, record)
         return record
 
     def save(self, owner_id: str, record: KeyRecord) -> None:
@@ -111,7 +111,10 @@ class KeyVault:
         # Sealed inside: with encrypt=False the sealed text is the key, which no frame between here
         # and the storage may hold.
         self._run("Saving", lambda: self.storage.set(owner_id, self._seal(record, owner_id)))
-        self._read_back(owner_id, record)
+        found = self.load(owner_id)
+        # Another login of this owner may have replaced it at once. Its key is not older.
+        if found is None or (found != record and found.connected_at < record.connected_at):
+            raise _not_given_back()
 
     def replace(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> bool:
         """Save ``new`` if ``old`` is still what :meth:`load` returns. Return whether it was saved.
@@ -126,12 +129,9 @@ class KeyVault:
             return True
         if self._swap(owner_id, old, new) is None:
             return False
-        self._read_back(owner_id, new)
+        if self.load(owner_id) != new:
+            raise _not_given_back()
         return True
-
-    def _read_back(self, owner_id: str, record: KeyRecord) -> None:
-        if self.load(owner_id) != record:
-            raise KeyStorageError("The storage did not give back the key that was saved.")
 
     def set_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         """Set a rejected key aside, if ``record`` is still what is stored.
@@ -158,11 +158,11 @@ class KeyVault:
         # In one step: with encrypt=False no frame above _run may hold what is stored.
         return new if self._run("Saving", swap) else None
 
-    def _kept_aside(self, owner_id: str, stored: str, record: KeyRecord) -> KeyRecord | None:
+    def _kept_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         if not self._is_given_up(record):
             return record
         try:
-            self._run("Deleting", self._delete_if, owner_id, stored)
+            self.forget_if(owner_id, record)
         except KeyStorageError:
             logger.info("A key that was set aside could not be deleted now.%s", log_note(owner_id))
         return None
@@ -171,16 +171,20 @@ class KeyVault:
         """Delete what is stored for this owner. No error if there is nothing."""
         self._run("Deleting", self.storage.delete, owner_id)
 
-    def forget_if(self, owner_id: str, record: KeyRecord) -> None:
-        """Delete what is stored for this owner if it is still ``record``."""
+    def forget_if(self, owner_id: str, record: KeyRecord) -> bool:
+        """Delete what is stored for this owner if it is still ``record``. Return whether it was."""
 
-        def forget() -> None:
+        def forget() -> bool:
             stored = self.storage.get(owner_id)
-            if stored is not None and self._open(stored, owner_id) == record:
-                self._delete_if(owner_id, stored)
+            if stored is None or self._open(stored, owner_id) != record:
+                return False
+            if isinstance(self.storage, ComparingStorage):
+                return self.storage.delete_if(owner_id, stored)
+            self.storage.delete(owner_id)
+            return True
 
         # In one step, as in _swap.
-        self._run("Deleting", forget)
+        return self._run("Deleting", forget)
 
     def probe(self, owner_id: str) -> bool:
         """Return whether anything is stored for this owner, readable or not.
@@ -191,12 +195,12 @@ class KeyVault:
 
     def is_unreadable(self, owner_id: str) -> bool:
         """Return whether something is stored for this owner that does not open."""
-        stored = self._run("Reading", self.storage.get, owner_id)
-        return stored is not None and self._open(stored, owner_id) is None
+        record, is_stored = self._read(owner_id)
+        return is_stored and record is None
 
     def connected_at(self, owner_id: str) -> int | None:
         """Return when this owner's key was connected (Unix time, seconds), or None without one."""
-        record = self._open(self._run("Reading", self.storage.get, owner_id), owner_id)
+        record, _ = self._read(owner_id)
         if record is None or record.rejected_at is not None:
             return None
         return None if self._is_past_its_age(owner_id, record) else record.connected_at
@@ -208,15 +212,14 @@ class KeyVault:
         :class:`~flask_openrouter.storage.ComparingStorage`. With any other, a key that is connected
         between the last read and the deletion, about a round trip, is deleted.
         """
-        stored = self._run("Reading", self.storage.get, owner_id)
-        if stored is None:
+        record, is_stored = self._read(owner_id)
+        if not is_stored:
             return Age.GONE
-        record = self._open(stored, owner_id)
         if record is None:
             return Age.UNREADABLE
         if not self._is_given_up(record) and not self._is_past_its_age(owner_id, record):
             return Age.CURRENT
-        if dry_run or self._run("Deleting", self._delete_if, owner_id, stored):
+        if dry_run or self.forget_if(owner_id, record):
             return Age.PAST
         return Age.GONE
 
@@ -244,6 +247,7 @@ class KeyVault:
         self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
     ) -> Result:
         failure: Exception | None = None
+        stop: BaseException | None = None
         patience, started = None, 0.0
         if self._may_wait:
             patience, started = current_patience(), monotonic()
@@ -253,17 +257,32 @@ class KeyVault:
             return operation(*args, **kwargs)
         except Exception as exc:
             failure = exc
+        except BaseException as exc:
+            # Such as SystemExit, or gevent.Timeout.
+            if self._cipher is not None:
+                raise
+            stop = without_trace(exc)
         finally:
             if patience is not None:
                 patience.note(started, failed=failure is not None)
+        if stop is not None:
+            raise stop
         message = f"{action} the key failed: the storage raised {type(failure).__name__}."
         if isinstance(failure, ConfigurationError):
             # It names the remedy.
             message = f"{message} {failure}"
         if self._cipher is None:
-            # The storage's frames hold the record in the clear, so they are dropped here.
+            # The storage's frames hold the record in the clear, so they are dropped, as above.
             failure = None
         raise KeyStorageError(message) from failure
+
+    def _read(self, owner_id: str) -> tuple[KeyRecord | None, bool]:
+        """Return the record that opens, or None, and whether anything is stored.
+
+        With encrypt=False what is stored is the key, so it stays in this frame.
+        """
+        stored = self._run("Reading", self.storage.get, owner_id)
+        return self._open(stored, owner_id), stored is not None
 
     def _is_given_up(self, record: KeyRecord) -> bool:
         rejected_at = record.rejected_at
@@ -304,10 +323,6 @@ class KeyVault:
         self.storage.set(owner_id, sealed)
         return True
 
-    def _delete_if(self, owner_id: str, stored: str) -> bool:
-        if isinstance(self.storage, ComparingStorage):
-            return self.storage.delete_if(owner_id, stored)
-        if self.storage.get(owner_id) != stored:
-            return False
-        self.storage.delete(owner_id)
-        return True
+
+def _not_given_back() -> KeyStorageError:
+    return KeyStorageError("The storage did not give back the key that was saved.")

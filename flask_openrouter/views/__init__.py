@@ -117,6 +117,9 @@ def check_request(endpoint: str | None, values: dict[str, Any] | None) -> None:
         # A chunked body, whose length shows at its end.
         environ = request.environ
         environ["wsgi.input"] = LimitedBody(environ["wsgi.input"])
+    if endpoint != "openrouter.static":
+        # Also when a function of the app fails, or answers first.
+        request_state().is_own = True
 
 
 def show_error(error: OpenRouterError) -> ResponseReturnValue:

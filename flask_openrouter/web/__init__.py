@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ..connection import Connection
     from ..services import Services
 
-
 EXTENSION_KEY: Final = "openrouter"
 _STATES: Final = "_openrouter_states"
 #: Before the app's id: the name of its call in the WSGI environment, which mounted apps share.
@@ -99,6 +98,7 @@ class RequestState:
         "has_no_locale",
         "hides_connection",
         "is_https",
+        "is_own",
         "new_cookies",
         "sent_cookies",
         "services",
@@ -114,8 +114,7 @@ class RequestState:
         self.sent_cookies: Mapping[str, str] = request.cookies
         #: The visitor's connection, once it was asked for (``connection.get_connection``).
         self.connection: Connection | None = None
-        #: Whether the visitor counts as not connected for the rest of this request, so that an
-        #: error page can be rendered while the storage is down.
+        #: Whether the visitor counts as not connected, for an error page while the storage is down.
         self.hides_connection: bool = False
         #: The id in this browser's cookie, for ``Owners``. None: it has none; ``""``: not read yet.
         self.browser_id: str | None = ""
@@ -126,6 +125,8 @@ class RequestState:
         #: The ``Set-Cookie`` lines of this response, by the names of the cookies.
         self.new_cookies: dict[str, str] = {}
         self._audience: str | None = None
+        #: Whether the response is the extension's own, which no cache may store.
+        self.is_own: bool = False
         #: Whether the response has a text whose language the browser's header has decided.
         self.varies_by_language: bool = False
         #: Whether Flask-Babel has failed to name the visitor's locale.
@@ -146,8 +147,7 @@ class RequestState:
     def forbid_sharing(self, *, no_store: bool) -> None:
         """Tell caches that the response is for this browser alone (RFC 9111).
 
-        ``no_store``: and that they must not store it, unless the view itself says how long they
-        may.
+        ``no_store``: and that they must not store it, unless the view itself says for how long.
         """
         if no_store or self._audience is None:
             self._audience = "no-store" if no_store else "private"
@@ -157,10 +157,10 @@ class RequestState:
 
         These are our cookies and the cache headers. Nothing is to drop or add once they are there.
         """
-        vary = "Cookie" if self._audience or self.new_cookies else ""
+        vary = "Cookie" if self._audience or self.is_own or self.new_cookies else ""
         if self.varies_by_language:
             vary = f"{vary}, Accept-Language" if vary else "Accept-Language"
-        return incomplete_headers(headers, self._audience, vary, self.new_cookies)
+        return incomplete_headers(headers, self._audience, vary, self.new_cookies, self.is_own)
 
     def finish(self, response: Response) -> Response:
         """Add our cookies and cache headers to this response, once or again."""

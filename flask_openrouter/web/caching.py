@@ -8,37 +8,60 @@ from typing import Final
 
 Header = tuple[str, str]
 
-#: A view whose Cache-Control has one of these words has decided who may keep the response.
-_NAMES_AUDIENCE: Final = re.compile(r"public|private|no-store", re.I)
+#: One directive of Cache-Control. A quoted value may contain commas (RFC 9110 §5.6.4).
+_DIRECTIVE: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+#: A view that sets one of these directives has decided who may keep the response.
+_AUDIENCES: Final = frozenset({"public", "private", "no-store"})
+#: The ends of the names of headers that some caches obey instead of Cache-Control (RFC 9213).
+_OVERRIDES: Final = ("-cache-control", "surrogate-control", "x-accel-expires")
 
 
 def incomplete_headers(
-    headers: Iterable[Header], audience: str | None, vary: str, cookies: Mapping[str, str]
+    headers: Iterable[Header],
+    audience: str | None,
+    vary: str,
+    cookies: Mapping[str, str],
+    is_own: bool,
 ) -> tuple[list[Header], list[Header]]:
     """Return the headers that these response headers must lose, and those that they must get.
 
     ``audience``: ``private``; ``no-store``, unless the view says how long the response may be kept;
     or None. ``vary``: the request headers that the response depends on, or ``""``. ``cookies``: the
     ``Set-Cookie`` lines of the response by the names of the cookies, in place of any others.
+    ``is_own``: whether the response is the extension's own. The app decides neither on the caching
+    of such a response nor of one that sets our cookies: a cache would give it to other visitors.
     """
     headers = [*headers]
-    if not cookies and ("Cache-Control", audience) in headers and ("Vary", vary) in headers:
+    is_exclusive = is_own or bool(cookies)
+    if not is_exclusive and ("Cache-Control", audience) in headers and ("Vary", vary) in headers:
         # As it is most often, when all hooks of the app have run.
         return [], []
+    dropped: list[Header] = []
+    added: list[Header] = []
     found: dict[str, list[Header]] = {"cache-control": [], "vary": [], "set-cookie": []}
     for header in headers:
         name = header[0].lower()
         if name in found:
             found[name].append(header)
-    dropped: list[Header] = []
-    added: list[Header] = []
-    if audience and not found["cache-control"]:
+        elif is_exclusive and name.endswith(_OVERRIDES):
+            dropped.append(header)
+    control = [value for _, value in found["cache-control"]]
+    if is_exclusive:
+        fitting = "no-store" if is_own else audience or "no-store"
+        if not control:
+            added.append(("Cache-Control", fitting))
+        elif control not in ([fitting], ["no-store"]):
+            dropped += found["cache-control"]
+            added.append(("Cache-Control", "no-store"))
+    elif audience and not control:
         added.append(("Cache-Control", audience))
     elif audience:
-        control = [value for _, value in found["cache-control"]]
-        if not _NAMES_AUDIENCE.search(" ".join(control)):
+        directives = [text.strip() for text in _DIRECTIVE.findall(",".join(control))]
+        if _AUDIENCES.isdisjoint(map(str.lower, directives)):
+            # private="Set-Cookie" lets a shared cache keep the rest (RFC 9111 §5.2.2.7).
+            kept = [text for text in directives if not text.lower().startswith("private=")]
             dropped += found["cache-control"]
-            added.append(("Cache-Control", ", ".join((*control, "private"))))
+            added.append(("Cache-Control", ", ".join((*kept, "private"))))
     if vary and not found["vary"]:
         added.append(("Vary", vary))
     elif vary and found["vary"][0][1] != vary:

@@ -15,7 +15,9 @@ from flask_openrouter.client.responses import error_from, error_in
 from flask_openrouter.errors import (
     APIError,
     BadRequestError,
+    ForbiddenError,
     InvalidAnswerError,
+    ProviderError,
     RateLimitError,
     ServerError,
 )
@@ -120,6 +122,41 @@ def test_a_zod_error_is_a_bad_request_with_its_first_problems() -> None:
             assert type(error) is BadRequestError
             assert (error.status, error.upstream_message) == (400, shown)
 
+    body = {"success": False, "error": {"name": "ZodError", "issues": issues}}
+    error = error_from(400, {}, json.dumps(body).encode())
+    assert error.upstream_message == "messages.0.content: Required; Too short"  # type: ignore[attr-defined]
+
+
+@pytest.mark.requirement("O23")
+def test_the_words_of_other_json_are_the_message_and_decide_nothing() -> None:
+    for body, shown in [
+        ({"message": "bad model", "code": 400}, "bad model"),
+        ({"detail": "No such user"}, "No such user"),
+        ({"detail": [{"loc": ["body", "x"], "msg": "field required"}]}, "body.x: field required"),
+        ({"errors": [{"message": "one"}, {"message": "two"}, 7]}, "one; two"),
+        ({"message": None, "detail": 7, "errors": []}, ""),
+        ({"message": "Key limit exceeded", "code": 403}, "Key limit exceeded"),
+    ]:
+        with case(body):
+            error = error_from(403, {}, json.dumps(body).encode())
+            assert type(error) is ForbiddenError
+            assert (error.reason, error.upstream_message) == (None, shown)
+
+
+@pytest.mark.requirement("O1")
+def test_json_that_is_not_strict_still_names_the_provider() -> None:
+    whole = b'{"error":{"code":401,"message":"M\xc3\xa9","metadata":{"provider_name":"A"}}}'
+    for body in (
+        b"\xef\xbb\xbf" + whole,
+        whole.replace(b'"code":401', b'"code":401,"code":401'),
+        whole.replace(b'"code":401', b'"code":NaN,"x":-Infinity'),
+        whole.replace(b"\xc3\xa9", b"\xe9"),
+    ):
+        with case(body):
+            error = error_from(401, {"content-type": "application/json"}, body)
+            assert type(error) is ProviderError
+            assert error.provider_name == "A"
+
 
 @pytest.mark.requirement("O23")
 def test_the_text_of_a_plain_response_is_the_message_and_html_is_not() -> None:
@@ -127,6 +164,9 @@ def test_the_text_of_a_plain_response_is_the_message_and_html_is_not() -> None:
         ("text/plain", b"Malformed JSON in request body", "Malformed JSON in request body"),
         ("Text/Plain; charset=utf-8", b"a\r\nb\x00\xff", "a b"),
         ("text/plain", b"x" * 500, "x" * 200),
+        ('text/plain; charset="ISO-8859-1"', b"Gr\xf6\xdfe", "Gr\xf6\xdfe"),
+        ("text/plain; charset=nonsense", b"Gr\xc3\xb6", "Gr\xf6"),
+        ("text/plain; charset=idna", b"a" * 99 + b"\xc3\xb6.", "a" * 99 + "\xf6."),
         ("text/html", b"<title>524: A timeout occurred</title>", ""),
         ("", b"anything", ""),
     ]:

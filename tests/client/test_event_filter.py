@@ -190,7 +190,7 @@ def test_an_answer_that_broke_off_is_an_error_at_its_end() -> None:
     for end in (
         finished("error"),
         finished("stop", native_finish_reason="network_error"),
-        {"provider": "P\n", "choices": [{"index": 1, "finish_reason": "error"}]},
+        {"provider": "P", "choices": [{"index": 1, "finish_reason": "error"}]},
     ):
         for rest in ([], ["[DONE]"], [usage], [usage, "[DONE]"], [finished()]):
             events, error = filtered([GOOD + sse(end, *rest)], has_end=True)

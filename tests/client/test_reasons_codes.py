@@ -215,8 +215,26 @@ def test_each_code_of_a_limit() -> None:
     for status in (402, 403, 429):
         lent = {"reason": "in_flight_budget_exhausted", "raw": "x"}
         assert found(status, **lent) == (RateLimitError, "in_flight_budget")
-    pool = "upstream_provider_shared_pool"
-    assert found(402, limit_source=pool) == (OutOfCreditError, "account")
+
+
+@pytest.mark.requirement("O2", "O6")
+def test_a_limit_of_the_model_provider_is_not_the_visitors() -> None:
+    for source in (
+        "upstream_provider_shared_pool",
+        "upstream_provider_credits",
+        "upstream_key_limit",
+        "upstream_in_flight_budget",
+        "provider_workspace_budget",
+    ):
+        for status in (401, 402, 403):
+            for message in ("No", "Key limit exceeded", "Insufficient credits"):
+                for named in ({}, {"provider_name": "Venice"}):
+                    with case(status, message, source, named):
+                        outcome = found(status, message, limit_source=source, **named)
+                        assert outcome == (ProviderError, None)
+    for source, reason in (("openrouter_credits", "account"), ("key_limit", "key_limit")):
+        spent = {"limit_source": source, "provider_name": "Venice"}
+        assert found(402, **spent) == (OutOfCreditError, reason)
 
 
 @pytest.mark.requirement("O5", "O24")

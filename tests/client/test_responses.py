@@ -105,7 +105,7 @@ def test_another_403_is_forbidden():
         error_body("Only management keys can perform this operation"),
         error_body("You wrote: key limit exceeded"),
         error_body("Your credits were spent"),
-        error_body("Forbidden", metadata={"limit_source": "upstream_provider_shared_pool"}),
+        error_body("Forbidden", metadata={"limit_source": "openrouter_shared"}),
         error_body("Forbidden", metadata={"limit_source": 7}),
         error_body("Forbidden", metadata=["key limit"]),
         error_body(None),

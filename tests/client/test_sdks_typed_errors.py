@@ -318,7 +318,7 @@ def test_an_asynchronous_client_asks_in_a_thread_with_the_context() -> None:
 
     def decide(error: KeyRejectedError, seconds: float) -> OpenRouterError:
         asked.set()
-        seen.append((request.get(), went_on.wait(20), threading.current_thread()))
+        seen.append((request.get(), went_on.wait(60), threading.current_thread()))
         return error
 
     async def ask(clients: Clients) -> None:

@@ -115,6 +115,15 @@ def test_an_unknown_cost_is_none_and_never_zero(cost: object, expected: float | 
 
 
 @pytest.mark.requirement("O15")
+def test_an_answer_paid_at_the_provider_is_not_free() -> None:
+    costs = {"cost": 0, "cost_details": {"upstream_inference_cost": 0.02}}
+    for value, expected in [(True, True), (False, False), (None, False), ("true", False)]:
+        usage = read(delta(content="x"), {"usage": {**costs, "is_byok": value}}).usage
+        assert usage is not None
+        assert (usage.cost, usage.is_byok) == (0, expected)
+
+
+@pytest.mark.requirement("O15")
 def test_a_missing_usage_is_unknown() -> None:
     for event in ({}, {"usage": None}, {"usage": {}}, {"usage": "free"}, {"usage": []}):
         assert read(delta(content="x"), event).usage is None

@@ -53,6 +53,11 @@ ERRORS: tuple[tuple[object, type[APIError], int, str | None], ...] = (
     ({}, ServerError, 502, None),
     ({"code": True, "message": 7}, ServerError, 502, None),
 )
+#: Words of providers for an answer that broke off, each with ``finish_reason: "stop"``.
+BROKEN = (
+    *("failed", "network_failure", "connection_lost", "connection_reset", "disconnected"),
+    *("interrupted", "stream_closed", "unexpected_eof"),
+)
 
 
 def forms(error: object) -> list[bytes]:
@@ -64,6 +69,7 @@ def forms(error: object) -> list[bytes]:
         sse({"id": "gen-1", **end, "error": error}),
         sse({"choices": [{"delta": {}, "finish_reason": "error", "error": error}]}),
         sse({"choices": [{"error": error}]}, "[DONE]"),
+        sse({"choices": [{"delta": {"error": error}}]}, "[DONE]"),
         b"event: error\ndata: %b\n\n" % data,
         b"event: error\ndata: %b" % data,
     ]
@@ -93,6 +99,7 @@ def test_an_error_in_the_json_of_a_200_is_typed(
         {"error": error},
         {"id": "gen-1", "error": error},
         {"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": error}]},
+        {"choices": [{"message": {"content": "", "error": error}, "finish_reason": "stop"}]},
     ):
         for function in (read_completion, lambda reply: read_stream(reply).start()):
             with pytest.raises(APIError) as caught:
@@ -132,6 +139,11 @@ def test_words_in_the_same_event_come_before_the_error() -> None:
         ("length", "timed_out"),
         ("stop", "upstream_timeout"),
         ("stop", "aborted"),
+        *(("stop", native) for native in BROKEN),
+        *((reason, None) for reason in ("ERROR", "failed", "timeout", "abort", "cancelled")),
+        ("network_error", "stop"),
+        ("stop", "MALFORMED_FUNCTION_CALL"),
+        ("stop", "UNEXPECTED_TOOL_CALL"),
     ],
 )
 def test_an_answer_that_broke_off_without_an_error_object(reason: str, native: str | None) -> None:
@@ -168,6 +180,9 @@ def test_the_error_object_that_follows_tells_more() -> None:
         ("content_filter", "safety"),
         ("content_filter", "content_policy_error"),
         ("tool_calls", "MALFORMED_FUNCTION_CALL"),
+        *(("stop", native) for native in ("completed", "eos", "max_tokens", "OTHER", "unknown")),
+        ("length", "incomplete"),
+        ("pause", "pause_turn"),
     ],
 )
 def test_other_ends_are_no_errors(reason: str, native: str | None) -> None:
@@ -176,6 +191,31 @@ def test_other_ends_are_no_errors(reason: str, native: str | None) -> None:
         list(stream)
         assert stream.is_complete
         assert stream.completion.finish_reason == reason
+
+
+@pytest.mark.requirement("O12", "O27")
+@pytest.mark.parametrize(
+    ("reason", "native"),
+    [
+        *(("stop", native) for native in ("SAFETY", "IMAGE_SAFETY", "PROHIBITED_CONTENT")),
+        *(("stop", native) for native in ("BLOCKLIST", "RECITATION", "refusal", "ERROR_TOXIC")),
+        *(("stop", native) for native in ("content_filter", "guardrail_intervened")),
+        ("SAFETY", None),
+        ("refusal", "stop"),
+    ],
+)
+def test_an_answer_that_a_filter_ended_says_so(reason: str, native: str | None) -> None:
+    end = finished(reason, native_finish_reason=native)
+    usage = {**finished("stop"), "usage": {"cost": 1}} if reason == "stop" else {}
+    for events in ([end], [end, usage, "[DONE]"]):
+        stream = read_stream([sse(delta(content="Half"), *events)])
+        assert list(stream)[1].finish_reason == "content_filter"
+        assert stream.is_complete
+        answer = stream.completion
+        assert (answer.finish_reason, answer.native_finish_reason) == ("content_filter", native)
+    message = {"message": {"content": "Half"}, "finish_reason": reason}
+    body = json.dumps({"choices": [{**message, "native_finish_reason": native}]}).encode()
+    assert read_completion([body]).finish_reason == "content_filter"
 
 
 def test_a_stream_that_breaks_off_is_told_from_a_complete_one() -> None:

@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import astuple
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -119,6 +120,7 @@ def test_a_good_value_is_taken() -> None:
         ("APP_CATEGORIES", ("game", "legal"), "app_categories", ("game", "legal")),
         ("APP_CATEGORIES", "game, legal", "app_categories", ("game", "legal")),
         ("APP_CATEGORIES", "game, ", "app_categories", ("game",)),
+        ("KEY_LIMIT", Decimal("5.50"), "key_limit", 5.5),
         ("APP_CATEGORIES", [], "app_categories", ()),
         ("LOGIN_REDIRECT_URL", "/chat?new=1#top", "login_redirect_url", ...),
         ("LOGIN_REDIRECT_URL", "https://app.example/#/chat", "login_redirect_url", ...),

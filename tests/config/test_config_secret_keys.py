@@ -11,6 +11,7 @@ import re
 import secrets
 import subprocess
 import sys
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -176,6 +177,30 @@ def test_a_malformed_encryption_key_stops_the_app_and_is_not_shown() -> None:
             message = str(caught.value)
             assert message.startswith([*keys][-1]), ascii(value)
             assert len(str(value)) < 20 or str(value) not in message, ascii(value)
+
+
+@pytest.mark.requirement("R92")
+def test_an_error_report_about_a_wrong_setting_shows_no_secret() -> None:
+    """Error reporters show the locals of every frame."""
+    random = secrets.token_bytes(32)
+    secret, key = random.hex(), base64.urlsafe_b64encode(random).decode()
+    for wrong in (
+        {"OPENROUTER_KEY_LIMIT": "abc"},
+        {"OPENROUTER_ENCRYPTION_KEY": f"{key}x"},
+        {"OPENROUTER_ENCRYPTION_KEY_FALLBACKS": [key, "short"]},
+        {"OPENROUTER_ENCRYPTION_KEY_FALLBACKS": f"[{key}"},
+        {"SECRET_KEY_FALLBACKS": secret},
+        {"OPENROUTER_STORAGE_URI": f"foo://user:{secret}@host/db"},
+    ):
+        config = {"SECRET_KEY": secret, "OPENROUTER_ENCRYPTION_KEY": key, **wrong}
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))) as caught:
+            start(**config)
+        report = TracebackException.from_exception(caught.value, capture_locals=True)
+        # The frames of this file hold the settings, as those of an app may.
+        frames = [frame for frame in report.stack if frame.filename != __file__]
+        shown = str([frame.locals for frame in frames])
+        assert "flask_openrouter" in str(frames)
+        assert not any(text in shown for text in (secret, key)), wrong
 
 
 @pytest.mark.requirement("R92")

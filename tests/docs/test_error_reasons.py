@@ -9,7 +9,7 @@ from errors_page import rows_below
 from project_files import ROOT
 
 from flask_openrouter import errors
-from flask_openrouter.client import reasons
+from flask_openrouter.client import phrases, reasons
 from flask_openrouter.views.causes import problem_of
 
 #: One row per reason.
@@ -22,9 +22,9 @@ ROWS = [
 
 def known() -> set[str]:
     """Return the reasons that the reader of errors can give."""
-    tables = (reasons._RATE_LIMITS, reasons._BUDGETS, reasons._SETTINGS)
+    tables = (reasons._RATE_LIMITS, reasons._BUDGETS, phrases._SETTINGS)
     found = {row[-1] for table in tables for row in table}
-    found |= {reason for *_, reason in reasons._PHRASES} | set(reasons._FORBIDDEN.values())
+    found |= {reason for *_, reason in phrases._PHRASES} | set(reasons._FORBIDDEN.values())
     source = (ROOT / "flask_openrouter" / "client" / "responses.py").read_text(encoding="utf-8")
     return found | set(re.findall(r'Cause\(APIError, "(\w+)"\)', source))
 

@@ -130,7 +130,7 @@ def celery(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             thread = threading.Thread(target=lambda: results.append(function(*sent)))
             threads.append(thread)
             thread.start()
-            thread.join(20)
+            thread.join(60)
 
         function.delay = delay  # type: ignore[attr-defined]
         return function

@@ -18,11 +18,18 @@ NOON = datetime(2027, 1, 15, 12, tzinfo=timezone.utc).timestamp()
 MIDNIGHT = datetime(2027, 1, 16, tzinfo=timezone.utc).timestamp()
 RESETS_AT = "2027-01-16T00:00:00.000Z"
 KEYS_PAGE = "https://openrouter.ai/settings/keys"
+EXCLUDED = {"ineligibility_reasons": [{"reason": "zdr-violation-by-account", "endpoint_count": 1}]}
+BLOCKED = {"ineligibility_reasons": [{"reason": "model-ignored-by-guardrail", "endpoint_count": 1}]}
 
 #: Status, a part of the message, and a part of the metadata (``None``: no metadata).
 ERRORS: dict[str, tuple[int, str, dict[str, Any] | None]] = {
     "relayed_401": (401, "Provider returned error", {"provider_name": "Anthropic"}),
     "relayed_402": (402, "Provider returned error", {"provider_name": "Venice", "is_byok": False}),
+    "upstream_limit_402": (
+        402,
+        "Provider returned error",
+        {"limit_source": "upstream_provider_credits"},
+    ),
     "passing_401": (401, "User not found.", None),
     "fewer_tokens_402": (402, "more credits, or fewer max_tokens. You requested up to 4096", None),
     "weight_402": (402, "Insufficient credits", {"reason": "weight_exceeds_budget"}),
@@ -58,6 +65,11 @@ ERRORS: dict[str, tuple[int, str, dict[str, Any] | None]] = {
         "Provider returned error",
         {"error_type": "content_policy_violation", "provider_name": "Google"},
     ),
+    "age_403": (403, "18+ age", {"missing_attestation_types": ["age_18plus"]}),
+    "relayed_context_length_400": (400, "Provider returned", {"provider_name": "OpenAI"}),
+    "zdr_404": (404, "\nZDR violation (account settings): 1 endpoint", EXCLUDED),
+    "blocked_model_404": (404, "\nModel blocked by guardrail: 1 endpoint", BLOCKED),
+    "ignored_providers_404": (404, "All providers have been ignored", None),
     "context_length_400": (400, "maximum context length is 40960 tokens. However, you", None),
     "data_policy_404": (404, "No endpoints found matching your data policy", None),
     "guardrail_404": (404, "No endpoints available matching your guardrail restrictions", None),

@@ -27,6 +27,8 @@ MODELS = "/api/v1/models"
         ("finish_reason_error", "error", "error", None),
         ("network_error_finish", "stop", "network_error", None),
         ("content_filter", "content_filter", "content_filter", None),
+        ("timeout_finish", "timeout", "timeout", None),
+        ("safety_finish", "stop", "SAFETY", None),
         ("error_chunk", "error", "error", 502),
         ("error_on_choice", "error", "error", None),
         ("key_limit_in_stream", "error", "error", 403),
@@ -76,6 +78,19 @@ def test_a_stream_ends_with_an_event_of_the_name_error(
     assert empty == b""
     assert last.startswith(b"event: error\ndata: {")
     assert len(words_of(chunks_in(raw))) == FIRST_WORDS
+
+
+@pytest.mark.requirement("O12")
+def test_an_error_can_be_in_the_delta_or_the_message(
+    emulator: Emulator, http: requests.Session
+) -> None:
+    with emulator.faults("error_in_delta", times=2):
+        raw, whole = raw_stream(http, emulator), answer(http, emulator)
+    assert raw.endswith(DONE)
+    found = chunks_in(raw)
+    assert found[-1]["choices"][0]["delta"]["error"]["code"] == 429
+    assert len(words_of(found)) == FIRST_WORDS
+    assert whole["choices"][0]["message"]["error"]["code"] == 429
 
 
 def test_a_short_answer_breaks_off_at_its_end(emulator: Emulator, http: requests.Session) -> None:
@@ -145,6 +160,15 @@ def test_usage_can_have_no_cost(emulator: Emulator, http: requests.Session) -> N
                 assert usage["total_tokens"] > 0
                 assert ("cost" in usage) == (name == "usage_cost_null")
                 assert usage.get("cost") is None
+
+
+@pytest.mark.requirement("O15")
+def test_the_provider_can_charge_instead(emulator: Emulator, http: requests.Session) -> None:
+    with emulator.faults("usage_byok", times=2):
+        usages = [chunks(http, emulator)[-1]["usage"], answer(http, emulator)["usage"]]
+    for usage in usages:
+        assert (usage["cost"], usage["is_byok"]) == (0, True)
+        assert usage["cost_details"]["upstream_inference_cost"] > 0
 
 
 @pytest.mark.requirement("O25", "E9")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import runpy
 import threading
 from pathlib import Path
@@ -12,7 +14,7 @@ from chat_visitor import CHAT, ORIGIN, ChatVisitor, end_of, lines_of
 from flask import Flask
 from held_model import HeldModel
 
-from example_app import chat, highlight, streams
+from example_app import chat, highlight, render, streams
 from example_app.database import opened
 from example_app.render import MAX_LINKS, LiveMarkdown, to_html
 
@@ -22,7 +24,7 @@ def test_one_visitor_has_a_limited_number_of_answers_at_once(
     held: HeldModel, held_visitor: ChatVisitor, app: Flask
 ) -> None:
     held.hold(after="")
-    opened_answers = [held_visitor.ask(buffered=False) for _ in range(streams.MAX_OF_KEY)]
+    opened_answers = [held_visitor.ask(buffered=False) for _ in range(streams.MAX_OF_VISITOR)]
     for each in opened_answers:
         assert "begin" in next(lines_of(each))
     asked = held_visitor.completions
@@ -31,12 +33,16 @@ def test_one_visitor_has_a_limited_number_of_answers_at_once(
         assert refused.status_code == 429
         assert refused.headers["Retry-After"]
         assert "several answers" in refused.get_json()["message"]
-    # The key counts, not the browser: another session cookie does not help.
+    # The account counts: neither another session cookie helps, nor another login and its key.
     held_visitor.client.delete_cookie("session", domain="localhost")
     assert held_visitor.ask().status_code == 429
-    assert held_visitor.completions == asked, "refused before OpenRouter is asked"
     other = ChatVisitor(held_visitor.app, held.emulator)
     other.connect()
+    for refused in (other.ask(), other.fetch("/models")):
+        assert refused.get_json()["error"] == "too_many"
+    assert held_visitor.completions == asked, "refused before OpenRouter is asked"
+    with held.emulator.configured(openrouter_user_id="user_other"):
+        other.connect()
     second = other.ask(buffered=False)
     assert second.status_code == 200
     held.release()
@@ -44,6 +50,17 @@ def test_one_visitor_has_a_limited_number_of_answers_at_once(
         list(lines_of(response))
         response.close()
     assert end_of(held_visitor.ask())["state"] == "done", "the places are free again"
+
+
+@pytest.mark.requirement("A17")
+def test_without_a_known_account_each_key_has_a_limit(connected: ChatVisitor) -> None:
+    with connected.emulator.configured(openrouter_user_id=None):
+        for _ in range(2):
+            connected.connect()
+            response = connected.ask(buffered=False)
+            payer = hashlib.sha256(connected.api_key.encode()).hexdigest()
+            assert connected.app.extensions["streams"] == [payer]
+            response.close()
 
 
 def begin_id(visitor: ChatVisitor) -> str:
@@ -74,13 +91,13 @@ def test_a_process_keeps_threads_for_other_pages(
 def test_a_refused_question_gives_its_place_back(
     connected: ChatVisitor, fault: dict[str, Any]
 ) -> None:
-    connected.emulator.add_fault(path=CHAT, times=streams.MAX_OF_KEY + 1, **fault)
-    for _ in range(streams.MAX_OF_KEY + 1):
+    connected.emulator.add_fault(path=CHAT, times=streams.MAX_OF_VISITOR + 1, **fault)
+    for _ in range(streams.MAX_OF_VISITOR + 1):
         assert connected.ask().get_json()["error"] != "too_many"
     for body in ("[]", '{"model": "m", "text": "hi", "conversation": "\\ud800"}'):
         invalid = connected.ask(json=None, data=body, content_type="application/json")
         assert invalid.status_code in (400, 401)
-    assert not connected.app.extensions["streams"].places
+    assert not connected.app.extensions["streams"]
     with opened(connected.app.config["CHAT_DATABASE"]) as db:
         for table in ("conversation", "message"):
             assert not db.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
@@ -143,6 +160,38 @@ def test_few_addresses_become_links_and_many_do_not() -> None:
     assert to_html("see https://a.example/b " * MAX_LINKS).count("<a ") == MAX_LINKS
 
 
+@pytest.mark.requirement("A18")
+def test_short_rows_do_not_make_a_large_table() -> None:
+    """Rows are filled up with empty cells to as many as the head has."""
+    head = "|" + "a|" * 500 + "\n|" + "-|" * 500 + "\n"
+    many = (head + "|x|y|\n" * 1_385, head + "z\n" * 5_000, "> " + head.replace("\n", "\n> ") * 50)
+    for text in (*many, (head + "|\n" * 150 + "\n") * 20):
+        markdown = LiveMarkdown()
+        markdown.add(text)
+        for html in ("".join(markdown.render()), to_html(text)):
+            assert html.count("<td") + html.count("<th") <= len(text)
+            words = re.sub("<[^>]*>", "", html)
+            assert all(words.count(cell) == text.count(cell) for cell in "xyz")
+
+
+@pytest.mark.requirement("A18")
+def test_a_usual_table_is_complete() -> None:
+    for row in ("|1|0|1|\n", "|||\n", "| Total |\n", "x\n"):
+        columns = max(1, row.count("|") - 1)
+        text = "|a" * columns + "|\n" + "|-" * columns + "|\n" + row * 1_000
+        assert to_html(text).count("<tr>") == 1_001, row
+
+
+@pytest.mark.requirement("A18")
+def test_rendered_answers_are_kept_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render, "MAX_KEPT", 5_000)
+    kept = render._Rendered()
+    for number in range(100):
+        assert kept[f"{number} " * 100] == f"<p>{(f'{number} ' * 100).strip()}</p>\n"
+        assert sum(map(len, kept.values())) <= 5_000
+    assert kept["99 " * 100] is kept["99 " * 100]
+
+
 OUR_FORM = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -173,7 +222,7 @@ def test_who_leaves_stops_the_answers_under_way(
     held_visitor.client.post(path, base_url=ORIGIN, data=form, headers=OUR_FORM)
     end = list(lines)[-1]["end"]
     response.close()
-    assert held.left.wait(10), "OpenRouter is told to stop"
+    assert held.left.wait(60), "OpenRouter is told to stop"
     assert end["state"] == "stopped"
     assert end["problem"]["error"] == "ended"
     rows = {"conversation": 1, "message": 2} if is_kept else {"conversation": 0, "message": 0}

@@ -51,6 +51,7 @@ def test_prices_are_per_million_tokens() -> None:
             "128K",
         ),
         ({"context_length": 1_048_576}, "$0.15 in, $0.60 out", "1M"),
+        ({"context_length": 104_857_600}, "$0.15 in, $0.60 out", "104.9M"),
         ({"context_length": None}, "$0.15 in, $0.60 out", None),
     )
     for changes, price, context in cases:
@@ -114,10 +115,16 @@ ODD: tuple[dict[str, Any], ...] = (
     {"pricing": {"prompt": "NaN", "completion": "0.1"}},
     {"pricing": {"prompt": "0.1", "completion": "1e999"}},
     {"pricing": {"prompt": None, "completion": ["x"]}},
+    {"pricing": {"prompt": "0.1", "completion": "0.1", "request": "NaN"}},
+    {"pricing": {"prompt": "0.1", "completion": "0.1", "request": ["x"]}},
+    {"pricing": {"prompt": "1e300", "completion": "0.1"}},
     {"name": None},
     {"name": 7},
     {"context_length": "many"},
     {"context_length": -1},
+    {"context_length": True},
+    {"context_length": 10**400},
+    {"context_length": 10**12},
 )
 
 
@@ -134,6 +141,8 @@ def test_an_odd_entry_is_shown_without_its_price_or_left_out(connected: ChatVisi
     assert "nan" not in response.text.lower()
     for model, changes in zip(odd, ODD, strict=True):
         assert ("price" in models_by_id[model["id"]]) is ("pricing" not in changes), changes
+        context = None if "context_length" in changes else "128K"
+        assert models_by_id[model["id"]].get("context") == context, changes
 
 
 @pytest.mark.requirement("O16")
@@ -160,10 +169,45 @@ def test_the_next_page_of_the_list_is_read(connected: ChatVisitor, following: st
 
 @pytest.mark.requirement("O16")
 def test_a_list_without_an_end_is_not_read_for_ever(connected: ChatVisitor) -> None:
-    body = {"data": [entry()], "links": {"next": "/api/v1/models?offset=1"}}
-    with connected.emulator.faults(times=None, status=200, body=body, path="/api/v1/models"):
-        assert len(connected.fetch("/models").get_json()["models"]) == 1
+    for number in range(models.MAX_PAGES + 1):
+        body = {"data": [entry()], "links": {"next": f"/api/v1/models?offset={number}"}}
+        connected.emulator.add_fault(status=200, body=body, path="/api/v1/models")
+    assert len(connected.fetch("/models").get_json()["models"]) == 1
     assert connected.emulator.count("GET", "/api/v1/models") == models.MAX_PAGES
+
+
+@pytest.mark.requirement("O16")
+def test_a_page_that_was_read_is_not_read_again(connected: ChatVisitor) -> None:
+    for number in (1, 2, 1, 2):
+        body = {"data": [entry(id=f"a/{number}")], "links": {"next": f"?page={number}"}}
+        connected.emulator.add_fault(status=200, body=body, path="/api/v1/models")
+    assert len(connected.fetch("/models").get_json()["models"]) == 2
+    assert connected.emulator.count("GET", "/api/v1/models") == 3
+
+
+@pytest.mark.requirement("O16")
+@pytest.mark.parametrize("fault", [{"status": 429}, {"status": 200, "body": "{"}, {"reset": True}])
+def test_a_page_that_fails_leaves_the_others(
+    connected: ChatVisitor, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offered(*answers: dict[str, Any]) -> list[str]:
+        for answer in answers:
+            connected.emulator.add_fault(**answer, path="/api/v1/models")
+        return [model["id"] for model in connected.fetch("/models").get_json()["models"]]
+
+    first, second = (
+        {
+            "status": 200,
+            "body": {"data": [entry(id=f"a/{page}", name=f"{page}")], "links": {"next": link}},
+        }
+        for page, link in ((1, "?page=2"), (2, None))
+    )
+    assert offered(first, fault) == ["a/1"]
+    assert offered(first, second) == ["a/1", "a/2"], "an incomplete list is not fresh"
+    assert offered() == ["a/1", "a/2"]
+    monkeypatch.setattr(models, "FRESH", 0.0)
+    assert offered(first, fault) == ["a/1", "a/2"]
+    assert offered({"status": 200, "body": {"data": [entry(id="a/3")]}}) == ["a/3"]
 
 
 @pytest.mark.requirement("O26")
@@ -183,3 +227,19 @@ def test_only_what_is_called_free_is_free() -> None:
     shown = read_model(entry(id="a/b", pricing={"prompt": "-1", "completion": "0"}))
     assert shown is not None
     assert shown["price"] == "Price varies"
+
+
+@pytest.mark.requirement("O26")
+def test_a_price_for_each_request_is_shown() -> None:
+    for request, tokens, price in (
+        ("0.018", "0.000001", "$1.00 in, $1.00 out, $0.02 a question"),
+        ("0.005", "0", "$0 in, $0 out, $0.005 a question"),
+        (0.04, "0", "$0 in, $0 out, $0.04 a question"),
+        ("-1", "0.000001", "Price varies"),
+        ("0", "0.000001", "$1.00 in, $1.00 out"),
+        (None, "0.000001", "$1.00 in, $1.00 out"),
+    ):
+        pricing = {"prompt": tokens, "completion": tokens, "request": request}
+        shown = read_model(entry(pricing=pricing))
+        assert shown is not None
+        assert shown["price"] == price

@@ -57,6 +57,29 @@ def test_deleting_the_cookie_does_not_help_for_long(
     assert visitor.completions == 6
 
 
+@pytest.mark.requirement("A15")
+def test_all_addresses_of_an_ipv6_network_share_their_free_questions(
+    visitor: ChatVisitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "OF_ADDRESS", 1)
+
+    def answered(*addresses: str) -> int:
+        before = visitor.completions
+        for address in addresses:
+            visitor.client._cookies.clear()
+            visitor.client.environ_base["REMOTE_ADDR"] = address
+            ask(visitor)
+        return visitor.completions - before
+
+    assert answered(*(f"2001:db8:0:1:{n}::{n}" for n in range(1, 6))) == 3
+    assert answered("2001:db8:0:2::1") == 1
+    # A server that listens on both kinds of addresses writes IPv4 addresses like this.
+    assert answered(*(f"::ffff:192.0.2.{n}" for n in range(1, 6))) == 5
+    assert answered(*(f"192.0.2.{n}" for n in range(1, 6))) == 5
+    assert answered(*["192.0.2.1"] * 5) == 1
+    assert answered(*["unknown"] * 5, *["fe80::1%eth0"] * 5) == 6
+
+
 def test_what_is_no_question_counts_nothing(visitor: ChatVisitor) -> None:
     ask(visitor, "  ")
     foreign = {"Sec-Fetch-Site": "cross-site"}

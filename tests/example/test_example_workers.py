@@ -71,10 +71,12 @@ def test_simultaneous_visitors_find_their_own_conversations(
     visitors, questions = 8, 4
     emulator = openrouter_emulator
     wrong: list[str] = []
+    one_at_a_time = threading.Lock()
 
     def chat(number: int) -> None:
         with requests.Session() as browser:
-            connect(browser, origin, emulator)
+            with one_at_a_time, emulator.configured(openrouter_user_id=f"user_{number}"):
+                connect(browser, origin, emulator)
             conversation = None
             for question in range(questions):
                 body = {"model": "openai/gpt-4o-mini", "text": f"visitor {number}, {question}"}

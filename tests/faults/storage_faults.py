@@ -138,7 +138,7 @@ def _hangs(site: FaultSite, _: None) -> Row:
     def hang(operation: str) -> None:
         if operation == "set" and threading.get_ident() in slow:
             entered.set()
-            assert released.wait(20)
+            assert released.wait(60)
 
     site.store.switch.before = hang
 
@@ -151,7 +151,7 @@ def _hangs(site: FaultSite, _: None) -> Row:
     with ThreadPoolExecutor(1) as pool, scene.watching():
         page = pool.submit(come_back)
         try:
-            assert entered.wait(20)
+            assert entered.wait(60)
             assert other.get(other.begin("/other")).location == "/other"
             assert site.events() == events + 1
         finally:
@@ -259,7 +259,7 @@ def _race(site: FaultSite, _: None) -> Row:
     def meet(operation: str) -> None:
         if operation == "set" and threading.get_ident() not in arrived:
             arrived.add(threading.get_ident())
-            barrier.wait(10)
+            barrier.wait(60)
 
     site.store.switch.before = meet
     others = [site.visitor(scene.app) for _ in range(2)]

@@ -61,7 +61,7 @@ class Site:
 
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join(20)
+        thread.join(60)
         (result,) = outcome
         return result
 

@@ -338,7 +338,7 @@ def test_two_claims_at_once_are_one(all_stored_apps: StoredApps, emulator: Emula
     start = Barrier(2)
 
     def claim(each: Visitor) -> str:
-        start.wait(20)
+        start.wait(60)
         return each.post("/claim").text
 
     with ThreadPoolExecutor(2) as pool:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from typing import Any
 
 import pytest
+from project_files import ROOT
 
 from flask_openrouter.errors import StateMismatchError
-from flask_openrouter.login.logins import Ending, FinishedLogins
+from flask_openrouter.login.logins import Ending, FinishedLogins, digest
+
+SCALE = ROOT / "docs" / "scale.md"
 
 
 def test_a_login_is_begun_once_while_it_is_valid(clock: Any) -> None:
@@ -67,6 +73,23 @@ def test_an_ending_has_cookies_for_those_who_wait_only(clock: Any) -> None:
     ending = exchange.wait(0)
     assert ending == Ending(None, "browser:x", "mark")
     assert "a=b" not in repr(Ending(None, cookies={"a": "a=b"}))
+
+
+def test_a_finished_login_costs_what_the_page_on_scale_says(clock: Any) -> None:
+    logins = FinishedLogins(max_age=660, clock=clock)
+    tracemalloc.start()
+    try:
+        for _ in range(5_000):
+            exchange, _ = logins.begin(digest(token_hex()), digest(token_hex()))
+            owner_id = f"browser:{token_hex(11)}"
+            mark = digest(owner_id)
+            exchange.end(Ending(None, owner_id, mark, {"a": "b" * 600}))
+        size = tracemalloc.get_traced_memory()[0] / 5_000
+    finally:
+        tracemalloc.stop()
+    row = re.search(r"end of a login .* (\d+) bytes for ten minutes", SCALE.read_text("utf-8"))
+    assert row is not None
+    assert 0.7 < size / int(row[1]) < 1.1
 
 
 def test_nobody_waits_for_ever(clock: Any) -> None:

@@ -6,6 +6,7 @@ import base64
 import hmac
 import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from cases import case
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Column, Integer
+from sqlalchemy.orm import declarative_base
+from werkzeug.local import LocalProxy
 from werkzeug.test import Client
 
 from flask_openrouter import OpenRouterAuth
@@ -21,6 +25,33 @@ from flask_openrouter.login.owner import Owners, check_app_user
 from flask_openrouter.services import AppFunctions
 from flask_openrouter.storage.cookie import BROWSER, CookieStorage
 from flask_openrouter.web import ExtensionCookie, request_state
+
+
+class ObjectId:
+    """An id as MongoDB makes them."""
+
+    def __str__(self) -> str:
+        return "65a0"
+
+
+class Document(SimpleNamespace):
+    def __str__(self) -> str:
+        return "Document object"
+
+
+class TextFloat(float):
+    __str__ = float.__repr__
+
+
+class TextTuple(tuple[str, ...]):
+    __slots__ = ()
+    __str__ = tuple.__repr__
+
+
+class Mapped(declarative_base()):  # type: ignore[misc]
+    __tablename__ = "user"
+    id = Column(Integer, primary_key=True)
+
 
 OLD, NEW = b"the old secret key", b"the new secret key"
 
@@ -199,6 +230,7 @@ def test_a_guest_of_flask_login_owns_no_key_even_with_an_id(make_app: Any) -> No
 def test_an_id_is_used_unchanged() -> None:
     texts = ("0", "a", " a", "x" * 255, "😀" * 255, "Browser:x")
     ids: list[tuple[Any, str]] = [(0, "0"), (-7, "-7"), (10**30, "1" + "0" * 30)]
+    ids += [(uuid.UUID(int=7), f"{uuid.UUID(int=7)}"), (ObjectId(), "65a0")]
     for user_id, owner_id in [*ids, *((text, text) for text in texts)]:
         assert check_app_user(user_id) == owner_id
 
@@ -206,7 +238,10 @@ def test_an_id_is_used_unchanged() -> None:
 def test_an_id_that_could_be_mistaken_for_another_is_refused() -> None:
     """None of these may be cut, altered, or taken for another owner."""
     refused: list[Any] = [None, True, False, 1.0, b"alice", "", "x" * 256, "a\0b", "\ud800", ["a"]]
-    refused += [("a",), {}, object(), uuid.UUID(int=1), "browser:", "browser:x", 10**255, 10**5_000]
+    refused += [("a",), {}, object(), "browser:", "browser:x", 10**255, 10**5_000]
+    refused += [bytearray(b"alice"), TextFloat(1), TextTuple("a"), LocalProxy(lambda: app.logger)]
+    # A user or a column instead of its id: the text may be the same for all users.
+    refused += [Document(id=1), Document(pk=1), Document(get_id=int), Mapped.id]
     for number, user_id in enumerate(refused):
         with case(number), pytest.raises(KeyStorageError, match="owner_loader") as caught:
             check_app_user(user_id)

@@ -9,6 +9,7 @@ from flask import Flask
 from visitor import Visitor
 
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.pages.visit import is_cross_site
 
 FOREIGN = [
     {"Origin": "https://evil.example"},
@@ -97,3 +98,34 @@ def test_forms_work_under_every_kind_of_host_name(app: Flask) -> None:
 def test_forms_work_behind_a_proxy_that_ends_tls(visitor: Visitor) -> None:
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "https://localhost"}
     assert post(visitor, "/openrouter/disconnect", headers).status_code == 303
+
+
+def test_without_fetch_metadata_the_referer_says_whether_another_site_began_a_login(
+    app: Flask,
+) -> None:
+    """Browsers send none on plain http. A proxy that ends TLS hides the scheme."""
+    cases = [
+        ("", False),
+        ("http://localhost:5000/chat", False),
+        ("http://localhost:5000", False),
+        ("https://localhost:5000/", False),
+        ("http://localhost/", True),
+        ("http://evil.example/", True),
+        ("http://evil.example/http://localhost:5000/", True),
+        ("http://localhost:5000.evil.example/", True),
+    ]
+    for referrer, is_foreign in cases:
+        headers = {"Referer": referrer} if referrer else {}
+        for site, expected in ((None, is_foreign), ("none", False), ("cross-site", True)):
+            sent = headers if site is None else {**headers, "Sec-Fetch-Site": site}
+            with app.test_request_context(base_url="http://localhost:5000", headers=sent):
+                assert is_cross_site() is expected, sent
+
+
+def test_on_plain_http_other_sites_do_not_push_out_a_login(app: Flask, emulator: Emulator) -> None:
+    visitor = Visitor(app)
+    callback = emulator.approve(visitor.start())
+    for _ in range(8):
+        visitor.client.get("/openrouter/login", headers={"Referer": "http://evil.example/"})
+    assert visitor.get(callback).status_code == 303
+    assert visitor.key is not None

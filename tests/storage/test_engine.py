@@ -153,3 +153,21 @@ def test_asynchronous_engine_is_refused() -> None:
     engine.dialect = AsynchronousDialect()
     with pytest.raises(ConfigurationError, match="'aiosomething' is asynchronous"):
         SQLAlchemyStorage(engine)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "postgresql+psycopg://u:CANARY@h:5/db?connect_timeout=2",
+            "postgresql+psycopg://u:***@h:5/db",
+        ),
+        ("postgresql+psycopg://h/db?user=u&password=CANARY", "postgresql+psycopg://h/db"),
+        ("postgresql+psycopg://u:CAN@CANARY@h/db", "postgresql+psycopg://u:***@h/db"),
+        ("sqlite:///file:/a?uri=true&password=CANARY", "sqlite:///file%3A/a"),
+        ("sqlite://", "sqlite://"),
+    ],
+)
+def test_the_place_of_the_keys_is_shown_without_passwords(url: str, shown: str) -> None:
+    """Commands print it."""
+    assert SQLAlchemyStorage(url).location == f"the table openrouter_keys of {shown}"

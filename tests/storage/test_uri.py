@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from traceback import TracebackException
 from types import ModuleType
 from typing import Any
 
@@ -100,6 +101,23 @@ def test_mistake_names_the_setting_and_the_remedy_but_no_password() -> None:
         assert not {"CANARY", "CAN", "ARY"} & set(str(caught.value).replace("/", " ").split()), uri
         assert "CANARY" not in repr(caught.value), uri
         assert caught.value.__cause__ is caught.value.__context__ is None, uri
+
+
+@pytest.mark.parametrize(
+    ("create", "uri"),
+    [
+        (storage_from_uri, "redis://:CANARY@host?nosuch=CANARY"),
+        (RedisStorage, "redis://:CANARY@host?nosuch=CANARY"),
+        (SQLAlchemyStorage, "foo://user:CANARY@host/db"),
+    ],
+)
+def test_an_error_report_about_a_wrong_uri_shows_no_password(create: Any, uri: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        create(uri)
+    # The first frame is that of this function.
+    frames = TracebackException.from_exception(caught.value, capture_locals=True).stack[1:]
+    assert frames
+    assert "CANARY" not in str([frame.locals for frame in frames])
 
 
 @pytest.mark.requirement("S9")

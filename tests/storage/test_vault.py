@@ -6,9 +6,11 @@ import itertools
 import logging
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from cases import case
 from leaks import leaks_in
 
 from flask_openrouter.errors import KeyStorageError
@@ -193,6 +195,22 @@ def test_only_a_key_that_can_be_read_back_counts_as_saved() -> None:
         assert str(caught.value) == "The storage did not give back the key that was saved.", name
 
 
+def test_a_key_that_another_login_replaces_at_once_was_saved() -> None:
+    """Two logins of one user: each reads back what the other has saved."""
+    for later in (0, 1):
+        other = replace(RECORD, api_key=f"sk-or-v1-{'5' * 64}", connected_at=1_800_000_000 + later)
+        storage = PlainStorage()
+        storage.hooks["set"] = lambda owner_id, text, s=storage: s.kept.update({owner_id: text})
+        vault_of(storage).save("A", other)
+        theirs = storage.kept["A"]
+        storage.hooks["set"] = lambda owner_id, _, s=storage, t=theirs: s.kept.update({owner_id: t})
+        vault_of(storage).save("A", RECORD)
+        assert vault_of(storage).load("A") == other
+        with pytest.raises(KeyStorageError, match="give back"):
+            # One from before: the storage kept what it had.
+            vault_of(storage).save("A", replace(RECORD, connected_at=1_800_000_002))
+
+
 def test_a_storage_that_saves_nothing_is_noticed_without_encryption() -> None:
     keys = KeyVault(PlainStorage(set=lambda *_: None), None, base_url="https://x.example")
     with pytest.raises(KeyStorageError, match="give back"):
@@ -211,6 +229,47 @@ def test_no_traceback_of_a_failed_save_shows_the_key(method: str, is_encrypted: 
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     inside = [line for line in shown.format() if "test_vault.py" not in line]
     assert leaks_in("".join(inside), {"key": KEY}) == []
+
+
+class Stop(BaseException):
+    """As gevent.Timeout and SystemExit are: no Exception."""
+
+
+@pytest.mark.parametrize("kind", [Stop, OSError])
+def test_no_traceback_shows_a_key_that_is_stored_in_the_clear(kind: type[BaseException]) -> None:
+    class Stopping(MemoryStorage):
+        stopped: tuple[str, ...] = ()
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in super().__getattribute__("stopped"):
+                return failing(kind())
+            return super().__getattribute__(name)
+
+    aside = replace(RECORD, rejected_at=1_800_000_000)
+    tries: tuple[tuple[str, KeyRecord, Callable[[KeyVault], object]], ...] = (
+        ("get", RECORD, lambda vault: vault.load("A")),
+        ("set", RECORD, lambda vault: vault.save("A", RECORD)),
+        ("replace", RECORD, lambda vault: vault.set_aside("A", RECORD)),
+        ("delete_if", RECORD, lambda vault: vault.forget_if("A", RECORD)),
+        ("delete_if", aside, lambda vault: vault.prune("A")),
+        ("delete_if", aside, lambda vault: vault.load("A")),
+    )
+    for cipher, (method, record, change) in itertools.product((None, KeyCipher([NEW])), tries):
+        storage = Stopping()
+        keys = KeyVault(storage, cipher, base_url="https://x.example")
+        keys.save("A", record)
+        keys._clock = lambda: 1_900_000_000.0
+        storage.stopped = (method,)
+        with case((method, cipher)):
+            try:
+                change(keys)
+            except (Stop, KeyStorageError) as error:
+                shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+                assert leaks_in("".join(shown.format()), {"key": KEY}) == []
+                is_shown = "in fail" in "".join(shown.format())
+                assert is_shown is (cipher is not None)
+            else:
+                assert (record, kind) == (aside, OSError)
 
 
 class TestReencryption:

@@ -78,8 +78,8 @@ def test_only_the_record_that_was_read_is_changed(kind: Callable[[], Any]) -> No
     assert vault.replace("B", RECORD, OTHER) is False
     assert vault.set_aside("A", OTHER) is None
     assert vault.give_back("A", OTHER) is None
-    vault.forget_if("A", OTHER)
-    vault.forget_if("B", OTHER)
+    assert vault.forget_if("A", OTHER) is False
+    assert vault.forget_if("B", OTHER) is False
     assert vault.load("A") == RECORD
     aside = replace(RECORD, rejected_at=1_800_000_100)
     assert vault.set_aside("A", RECORD) == aside == vault.load("A")
@@ -90,7 +90,7 @@ def test_only_the_record_that_was_read_is_changed(kind: Callable[[], Any]) -> No
     assert vault.load("A") == OTHER
     assert vault.replace("B", None, OTHER) is True
     assert vault.load("B") == OTHER
-    vault.forget_if("A", OTHER)
+    assert vault.forget_if("A", OTHER) is True
     assert (vault.load("A"), vault.connected_at("A")) == (None, None)
 
 

@@ -27,3 +27,7 @@ class FailingStorage(MemoryStorage):
     def delete(self, owner_id: str) -> None:
         self._enter("delete")
         super().delete(owner_id)
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        self._enter("delete")
+        return super().delete_if(owner_id, ciphertext)

@@ -115,10 +115,12 @@ assert_type(answer(), tuple[str, int])
 assert_type(limit_key(), dict[str, float])
 assert_type(auth.for_owner(7), Connection)
 assert_type(auth.for_owner("seven"), Connection)
+assert_type(auth.for_owner(UUID(int=7)), Connection)
 auth.for_owner(None)  # type: ignore[arg-type]
 assert_type(auth.claim(), bool)
 assert_type(auth.claim(replace=True), bool)
 assert_type(auth.import_key(7, "api_key", replace=True), bool)
+assert_type(auth.import_key(UUID(int=7), "api_key"), bool)
 auth.import_key("seven")  # type: ignore[call-arg]
 auth.import_key(None, "api_key")  # type: ignore[arg-type]
 assert_type([*auth.list_owners()], list[ConnectedOwner])

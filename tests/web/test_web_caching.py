@@ -138,6 +138,8 @@ def test_a_view_that_says_how_long_but_not_for_whom_is_private(site: Any) -> Non
         "public, max-age=60": "public, max-age=60",
         "Private": "Private",
         "no-store": "no-store",
+        'private="Set-Cookie, X-A", s-maxage=60': "s-maxage=60, private",
+        'max-age=60, a="x, public, no-store"': 'max-age=60, a="x, public, no-store", private',
     }
 
     def view() -> tuple[str, dict[str, str]]:

@@ -119,6 +119,57 @@ def test_a_hook_that_makes_all_pages_public_does_not_open_a_guarded_one(
     assert visitor.get("/").headers["Cache-Control"] == "public, max-age=60"
 
 
+#: What an app may set on all its responses for its CDN. The last ones win over Cache-Control.
+SHARED = (
+    {"Cache-Control": "public, max-age=300"},
+    {"Cache-Control": "s-maxage=300"},
+    {"Cache-Control": "max-age=300"},
+    {"Cache-Control": 'private="Set-Cookie", s-maxage=300'},
+    {"Cache-Control": "private, max-age=300"},
+    {"CDN-Cache-Control": "max-age=300"},
+    {"Surrogate-Control": "max-age=300", "X-Accel-Expires": "300"},
+)
+
+
+@pytest.mark.requirement("R25")
+@pytest.mark.parametrize("headers", SHARED, ids=str)
+def test_no_hook_lets_a_cache_store_our_responses_or_cookies(
+    headers: dict[str, str], emulator: Emulator
+) -> None:
+    """Two visitors with one login cookie could end up with one account."""
+
+    def hook(response: Response) -> Response:
+        response.headers.update(headers)
+        response.headers["Vary"] = "Accept"
+        return response
+
+    visitor = visitor_of_site_with_hook(emulator, hook, is_first=True)
+    public = {"Cache-Control": "public"}
+    visitor.app.add_url_rule("/id", "id", lambda: (current_openrouter.visitor_id, public))
+    found = {
+        "guard": visitor.get("/guarded"),
+        "page that sets a cookie": visitor.get("/id"),
+        "login": visitor.get("/openrouter/login"),
+        "code": visitor.get("/openrouter/code"),
+        "callback": visitor.connect(emulator),
+        "callback again": visitor.get("/openrouter/callback?code=a&state=b"),
+        "status": visitor.get("/openrouter/status"),
+        "usage": visitor.get("/openrouter/usage"),
+        "disconnect": visitor.post("/openrouter/disconnect"),
+        "disconnected": visitor.get("/openrouter/disconnected"),
+    }
+    visitor.app.extensions["openrouter"].app_functions.key_options = lambda: 1 / 0
+    found["bug"] = visitor.get("/openrouter/login")
+    assert found["bug"].status_code == 500
+    for name, response in found.items():
+        assert response.headers.getlist("Cache-Control") == ["no-store"], name
+        assert {"Accept", "Cookie"} <= {*response.headers["Vary"].split(", ")}, name
+        assert not (headers.keys() - {"Cache-Control"}) & {*response.headers.keys()}, name
+    with visitor.get("/openrouter/static/openrouter.css") as style:
+        assert headers.items() <= {*style.headers}
+    assert headers.items() <= {*visitor.get("/").headers}
+
+
 def test_a_header_that_a_hook_sets_is_completed(emulator: Emulator) -> None:
     expected = {
         ("Cache-Control", "max-age=60"): "max-age=60, private",

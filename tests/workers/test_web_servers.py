@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 from certificates import CertificateAuthority
 from doc_blocks import blocks
 from live_app import PATIENCE, Browser, LiveAnswer
@@ -174,3 +175,33 @@ def test_a_rehearsal_under_the_real_name_with_the_documented_nginx(
     assert connected is not None
     assert line.endswith(f" {connected[1]}")
     assert "code=" not in line
+
+
+@pytest.mark.requirement("A15")
+def test_the_documented_nginx_limits_an_ipv6_network_like_one_address() -> None:
+    (block,) = blocks("nginx")
+    zone = block.code.partition("upstream app")[0].replace("rate=30r/m", "rate=1r/m")
+    server = """server {
+        listen 127.0.0.1:{port};
+        set_real_ip_from 127.0.0.1;
+        real_ip_header X-Real-IP;
+        limit_req zone=logins burst=1 nodelay;
+        limit_req_status 429;
+        root /nonexistent;
+    }"""
+    with running_nginx(zone + server) as nginx:
+
+        def is_limited(address: str) -> bool:
+            answers = [
+                requests.get(nginx.url, headers={"X-Real-IP": address % n}, timeout=PATIENCE)
+                for n in range(1, 10)
+            ]
+            assert {answer.status_code for answer in answers} <= {404, 429}
+            return 429 in {answer.status_code for answer in answers}
+
+        assert is_limited("2001:db8:0:1::%d")
+        assert is_limited("2001:db8:0a0a:a0a:%d:a0a:a0a:a0a"), "bytes that are line feeds"
+        assert not is_limited("2001:db8:0:%d0::1")
+        assert is_limited("192.0.2.1%.0s")
+        assert not is_limited("192.0.2.10%d")
+        assert not is_limited("::ffff:198.51.100.%d")

@@ -24,7 +24,8 @@ from ..errors import (
 from .base_url import is_below
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
-from .event_filter import EventFilter
+from .event_filter import EventFilter, clean_json, error_at_end
+from .events import ServerSentEvent
 from .httpx_network import race_addresses
 from .hybrids import both
 from .models import parse_object
@@ -104,13 +105,23 @@ class Binding:
         if response.status_code >= 400:
             return
         headers, content = response.headers, response.content
-        error: OpenRouterError | None = None
-        if may_be_an_error(headers, content):
-            error = self.read_error(parse_object(content) or {}, headers=headers)
-        error = error or _unusable(response) or _incomplete(response)
+        is_answer, data = _is_answer(response), None
+        if is_answer:
+            content = clean_json(content)
+            data = ServerSentEvent("", content.decode()).parsed()
+        elif may_be_an_error(headers, content):
+            data = parse_object(content)
+        error: OpenRouterError | None = self.read_error(data or {}, headers=headers)
+        error = error or _unusable(response)
+        if error is None and is_answer:
+            error = _not_json(response) if data is None else error_at_end(data)
         if error is not None:
             response.extensions[ERROR] = error
             response.status_code = error.status if isinstance(error, APIError) else 502
+        elif is_answer:
+            response._content = content
+        else:
+            response.json = partial(_json_of, self, response, response.json)
 
     def filter(self, response: Any) -> EventFilter:
         """Return a filter for the bytes of a stream, which raises the error of an event."""
@@ -118,6 +129,7 @@ class Binding:
         return EventFilter(
             lambda event, data: self.read_event_error(event, data, headers=headers),
             lambda error, data: self.as_theirs(error, response, data),
+            has_end=response.request.url.path.endswith(_JSON_PATHS),
         )
 
 
@@ -156,17 +168,23 @@ def _unusable(response: Any) -> InvalidAnswerError | None:
     return None
 
 
-def _incomplete(response: Any) -> InvalidAnswerError | None:
-    """Return the error for JSON that is cut short or no object, as far as its ends show it."""
+def _is_answer(response: Any) -> bool:
+    """Whether a response has to be a JSON object. What answers a GET is a stored file."""
     is_json = media_type(response.headers) in ("application/json", "")
-    if not is_json or response.request.method != "POST" or response.status_code == 204:
-        return None
-    content = response.content.strip()
-    if content.startswith(b"{") and content.endswith(b"}"):
-        return None
+    return is_json and response.request.method == "POST" and response.status_code != 204
+
+
+def _not_json(response: Any) -> InvalidAnswerError:
     return InvalidAnswerError(
         "OpenRouter's response is not a JSON object", status=response.status_code
     )
+
+
+def _json_of(binding: Binding, response: Any, read: Callable[..., Any], **options: Any) -> Any:
+    """Return the JSON of a response; the error of a parser would hold all of it."""
+    with suppress(ValueError, RecursionError):
+        return read(**options)
+    raise binding.as_theirs(_not_json(response), response, None)
 
 
 def is_stream_of_events(response: Any) -> bool:
@@ -231,7 +249,7 @@ def _iter_bytes(
     try:
         for block in iter_bytes(chunk_size):
             yield from events.read(block)
-        yield events.last()
+        yield from events.last()
     except Exception as error:
         response.close()
         raise binding.of_broken_stream(_typed(error), response) from None
@@ -272,7 +290,8 @@ async def _aiter_bytes(
         async for block in aiter_bytes(chunk_size):
             for event in events.read(block):
                 yield event
-        yield events.last()
+        for event in events.last():
+            yield event
     except Exception as error:
         await response.aclose()
         raise binding.of_broken_stream(_typed(error), response) from None

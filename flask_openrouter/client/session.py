@@ -29,9 +29,11 @@ from .base_url import OPENROUTER, is_below
 from .connections import Adapter
 from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
+from .event_filter import error_at_end
+from .events import ServerSentEvent
 from .hybrids import both
 from .models import parse_object
-from .responses import about_request, error_from, error_in, may_be_an_error
+from .responses import about_request, error_from, error_in, may_be_an_error, media_type
 from .spending import NEWS
 from .transport import (
     MAX_RESPONSE_BYTES,
@@ -76,8 +78,8 @@ class SessionResponse(requests.Response):
         """Raise the error that this response stands for; do nothing for any other response.
 
         The errors are those of ``flask_openrouter.errors``, and also a ``requests.HTTPError``. A
-        200 whose JSON is an error counts. A 200 that was asked for with ``stream=True`` is not
-        read: its errors come with the stream.
+        200 whose JSON is an error, or an answer that broke off, counts. A 200 that was asked for
+        with ``stream=True`` is not read: its errors come with the stream.
 
         :raises APIError: the subclass for the status or the cause.
         """
@@ -288,11 +290,18 @@ def _error_of(
         )
     if status >= 300 or (getattr(response, "_is_streamed", False) and not _is_read(response)):
         return None
-    body = _small_content(response) or b""
-    if not may_be_an_error(headers, body):
+    body = response.content or b""
+    is_post = getattr(response.request, "method", None) == "POST"
+    # An answer of any size may have broken off. What answers a GET is a stored file.
+    is_answer = is_post and media_type(headers) == "application/json" and b'"choices"' in body
+    if is_answer:
+        found = ServerSentEvent("", body.decode("utf-8", "replace")).parsed()
+    else:
+        found = parse_object(body) if may_be_an_error(headers, body) else None
+    if found is None:
         return None
-    found = parse_object(body) or {}
-    return error_in(found, base_url=base_url, api_key=key_of(), headers=headers, now=now)
+    error = error_in(found, base_url=base_url, api_key=key_of(), headers=headers, now=now)
+    return error or (error_at_end(found) if is_answer else None)
 
 
 def _is_read(response: requests.Response) -> bool:

@@ -44,6 +44,17 @@ _NO_CALL = re.compile("malformed|unexpected_tool", re.IGNORECASE)
 _TEXTS = ("text", "reasoning", "refusal")
 
 
+def broken_off(part: Completion) -> ProviderError | None:
+    """Return the error of an answer that broke off, as far as its ``finish_reason`` tells."""
+    reason, native = part.finish_reason or "", part.native_finish_reason or ""
+    is_broken = _BROKEN_OFF.search(f"{reason} {native}") is not None
+    if reason != "tool_calls":
+        is_broken = is_broken or _NO_CALL.search(native) is not None
+    if not is_broken or reason == "content_filter":
+        return None
+    return ProviderError(502, clean_message(native or reason), provider_name=part.provider)
+
+
 def read_stream(
     reply: requests.Response | Iterable[bytes],
     *,
@@ -293,14 +304,8 @@ class CompletionStream:
             part = replace(part, **texts)
         self._size += size_of(part)
         self._is_finished = self._is_finished or part.finish_reason is not None
-        reason, native = part.finish_reason or "", part.native_finish_reason or ""
-        is_broken = _BROKEN_OFF.search(f"{reason} {native}") is not None
-        if reason != "tool_calls":
-            is_broken = is_broken or _NO_CALL.search(native) is not None
-        if is_broken and reason != "content_filter":
-            # The usage may follow, so reading goes on.
-            words = clean_message(native or reason)
-            self._broken_off = ProviderError(502, words, provider_name=part.provider)
+        # The usage may follow, so reading goes on.
+        self._broken_off = broken_off(part) or self._broken_off
         return part
 
     def _failure_of(self, error: Exception | None) -> Exception | None:

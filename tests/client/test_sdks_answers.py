@@ -6,6 +6,7 @@ import asyncio
 import json
 import pickle
 import traceback
+from contextlib import nullcontext
 from typing import Any
 
 import openai
@@ -20,16 +21,18 @@ from sdk_calls import (
     Ask,
     Clients,
     ask_openai,
+    call_openai,
     call_sdk,
     call_sdk_async,
     chunk,
     every_caller,
     every_streamer,
+    raw_response,
     stream,
     stream_openai,
 )
 
-from flask_openrouter.errors import InvalidAnswerError, TransportError
+from flask_openrouter.errors import InvalidAnswerError, ProviderError, TransportError
 
 THEIRS = (openai.APIError, openrouter.errors.OpenRouterError)
 #: The package finds that these objects are no answers.
@@ -41,6 +44,13 @@ NO_ANSWERS: tuple[Any, ...] = (
     {"data": [KEY]},
     {"choices": [{"index": 0, "message": {"role": "assistant", "content": 5}}]},
 )
+
+
+def replied(content: str, **members: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "finish_reason": "stop", "message": message, **members}
+    body = {"id": "gen-1", "object": "chat.completion", "created": 1, "model": MODEL}
+    return {**body, "system_fingerprint": None, "choices": [choice]}
 
 
 def test_json_that_is_no_answer_is_a_typed_error() -> None:
@@ -73,6 +83,38 @@ def test_json_of_another_operation_is_a_typed_error_as_well() -> None:
             pytest.raises(InvalidAnswerError),
         ):
             call(sdk)
+
+
+def test_the_error_for_malformed_json_holds_none_of_it() -> None:
+    """The error of a parser has the whole document."""
+    bodies = (b"{oops %b}", b'{"a": "%b", }', b'{"a": "%b"} {}', b'{"a": "%b"}' + b"]" * 5)
+    calls: dict[str, Ask] = {
+        "openai": call_openai,
+        "openai, streamed": stream_openai,
+        "openai, raw": lambda clients: raw_response(clients).parse(),
+        "openai, models": lambda clients: list_models(clients.openai(max_retries=0)),
+        "sdk": call_sdk,
+        "sdk, models": lambda clients: list_models(clients.sdk()),
+    }
+    for name, call in calls.items():
+        for body in (each % KEY.encode() for each in bodies):
+            act = answer(200, body, {"Content-Type": "application/json"})
+            with case(name, body), MisbehavingProvider(act) as provider:
+                with pytest.raises(InvalidAnswerError) as caught:
+                    call(Clients(provider))
+                assert isinstance(caught.value, THEIRS)
+                assert not hasattr(caught.value, "doc")
+                error: BaseException | None = caught.value
+                while error is not None:
+                    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+                    frames = [f.locals for f in shown.stack if f.filename != __file__]
+                    assert KEY not in f"{frames} {error!r} {vars(error)}"
+                    error = error.__context__
+
+
+def list_models(client: Any) -> Any:
+    with client:
+        return client.models.list()
 
 
 @every_caller
@@ -125,6 +167,80 @@ def test_an_event_that_is_no_chunk_is_a_typed_error() -> None:
                 assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.requirement("O13")
+@every_streamer
+def test_a_stream_has_no_half_of_a_surrogate_pair(ask: Ask) -> None:
+    for texts, expected in (
+        (("a \ud83d", "\ude00 b"), "a \U0001f600 b"),
+        (("\ud83d", "", "\ude00"), "\U0001f600"),
+        (("a \ud83d b", "\ude00"), "a \ufffd b\ufffd"),
+        (("a \ud83d",), "a \ufffd"),
+    ):
+        act = stream(*(f"data: {chunk(text)}" for text in texts), "data: [DONE]")
+        with case(expected), MisbehavingProvider(act) as provider:
+            found = list(ask(Clients(provider)))
+        assert "".join(each.choices[0].delta.content for each in found) == expected
+
+
+@pytest.mark.requirement("O13")
+def test_a_whole_answer_has_no_half_of_a_surrogate_pair() -> None:
+    for content, expected in (
+        (rb"\ud83d", "\ufffd"),
+        (rb"\ude00\uD83D\uDE00", "\ufffd\U0001f600"),
+        (rb"\\ud83d", "\\ud83d"),
+        (b"\xed\xa0\xbd \xff", "\ufffd\ufffd\ufffd \ufffd"),
+    ):
+        body = json.dumps(replied(content="?")).encode().replace(b"?", content)
+        act = answer(200, body, {"Content-Type": "application/json"})
+        for call in (call_openai, call_sdk, call_sdk_async):
+            with case(content), MisbehavingProvider(act) as provider:
+                assert call(Clients(provider)).choices[0].message.content == expected
+
+
+@pytest.mark.requirement("O12")
+@every_caller
+def test_a_whole_answer_that_broke_off_is_an_error(ask: Ask) -> None:
+    for members in (
+        {"finish_reason": "error"},
+        {"native_finish_reason": "network_error"},
+        {"finish_reason": "error", "error": {"code": 502, "metadata": {"provider_name": "P"}}},
+    ):
+        for text in ("Half", "x" * 70_000):
+            act = answer(200, replied(text, **members))
+            with case(members, len(text)), MisbehavingProvider(act) as provider:
+                with pytest.raises(ProviderError) as caught:
+                    ask(Clients(provider))
+                assert caught.value.status == 502
+                assert isinstance(caught.value, THEIRS)
+
+
+@pytest.mark.requirement("O12")
+@every_streamer
+def test_a_stream_that_broke_off_is_an_error(ask: Ask) -> None:
+    end = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+    for rest, kind in (
+        ([chunk("", choices=[end]), "[DONE]"], ProviderError),
+        ([chunk("", choices=[{**end, "finish_reason": "stop"}])], None),
+        ([], TransportError),
+    ):
+        seen: list[Any] = []
+        act = stream(*(f"data: {each}" for each in (chunk("Hi"), *rest)))
+        with case(kind), MisbehavingProvider(act) as provider:
+            with pytest.raises(kind) if kind else nullcontext():
+                seen.extend(ask(Clients(provider)))
+            assert len(seen) == 1 + bool(rest)
+
+
+@pytest.mark.requirement("O12")
+def test_a_stream_of_responses_without_its_last_event_broke_off() -> None:
+    act = stream(f"data: {json.dumps({'type': 'response.created', 'response': {}})}")
+    with MisbehavingProvider(act) as provider, Clients(provider).openai() as client:
+        seen: list[Any] = []
+        with pytest.raises(TransportError):
+            seen.extend(client.responses.create(model=MODEL, input="soup", stream=True))
+        assert [each.type for each in seen] == ["response.created"]
+
+
 @pytest.mark.requirement("O17")
 @every_streamer
 def test_a_stream_is_read_as_the_standard_says(ask: Ask) -> None:
@@ -160,11 +276,14 @@ def test_an_answer_of_another_kind_is_left_to_the_package() -> None:
 
 
 def test_a_whole_event_at_the_end_counts_without_its_blank_line() -> None:
-    body = f"data: {chunk('Hi')}\n\ndata: {chunk(' you')}".encode()
-    act = answer(200, body, {"Content-Type": "text/event-stream"})
-    with MisbehavingProvider(act) as provider:
-        found = stream_openai(Clients(provider))
-    assert [each.choices[0].delta.content for each in found] == ["Hi", " you"]
+    for last in ({"content": " you"}, {"content": " \ud83d"}):
+        end = {"choices": [{"index": 0, "delta": last, "finish_reason": "stop"}]}
+        body = f"data: {chunk('Hi')}\n\ndata: {chunk('', **end)}".encode()
+        act = answer(200, body, {"Content-Type": "text/event-stream"})
+        with case(last), MisbehavingProvider(act) as provider:
+            found = stream_openai(Clients(provider))
+        text = "".join(each.choices[0].delta.content for each in found)
+        assert text == "Hi" + last["content"].replace("\ud83d", "\ufffd")
 
 
 def test_the_methods_of_the_package_keep_their_names_and_their_help() -> None:

@@ -256,10 +256,16 @@ def test_an_asynchronous_stream_raises_its_error() -> None:
     act = stream(f"data: {chunk('Hi')}", f"data: {json.dumps(error(429))}")
     with MisbehavingProvider(act) as provider, pytest.raises(RateLimitError):
         asyncio.run(ask(Clients(provider), seen))
-    for end in (["data: [DONE]"], []):
-        with MisbehavingProvider(stream(f"data: {chunk('Hi')}", *end)) as provider:
+    with (
+        MisbehavingProvider(stream(f"data: {chunk('Hi')}")) as provider,
+        pytest.raises(TransportError, match="before the answer was complete"),
+    ):
+        asyncio.run(ask(Clients(provider), seen))
+    last = {"index": 0, "delta": {"content": "."}, "finish_reason": "stop"}
+    for end in ("[DONE]", chunk("", choices=[last])):
+        with MisbehavingProvider(stream(f"data: {chunk('Hi')}", f"data: {end}")) as provider:
             asyncio.run(ask(Clients(provider), seen))
-    assert seen == ["Hi", "Hi", "Hi"]
+    assert seen == ["Hi", "Hi", "Hi", "Hi", "."]
 
 
 @pytest.mark.requirement("O3")

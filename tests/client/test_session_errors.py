@@ -123,6 +123,30 @@ def test_an_error_inside_a_200_is_raised(openrouter: responses.RequestsMock) -> 
             assert not isinstance(found, KeyRejectedError)
 
 
+@pytest.mark.requirement("O12")
+def test_an_answer_that_broke_off_is_an_error(openrouter: responses.RequestsMock) -> None:
+    """Of any size: the error is on a choice, or its ``finish_reason`` is the only sign."""
+    message = {"message": {"content": "x" * 70_000}}
+    for choice, kind in [
+        ({"finish_reason": "error"}, ProviderError),
+        ({"finish_reason": "stop", "native_finish_reason": "network_error"}, ProviderError),
+        ({"finish_reason": "error", **error(429)}, RateLimitError),
+        ({"finish_reason": "stop", "native_finish_reason": "stop"}, None),
+        ({"finish_reason": "content_filter", "native_finish_reason": "error"}, None),
+    ]:
+        for one in (choice, {**message, **choice}):
+            with case(choice, len(one)):
+                body = {"id": "gen-1", "choices": [{"index": 0, "finish_reason": "stop"}, one]}
+                reply = ask(openrouter, 200, body, content_type="application/json")
+                if kind is None:
+                    reply.raise_for_status()
+                else:
+                    assert isinstance(raised(reply), kind)
+    # A stored answer, not one to this request.
+    openrouter.get(f"{URL}/1", json={"choices": [{"finish_reason": "error"}]})
+    session().get("chat/completions/1").raise_for_status()
+
+
 def test_any_other_response_raises_nothing(openrouter: responses.RequestsMock) -> None:
     for status, body in [
         (200, {"choices": [{"message": {"content": 'an "error"'}, "finish_reason": "error"}]}),

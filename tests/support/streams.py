@@ -46,14 +46,17 @@ def outcome(blocks: Iterable[bytes]) -> tuple[list[Completion], OpenRouterError 
     return parts, None
 
 
-def filtered(blocks: Iterable[bytes]) -> tuple[list[ServerSentEvent], OpenRouterError | None]:
+def filtered(
+    blocks: Iterable[bytes], *, has_end: bool = False
+) -> tuple[list[ServerSentEvent], OpenRouterError | None]:
     """Return the events that the filter in front of other packages passes on, and its error."""
-    sieve, passed = EventFilter(error_in_event, lambda error, _: error), b""
+    sieve, passed = EventFilter(error_in_event, lambda error, _: error, has_end=has_end), b""
     try:
         for block in blocks:
             for event in sieve.read(block):
                 passed += event
-        passed += sieve.last()
+        for event in sieve.last():
+            passed += event
     except OpenRouterError as error:
         return list(EventReader().read(passed)), error
     return list(EventReader().read(passed)), None

@@ -86,6 +86,10 @@ class CallbackTarget:
     #: Requests for each permitted response. Any other request gets exactly one of these.
     PROBES = (
         b"\n",
+        # Malformed, of a login whose page is known, or not.
+        b"state={state}&code\n{logins}",
+        b"state={expired}&code\n{logins}",
+        b"state={finished}&code\n{logins}; {connected}",
         b"state=unknown&code=0123456789\n",
         b"state={state}&code=0123456789\n{logins}",
         b"state={state}\n{logins}",

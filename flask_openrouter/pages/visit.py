@@ -12,8 +12,14 @@ from flask import Request
 
 from ..web import this_request
 
-#: The last one is Turbo's.
-_PURPOSES: Final = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_MOZ", "HTTP_X_SEC_PURPOSE")
+#: The last two are old Safari's and Turbo's.
+_PURPOSES: Final = (
+    "HTTP_SEC_PURPOSE",
+    "HTTP_PURPOSE",
+    "HTTP_X_MOZ",
+    "HTTP_X_PURPOSE",
+    "HTTP_X_SEC_PURPOSE",
+)
 #: A page that a service worker fetches for a tab has the destination "empty" in some browsers.
 _DESTINATIONS_OF_VISITS: Final = (None, "document", "empty")
 #: Routes that answer with JSON whatever happens.

@@ -19,6 +19,7 @@ PREFETCHES = [
     {"Purpose": "prefetch"},
     {"Purpose": "Prefetch"},
     {"X-Moz": "prefetch"},
+    {"X-Purpose": "preview"},
     {"X-Purpose": "preview", "Purpose": "preview"},
 ]
 

@@ -28,8 +28,7 @@
         ├── ServerError              5xx
         └── ProviderError            any of these, relayed from the provider of a model
 
-No message, argument or attribute of any of them holds a key, a code, a code_verifier or an
-encryption key.
+Nothing in them holds a key, a code, a code_verifier or an encryption key.
 """
 
 from __future__ import annotations
@@ -185,7 +184,6 @@ class APIError(OpenRouterError):
     """An error that OpenRouter reported (OpenRouter API reference, "Errors").
 
     It came as an error status, or inside a response or a stream with the status 200.
-
     ``status``: the HTTP status, or the code of an error inside a 200 (502 if it has no valid one).
     ``reason``: a stable code for the cause, or None if OpenRouter gives no cause that is known;
     docs/errors.md lists the codes. ``upstream_message``: OpenRouter's message, cut to 200
@@ -213,9 +211,13 @@ class APIError(OpenRouterError):
     ) -> None:
         details = request_id, retry_after, reason, provider_name, help_url, is_retryable
         super().__init__(status, upstream_message, *details)
-        self.status, self.upstream_message = status, upstream_message
-        self.request_id, self.retry_after, self.reason = request_id, retry_after, reason
-        self.provider_name, self.help_url = provider_name, help_url
+        self.status = status
+        self.upstream_message = upstream_message
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.reason = reason
+        self.provider_name = provider_name
+        self.help_url = help_url
         if is_retryable is not None:
             self.is_retryable = is_retryable
 
@@ -272,8 +274,7 @@ class OutOfCreditError(APIError):
 class ForbiddenError(APIError):
     """403: not allowed.
 
-    ``reason``: ``moderation``, ``content_policy``, ``refusal``, ``guardrail``, ``permission`` or
-    None.
+    ``reason``: ``moderation``, ``content_policy``, ``refusal``, ``guardrail`` or ``permission``.
     """
 
     summary = "OpenRouter does not allow this request"
@@ -346,5 +347,4 @@ class ProviderError(APIError):
 
     def __init__(self, status: int, *details: Any, **named: Any) -> None:
         super().__init__(status, *details, **named)
-        if "is_retryable" not in vars(self):
-            self.is_retryable = status in (408, 409, 429) or status >= 500
+        vars(self).setdefault("is_retryable", status in (408, 409, 429) or status >= 500)

@@ -219,9 +219,9 @@ class Exchange:
     __slots__ = ("_changed", "_ending", "_waiting", "code_digest", "expires_at")
 
     def __init__(self, code_digest: str, expires_at: float, changed: threading.Condition) -> None:
-        self.code_digest = code_digest
+        self.code_digest: str = code_digest
         #: Unix time in seconds.
-        self.expires_at = expires_at
+        self.expires_at: float = expires_at
         self._ending: Ending | None = None
         self._waiting = 0
         self._changed = changed

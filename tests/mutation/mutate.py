@@ -4,8 +4,7 @@ mutmut's own runner leaves out constants, properties and other decorated functio
 regular expressions, limits and certificates; and its trampolines hold the arguments of each call,
 which the tests for leaks take for leaks. So here a fork of a pytest that has collected its tests
 gets the changed code into its functions, and runs the tests that execute the changed lines, fastest
-first, until one fails. So does a changed constant; what else is done at import gets a pytest of its
-own.
+first, until one fails. So does a changed constant; any other change gets a pytest of its own.
 """
 
 from __future__ import annotations
@@ -80,12 +79,13 @@ TESTS = {
         "login/test_logins_finished.py integrations/test_rest_extensions.py"
     ),
     "pages/urls": (
-        "pages/test_urls* pages/test_visit_navigations.py views/test_login_[ps]* test_guard.py"
+        "pages/test_urls* pages/test_visit_navigations.py views/test_login_[cps]* test_guard.py"
         " test_guard_responses.py"
     ),
     "client/base_url": "client/test_base_url.py",
     "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
-    "client/reasons": "client/test_reasons* client/test_error_forms.py",
+    "client/phrases": "client/test_phrases.py client/test_reasons* client/test_error_forms.py",
+    "client/reasons": "client/test_reasons* client/test_phrases.py client/test_error_forms.py",
     "client/transport": (
         "client/test_t* client/test_s[!d]* client/test_ex* client/test_rac* test_connection.py"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,8 +57,24 @@ class _Mutations(cst.CSTVisitor):
             return False
         for kind, operator in (*mutation_operators, *_MORE_OPERATORS):
             if isinstance(node, kind):
-                self.found += [(node, changed, self._lines(node)) for changed in operator(node)]
+                self.found += [
+                    (node, changed, self._lines(node))
+                    for changed in operator(node)
+                    if not self._is_same_pattern(node, changed)
+                ]
         return True
+
+    def _is_same_pattern(self, node: cst.CSTNode, changed: cst.CSTNode) -> bool:
+        """Whether only the case of a text differs, in a statement whose patterns ignore case."""
+        if not isinstance(node, cst.SimpleString) or not isinstance(changed, cst.SimpleString):
+            return False
+        if node.value.lower() != changed.value.lower():
+            return False
+        statement: cst.CSTNode = node
+        while not isinstance(statement, cst.BaseSmallStatement | cst.Module):
+            statement = self.get_metadata(ParentNodeProvider, statement)
+        code = cst.Module([]).code_for_node(statement)
+        return re.search(r"\bre\.I(GNORECASE)?\b", code) is not None
 
     def _lines(self, node: cst.CSTNode) -> frozenset[int]:
         statement = node

@@ -25,10 +25,9 @@ from .base_url import is_below
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
 from .event_filter import EventFilter, clean_json, error_at_end
-from .events import ServerSentEvent
 from .httpx_network import race_addresses
 from .hybrids import both
-from .models import parse_object
+from .models import parse_leniently, parse_object
 from .responses import error_in, error_in_event, may_be_an_error, media_type
 from .transport import tls_context
 
@@ -108,7 +107,7 @@ class Binding:
         is_answer, data = _is_answer(response), None
         if is_answer:
             content = clean_json(content)
-            data = ServerSentEvent("", content.decode()).parsed()
+            data = parse_leniently(content.decode())
         elif may_be_an_error(headers, content):
             data = parse_object(content)
         error: OpenRouterError | None = self.read_error(data or {}, headers=headers)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..errors import InvalidAnswerError
+from .models import parse_leniently
 
 #: The largest event, in bytes. An image in an answer is one event of several MiB.
 MAX_EVENT_BYTES = 32 * 1024 * 1024
@@ -29,11 +29,7 @@ class ServerSentEvent(NamedTuple):
 
     def parsed(self) -> Mapping[str, Any] | None:
         """Return the JSON object that the data is; None for anything else."""
-        try:
-            value = json.loads(self.data)
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, Mapping) else None
+        return parse_leniently(self.data)
 
 
 class EventReader:

@@ -177,9 +177,9 @@ def parse_object(body: bytes | None) -> dict[str, Any] | None:
 
 
 def parse_leniently(text: str) -> dict[str, Any] | None:
-    """Read the JSON object of an error, as far as Python can; None for anything else."""
+    """Read a JSON object, as far as Python can; None for anything else."""
     try:
-        value = json.loads(text.removeprefix("\ufeff"))
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

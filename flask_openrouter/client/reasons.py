@@ -252,7 +252,7 @@ def metadata_of(error: Mapping[str, Any]) -> Mapping[str, Any]:
 def _relayed_codes(metadata: Mapping[str, Any]) -> set[str]:
     """Return the codes in the provider's own error, which is JSON in ``raw``."""
     raw = metadata.get("raw")
-    raw = parse_leniently(raw) if isinstance(raw, str) else raw
+    raw = parse_leniently(raw.removeprefix("\ufeff")) if isinstance(raw, str) else raw
     found = raw.get("error", raw) if isinstance(raw, Mapping) else None
     return set(_codes(found)) if isinstance(found, Mapping) else set()
 

@@ -26,6 +26,7 @@ from ..errors import (
     RateLimitError,
 )
 from .base_url import OPENROUTER, credits_url, guardrails_url, key_url, keys_url, privacy_url
+from .completions import choices_of
 from .credentials import hash_of_key
 from .events import ServerSentEvent
 from .models import parse_leniently, parse_moment
@@ -247,7 +248,7 @@ def clean_message(message: str, secrets: Iterable[str | None] = ()) -> str:
 def _error_object(body: bytes | None, headers: Mapping[str, str]) -> Mapping[str, Any]:
     """Return the error object in the body of a response with an error status; empty without one."""
     text = "" if body is None else _text_of(body, headers)
-    parsed = parse_leniently(text)
+    parsed = parse_leniently(text.removeprefix("\ufeff"))
     if parsed is None:
         # HTML is a page of Cloudflare, OpenRouter's CDN, or of a proxy.
         return {"text": text} if media_type(headers) == "text/plain" else {}
@@ -275,10 +276,7 @@ def _error_member(body: Mapping[str, Any], event: str | None) -> Mapping[str, An
     found = _as_error(body.get("error"))
     if found is not None:
         return found
-    choices = body.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, Mapping):
-            continue
+    for choice in choices_of(body):
         for place in (choice, choice.get("delta"), choice.get("message")):
             found = _as_error(place.get("error")) if isinstance(place, Mapping) else None
             if found is not None:

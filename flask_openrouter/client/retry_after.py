@@ -109,8 +109,8 @@ def _until_reset(value: str | None, now: datetime) -> float | None:
     # A smaller number is no time of this century.
     if wait is None or number < 1e9:
         return wait
-    # Before 1973 if these were milliseconds, so they are seconds.
-    return max(0.0, (number / 1000 if number >= 1e11 else number) - now.timestamp())
+    moment = parse_moment(number)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
 
 
 def _until_midnight(now: datetime) -> float:

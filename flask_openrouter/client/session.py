@@ -30,9 +30,8 @@ from .connections import Adapter
 from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .event_filter import error_at_end
-from .events import ServerSentEvent
 from .hybrids import both
-from .models import parse_object
+from .models import parse_leniently, parse_object
 from .responses import about_request, error_from, error_in, may_be_an_error, media_type
 from .spending import NEWS
 from .transport import (
@@ -295,7 +294,7 @@ def _error_of(
     # An answer of any size may have broken off. What answers a GET is a stored file.
     is_answer = is_post and media_type(headers) == "application/json" and b'"choices"' in body
     if is_answer:
-        found = ServerSentEvent("", body.decode("utf-8", "replace")).parsed()
+        found = parse_leniently(body.decode("utf-8", "replace"))
     else:
         found = parse_object(body) if may_be_an_error(headers, body) else None
     if found is None:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, TransportError
+from ..errors import InvalidAnswerError, OpenRouterError, ProviderError
 from .completions import Completion, choices_of
 from .events import BOM, MAX_EVENT_BYTES, EventReader, ServerSentEvent
-from .stream import broken_off
+from .stream import broken_off, ended_early
 
 _END_OF_EVENT: Final = re.compile(rb"(?:\r\n|\r(?!\n)|\n){2}")
 #: Half of a surrogate pair, as JSON escapes it.
@@ -109,7 +109,7 @@ class EventFilter:
         if self._broken_off is not None:
             raise self._as_theirs(self._broken_off, None)
         if not self._is_complete:
-            raise _ended_early()
+            raise ended_early()
 
     def _checked(self, raw: bytes, *, is_cut: bool = False) -> Iterator[bytes]:
         if not raw.isascii():
@@ -130,7 +130,7 @@ class EventFilter:
             return
         body = event.parsed()
         if is_cut and body is None and event.kind != "error":
-            raise _ended_early()
+            raise ended_early()
         error = self._read_error(event, body)
         if error is not None:
             theirs = event.data if body is None else body.get("error") or body
@@ -187,10 +187,6 @@ class EventFilter:
         self._halves.clear()
         plain = {k: v for k, v in self._latest.items() if not isinstance(v, dict | list)}
         return _event({**plain, "choices": choices}, "") if choices else b""
-
-
-def _ended_early() -> TransportError:
-    return TransportError("OpenRouter's stream ended before the answer was complete", was_sent=True)
 
 
 def _index(value: object, number: int) -> int:

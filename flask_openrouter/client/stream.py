@@ -55,6 +55,11 @@ def broken_off(part: Completion) -> ProviderError | None:
     return ProviderError(502, clean_message(native or reason), provider_name=part.provider)
 
 
+def ended_early() -> TransportError:
+    """Return the error of a stream that ended before its answer was complete."""
+    return TransportError("OpenRouter's stream ended before the answer was complete", was_sent=True)
+
+
 def read_stream(
     reply: requests.Response | Iterable[bytes],
     *,
@@ -312,9 +317,7 @@ class CompletionStream:
         """Return the error to raise for one of reading, or for an end without ``[DONE]``."""
         if isinstance(error, OpenRouterError):
             return error
-        failure: Exception = TransportError(
-            "OpenRouter's stream ended before the answer was complete", was_sent=True
-        )
+        failure: Exception = ended_early()
         if error is not None:
             from .blocks import transport_error
 

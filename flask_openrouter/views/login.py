@@ -31,7 +31,7 @@ def login() -> Response:
     if (refusal := refuse_background_load()) is not None:
         return refusal
     services = get_services()
-    target = Target(next_of_request(), is_popup_request())
+    target = _target_of_request()
     try:
         if (response := _resume(target)) is not None:
             return response
@@ -129,7 +129,7 @@ def show_code_form() -> Response:
     if (refusal := refuse_background_load()) is not None:
         return refusal
     services = get_services()
-    target = Target(next_of_request(), is_popup_request())
+    target = _target_of_request()
     try:
         if (response := _resume(target)) is not None:
             return response
@@ -152,8 +152,12 @@ def take_pasted_code() -> Response:
     """Finish one of this browser's logins with the code that was pasted."""
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
-    target = Target(next_of_request(), is_popup_request())
+    target = _target_of_request()
     return finish_login(get_services(), _read_form, target)
+
+
+def _target_of_request() -> Target:
+    return Target(next_of_request(), is_popup_request())
 
 
 def _read_form(base_url: str) -> Callback:
@@ -165,7 +169,7 @@ def save() -> Response:
     if not is_same_origin():
         return show_problem(PROBLEMS["cross_site"])
     services = get_services()
-    target = Target(next_of_request(), is_popup_request())
+    target = _target_of_request()
     parked = services.parked_keys.find()
     if parked is None:
         if services.parked_keys.is_announced() and get_connection():

@@ -90,7 +90,7 @@ function accept({ conversation, url, question, answer }, { message }) {
   if (chat.conversation !== conversation) {
     chat.conversation = conversation;
     history.replaceState(null, "", url);
-    const parts = ["conversations", "title", "conversation-menu", "conversation-dialogs"];
+    const parts = ["conversations", "title", "menu", "conversation-dialogs"];
     refresh(url, ...parts).then(filterConversations).catch(() => {});
   }
   keepDraft(prompt.value); // what was typed meanwhile

@@ -7,11 +7,12 @@ export const element = (id) => document.getElementById(id);
 // A copy of what a <template> contains. In what is cloned, Chromium finds no direction (dir="auto").
 export const copyOf = (id) => document.importNode(element(id).content.firstElementChild, true);
 
-// Replaces the elements with these ids by what the server shows at this address now.
+// Fills the elements with these ids with what the server shows in them at this address now. The
+// elements stay, so an open menu stays open.
 export async function refresh(url, ...ids) {
   const response = await request(url);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  for (const id of ids) element(id).replaceWith(document.adoptNode(page.getElementById(id)));
+  for (const id of ids) element(id).replaceChildren(...page.getElementById(id).childNodes);
   document.title = page.title;
 }
 

@@ -36,13 +36,12 @@ def claim_key(*, replace: bool) -> bool:
     if present is None and (former_id := owners.former_id(user_id)) is not None:
         present = adopt(vault, former_id, user_id)
     is_set_aside = present is not None and present.rejected_at is not None
-    # The same key: an earlier call has written it, and failed to delete the browser's entry.
-    if present is None or is_set_aside or present.api_key != record.api_key:
-        if present is not None and not is_set_aside and not replace:
-            return False
-        if not vault.replace(user_id, present, record):
-            return False
-    vault.forget_if(browser_id, record)
+    # The same key: another call has written it, and has not deleted the browser's entry yet.
+    is_free = present is None or is_set_aside or present.api_key == record.api_key
+    if not is_free and not replace:
+        return False
+    if not vault.move(browser_id, user_id, record, present):
+        return False
     owners.forget_browser()
     # The rest of this request reads the user's key.
     state.connection = None

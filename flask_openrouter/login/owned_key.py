@@ -245,11 +245,11 @@ class OwnedKey:
             self._owner_id == services.owners.current(request_state())
         )
         if self._owner_id is not None:
-            services.vault.forget(self._owner_id)
             former_id = services.owners.former_id(self._owner_id) if is_current else None
             if former_id is not None:
-                # Moving the key from there may have failed half-way.
+                # First: a request that is moving the key from there then finds that it is gone.
                 services.vault.forget(former_id)
+            services.vault.forget(self._owner_id)
         self._drop(key_hash, None)
         if is_current:
             services.parked_keys.clear(self._owner_id)

@@ -197,24 +197,21 @@ def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
 
     A key that is connected meanwhile stays, and is returned. A key that cannot be moved now is
     returned all the same. Raises :class:`KeyStorageError` when one cannot be read.
-
-    No storage adds an entry only if there is none: see :meth:`KeyVault.replace`. So a disconnect
-    between the first read and the write, about two round trips, is undone. If the former entry is
-    gone after the write, another request may have moved the key as well. So it stays where it is.
     """
     record = vault.load(former_id)
     if record is None:
         return None
     try:
-        is_moved = vault.replace(owner_id, None, record)
-        vault.forget_if(former_id, record)
+        if not vault.move(former_id, owner_id, record):
+            present = vault.load(owner_id)
+            if present is not None and present != record:
+                vault.forget_if(former_id, record)
+            return present
     except KeyStorageError as error:
         logger.warning(
             "A key could not be moved to its owner's primary key. %s%s", error, log_note(owner_id)
         )
         return record
-    if not is_moved:
-        return vault.load(owner_id)
     logger.info("A key was moved to its owner's primary key.%s", log_note(owner_id))
     return record
 

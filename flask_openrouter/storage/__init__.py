@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 __all__ = [
+    "AddingStorage",
     "ComparingStorage",
     "ConnectedOwner",
     "KeyStorage",
@@ -95,6 +96,24 @@ class ComparingStorage(KeyStorage, Protocol):
         """Delete the entry if ``ciphertext`` is what is stored now, as one atomic step.
 
         Otherwise change nothing. Return whether it was deleted.
+        """
+        ...
+
+
+@runtime_checkable
+class AddingStorage(KeyStorage, Protocol):
+    """A :class:`KeyStorage` that can store an entry only if there is none.
+
+    With it, a key that is handed to its user, or imported, does not replace one that is connected
+    at the same moment. If the storage is also a :class:`ReplacingStorage` and a
+    :class:`ComparingStorage`, a key that is disconnected while it is handed over does not come
+    back.
+    """
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Store this ciphertext if nothing is stored for this owner, as one atomic step.
+
+        Otherwise change nothing. Return whether it was stored.
         """
         ...
 

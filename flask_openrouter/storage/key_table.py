@@ -72,6 +72,33 @@ class KeyTable:
             if connection.invalidated or not self.exists(connection):
                 raise
 
+    def insert_if_absent(self, connection: Connection, row: dict[str, object]) -> bool:
+        """Insert the row unless its owner has one; return whether it was inserted."""
+        from sqlalchemy import insert
+        from sqlalchemy.exc import IntegrityError
+
+        try:
+            connection.execute(insert(self.definition), row)
+        except IntegrityError:
+            return False
+        return True
+
+    def update_or_insert(self, connection: Connection, row: dict[str, object]) -> None:
+        """Store the row where the dialect has no statement for it."""
+        from sqlalchemy import bindparam, update
+
+        change = (
+            update(self.definition)
+            .where(self.definition.c.owner_id == bindparam("owner"))
+            .values(ciphertext=row["ciphertext"], updated_at=row["updated_at"])
+        )
+        owner = {"owner": row["owner_id"]}
+        if connection.execute(change, owner).rowcount:
+            return
+        if not self.insert_if_absent(connection, row):
+            # Another thread has inserted this owner in between. This entry is the later one.
+            connection.execute(change, owner)
+
 
 def create_upsert(table: Table, dialect_name: str) -> Insert | None:
     """Return INSERT ... ON CONFLICT in this dialect, or None if we know of none."""

@@ -36,6 +36,14 @@ class MemoryStorage:
         with self._lock():
             self._ciphertexts[check_owner_id(owner_id)] = ciphertext
 
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Store this ciphertext if nothing is stored for this owner; return whether it was."""
+        with self._lock():
+            is_absent = check_owner_id(owner_id) not in self._ciphertexts
+            if is_absent:
+                self._ciphertexts[owner_id] = ciphertext
+        return is_absent
+
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was."""
         with self._lock():

@@ -13,6 +13,7 @@ from typing import Any, Final
 from . import (
     BROWSER,
     MAX_LENGTH,
+    AddingStorage,
     ComparingStorage,
     KeyStorage,
     ListableStorage,
@@ -53,6 +54,7 @@ def in_namespace(storage: KeyStorage, namespace: str) -> NamespacedStorage:
         (ListableStorage, _Listable),
         (ReplacingStorage, _Replacing),
         (ComparingStorage, _Comparing),
+        (AddingStorage, _Adding),
     )
     bases = [part for protocol, part in parts if isinstance(storage, protocol)]
     kind = type(NamespacedStorage.__name__, (*bases, NamespacedStorage), {})
@@ -124,3 +126,10 @@ class _Comparing(NamespacedStorage):
         """Delete the entry if ``ciphertext`` is what is stored; return whether it was."""
         deleted: bool = self.inner.delete_if(self._entry(owner_id), ciphertext)
         return deleted
+
+
+class _Adding(NamespacedStorage):
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Store this ciphertext if nothing is stored for this owner; return whether it was."""
+        added: bool = self.inner.add(self._entry(owner_id), ciphertext)
+        return added

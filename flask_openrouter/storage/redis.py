@@ -108,10 +108,12 @@ class RedisStorage:
 
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other, and start its time anew."""
-        key, max_age = self._key(owner_id), self._max_age
-        if max_age is None:
-            max_age = self._ages[0 if is_of_browser(owner_id) else 1]
-        self._write("set", key, ciphertext, ex=max_age)
+        self._write("set", self._key(owner_id), ciphertext, ex=self._age_of(owner_id))
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Store this ciphertext if nothing is stored for this owner; return whether it was."""
+        key, max_age = self._key(owner_id), self._age_of(owner_id)
+        return bool(self._write("set", key, ciphertext, ex=max_age, nx=True))
 
     def follow(self, *, browsers: int, users: int | None) -> None:
         """Let entries expire after so many seconds, unless ``max_age`` was given. None: never.
@@ -156,6 +158,11 @@ class RedisStorage:
         """Close the pooled connections, unless the client is the app's. They open again on use."""
         if self._is_own:
             self._client.connection_pool.disconnect()
+
+    def _age_of(self, owner_id: str) -> int | None:
+        if self._max_age is not None:
+            return self._max_age
+        return self._ages[0 if is_of_browser(owner_id) else 1]
 
     def _write(self, command: str, *arguments: Any, **options: Any) -> Any:
         from redis.exceptions import ReadOnlyError

@@ -113,21 +113,25 @@ class SQLAlchemyStorage:
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Store this ciphertext for this owner, replacing any other."""
         check_owner_id(owner_id)
-        now = datetime.now(timezone.utc)
 
         def write(connection: Connection, binding: _Binding) -> None:
-            row = {
-                "owner_id": binding.encode(owner_id),
-                "ciphertext": ciphertext,
-                "created_at": now,
-                "updated_at": now,
-            }
+            row = _create_row(binding.encode(owner_id), ciphertext)
             if binding.upsert is None:
-                self._update_or_insert(connection, row)
+                self._table.update_or_insert(connection, row)
             else:
                 connection.execute(binding.upsert, row)
 
         self._run(write, is_write=True)
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Store this ciphertext if nothing is stored for this owner; return whether it was."""
+        check_owner_id(owner_id)
+
+        def insert(connection: Connection, binding: _Binding) -> bool:
+            row = _create_row(binding.encode(owner_id), ciphertext)
+            return self._table.insert_if_absent(connection, row)
+
+        return self._run(insert, is_write=True)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored; return whether it was."""
@@ -311,25 +315,6 @@ class SQLAlchemyStorage:
         upsert = create_upsert(self.table, dialect_name)
         return _Binding(source, engine, upsert, encode, database)
 
-    def _update_or_insert(self, connection: Connection, row: dict[str, Any]) -> None:
-        from sqlalchemy import bindparam, insert, update
-        from sqlalchemy.exc import IntegrityError
-
-        columns = self.table.c
-        change = (
-            update(self.table)
-            .where(columns.owner_id == bindparam("owner"))
-            .values(ciphertext=row["ciphertext"], updated_at=row["updated_at"])
-        )
-        owner = {"owner": row["owner_id"]}
-        if connection.execute(change, owner).rowcount:
-            return
-        try:
-            connection.execute(insert(self.table), row)
-        except IntegrityError:
-            # Another thread has inserted this owner in between. This entry is the later one.
-            connection.execute(change, owner)
-
 
 @dataclass
 class _Binding:
@@ -343,6 +328,16 @@ class _Binding:
     #: What identifies an SQLite database, or None.
     database: object
     has_table: bool = False
+
+
+def _create_row(owner_id: str | bytes, ciphertext: str) -> dict[str, object]:
+    now = datetime.now(timezone.utc)
+    return {
+        "owner_id": owner_id,
+        "ciphertext": ciphertext,
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def _decode(owner_id: str | bytes) -> str:

@@ -8,21 +8,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 from functools import partial
-from time import monotonic
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
-from ..client.credentials import without_trace
-from ..errors import ConfigurationError, KeyStorageError
+from ..errors import KeyStorageError
 from ..log import log_note
-from . import BROWSER, ComparingStorage, KeyStorage, ReplacingStorage
+from . import BROWSER, AddingStorage, ComparingStorage, KeyStorage, ReplacingStorage
+from .calls import StorageCalls
 from .cipher import KeyCipher, bound_to
-from .patience import current_patience
 from .record import KeyRecord
 
 logger: Final = logging.getLogger("flask_openrouter")
-
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 #: Seconds after which a key that was set aside is deleted.
 SET_ASIDE_SECONDS: Final = 24 * 3600
@@ -75,7 +70,8 @@ class KeyVault:
         # Only the cookie storage has one of its own.
         purpose = getattr(storage, "purpose", "api_key")
         # That one is in the request itself, so nobody waits for it.
-        self._may_wait = purpose == "api_key"
+        calls = StorageCalls(may_wait=purpose == "api_key", is_encrypting=cipher is not None)
+        self._run = calls.run
         #: The context of an owner's ciphertext.
         self._context = partial(bound_to, purpose, base_url)
         self._max_age = max_age
@@ -119,19 +115,38 @@ class KeyVault:
     def replace(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> bool:
         """Save ``new`` if ``old`` is still what :meth:`load` returns. Return whether it was saved.
 
-        No storage adds an entry only if there is none. So a key that is connected between the last
-        read and the write, about a round trip, is replaced if ``old`` is None.
+        With a storage that is no :class:`~flask_openrouter.storage.AddingStorage`, a key that is
+        connected between the last read and the write, about a round trip, is replaced if ``old`` is
+        None.
         """
-        if old is None:
-            if self.load(owner_id) is not None:
-                return False
-            self.save(owner_id, new)
-            return True
-        if self._swap(owner_id, old, new) is None:
+        if self._run("Saving", self._put, owner_id, old, new) is None:
             return False
-        if self.load(owner_id) != new:
-            raise _not_given_back()
+        self._check_replaced(owner_id, old, new)
         return True
+
+    def move(
+        self, former_id: str, owner_id: str, record: KeyRecord, present: KeyRecord | None = None
+    ) -> bool:
+        """Move ``record`` to another owner, if both still have what :meth:`load` returned for them.
+
+        ``present``: what the new owner has. Return whether it was moved. Two requests may move the
+        same key at once.
+
+        With encrypt=False, or a storage that is not adding, replacing and comparing, a disconnect
+        of the former owner between the first read and the write, about two round trips, is undone.
+        """
+        ciphertext = self._run("Saving", self._put, owner_id, present, record)
+        if ciphertext is None:
+            return False
+        self._check_replaced(owner_id, present, record)
+        if self.forget_if(former_id, record):
+            return True
+        # It was disconnected, or another request has moved it as well. That one has then stored a
+        # ciphertext of its own, which stays.
+        is_repeated = present is not None and present.api_key == record.api_key
+        if is_repeated or not ciphertext:
+            return True
+        return not self._run("Deleting", self._take_back, owner_id, ciphertext, present)
 
     def set_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         """Set a rejected key aside, if ``record`` is still what is stored.
@@ -149,14 +164,47 @@ class KeyVault:
         return self._swap(owner_id, record, replace(record, rejected_at=None))
 
     def _swap(self, owner_id: str, record: KeyRecord, new: KeyRecord) -> KeyRecord | None:
-        def swap() -> bool:
-            stored = self.storage.get(owner_id)
-            if stored is None or self._open(stored, owner_id) != record:
-                return False
-            return self._replace(owner_id, stored, self._seal(new, owner_id))
+        return None if self._run("Saving", self._put, owner_id, record, new) is None else new
 
-        # In one step: with encrypt=False no frame above _run may hold what is stored.
-        return new if self._run("Saving", swap) else None
+    def _put(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> str | None:
+        """Store ``new`` if ``old`` is what counts for this owner now.
+
+        Return its ciphertext, or None if it was not stored. With encrypt=False that is an empty
+        text: no frame above _run may hold what is stored.
+        """
+        stored = self.storage.get(owner_id)
+        if self._counted(stored, owner_id) != old:
+            return None
+        sealed = self._seal(new, owner_id)
+        if stored is not None:
+            is_put = self._replace(owner_id, stored, sealed)
+        elif isinstance(self.storage, AddingStorage):
+            # A storage that lost the first answer, and asked again, finds what it has added.
+            is_put = self.storage.add(owner_id, sealed) or self.storage.get(owner_id) == sealed
+        else:
+            self.storage.set(owner_id, sealed)
+            is_put = True
+        if not is_put:
+            return None
+        return "" if self._cipher is None else sealed
+
+    def _take_back(self, owner_id: str, ciphertext: str, present: KeyRecord | None) -> bool:
+        """Undo :meth:`_put` if nobody has stored anything since. Return whether it was undone."""
+        storage = self.storage
+        if not isinstance(storage, AddingStorage):
+            return False
+        if present is not None:
+            sealed = self._seal(present, owner_id)
+            return isinstance(storage, ReplacingStorage) and storage.replace(
+                owner_id, ciphertext, sealed
+            )
+        return isinstance(storage, ComparingStorage) and storage.delete_if(owner_id, ciphertext)
+
+    def _check_replaced(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> None:
+        found = self.load(owner_id)
+        # A third one was saved by another request at once.
+        if found != new and found in (None, old):
+            raise _not_given_back()
 
     def _kept_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         if not self._is_given_up(record):
@@ -183,7 +231,7 @@ class KeyVault:
             self.storage.delete(owner_id)
             return True
 
-        # In one step, as in _swap.
+        # In one step: with encrypt=False no frame above _run may hold what is stored.
         return self._run("Deleting", forget)
 
     def probe(self, owner_id: str) -> bool:
@@ -243,39 +291,6 @@ class KeyVault:
                 return Outcome.ROTATED
         raise KeyStorageError("The key changed again and again while it was to be re-encrypted.")
 
-    def _run(
-        self, action: str, operation: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
-    ) -> Result:
-        failure: Exception | None = None
-        stop: BaseException | None = None
-        patience, started = None, 0.0
-        if self._may_wait:
-            patience, started = current_patience(), monotonic()
-        if patience is not None:
-            patience.check(started)
-        try:
-            return operation(*args, **kwargs)
-        except Exception as exc:
-            failure = exc
-        except BaseException as exc:
-            # Such as SystemExit, or gevent.Timeout.
-            if self._cipher is not None:
-                raise
-            stop = without_trace(exc)
-        finally:
-            if patience is not None:
-                patience.note(started, failed=failure is not None)
-        if stop is not None:
-            raise stop
-        message = f"{action} the key failed: the storage raised {type(failure).__name__}."
-        if isinstance(failure, ConfigurationError):
-            # It names the remedy.
-            message = f"{message} {failure}"
-        if self._cipher is None:
-            # The storage's frames hold the record in the clear, so they are dropped, as above.
-            failure = None
-        raise KeyStorageError(message) from failure
-
     def _read(self, owner_id: str) -> tuple[KeyRecord | None, bool]:
         """Return the record that opens, or None, and whether anything is stored.
 
@@ -283,6 +298,13 @@ class KeyVault:
         """
         stored = self._run("Reading", self.storage.get, owner_id)
         return self._open(stored, owner_id), stored is not None
+
+    def _counted(self, stored: str | None, owner_id: str) -> KeyRecord | None:
+        """Return the record that :meth:`load` would return."""
+        record = self._open(stored, owner_id)
+        if record is None or self._is_past_its_age(owner_id, record) or self._is_given_up(record):
+            return None
+        return record
 
     def _is_given_up(self, record: KeyRecord) -> bool:
         rejected_at = record.rejected_at

@@ -11,7 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from ..storage import ComparingStorage, KeyStorage, ListableStorage, ReplacingStorage
+from ..storage import (
+    AddingStorage,
+    ComparingStorage,
+    KeyStorage,
+    ListableStorage,
+    ReplacingStorage,
+)
 
 _THREADS: Final = 8
 
@@ -40,8 +46,9 @@ class KeyStorageContract:
 
     The data may outlive a test, because each test uses its own owners. The contracts of
     :class:`~flask_openrouter.storage.ListableStorage`,
-    :class:`~flask_openrouter.storage.ReplacingStorage` and
-    :class:`~flask_openrouter.storage.ComparingStorage` are tested if the storage has their methods.
+    :class:`~flask_openrouter.storage.ReplacingStorage`,
+    :class:`~flask_openrouter.storage.ComparingStorage` and
+    :class:`~flask_openrouter.storage.AddingStorage` are tested if the storage has their methods.
     """
 
     def make_storage(self) -> KeyStorage:
@@ -251,6 +258,30 @@ class KeyStorageContract:
 
         _run_in_threads(reject_or_connect, _THREADS)
         assert storage.get(owner_id) == "new"
+
+    def test_adding_needs_that_nothing_is_stored(self) -> None:
+        storage, owner_id = self._make_adding_storage(), _new_owner_id()
+        storage.set(owner_id + "x", "of a neighbour")
+        assert storage.add(owner_id, "first") is True
+        assert storage.get(owner_id) == "first"
+        for ciphertext in ("second", "first"):
+            assert storage.add(owner_id, ciphertext) is False
+            assert storage.get(owner_id) == "first"
+        storage.delete(owner_id)
+        assert storage.add(owner_id, "third") is True
+        assert [storage.get(owner_id), storage.get(owner_id + "x")] == ["third", "of a neighbour"]
+
+    def test_of_threads_that_add_one_succeeds(self) -> None:
+        storage, owner_id = self._make_adding_storage(), _new_owner_id()
+        outcomes = _run_in_threads(lambda number: storage.add(owner_id, f"{number}"), _THREADS)
+        assert outcomes.count(True) == 1
+        assert storage.get(owner_id) == f"{outcomes.index(True)}"
+
+    def _make_adding_storage(self) -> AddingStorage:
+        storage = self.make_storage()
+        if not isinstance(storage, AddingStorage):
+            raise unittest.SkipTest("this storage has no add")
+        return storage
 
     def _make_comparing_storage(self) -> ComparingStorage:
         storage = self.make_storage()

@@ -36,6 +36,8 @@ def test_a_visitor_asks_and_renames(
         window.click("Explain PKCE to a ten-year-old, with a picture in words.")
         window.click("Send")
         window.wait_for("document.querySelector('.assistant[data-state=done] pre') !== null")
+        # The menu has an entry for it when the conversation has an address.
+        window.wait_for("document.querySelector('#rename') !== null")
         driver.click(window.handle, "document.querySelector('[popovertarget=menu]')")
         window.click("Rename")
         window.wait_for("document.querySelector('#rename[open]') !== null")

@@ -91,6 +91,22 @@ def test_escape_closes_what_is_open_before_it_stops_the_answer(tab: Tab, model: 
     expect(page.locator(".note")).to_contain_text("Stopped")
 
 
+def test_a_menu_stays_open_when_the_conversation_gets_its_address(tab: Tab) -> None:
+    tab.connect()
+    page = tab.page
+    waiting: list[Any] = []
+    page.route("**/c/*", lambda route: waiting.append(route))
+    tab.send("hello")
+    tab.wait_for_answer()
+    tab.wait_for(lambda: waiting)
+    page.get_by_role("button", name="This conversation").click()
+    expect(page.get_by_role("button", name="Instructions")).to_be_visible()
+    expect(page.get_by_role("button", name="Rename")).to_have_count(0)
+    waiting[0].continue_()
+    page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def test_a_growing_answer_does_not_scroll_away_from_its_reader(tab: Tab, model: HeldModel) -> None:
     tab.connect()
     page = tab.page

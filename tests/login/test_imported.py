@@ -181,6 +181,8 @@ def test_a_storage_that_fails_shows_no_key(
         def set(self, owner_id: str, ciphertext: str) -> None:
             raise OSError(ciphertext)
 
+        add = set
+
     key = emulator.issue_key()
     app = make_app({"storage": Failing(), "encrypt": encrypt})
     with app.app_context():

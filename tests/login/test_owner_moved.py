@@ -1,82 +1,122 @@
-"""A key that moves to its owner's primary key while other requests of the owner run."""
+"""A key that moves to its owner while other requests run, in every order of their steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
+from bare_storage import Bare
+from orders import SteppedStorage, every_order
 
 from flask_openrouter.login.owner import adopt
 from flask_openrouter.storage.cipher import KeyCipher
-from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.vault import KeyVault
 
 OLD = KeyRecord("sk-or-v1-" + "4" * 64, None, 1_800_000_000)
-NEW = KeyRecord("sk-or-v1-" + "5" * 64, None, 1_800_000_000)
+NEW = KeyRecord("sk-or-v1-" + "5" * 64, None, 1_800_000_001)
+USERS = KeyRecord("sk-or-v1-" + "6" * 64, None, 1_700_000_000)
+NAMES = {OLD.api_key: "old", NEW.api_key: "new", USERS.api_key: "user's"}
+
+Request = Callable[[KeyVault], object]
 
 
-class Hooked(MemoryStorage):
-    """Calls a function after each read and before each write."""
-
-    after_get: Callable[[str], object] = staticmethod(lambda owner_id: None)
-    before_set: Callable[[], object] = staticmethod(lambda: None)
-
-    def get(self, owner_id: str) -> str | None:
-        stored = super().get(owner_id)
-        self.after_get(owner_id)
-        return stored
-
-    def set(self, owner_id: str, ciphertext: str) -> None:
-        self.before_set()
-        super().set(owner_id, ciphertext)
-
-
-@pytest.fixture
-def storage() -> Hooked:
-    return Hooked()
-
-
-@pytest.fixture
-def vault(storage: Hooked) -> KeyVault:
+def vault_of(storage: Any) -> KeyVault:
     vault = KeyVault(storage, KeyCipher([b"material"]), base_url="https://x.example")
     vault.save("before", OLD)
     return vault
 
 
+def stored(vault: KeyVault) -> tuple[str | None, str | None]:
+    """Return what the user has, and what is left at the former id."""
+    user, former = vault.load("1"), vault.load("before")
+    return user and NAMES[user.api_key], former and NAMES[former.api_key]
+
+
+def move(vault: KeyVault) -> None:
+    adopt(vault, "before", "1")
+
+
+def disconnect(vault: KeyVault) -> None:
+    vault.forget("before")
+    vault.forget("1")
+
+
+def connect(vault: KeyVault) -> None:
+    vault.save("1", NEW)
+
+
+def claim(vault: KeyVault) -> bool:
+    """Replace what the user has, after the browser's key was read."""
+    present = vault.load("1")
+    return vault.move("before", "1", OLD, present)
+
+
+def outcomes(
+    *requests: Request, present: KeyRecord | None = None
+) -> Iterator[tuple[str | None, str | None]]:
+    """Yield what is stored after each order."""
+    vaults: list[KeyVault] = []
+
+    def start() -> list[Callable[[], object]]:
+        vaults[:] = [vault_of(SteppedStorage())]
+        if present is not None:
+            vaults[0].save("1", present)
+        return [partial(request, vaults[0]) for request in requests]
+
+    for _ in every_order(start):
+        yield stored(vaults[0])
+
+
 @pytest.mark.requirement("W5")
-@pytest.mark.parametrize("newer", [NEW, None])
-def test_a_key_that_is_connected_meanwhile_stays(
-    storage: Hooked, vault: KeyVault, newer: KeyRecord | None
+def test_of_two_requests_that_move_a_key_none_loses_it() -> None:
+    assert {*outcomes(move, move)} == {("old", None)}
+
+
+@pytest.mark.requirement("W5")
+def test_a_key_that_is_connected_meanwhile_stays() -> None:
+    assert {*outcomes(move, connect)} == {("new", None)}
+
+
+@pytest.mark.requirement("W5")
+def test_a_disconnect_meanwhile_is_not_undone() -> None:
+    assert {*outcomes(move, disconnect)} == {(None, None)}
+
+
+@pytest.mark.parametrize("present", [None, USERS])
+def test_of_two_claims_none_loses_the_key(present: KeyRecord | None) -> None:
+    assert {*outcomes(claim, claim, present=present)} == {("old", None)}
+
+
+@pytest.mark.parametrize("present", [None, USERS])
+def test_a_browser_that_disconnects_before_its_key_is_handed_over_keeps_it_from_the_user(
+    present: KeyRecord | None,
 ) -> None:
-    """Also if it is disconnected again."""
-
-    def connect(owner_id: str) -> None:
-        if owner_id == "before":
-            del storage.after_get
-            vault.save("1", NEW)
-
-    def disconnect(owner_id: str) -> None:
-        if owner_id == "1":
-            del storage.after_get
-            vault.forget("1")
-
-    def come_and_go(owner_id: str) -> None:
-        connect(owner_id)
-        storage.after_get = disconnect
-
-    storage.after_get = connect if newer else come_and_go
-    assert adopt(vault, "before", "1") == newer
-    assert (vault.load("1"), vault.load("before")) == (newer, None)
+    """Then the user has again what they had before."""
+    answers: list[bool] = []
+    found = {
+        (answers.pop(), *left)
+        for left in outcomes(
+            lambda vault: answers.append(claim(vault)),
+            lambda vault: vault.forget("before"),
+            present=present,
+        )
+    }
+    assert found == {(True, "old", None), (False, present and "user's", None)}
 
 
-@pytest.mark.requirement("W5")
-def test_a_key_that_two_requests_move_at_once_is_not_lost(storage: Hooked, vault: KeyVault) -> None:
-    """The second one finds that the former entry is gone, as after a disconnect."""
-    storage.before_set = Barrier(2, timeout=60).wait
-    with ThreadPoolExecutor(2) as pool:
-        moved = list(pool.map(lambda _: adopt(vault, "before", "1"), range(2)))
-    assert moved == [OLD, OLD]
-    assert (vault.load("1"), vault.load("before")) == (OLD, None)
+def test_a_storage_with_three_methods_keeps_the_key() -> None:
+    """It cannot tell a disconnect from another request that moves the key."""
+
+    class Gone(Bare):
+        def set(self, owner_id: str, ciphertext: str) -> None:
+            super().set(owner_id, ciphertext)
+            if owner_id == "1":
+                super().delete("before")
+
+    vault = vault_of(Gone())
+    assert vault.move("before", "1", OLD)
+    assert stored(vault) == ("old", None)
+    assert not vault.move("before", "1", OLD)

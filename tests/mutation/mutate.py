@@ -89,6 +89,7 @@ TESTS = {
     "client/transport": (
         "client/test_t* client/test_s[!d]* client/test_ex* client/test_rac* test_connection.py"
     ),
+    "storage/calls": "storage/test_vault* storage/test_time_limit.py",
     "storage/cipher": "storage/test_cipher* storage/test_vault*",
     "storage/cookie": "storage/test_cookie* storage/test_rotation* storage/test_vault_e*",
     "storage/pruning": "storage/test_pruning.py",

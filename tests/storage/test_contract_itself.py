@@ -108,6 +108,14 @@ class ForgetfulReplace(MemoryStorage):
         return True
 
 
+class CarelessAdd(MemoryStorage):
+    """An addition that looks at nothing."""
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        self.set(owner_id, ciphertext)
+        return True
+
+
 class TwoSteps(MemoryStorage):
     """Compares in one step and deletes in another. Two threads compare before either deletes."""
 
@@ -159,6 +167,8 @@ def test_broken_storage_fails_the_test_made_for_it() -> None:
         (ForgetfulReplace, "test_replacing_needs_what_is_stored"),
         (ForgetfulReplace, "test_of_threads_that_replace_one_succeeds"),
         (ForgetfulDeleteIf, "test_conditional_delete_needs_what_is_stored"),
+        (CarelessAdd, "test_adding_needs_that_nothing_is_stored"),
+        (CarelessAdd, "test_of_threads_that_add_one_succeeds"),
         (TwoSteps, "test_of_threads_that_delete_conditionally_one_succeeds"),
     ]
     failing = {broken: failing_tests(broken()) for broken, _ in cases}

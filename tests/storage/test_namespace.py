@@ -16,6 +16,7 @@ from visitor import Visitor
 from flask_openrouter.emulator import Emulator
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.storage import (
+    AddingStorage,
     ComparingStorage,
     KeyStorage,
     ListableStorage,
@@ -187,7 +188,7 @@ def test_storages_with_three_methods_have_namespaces_too(make_app: Callable[...,
     vault(app).forget("ada")
     assert storage.entries == {}
     namespaced: Any = vault(app).storage
-    for protocol in (ListableStorage, ReplacingStorage, ComparingStorage):
+    for protocol in (ListableStorage, ReplacingStorage, ComparingStorage, AddingStorage):
         assert not isinstance(namespaced, protocol)
     assert back_end(namespaced) is storage
     assert namespaced.location == "the namespace 'shop' of Bare"

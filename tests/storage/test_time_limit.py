@@ -191,7 +191,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     def move(seconds: float) -> None:
         now[0] += seconds
 
-    for module in ("patience", "vault"):
+    for module in ("patience", "calls"):
         monkeypatch.setattr(f"flask_openrouter.storage.{module}.monotonic", lambda: now[0])
     return Slow(move)
 

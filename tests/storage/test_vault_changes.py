@@ -45,6 +45,10 @@ class Comparing(MemoryStorage):
         if not self.is_losing:
             super().set(owner_id, ciphertext)
 
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        self._call("add")
+        return self.is_losing or super().add(owner_id, ciphertext)
+
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         self._call("replace")
         return self.is_losing or super().replace(owner_id, ciphertext, new_ciphertext)
@@ -170,7 +174,7 @@ def test_only_a_storage_that_a_request_waits_for_is_given_up(
 ) -> None:
     """Keys in cookies are in the request."""
     now = [1_000.0]
-    for module in ("patience", "vault"):
+    for module in ("patience", "calls"):
         monkeypatch.setattr(f"flask_openrouter.storage.{module}.monotonic", lambda: now[0])
 
     class Slow(Comparing):

@@ -24,6 +24,10 @@ class FailingStorage(MemoryStorage):
         self._enter("set")
         super().set(owner_id, ciphertext)
 
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        self._enter("set")
+        return super().add(owner_id, ciphertext)
+
     def delete(self, owner_id: str) -> None:
         self._enter("delete")
         super().delete(owner_id)

@@ -14,3 +14,8 @@ class FullStorage(MemoryStorage):
         if self.is_full:
             raise OSError("no space left")
         super().set(owner_id, ciphertext)
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        if self.is_full:
+            raise OSError("no space left")
+        return super().add(owner_id, ciphertext)

@@ -45,22 +45,33 @@ def test_every_visitor_gets_their_own_key_from_every_worker(
 ) -> None:
     """The app has used its storage before it is forked."""
     number = 60 if every_variant else 20
+    codes = [f"code-of-visitor-{visitor}" for visitor in range(number)]
+    workers: set[str] = set()
     with (
         running_key_issuer() as key_issuer,
         running_web_server(kind, 3, **settings_for(key_issuer.url, storage_uri)) as server,
         ThreadPoolExecutor(THREADS) as pool,
     ):
 
-        def connect(code: str) -> set[str]:
+        def connect(code: str) -> Browser:
             browser = Browser(server.url)
-            responses = [browser.get(browser.callback_url(code))]
-            assert responses[0].status == 303, responses[0].text
-            responses += [browser.get("/guarded") for _ in range(5)]
-            assert {page.text for page in responses[1:]} == {key_issuer.fingerprint(code)}
-            return {response.headers["X-Worker"] for response in responses}
+            response = browser.get(browser.callback_url(code))
+            assert response.status == 303, response.text
+            return browser
 
-        workers = set().union(*pool.map(connect, map("code-of-visitor-{}".format, range(number))))
-        assert len(workers) > 1
+        browsers = dict(zip(codes, pool.map(connect, codes), strict=True))
+
+        def ask(code: str) -> None:
+            responses = [browsers[code].get("/guarded") for _ in range(5)]
+            assert {page.text for page in responses} == {key_issuer.fingerprint(code)}
+            workers.update(response.headers["X-Worker"] for response in responses)
+
+        def have_several_answered() -> bool:
+            """Ask as every visitor. The first worker is alone until the others have started."""
+            list(pool.map(ask, codes))
+            return len(workers) > 1
+
+        wait_until(have_several_answered)
         assert key_issuer.exchanges == number
     assert count_owners(storage_uri) == number
 

@@ -78,10 +78,7 @@ TESTS = {
         "test_guard* web/test_* flow/test_incidents.py login/test_fallback.py "
         "login/test_logins_finished.py integrations/test_rest_extensions.py"
     ),
-    "pages/urls": (
-        "pages/test_urls* pages/test_visit_navigations.py views/test_login_[cps]* test_guard.py"
-        " test_guard_responses.py"
-    ),
+    "pages/urls": "pages/test_urls* pages/test_visit* views/test_login_[cps]* test_guard[._][pr]*",
     "client/base_url": "client/test_base_url.py",
     "client/credentials": "client/test_credentials* client/test_auth* client/test_session.py",
     "client/phrases": "client/test_phrases.py client/test_reasons* client/test_error_forms.py",
@@ -96,7 +93,7 @@ TESTS = {
     "storage/vault": (
         "storage/test_vault* storage/test_rotation* storage/test_pruning.py "
         "storage/test_time_limit.py login/test_owned_key_rejected.py login/test_imported.py "
-        "flow/test_incidents.py"
+        "login/test_owner_moved.py login/test_claim.py flow/test_incidents.py"
     ),
 }
 

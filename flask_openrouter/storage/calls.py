@@ -35,9 +35,7 @@ class StorageCalls:
         """
         failure: Exception | None = None
         stop: BaseException | None = None
-        patience, started = None, 0.0
-        if self.may_wait:
-            patience, started = current_patience(), monotonic()
+        patience, started = current_patience() if self.may_wait else None, monotonic()
         if patience is not None:
             patience.check(started)
         try:

@@ -1,7 +1,6 @@
 """A whole chat in one file, to copy. ``flask --app example_app.minimal run --port 3000``."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from flask import Flask, Response, render_template_string, request
 
@@ -20,7 +19,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
     app.config.from_mapping(config or {})
     if not app.config["SECRET_KEY"]:
         raise SystemExit(f"The app needs the same secret key at every start. Type this:\n{HELP}")
-    OpenRouterAuth(app)
+    auth = OpenRouterAuth(app)
 
     @app.get("/")
     def home() -> str:
@@ -35,10 +34,13 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
         stream = read_stream(reply).start()
 
         def words() -> Iterator[str]:
-            with stream, suppress(OpenRouterError):  # closed when the visitor leaves
-                yield from stream.iter_text()
-            if not stream.is_complete or stream.completion.finish_reason == "length":
-                yield "\n(The answer ended early. Reload the page to see what is left to spend.)"
+            with stream:  # closed when the visitor leaves
+                try:
+                    yield from stream.iter_text()
+                except OpenRouterError as error:
+                    yield f"\n({auth.explain(error).title}. The answer ended early.)"
+            if stream.completion.finish_reason == "length":
+                yield "\n(The answer ended early: it reached its length limit.)"
 
         return Response(words(), mimetype="text/plain", headers={"X-Accel-Buffering": "no"})
 

@@ -16,17 +16,18 @@ from .client.base_url import is_loopback_url
 from .client.credentials import hides_frames
 from .config import Settings
 from .connection import Connection
-from .errors import ConfigurationError
+from .errors import ConfigurationError, OpenRouterError
 from .login.callback import SECURE_ON_HTTP
 from .login.claim import claim_key
 from .login.imported import import_key
 from .login.owner import check_app_user
 from .misplaced import disable_misplaced_views, watch
+from .problems import Problem
 from .services import SYSTEM_CLOCK, AppFunctions, Services
 from .storage import ConnectedOwner, KeyStorage
 from .storage.cookie import BROWSER, CookieStorage
 from .storage.listing import Listing
-from .views import create_blueprint
+from .views import create_blueprint, explain_error
 from .views.handlers import give_precedence
 from .views.templating import add_template_names
 from .web import EXTENSION_KEY, ResponseFinisher, get_services, this_app
@@ -158,6 +159,17 @@ class OpenRouterAuth:
         Call it before the blueprint is registered.
         """
         guard.protect(blueprint)
+
+    def explain(self, error: OpenRouterError) -> Problem:
+        """Return an error in words for the visitor, such as in a stream that has begun.
+
+        They are those of the page that an error becomes which no view handles, and hold nothing
+        from OpenRouter's answer. They are in the visitor's language inside of a request or
+        ``stream_with_context``, else in that of ``OPENROUTER_LANGUAGE`` inside of an app context,
+        and else in English. Raises ``error`` itself if it is the operator's, such as a
+        :class:`ConfigurationError`.
+        """
+        return explain_error(error)
 
     def claim(self, replace: bool = False) -> bool:
         """Hand this browser's key to the user who is signed in now. Return whether it did.

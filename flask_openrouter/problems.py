@@ -15,7 +15,10 @@ from .languages import _
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as visitors see it, in fixed words: nothing from the URL or from OpenRouter."""
+    """An error as visitors see it, in fixed words: nothing from the URL or from OpenRouter.
+
+    ``code``: see :doc:`errors`. ``status``: the HTTP status. ``title`` and ``message``: for people.
+    """
 
     code: str
     status: int

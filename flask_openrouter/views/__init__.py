@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from flask import Blueprint
+from flask import Blueprint, has_request_context
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import RequestEntityTooLarge, SecurityError
 from werkzeug.wsgi import get_host
@@ -23,6 +23,7 @@ from ..errors import (
     OpenRouterError,
     TransportError,
 )
+from ..pages.language import translated
 from ..pages.responses import show_problem
 from ..problems import PROBLEMS, Problem
 from ..web import request_state, this_app, this_request
@@ -131,11 +132,20 @@ def show_error(error: OpenRouterError) -> ResponseReturnValue:
         if kind in handlers and not is_ours:
             response: ResponseReturnValue = this_app().ensure_sync(handlers[kind])(error)
             return response
+    return show_problem(_problem_for_visitor(error), error=error)
+
+
+def explain_error(error: OpenRouterError) -> Problem:
+    """Return an error in words for the visitor: see :meth:`OpenRouterAuth.explain`."""
+    return translated(_problem_for_visitor(error))
+
+
+def _problem_for_visitor(error: OpenRouterError) -> Problem:
     problem = problem_of(error)
-    connection = request_state().connection
+    connection = request_state().connection if has_request_context() else None
     if connection is not None and connection.is_fallback:
-        problem = _for_stranger(problem)
-    return show_problem(problem, error=error)
+        return _for_stranger(problem)
+    return problem
 
 
 #: Problems that speak of the visitor's account, and what a visitor on the app's own key sees.

@@ -112,11 +112,11 @@ def test_an_answer_that_breaks_off_or_is_empty_says_so(tab: Tab, site: Site) -> 
     log = tab.page.get_by_role("log")
     site.emulator.add_fault(path=CHAT, mid_stream=True, status=402)
     ask(tab, "hello")
-    expect(log).to_contain_text("The answer ended early")
+    expect(log).to_contain_text("No credit left. The answer ended early.")
     thoughts = {"choices": [{"delta": {"reasoning": "hmm"}, "finish_reason": "length"}]}
     site.emulator.add_fault(**sse(thoughts, "[DONE]"))
     ask(tab, "hello")
-    expect(log).to_contain_text("The answer ended early")
+    expect(log).to_contain_text("it reached its length limit")
 
 
 def test_a_server_that_is_gone_is_explained(tab: Tab, open_tab: Callable[..., Tab]) -> None:

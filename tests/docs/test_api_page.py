@@ -26,6 +26,7 @@ from flask_openrouter import (
 from flask_openrouter.cli import create_commands
 from flask_openrouter.client.session import APISession, SessionResponse
 from flask_openrouter.connection import Connection
+from flask_openrouter.problems import Problem
 
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 #: Classes that an app reaches through public names, without importing them.
@@ -33,6 +34,7 @@ REACHED = {
     "flask_openrouter.connection.Connection": Connection,
     "flask_openrouter.client.session.APISession": APISession,
     "flask_openrouter.client.session.SessionResponse": SessionResponse,
+    "flask_openrouter.problems.Problem": Problem,
 }
 #: Public methods that only the package calls.
 MAKERS = {"from_json", "as_json", "matches", "changed"}

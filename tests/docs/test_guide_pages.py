@@ -204,7 +204,7 @@ def test_the_streamed_answer_arrives(bare_app: Flask, emulator: Emulator) -> Non
     # An error in the middle ends the stream, and one in its place is a response of its own.
     with emulator.faults(path="/api/v1/chat/completions", mid_stream=True, status=502):
         answer = visitor.post("/stream", data={"question": "Hello?"})
-    assert answer.text.endswith('event: failed\ndata: "ServerError"\n\n')
+    assert answer.text.endswith('event: failed\ndata: "OpenRouter does not work right now"\n\n')
     refusal = {"error": {"code": 402}}
     with emulator.faults(path="/api/v1/chat/completions", status=200, body=refusal):
         assert visitor.post("/stream", data={"question": "Hello?"}).status_code == 402

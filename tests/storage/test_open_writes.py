@@ -80,6 +80,8 @@ def test_a_key_is_changed_in_the_middle_of_the_app_s_own_changes(
         assert storage.get("owner") == "ciphertext"
         assert storage.delete_if("rejected", "old")
         assert storage.replace("re-encrypted", "old", "new")
+        assert storage.add("claimed", "first")
+        assert not storage.add("claimed", "second")
         session.commit()
         assert storage.get("owner") == "ciphertext"
     with Session(engine) as session:
@@ -88,8 +90,10 @@ def test_a_key_is_changed_in_the_middle_of_the_app_s_own_changes(
         assert storage.get("owner") is None
         session.commit()
     assert count_notes(engine) == 2
-    assert [*storage.owner_ids()] == ["re-encrypted"]
-    assert storage.get("re-encrypted") == "new"
+    assert {owner_id: storage.get(owner_id) for owner_id in storage.owner_ids()} == {
+        "claimed": "first",
+        "re-encrypted": "new",
+    }
 
 
 @pytest.mark.requirement("W17")

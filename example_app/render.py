@@ -17,8 +17,8 @@ from markupsafe import Markup
 from .highlight import Highlighter
 from .syntax import additions
 
-#: Most addresses of a text that become links. Finding them takes quadratic time.
-MAX_LINKS: Final = 200
+#: Most addresses of a text that become links, and most brackets. Finding links takes long.
+MAX_LINKS, MAX_BRACKETS = 200, 1_000
 #: Most characters of answers that a process keeps rendered.
 MAX_KEPT: Final = 8_000_000
 # fmt: off
@@ -70,9 +70,11 @@ class _Renderer(RendererHTML):
 def _parser(linkify: bool) -> MarkdownIt:
     options = {"html": False, "linkify": linkify}
     parser = MarkdownIt("commonmark", options, renderer_cls=_Renderer).use(additions)
-    if parser.linkify:
+    if linkify and parser.linkify:
         # Only what has a scheme.
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False}).add("//", None)
+    else:
+        parser.disable(["link", "image"])
     # No reference definitions, because one at the end of an answer would change finished blocks.
     parser.disable(["reference", "html_block", "html_inline"])
     return parser.enable(["table", "strikethrough", "linkify"])
@@ -82,7 +84,8 @@ _PARSERS: Final = {linkify: _parser(linkify) for linkify in (True, False)}
 
 
 def _parse(text: str) -> list[Token]:
-    return _PARSERS[text.count("://") <= MAX_LINKS].parse(text, {})
+    has_few = text.count("://") <= MAX_LINKS and text.count("[") <= MAX_BRACKETS
+    return _PARSERS[has_few].parse(text, {})
 
 
 def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:

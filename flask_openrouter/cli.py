@@ -22,9 +22,9 @@ from .errors import ConfigurationError, KeyStorageError
 from .storage.cookie import CookieStorage
 from .storage.listing import Listing
 from .storage.namespace import NAMESPACE
+from .storage.outcomes import Age, Outcome
 from .storage.pruning import Pruning
 from .storage.rotation import Rotation
-from .storage.vault import Age, Outcome
 from .web import get_services
 
 #: Records between two updates of the progress bar.

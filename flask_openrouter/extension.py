@@ -111,6 +111,8 @@ class OpenRouterAuth:
         watch(app)
         finisher = ResponseFinisher(app, at_first_request=_complete)
         app.wsgi_app = finisher.serve  # type: ignore[method-assign]
+        # The app may put another one there, which it had before.
+        app.extensions[f"{EXTENSION_KEY}_finisher"] = finisher
         app.cli.add_command(create_commands())
         add_template_names(app)
 

@@ -60,7 +60,8 @@ def _is_meant(app: Flask, view: Callable[..., Any]) -> bool:
     """
     bare = {*_chain(view)}
     found: Any = sys.modules.get(view.__module__)
-    for name in view.__qualname__.split("."):
+    # An object, such as a partial, may have no name.
+    for name in getattr(view, "__qualname__", "<unnamed>").split("."):
         found = getattr(found, name, None)
     if inspect.isfunction(found) and found in bare:
         return True

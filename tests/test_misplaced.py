@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +46,45 @@ def test_a_function_of_a_module_is_guarded_in_one_app_and_open_in_another(
     paid.connect()
     assert paid.visitor.get("/view").text == "shared"
     assert free.visitor.get("/view").text == "shared"
+
+
+@pytest.mark.requirement("W12")
+def test_a_view_without_a_name_is_found_as_well(make_site: Any) -> None:
+    class Partial(functools.partial[str]):
+        pass
+
+    def bare() -> str:
+        return "open"
+
+    site = make_site()
+    requires_openrouter_key(bare)
+    view = functools.update_wrapper(Partial(bare), bare)
+    del view.__qualname__
+    site.app.add_url_rule("/partial", "partial", view)
+    with pytest.raises(RuntimeError, match="is not guarded"):
+        site.visitor.get("/partial")
+
+
+@pytest.mark.requirement("W12")
+def test_views_stay_closed_when_the_first_look_at_them_fails(
+    make_site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> object:
+        raise ImportError(f"{name} is loaded later")
+
+    site = make_site()
+
+    def view() -> str:
+        return "open"
+
+    requires_openrouter_key(site.app.get("/above")(view))
+    lazy = types.ModuleType("lazy")
+    lazy.__getattr__ = fail  # type: ignore[method-assign]
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
+    view.__module__, view.__qualname__ = "lazy", "view"
+    for _ in range(2):
+        with pytest.raises(ImportError):
+            site.visitor.get("/above")
 
 
 @pytest.mark.requirement("W12")

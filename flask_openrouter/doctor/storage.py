@@ -15,8 +15,8 @@ from ..storage import KeyStorage, ListableStorage
 from ..storage.cookie import BROWSER, CookieStorage
 from ..storage.listing import Listing
 from ..storage.namespace import back_end, split_entry
+from ..storage.outcomes import Age
 from ..storage.record import KeyRecord
-from ..storage.vault import Age
 from .case import Case
 from .durability import check_durability, check_memory, sqlite_file
 from .finding import Finding, ok, problem, warning

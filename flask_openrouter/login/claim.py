@@ -19,8 +19,7 @@ def claim_key(*, replace: bool) -> bool:
     state = request_state()
     services, owners, vault = state.services, state.services.owners, state.services.vault
     user_id = owners.app_user()
-    # "None" is the id of a user whom the database does not have yet. The next one would share it.
-    if user_id is None or user_id == "None":
+    if user_id is None:
         raise ConfigurationError(
             "claim() needs a signed-in user with an id. Call it after the app has saved the new"
             " user and signed them in."

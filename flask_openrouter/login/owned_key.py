@@ -250,6 +250,9 @@ class OwnedKey:
                 # First: a request that is moving the key from there then finds that it is gone.
                 services.vault.forget(former_id)
             services.vault.forget(self._owner_id)
+        if is_current and (parked := services.parked_keys.waiting(self._owner_id)) is not None:
+            # A storage that failed may have stored it all the same.
+            services.vault.forget(parked.owner_id)
         self._drop(key_hash, None)
         if is_current:
             services.parked_keys.clear(self._owner_id)

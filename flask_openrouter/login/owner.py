@@ -204,6 +204,8 @@ def adopt(vault: KeyVault, former_id: str, owner_id: str) -> KeyRecord | None:
     try:
         if not vault.move(former_id, owner_id, record):
             present = vault.load(owner_id)
+            if present is None and vault.is_unreadable(owner_id):
+                return record
             if present is not None and present != record:
                 vault.forget_if(former_id, record)
             return present
@@ -222,7 +224,7 @@ def check_app_user(user_id: object) -> str:
     Raises :class:`KeyStorageError` unless it is an int, a UUID or similar, or a text, of 1 to 255
     characters without NUL. Texts that begin with ``browser:`` are refused: they name visitors whom
     the app does not know. So are those that begin with ``namespace:``: they name entries of other
-    apps.
+    apps. And so is ``"None"``, which every visitor would share.
     """
     # The text of a user, or of a column, may be the same for all users.
     is_other = isinstance(user_id, str | float | bytes | bytearray | tuple) or any(
@@ -239,5 +241,11 @@ def check_app_user(user_id: object) -> str:
             "The id of the app's user must be a number, a UUID or a text of 1 to 255 characters"
             f" that does not begin with {BROWSER!r} or {NAMESPACE!r}. Return such an id from"
             " owner_loader, or None when nobody is signed in."
+        )
+    if owner_id == "None":
+        raise KeyStorageError(
+            "The id of the app's user is the text 'None', which all visitors would share. Return"
+            " None itself from owner_loader when nobody is signed in, and sign new users in after"
+            " they are saved."
         )
     return owner_id

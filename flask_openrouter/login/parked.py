@@ -75,6 +75,11 @@ class ParkedKeys:
         """Return whether this browser has a cookie of a parked key, readable or not."""
         return self._cookie.read() is not None
 
+    def waiting(self, owner_id: str | None) -> ParkedKey | None:
+        """Return what waits for this owner or their browser, given up or not, or None."""
+        is_browser = owner_id is None or owner_id.startswith(BROWSER)
+        return self._open(None if is_browser else owner_id)
+
     def clear(self, owner_id: str | None) -> None:
         """Give up what waits, if anything does, and delete its cookie.
 
@@ -84,8 +89,7 @@ class ParkedKeys:
         if not self.is_announced():
             return
         # Not for a cookie that does not open: strangers could fill the memory with such.
-        is_browser = owner_id is None or owner_id.startswith(BROWSER)
-        if (parked := self._open(None if is_browser else owner_id)) is not None:
+        if (parked := self.waiting(owner_id)) is not None:
             self._spent.claim(_mark(parked), self._clock())
         self._cookie.write("")
 

@@ -79,7 +79,9 @@ class ReplacingStorage(KeyStorage, Protocol):
         """Store ``new_ciphertext`` if ``ciphertext`` is what is stored now, as one atomic step.
 
         Otherwise change nothing. An entry that expires does so when it would have. Return whether
-        it was stored.
+        it was stored. A storage whose entries expire may also have ``renew(owner_id, ciphertext)``,
+        which starts the time of an entry anew if this is what is stored: it is called after another
+        key was put in the place of one.
         """
         ...
 

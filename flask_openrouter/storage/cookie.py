@@ -21,10 +21,10 @@ class CookieStorage:
 
     Works inside a request only, and only for the visitor of that request.
 
-    :meth:`replace` and :meth:`delete_if` write a second cookie, which counts only beside the value
-    that it replaces. So a slow request that sets the old key aside, or deletes it, does not touch
-    the one that another request has connected meanwhile, though the browser keeps what arrives
-    last.
+    :meth:`add`, :meth:`replace` and :meth:`delete_if` write a second cookie, which counts only
+    beside the value that it replaces. So a slow request that sets the old key aside, hands it over
+    or deletes it neither touches the one that another request has connected meanwhile, nor brings
+    back one that it has disconnected, though the browser keeps what arrives last.
 
     ``make_space`` is called after each write: all our cookies together have a limit.
     """
@@ -47,6 +47,20 @@ class CookieStorage:
     def set(self, owner_id: str, ciphertext: str) -> None:
         """Put the ciphertext into the cookie. Raises RuntimeError when none can be sent."""
         self._write(f"{_tag(owner_id)}.{ciphertext}")
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        """Put the ciphertext in the place of what another owner has, unless this one has any.
+
+        Return whether it did. Raises RuntimeError when no cookie can be sent.
+        """
+        if self.get(owner_id) is not None:
+            return False
+        value = f"{_tag(owner_id)}.{ciphertext}"
+        if self._value():
+            self._supersede(value)
+        else:
+            self._write(value)
+        return True
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
         """Put ``new_ciphertext`` in the place of ``ciphertext`` if this request holds that.

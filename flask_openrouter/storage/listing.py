@@ -10,7 +10,8 @@ from ..errors import ConfigurationError, KeyStorageError
 from . import ConnectedOwner, ListableStorage
 from .cookie import CookieStorage
 from .namespace import NAMESPACE
-from .vault import Age, KeyVault
+from .outcomes import Age
+from .vault import KeyVault
 
 Result = TypeVar("Result")
 

@@ -120,6 +120,10 @@ class _Replacing(NamespacedStorage):
         replaced: bool = self.inner.replace(self._entry(owner_id), ciphertext, new_ciphertext)
         return replaced
 
+    def renew(self, owner_id: str, ciphertext: str) -> None:
+        """Start the time of the entry anew, if entries of the storage expire."""
+        getattr(self.inner, "renew", lambda *_: None)(self._entry(owner_id), ciphertext)
+
 
 class _Comparing(NamespacedStorage):
     def delete_if(self, owner_id: str, ciphertext: str) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from .listing import Listing
-from .vault import Age, KeyVault
+from .outcomes import Age
+from .vault import KeyVault
 
 
 class Pruning:

@@ -43,6 +43,11 @@ if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
 return 1
 """
+_RENEW: Final = """
+if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == "" then return redis.call("PERSIST", KEYS[1]) end
+return redis.call("EXPIRE", KEYS[1], ARGV[2])
+"""
 _DELETE_IF: Final = """
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call("DEL", KEYS[1])
@@ -129,6 +134,14 @@ class RedisStorage:
         """
         key = self._key(owner_id)
         return bool(self._write("eval", _REPLACE, 1, key, ciphertext, new_ciphertext))
+
+    def renew(self, owner_id: str, ciphertext: str) -> None:
+        """Start the time of the entry anew if ``ciphertext`` is what is stored.
+
+        Needs the right to EVAL.
+        """
+        max_age = self._age_of(owner_id)
+        self._write("eval", _RENEW, 1, self._key(owner_id), ciphertext, max_age or "")
 
     def delete(self, owner_id: str) -> None:
         """Delete this owner's ciphertext. No error if there is none."""

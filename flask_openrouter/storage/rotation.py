@@ -8,7 +8,8 @@ from typing import Final
 from ..errors import ConfigurationError
 from .cookie import CookieStorage
 from .listing import Listing
-from .vault import KeyVault, Outcome
+from .outcomes import Outcome
+from .vault import KeyVault
 
 
 class Rotation:

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -15,6 +14,7 @@ from ..log import log_note
 from . import BROWSER, AddingStorage, ComparingStorage, KeyStorage, ReplacingStorage
 from .calls import StorageCalls
 from .cipher import KeyCipher, bound_to
+from .outcomes import Age, Outcome
 from .record import KeyRecord
 
 logger: Final = logging.getLogger("flask_openrouter")
@@ -23,24 +23,7 @@ logger: Final = logging.getLogger("flask_openrouter")
 SET_ASIDE_SECONDS: Final = 24 * 3600
 #: How often a key may change while it is re-encrypted. More means that the storage never replaces.
 _MOST_TRIES: Final = 10
-
-
-class Outcome(Enum):
-    """The outcome of one record in a rotation."""
-
-    ROTATED = "rotated"
-    CURRENT = "already current"
-    UNREADABLE = "unreadable"
-    GONE = "gone meanwhile"
-
-
-class Age(Enum):
-    """What pruning found about one record."""
-
-    PAST = "past their age"
-    CURRENT = "kept"
-    UNREADABLE = "unreadable"
-    GONE = "gone meanwhile"
+_NOT_GIVEN_BACK: Final = "The storage did not give back the key that was saved."
 
 
 class KeyVault:
@@ -69,8 +52,9 @@ class KeyVault:
         self._cipher = cipher
         # Only the cookie storage has one of its own.
         purpose = getattr(storage, "purpose", "api_key")
-        # That one is in the request itself, so nobody waits for it.
-        calls = StorageCalls(may_wait=purpose == "api_key", is_encrypting=cipher is not None)
+        # That one is in the request itself: nobody waits for it, or shares it.
+        self._is_shared = purpose == "api_key"
+        calls = StorageCalls(may_wait=self._is_shared, is_encrypting=cipher is not None)
         self._run = calls.run
         #: The context of an owner's ciphertext.
         self._context = partial(bound_to, purpose, base_url)
@@ -110,7 +94,7 @@ class KeyVault:
         found = self.load(owner_id)
         # Another login of this owner may have replaced it at once. Its key is not older.
         if found is None or (found != record and found.connected_at < record.connected_at):
-            raise _not_given_back()
+            raise KeyStorageError(_NOT_GIVEN_BACK)
 
     def replace(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> bool:
         """Save ``new`` if ``old`` is still what :meth:`load` returns. Return whether it was saved.
@@ -129,24 +113,35 @@ class KeyVault:
     ) -> bool:
         """Move ``record`` to another owner, if both still have what :meth:`load` returned for them.
 
-        ``present``: what the new owner has. Return whether it was moved. Two requests may move the
-        same key at once.
+        ``present``: what the new owner has. Return whether it was moved. What does not open is not
+        replaced. Two requests may move the same key at once.
 
         With encrypt=False, or a storage that is not adding, replacing and comparing, a disconnect
         of the former owner between the first read and the write, about two round trips, is undone.
         """
-        ciphertext = self._run("Saving", self._put, owner_id, present, record)
-        if ciphertext is None:
+        put = partial(self._put, is_careful=True)
+        moved = self._run("Saving", put, owner_id, present, record)
+        if moved is None:
             return False
         self._check_replaced(owner_id, present, record)
-        if self.forget_if(former_id, record):
+        kinds = (AddingStorage, ReplacingStorage, ComparingStorage)
+        can_prove = self._is_shared and all(isinstance(self.storage, kind) for kind in kinds)
+        if self._cipher is None or not can_prove:
+            self.forget_if(former_id, record)
+            return True
+        # A storage repeats what got no answer. So a deletion does not tell who has deleted, but a
+        # replacement does: nobody else has this ciphertext.
+        taken = self._run("Saving", put, former_id, record, record)
+        if taken is not None:
+            self._run("Deleting", self._delete, former_id, taken)
             return True
         # It was disconnected, or another request has moved it as well. That one has then stored a
-        # ciphertext of its own, which stays.
-        is_repeated = present is not None and present.api_key == record.api_key
-        if is_repeated or not ciphertext:
-            return True
-        return not self._run("Deleting", self._take_back, owner_id, ciphertext, present)
+        # ciphertext of its own for the new owner, which stays.
+        if present is None:
+            self._run("Deleting", self._delete, owner_id, moved)
+        elif present.api_key != record.api_key:
+            self._run("Saving", self._replace, owner_id, moved, self._seal(present, owner_id))
+        return self.load(owner_id) == record
 
     def set_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         """Set a rejected key aside, if ``record`` is still what is stored.
@@ -166,45 +161,36 @@ class KeyVault:
     def _swap(self, owner_id: str, record: KeyRecord, new: KeyRecord) -> KeyRecord | None:
         return None if self._run("Saving", self._put, owner_id, record, new) is None else new
 
-    def _put(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> str | None:
+    def _put(
+        self, owner_id: str, old: KeyRecord | None, new: KeyRecord, *, is_careful: bool = False
+    ) -> str | None:
         """Store ``new`` if ``old`` is what counts for this owner now.
 
         Return its ciphertext, or None if it was not stored. With encrypt=False that is an empty
-        text: no frame above _run may hold what is stored.
+        text: no frame above _run may hold what is stored. ``is_careful``: not over what does not
+        open.
         """
-        stored = self.storage.get(owner_id)
-        if self._counted(stored, owner_id) != old:
-            return None
-        sealed = self._seal(new, owner_id)
-        if stored is not None:
-            is_put = self._replace(owner_id, stored, sealed)
-        elif isinstance(self.storage, AddingStorage):
-            # A storage that lost the first answer, and asked again, finds what it has added.
-            is_put = self.storage.add(owner_id, sealed) or self.storage.get(owner_id) == sealed
-        else:
-            self.storage.set(owner_id, sealed)
-            is_put = True
-        if not is_put:
-            return None
-        return "" if self._cipher is None else sealed
-
-    def _take_back(self, owner_id: str, ciphertext: str, present: KeyRecord | None) -> bool:
-        """Undo :meth:`_put` if nobody has stored anything since. Return whether it was undone."""
-        storage = self.storage
-        if not isinstance(storage, AddingStorage):
-            return False
-        if present is not None:
-            sealed = self._seal(present, owner_id)
-            return isinstance(storage, ReplacingStorage) and storage.replace(
-                owner_id, ciphertext, sealed
-            )
-        return isinstance(storage, ComparingStorage) and storage.delete_if(owner_id, ciphertext)
+        for _ in range(_MOST_TRIES):
+            stored = self.storage.get(owner_id)
+            if self._counted(stored, owner_id) != old:
+                return None
+            if is_careful and stored is not None and self._open(stored, owner_id) is None:
+                return None
+            sealed = self._seal(new, owner_id)
+            # A storage that got no answer asks again, and then finds what it has stored.
+            if self._replace(owner_id, stored, sealed) or self.storage.get(owner_id) == sealed:
+                if stored is not None and (old is None or old.api_key != new.api_key):
+                    # A storage whose entries expire keeps the time of the one that was replaced.
+                    getattr(self.storage, "renew", lambda *_: None)(owner_id, sealed)
+                return "" if self._cipher is None else sealed
+            # The same record may have been encrypted anew.
+        return None
 
     def _check_replaced(self, owner_id: str, old: KeyRecord | None, new: KeyRecord) -> None:
         found = self.load(owner_id)
         # A third one was saved by another request at once.
         if found != new and found in (None, old):
-            raise _not_given_back()
+            raise KeyStorageError(_NOT_GIVEN_BACK)
 
     def _kept_aside(self, owner_id: str, record: KeyRecord) -> KeyRecord | None:
         if not self._is_given_up(record):
@@ -226,10 +212,7 @@ class KeyVault:
             stored = self.storage.get(owner_id)
             if stored is None or self._open(stored, owner_id) != record:
                 return False
-            if isinstance(self.storage, ComparingStorage):
-                return self.storage.delete_if(owner_id, stored)
-            self.storage.delete(owner_id)
-            return True
+            return self._delete(owner_id, stored)
 
         # In one step: with encrypt=False no frame above _run may hold what is stored.
         return self._run("Deleting", forget)
@@ -337,14 +320,18 @@ class KeyVault:
             return stored
         return self._seal(record, owner_id)
 
-    def _replace(self, owner_id: str, stored: str, sealed: str) -> bool:
-        if isinstance(self.storage, ReplacingStorage):
+    def _replace(self, owner_id: str, stored: str | None, sealed: str) -> bool:
+        if stored is None and isinstance(self.storage, AddingStorage):
+            return self.storage.add(owner_id, sealed)
+        if stored is not None and isinstance(self.storage, ReplacingStorage):
             return self.storage.replace(owner_id, stored, sealed)
         if self.storage.get(owner_id) != stored:
             return False
         self.storage.set(owner_id, sealed)
         return True
 
-
-def _not_given_back() -> KeyStorageError:
-    return KeyStorageError("The storage did not give back the key that was saved.")
+    def _delete(self, owner_id: str, stored: str) -> bool:
+        if isinstance(self.storage, ComparingStorage):
+            return self.storage.delete_if(owner_id, stored)
+        self.storage.delete(owner_id)
+        return True

@@ -74,7 +74,7 @@ def finish_login(services: Services, read: Callable[[str], Callback], target: Ta
         if callback.code is not None:
             # Everything that can fail comes before the code is spent: the app has named its user,
             # the storage answers, and the old key is read.
-            is_stored = services.vault.probe(owner_id)
+            is_stored = services.vault.probe(owner_id) and login.problem != "not_saved"
             if is_stored and not login.is_finished and owner_id.startswith(BROWSER):
                 # A browser's id belongs to one login. So another worker has finished this one, and
                 # its response was lost.

@@ -222,16 +222,15 @@ class ResponseFinisher:
         request_started.connect(self._begin, app)
 
     def _begin(self, app: Flask, **_: object) -> None:
-        try:
-            hooks = app.after_request_funcs.setdefault(None, [])
-            if self._key not in this_request().environ and _finish_last not in hooks:
-                # The server calls the app as it was before init_app, as Connexion does. The first
-                # hook in the list runs last.
-                hooks.insert(0, _finish_last)
-            self._at_first_request(app)
-        finally:
-            # From all senders: a signal without receivers costs nothing.
-            request_started.disconnect(self._begin)
+        hooks = app.after_request_funcs.setdefault(None, [])
+        if self._key not in this_request().environ and _finish_last not in hooks:
+            # The server calls the app as it was before init_app, as Connexion does. The first hook
+            # in the list runs last.
+            hooks.insert(0, _finish_last)
+        # If it fails, it is tried again with the next request: views may be open until then.
+        self._at_first_request(app)
+        # From all senders: a signal without receivers costs nothing.
+        request_started.disconnect(self._begin)
 
     def serve(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from example_app import highlight
-from example_app.render import LiveMarkdown, to_html
+from example_app.render import MAX_BRACKETS, LiveMarkdown, to_html
 
 SAMPLE = """# Title
 
@@ -118,6 +118,14 @@ def test_an_image_is_a_link_and_loads_nothing() -> None:
     assert "<img" not in html
     assert re.search(r'<a href="https://a.example/x.png"[^>]*>Image: a "chart"</a>', html)
     assert "Image: without description" in to_html("![](https://a.example/x.png)")
+
+
+def test_a_text_of_brackets_has_no_links() -> None:
+    """Looking for them would take a second."""
+    link = "[x](https://a.example)"
+    assert "<a" in to_html(link + "[" * (MAX_BRACKETS - 1))
+    assert "<a" not in to_html(link + "[" * MAX_BRACKETS)
+    assert "<strong>" in to_html("**x** " + "![a![b](" * MAX_BRACKETS)
 
 
 def test_an_address_becomes_one_link() -> None:

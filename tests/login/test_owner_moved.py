@@ -12,6 +12,7 @@ from orders import SteppedStorage, every_order
 
 from flask_openrouter.login.owner import adopt
 from flask_openrouter.storage.cipher import KeyCipher
+from flask_openrouter.storage.memory import MemoryStorage
 from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.vault import KeyVault
 
@@ -85,7 +86,7 @@ def test_a_disconnect_meanwhile_is_not_undone() -> None:
     assert {*outcomes(move, disconnect)} == {(None, None)}
 
 
-@pytest.mark.parametrize("present", [None, USERS])
+@pytest.mark.parametrize("present", [None, pytest.param(USERS, marks=pytest.mark.every_variant)])
 def test_of_two_claims_none_loses_the_key(present: KeyRecord | None) -> None:
     assert {*outcomes(claim, claim, present=present)} == {("old", None)}
 
@@ -105,6 +106,72 @@ def test_a_browser_that_disconnects_before_its_key_is_handed_over_keeps_it_from_
         )
     }
     assert found == {(True, "old", None), (False, present and "user's", None)}
+
+
+class Repeating(MemoryStorage):
+    """Asks again, as a client does whose connection broke before the answer."""
+
+    def add(self, owner_id: str, ciphertext: str) -> bool:
+        super().add(owner_id, ciphertext)
+        return super().add(owner_id, ciphertext)
+
+    def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+        super().replace(owner_id, ciphertext, new_ciphertext)
+        return super().replace(owner_id, ciphertext, new_ciphertext)
+
+    def delete_if(self, owner_id: str, ciphertext: str) -> bool:
+        super().delete_if(owner_id, ciphertext)
+        return super().delete_if(owner_id, ciphertext)
+
+
+@pytest.mark.parametrize("present", [None, USERS])
+def test_a_storage_that_repeats_each_call_loses_no_key(present: KeyRecord | None) -> None:
+    vault = vault_of(Repeating())
+    if present is not None:
+        vault.save("1", present)
+    assert vault.move("before", "1", OLD, present)
+    assert stored(vault) == ("old", None)
+    assert vault.replace("1", OLD, NEW)
+    aside = vault.set_aside("1", NEW)
+    assert aside is not None
+    assert vault.give_back("1", aside) == NEW == vault.load("1")
+
+
+def test_a_key_that_does_not_open_is_not_replaced() -> None:
+    """It was encrypted by a worker that has another secret already."""
+    storage = MemoryStorage()
+    other = KeyVault(storage, KeyCipher([b"other"]), base_url="https://x.example")
+    other.save("1", NEW)
+    vault = vault_of(storage)
+    assert not vault.move("before", "1", OLD)
+    assert adopt(vault, "before", "1") == OLD
+    assert other.load("1") == NEW
+    assert stored(vault) == (None, "old")
+    # Unless somebody says so: see import_key(replace=True).
+    assert vault.replace("1", None, OLD)
+
+
+def test_a_key_that_is_encrypted_anew_meanwhile_is_replaced() -> None:
+    class Rotated(MemoryStorage):
+        tries = 0
+
+        def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+            self.tries += 1
+            return self.tries > 1 and super().replace(owner_id, ciphertext, new_ciphertext)
+
+    vault = vault_of(Rotated())
+    assert vault.replace("before", OLD, NEW)
+    assert stored(vault) == (None, "new")
+
+
+def test_a_storage_that_never_replaces_ends_it() -> None:
+    class Stubborn(MemoryStorage):
+        def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
+            return False
+
+    vault = vault_of(Stubborn())
+    assert not vault.replace("before", OLD, NEW)
+    assert stored(vault) == (None, "old")
 
 
 def test_a_storage_with_three_methods_keeps_the_key() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
@@ -16,6 +17,7 @@ from visitor import Visitor
 
 from flask_openrouter import OpenRouterAuth
 from flask_openrouter.emulator import Emulator
+from flask_openrouter.storage.memory import MemoryStorage
 
 
 @pytest.fixture
@@ -118,6 +120,55 @@ def test_a_waiting_key_never_crosses_a_change_of_account(
     storage.is_full = False
     visitor.post("/openrouter/disconnect")
     assert _thief(app, copy) == [400]
+
+
+class Unsure(FullStorage):
+    """Stores what it says it has not stored."""
+
+    def set(self, owner_id: str, ciphertext: str) -> None:
+        MemoryStorage.set(self, owner_id, ciphertext)
+        super().set(owner_id, ciphertext)
+
+
+def test_a_key_that_was_stored_all_the_same_is_forgotten_with_the_waiting_one(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """The way back to the callback does not connect again, nor does another worker."""
+    storage = Unsure()
+    settings: dict[str, Any] = {"SECRET_KEY": secrets.token_hex()}
+    app, worker = (make_app({"storage": storage}, **settings) for _ in range(2))
+    for other in (app, worker):
+        visitor = Visitor(app)
+        callback = emulator.approve(visitor.start())
+        storage.is_full = True
+        assert visitor.get(callback).status_code == 503
+        storage.is_full = False
+        assert visitor.post("/openrouter/disconnect").status_code == 303
+        assert storage.count_owners() == 0
+        twin = Visitor(other)
+        twin.client._cookies = visitor.client._cookies
+        assert twin.get(callback).status_code == 400
+        assert twin.key is None
+
+
+def test_a_stored_key_that_counts_as_unsaved_is_not_connected_by_a_reload(
+    make_app: Any, emulator: Emulator
+) -> None:
+    """Whether it is the visitor's is not known: the browser may have disconnected elsewhere."""
+    storage = Unsure()
+    settings: dict[str, Any] = {"SECRET_KEY": secrets.token_hex()}
+    app, worker = (make_app({"storage": storage}, **settings) for _ in range(2))
+    visitor = Visitor(app)
+    callback = emulator.approve(visitor.start())
+    storage.is_full = True
+    assert visitor.get(callback).status_code == 503
+    storage.is_full = False
+    twin = Visitor(worker)
+    twin.client._cookies = visitor.client._cookies
+    assert twin.get(callback).status_code == 503
+    assert twin.key is None
+    assert twin.post("/openrouter/save").status_code == 303
+    assert twin.key is not None
 
 
 def test_a_key_waits_for_each_visitor(app: Flask, emulator: Emulator, storage: FullStorage) -> None:

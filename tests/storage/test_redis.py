@@ -17,8 +17,15 @@ from servers import RedisServer
 from wire import counting_proxy
 
 from flask_openrouter.errors import ConfigurationError
+from flask_openrouter.storage import BROWSER
+from flask_openrouter.storage.cipher import KeyCipher
+from flask_openrouter.storage.namespace import in_namespace
 from flask_openrouter.storage.record import KeyRecord
 from flask_openrouter.storage.redis import RedisStorage
+from flask_openrouter.storage.vault import KeyVault
+
+RECORD = KeyRecord("sk-or-v1-" + "4" * 64, None, 1_800_000_000)
+OTHER = KeyRecord("sk-or-v1-" + "5" * 64, None, 1_800_000_000)
 
 
 @pytest.fixture
@@ -213,6 +220,28 @@ def test_what_the_url_sets_wins_and_waits_are_bounded(redis_server: RedisServer)
     finally:
         redis_server.thaw()
     assert storage.get("owner") == "ciphertext"
+    storage.close()
+
+
+@pytest.mark.parametrize("namespace", [None, "shop"])
+def test_another_key_in_the_place_of_one_has_a_time_of_its_own(
+    redis_server: RedisServer, namespace: str | None
+) -> None:
+    """A key that is imported, or handed over."""
+    storage: Any = RedisStorage(redis_server.url, prefix="t:")
+    storage.follow(browsers=100, users=None)
+    shown = in_namespace(storage, namespace) if namespace else storage
+    keys = KeyVault(shown, KeyCipher([b"material"]), base_url="https://x.example")
+    for owner_id, seconds in ((f"{BROWSER}x", 100), ("ada", -1)):
+        keys.save(owner_id, RECORD)
+        entry = storage._key(f"namespace:{namespace}:{owner_id}" if namespace else owner_id)
+        storage._client.expire(entry, 7)
+        assert keys.set_aside(owner_id, RECORD)
+        assert 0 < storage._client.ttl(entry) <= 7
+        present = keys.load(owner_id)
+        assert keys.replace(owner_id, present, OTHER)
+        assert storage._client.ttl(entry) in (seconds, seconds - 1, seconds - 2)
+    storage.renew("ada", "something else")
     storage.close()
 
 

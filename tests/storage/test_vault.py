@@ -16,8 +16,9 @@ from leaks import leaks_in
 from flask_openrouter.errors import KeyStorageError
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.storage.outcomes import Outcome
 from flask_openrouter.storage.record import KeyRecord
-from flask_openrouter.storage.vault import KeyVault, Outcome
+from flask_openrouter.storage.vault import KeyVault
 
 KEY = "sk-or-v1-" + "4" * 64
 RECORD = KeyRecord(KEY, "user_1", 1_800_000_000)

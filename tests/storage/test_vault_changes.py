@@ -14,8 +14,9 @@ from flask import Flask
 from flask_openrouter.errors import ConfigurationError, KeyStorageError
 from flask_openrouter.storage.cipher import KeyCipher
 from flask_openrouter.storage.memory import MemoryStorage
+from flask_openrouter.storage.outcomes import Age
 from flask_openrouter.storage.record import KeyRecord
-from flask_openrouter.storage.vault import Age, KeyVault
+from flask_openrouter.storage.vault import KeyVault
 
 RECORD = KeyRecord("sk-or-v1-" + "4" * 64, "user_1", 1_800_000_000)
 OTHER = KeyRecord("sk-or-v1-" + "5" * 64, "user_1", 1_800_000_001)

@@ -182,6 +182,21 @@ def test_a_server_that_begins_again_with_an_error_gets_it(app: Flask) -> None:
     assert seen == [(("kind", "error", "trace"),)] * 2
 
 
+def test_an_app_that_replaces_the_wsgi_app_with_an_earlier_one_stays_guarded(
+    emulator: Emulator,
+) -> None:
+    app = Flask("replaced")
+    app.config.update(SECRET_KEY=secrets.token_hex(), OPENROUTER_BASE_URL=emulator.url, DEBUG=True)
+    before = app.wsgi_app
+    OpenRouterAuth(app)
+    app.wsgi_app = lambda *args: before(*args)  # type: ignore[method-assign]
+    gc.collect()
+    # The guard above the route does nothing by itself.
+    requires_openrouter_key(app.get("/above")(lambda: "open"))
+    with pytest.raises(RuntimeError, match="is not guarded"):
+        app.test_client().get("/above")
+
+
 def test_an_app_that_never_serves_a_request_leaves_no_receiver(emulator: Emulator) -> None:
     gc.collect()
     before = len(request_started.receivers)

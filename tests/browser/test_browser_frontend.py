@@ -11,7 +11,12 @@ from gallery import create_gallery
 from live_app import live
 from tab import Site, Tab
 
-from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
+from flask_openrouter import (
+    OpenRouterAuth,
+    OpenRouterError,
+    current_openrouter,
+    requires_openrouter_key,
+)
 from flask_openrouter.emulator import run_in_thread
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the test dependencies")
@@ -73,7 +78,7 @@ def add_front_end(app: Flask) -> Flask:
     names = {
         "app": app,
         "request": request,
-        "OpenRouterAuth": lambda _: None,  # the app has it already
+        "OpenRouterAuth": lambda _: OpenRouterAuth(),  # the app has it already
         "OpenRouterError": OpenRouterError,
         "current_openrouter": current_openrouter,
         "requires_openrouter_key": requires_openrouter_key,

@@ -9,7 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from attack import load_jar, save_jar, set_cookies
+from attack import save_jar
 from flask import Flask, session
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 from stored_apps import StoredApps
@@ -342,34 +342,6 @@ def test_two_claims_at_once_are_one(all_stored_apps: StoredApps, emulator: Emula
     assert [each.key for each in both] == [key, key]
     if all_stored_apps.is_server_side:
         assert rows(app) == ["ada"]
-
-
-def test_a_slow_claim_neither_undoes_a_disconnect_nor_replaces_a_newer_key(
-    app: Flask, emulator: Emulator
-) -> None:
-    """With keys in cookies, the browser keeps what arrives last."""
-    with_sign_up(app)
-    for meanwhile in ("disconnect", "connect"):
-        visitor = Visitor(app)
-        visitor.connect(emulator)
-        visitor.post("/sign-in/ada")
-        slow = Visitor(app)
-        load_jar(slow, save_jar(visitor))
-        answer = slow.post("/claim")
-        assert answer.text == "True"
-        assert slow.key is not None
-        visitor.post("/sign-out")
-        if meanwhile == "disconnect":
-            visitor.post("/openrouter/disconnect")
-        else:
-            visitor.connect(emulator)
-        visitor.post("/sign-in/ada")
-        newest = visitor.key
-        for name, (value, _) in set_cookies(answer).items():
-            if name.startswith("openrouter"):
-                visitor.client.set_cookie(name, value)
-        assert visitor.key == newest
-        assert newest != slow.key
 
 
 def test_a_hand_made_login_and_an_async_view_work_as_well(

@@ -82,6 +82,19 @@ def test_a_cookie_is_replaced_or_deleted_only_if_it_holds_what_is_expected() -> 
     assert STORAGE.browser_id() is None
 
 
+@pytest.mark.usefixtures("in_request")
+def test_an_entry_is_added_unless_its_owner_has_one() -> None:
+    assert STORAGE.add("A", "first") is True
+    assert STORAGE.add("A", "second") is False
+    assert STORAGE.get("A") == "first"
+    # The browser has one entry: that of another owner is superseded.
+    assert STORAGE.add("B", "third") is True
+    assert (STORAGE.get("A"), STORAGE.get("B")) == (None, "third")
+    assert COOKIE.read() == f"~{hashlib.sha256(b'A').hexdigest()[:12]}.first"
+    STORAGE.delete("B")
+    assert (STORAGE.get("A"), STORAGE.get("B"), COOKIE.read()) == (None, None, None)
+
+
 def test_cookies_that_earlier_releases_wrote_are_still_read() -> None:
     """Another form would disconnect every visitor."""
     tag = f"~{hashlib.sha256(b'alice').hexdigest()[:12]}"

@@ -167,7 +167,10 @@ def test_without_a_user_it_raises_and_says_what_to_do(make_app: Any, emulator: E
     visitor = Visitor(app)
     visitor.connect(emulator)
     key = visitor.key
-    assert visitor.post("/claim").text.startswith("ConfigurationError: claim() needs a signed-in")
+    assert visitor.post("/claim").text == (
+        "ConfigurationError: claim() needs a signed-in user with an id. Call it after the app has"
+        " saved the new user and signed them in."
+    )
     # The id of a user whom the database does not have yet. The next one would share it.
     assert visitor.post("/sign-up/None").status_code == 503
     visitor.post("/sign-out")

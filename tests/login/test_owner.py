@@ -248,6 +248,16 @@ def test_an_id_that_could_be_mistaken_for_another_is_refused() -> None:
         assert caught.value.__cause__ is None, number
 
 
+def test_nobody_is_no_user() -> None:
+    with pytest.raises(KeyStorageError) as raised:
+        check_app_user(str(None))
+    assert str(raised.value) == (
+        "The id of the app's user is the text 'None', which all visitors would share. Return None"
+        " itself from owner_loader when nobody is signed in, and sign new users in after they are"
+        " saved."
+    )
+
+
 @given(st.one_of(st.text(), st.integers(), st.binary(), st.floats(), st.none(), st.booleans()))
 @settings(deadline=None)
 def test_every_id_is_kept_exactly_or_refused(user_id: Any) -> None:

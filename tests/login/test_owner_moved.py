@@ -151,6 +151,22 @@ def test_a_key_that_does_not_open_is_not_replaced() -> None:
     assert vault.replace("1", None, OLD)
 
 
+def test_what_the_owner_has_is_used_if_the_former_key_cannot_be_moved() -> None:
+    vault = vault_of(MemoryStorage())
+    vault.save("1", NEW)
+    assert adopt(vault, "before", "1") == NEW
+    assert stored(vault) == ("new", None)
+
+    class Disconnected(MemoryStorage):
+        def add(self, owner_id: str, ciphertext: str) -> bool:
+            self.delete("before")
+            return super().add(owner_id, ciphertext)
+
+    vault = vault_of(Disconnected())
+    assert adopt(vault, "before", "1") is None
+    assert stored(vault) == (None, None)
+
+
 def test_a_key_that_is_encrypted_anew_meanwhile_is_replaced() -> None:
     class Rotated(MemoryStorage):
         tries = 0

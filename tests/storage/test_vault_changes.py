@@ -134,6 +134,42 @@ def test_a_record_counts_until_its_age_or_a_day_after_it_was_set_aside(
     assert (vault.connected_at("A"), vault.load("A"), vault.probe("A")) == (None, None, True)
 
 
+def test_what_does_not_count_is_replaced_like_nothing() -> None:
+    now = [1_800_000_000.0]
+    vault = vault_of(Comparing(), clock=lambda: now[0], max_age=1_000)
+    assert vault.replace("A", None, OTHER) is False
+    now[0] += 1_001
+    assert vault.replace("A", None, replace(OTHER, connected_at=1_800_001_001)) is True
+    vault = vault_of(Comparing(), clock=lambda: now[0])
+    assert vault.set_aside("A", RECORD)
+    now[0] += 24 * 3600 + 1
+    assert vault.replace("A", None, OTHER) is True
+
+
+def test_only_another_key_has_a_time_of_its_own() -> None:
+    class Expiring(Comparing):
+        def renew(self, owner_id: str, ciphertext: str) -> None:
+            assert MemoryStorage.get(self, owner_id) == ciphertext
+            self._call("renew")
+
+    storage = Expiring()
+    vault = vault_of(storage)
+    aside = vault.set_aside("A", RECORD)
+    assert aside is not None
+    assert vault.give_back("A", aside) == RECORD
+    assert vault.replace("B", None, OTHER)
+    assert "renew" not in storage.calls
+    assert vault.replace("A", RECORD, OTHER)
+    storage.set("A", "unreadable")
+    assert vault.replace("A", None, RECORD)
+    assert storage.calls.count("renew") == 2
+
+
+def test_no_frame_holds_the_ciphertext_that_is_a_key() -> None:
+    vault = KeyVault(MemoryStorage(), None, base_url="https://x.example")
+    assert vault._put("A", None, RECORD) == ""
+
+
 def test_every_failure_says_what_was_tried() -> None:
     tries: tuple[tuple[str, str, Callable[[KeyVault], object]], ...] = (
         ("get", "Saving", lambda vault: vault.replace("A", RECORD, OTHER)),
@@ -153,6 +189,16 @@ def test_every_failure_says_what_was_tried() -> None:
         storage.failing = {method}
         with case((method, action)), pytest.raises(KeyStorageError) as raised:
             change(vault)
+        assert str(raised.value) == f"{action} the key failed: the storage raised OSError."
+
+
+def test_every_failure_of_a_move_says_what_was_tried() -> None:
+    for method, action in (("add", "Saving"), ("replace", "Saving"), ("delete_if", "Deleting")):
+        storage = Comparing()
+        vault = vault_of(storage)
+        storage.failing = {method}
+        with case(method), pytest.raises(KeyStorageError) as raised:
+            vault.move("A", "B", RECORD)
         assert str(raised.value) == f"{action} the key failed: the storage raised OSError."
 
 

@@ -130,13 +130,17 @@ class Unsure(FullStorage):
         super().set(owner_id, ciphertext)
 
 
+def two_workers(make_app: Any, storage: FullStorage) -> list[Flask]:
+    settings: dict[str, Any] = {"SECRET_KEY": secrets.token_hex()}
+    return [make_app({"storage": storage}, **settings) for _ in range(2)]
+
+
 def test_a_key_that_was_stored_all_the_same_is_forgotten_with_the_waiting_one(
     make_app: Any, emulator: Emulator
 ) -> None:
     """The way back to the callback does not connect again, nor does another worker."""
     storage = Unsure()
-    settings: dict[str, Any] = {"SECRET_KEY": secrets.token_hex()}
-    app, worker = (make_app({"storage": storage}, **settings) for _ in range(2))
+    app, worker = two_workers(make_app, storage)
     for other in (app, worker):
         visitor = Visitor(app)
         callback = emulator.approve(visitor.start())
@@ -156,8 +160,7 @@ def test_a_stored_key_that_counts_as_unsaved_is_not_connected_by_a_reload(
 ) -> None:
     """Whether it is the visitor's is not known: the browser may have disconnected elsewhere."""
     storage = Unsure()
-    settings: dict[str, Any] = {"SECRET_KEY": secrets.token_hex()}
-    app, worker = (make_app({"storage": storage}, **settings) for _ in range(2))
+    app, worker = two_workers(make_app, storage)
     visitor = Visitor(app)
     callback = emulator.approve(visitor.start())
     storage.is_full = True

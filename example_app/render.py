@@ -5,6 +5,7 @@ elements below. The page's Content-Security-Policy runs and loads only the app's
 """
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any, Final
 
 import nh3
@@ -17,8 +18,10 @@ from markupsafe import Markup
 from .highlight import Highlighter
 from .syntax import additions
 
-#: Most addresses of a text that become links, and most brackets. Finding links takes long.
-MAX_LINKS, MAX_BRACKETS = 200, 1_000
+#: Most addresses of a text that become links. Finding them takes quadratic time.
+MAX_LINKS: Final = 200
+#: Most brackets of a text in which links and images are looked for, which takes long, too.
+MAX_BRACKETS: Final = 1_000
 #: Most characters of answers that a process keeps rendered.
 MAX_KEPT: Final = 8_000_000
 # fmt: off
@@ -67,29 +70,29 @@ class _Renderer(RendererHTML):
         return "</table></div>\n"
 
 
-def _parser(linkify: bool) -> MarkdownIt:
+def _parser(linkify: bool, brackets: bool) -> MarkdownIt:
     options = {"html": False, "linkify": linkify}
     parser = MarkdownIt("commonmark", options, renderer_cls=_Renderer).use(additions)
-    if linkify and parser.linkify:
+    if parser.linkify:
         # Only what has a scheme.
         parser.linkify.set({"fuzzy_link": False, "fuzzy_email": False}).add("//", None)
-    else:
+    if not brackets:
         parser.disable(["link", "image"])
     # No reference definitions, because one at the end of an answer would change finished blocks.
     parser.disable(["reference", "html_block", "html_inline"])
     return parser.enable(["table", "strikethrough", "linkify"])
 
 
-_PARSERS: Final = {linkify: _parser(linkify) for linkify in (True, False)}
+_PARSERS: Final = {few: _parser(*few) for few in product((True, False), repeat=2)}
 
 
 def _parse(text: str) -> list[Token]:
-    has_few = text.count("://") <= MAX_LINKS and text.count("[") <= MAX_BRACKETS
-    return _PARSERS[has_few].parse(text, {})
+    few = (text.count("://") <= MAX_LINKS, text.count("[") <= MAX_BRACKETS)
+    return _PARSERS[few].parse(text, {})
 
 
 def _safe(tokens: Sequence[Token], highlighter: Highlighter | None) -> str:
-    parser, env = _PARSERS[True], {"highlighter": highlighter}
+    parser, env = _PARSERS[True, True], {"highlighter": highlighter}
     return _CLEANER.clean(parser.renderer.render(tokens, parser.options, env))
 
 

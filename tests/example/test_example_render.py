@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from example_app import highlight
-from example_app.render import MAX_BRACKETS, LiveMarkdown, to_html
+from example_app.render import MAX_BRACKETS, MAX_LINKS, LiveMarkdown, to_html
 
 SAMPLE = """# Title
 
@@ -122,10 +122,13 @@ def test_an_image_is_a_link_and_loads_nothing() -> None:
 
 def test_a_text_of_brackets_has_no_links() -> None:
     """Looking for them would take a second."""
-    link = "[x](https://a.example)"
+    link = "[x](mailto:a@a.example)"
     assert "<a" in to_html(link + "[" * (MAX_BRACKETS - 1))
     assert "<a" not in to_html(link + "[" * MAX_BRACKETS)
     assert "<strong>" in to_html("**x** " + "![a![b](" * MAX_BRACKETS)
+    # Each of the two limits ends its own kind of links only.
+    assert "<a" in to_html("https://a.example/ " + "[" * 2 * MAX_BRACKETS)
+    assert to_html(f"{link} https://a.example/ " * MAX_LINKS).count("<a ") == MAX_LINKS
 
 
 def test_an_address_becomes_one_link() -> None:

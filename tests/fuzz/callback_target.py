@@ -84,20 +84,27 @@ class CallbackTarget:
     """The app, one of its browsers, and the permitted responses."""
 
     #: Requests for each permitted response. Any other request gets exactly one of these.
-    PROBES = (
-        b"\n",
-        # Malformed, of a login whose page is known, or not.
-        b"state={state}&code\n{logins}",
-        b"state={expired}&code\n{logins}",
-        b"state={finished}&code\n{logins}; {connected}",
-        b"state=unknown&code=0123456789\n",
-        b"state={state}&code=0123456789\n{logins}",
-        b"state={state}\n{logins}",
-        b"state={expired}&code=0123456789\n{logins}",
-        b"state={finished}&code=0123456789\n{logins}; {connected}",
-        b"state={state}&code=0123456789\n{logins}; openrouter=0123456789abcdef.garbled",
-        b"state={finished}&code=0123456789\nopenrouter=x; {connected}",
-        b"state={finished}&code=0123456789\nopenrouter=0123456789abcdef.garbled; {connected}",
+    PROBES = tuple(
+        b"%s\n%s" % (query, cookies)
+        for login in (b"{state}", b"{expired}", b"{finished}", b"unknown")
+        for query in (
+            b"",
+            b"state=%s" % login,
+            b"state=%s&error=access_denied" % login,
+            b"state=%s&error=server_error" % login,
+            b"state=%s&code=0123456789" % login,
+            # Malformed.
+            b"state=%s&code" % login,
+        )
+        for cookies in (
+            b"",
+            b"{logins}",
+            b"{connected}",
+            b"{logins}; {connected}",
+            b"{logins}; openrouter=0123456789abcdef.garbled",
+            b"openrouter=x; {connected}",
+            b"openrouter=0123456789abcdef.garbled; {connected}",
+        )
     )
 
     FINISHED = "/finished"
@@ -116,7 +123,7 @@ class CallbackTarget:
                 self._answers.add(answer)
                 self._lines.update(self.log.lines)
         self._locations = {answer.location for answer in self._answers} - {None}
-        assert {answer.status for answer in self._answers} == {303, 400}
+        assert {answer.status for answer in self._answers} == {303, 400, 502}
         assert self._locations == {"/state", self.FINISHED}
         assert len(self._answers) >= 6
 

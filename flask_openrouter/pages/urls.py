@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from flask import url_for
 from werkzeug.urls import iri_to_uri
@@ -27,6 +27,8 @@ _QUERY_CHARACTERS = "!$'()*,/:;?@"
 _LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
 # Most have nothing that needs a closer look.
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+# A variable of a rule, such as <lang> or <string(length=2):lang>.
+_VARIABLE = re.compile("<[^>]*>")
 # The same behind one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
 
@@ -41,11 +43,13 @@ def safe_next(value: object, *, own_path: str) -> str | None:
 
     Safe is an absolute path on this host, with query and fragment, of at most 1,024 characters,
     in ASCII (RFC 3986; other characters are percent-encoded). ``own_path``: the path of the
-    extension's routes, such as ``"/openrouter"``; a login never leads to one of them.
+    extension's routes, such as ``"/openrouter"`` or ``"/<lang>/openrouter"``; a login never leads
+    to one of them.
     """
     if not isinstance(value, str) or len(value) > MAX_NEXT_LENGTH:
         return None
-    if _PLAIN_PATH.fullmatch(value) and not value.lower().startswith(own_path.lower()):
+    own_path = own_path.lower()
+    if _PLAIN_PATH.fullmatch(value) and not value.lower().startswith(own_path.partition("<")[0]):
         return value
     if not _LOCAL_PATH.fullmatch(value):
         return None
@@ -58,18 +62,18 @@ def safe_next(value: object, *, own_path: str) -> str | None:
         return None
     # Werkzeug redirects from two slashes in a row to one.
     path = re.sub("//+", "/", path.lower())
-    if f"{path}/".startswith(f"{own_path.lower()}/"):
+    own_route = "[^/]+".join(map(re.escape, _VARIABLE.split(own_path))) + "/"
+    if re.match(own_route, f"{path}/"):
         return None
     return url
 
 
 def own_path() -> str:
-    """Return the decoded path that all our routes begin with, such as ``/openrouter``."""
-    prefix = get_services().url_prefix
-    if "<" in prefix:
-        # Such as "/<lang>/openrouter": the app's url_defaults know the rest.
-        return unquote(urlsplit(url_for("openrouter.login")).path.removesuffix("/login"))
-    return f"{this_request().script_root}{prefix}"
+    """Return the decoded path that all our routes begin with, such as ``/openrouter``.
+
+    It may have variables, such as ``/<lang>/openrouter``: the routes of any language are ours.
+    """
+    return f"{this_request().script_root}{get_services().url_prefix}"
 
 
 def login_url_for(next_url: str | None, *, is_popup: bool = False, is_by_code: bool = False) -> str:

@@ -94,7 +94,8 @@ class RedisStorage:
             raise ConfigurationError("RedisStorage needs a client of redis, not of redis.asyncio.")
         self._prefix = prefix
         self._max_age = max_age
-        self._ages: tuple[int, int | None] = (_BROWSER_MAX_AGE, None)
+        #: Those of the apps, for browsers and for users, once an app has said them.
+        self._ages: tuple[int, int | None] | None = None
 
     @property
     def location(self) -> str:
@@ -123,8 +124,13 @@ class RedisStorage:
     def follow(self, *, browsers: int, users: int | None) -> None:
         """Let entries expire after so many seconds, unless ``max_age`` was given. None: never.
 
-        The extension calls it with the app's settings.
+        The extension calls it with the app's settings. Of several apps that share this object, the
+        longest time counts: each ignores what is too old for itself.
         """
+        if self._ages is not None:
+            others, other_users = self._ages
+            browsers = max(browsers, others)
+            users = None if users is None or other_users is None else max(users, other_users)
         self._ages = (browsers, users)
 
     def replace(self, owner_id: str, ciphertext: str, new_ciphertext: str) -> bool:
@@ -175,7 +181,8 @@ class RedisStorage:
     def _age_of(self, owner_id: str) -> int | None:
         if self._max_age is not None:
             return self._max_age
-        return self._ages[0 if is_of_browser(owner_id) else 1]
+        browsers, users = self._ages or (_BROWSER_MAX_AGE, None)
+        return browsers if is_of_browser(owner_id) else users
 
     def _write(self, command: str, *arguments: Any, **options: Any) -> Any:
         from redis.exceptions import ReadOnlyError

@@ -92,6 +92,17 @@ def test_repeated_slashes_do_not_hide_a_route_of_the_extension() -> None:
         assert safe_next(f"{value}x", own_path="/a/o/login") is not None, value
 
 
+def test_the_routes_of_the_extension_may_have_a_variable_in_their_path() -> None:
+    """Those of another language are routes of the extension as well."""
+    own_path = "/App/<string(length=2):lang_code>/openrouter"
+    for lang in ("en", "de", "D%45", "xx-yy"):
+        for end in ("", "/login", "//callback?code=1", "/%6Cogin", "#a"):
+            value = f"/app/{lang}/OpenRouter{end}"
+            assert safe_next(value, own_path=own_path) is None, value
+    for value in ("/de/openrouter/login", "/app/de/openrouters", "/app/openrouter", "/app/de/a"):
+        assert safe_next(value, own_path=own_path) == value
+
+
 def test_the_routes_of_the_extension_may_have_a_name_that_is_not_ascii() -> None:
     assert safe_next("/öffnen/login", own_path="/öffnen") is None
     assert safe_next("/%C3%B6ffnen/login", own_path="/öffnen") is None
@@ -212,7 +223,7 @@ def test_the_prefix_may_contain_a_variable(make_app: Any, emulator: Emulator) ->
 
     visitor = Visitor(app)
     for path in ("/de/openrouter/login", "/de/openrouter/status", "/en/openrouter/login"):
-        started = visitor.get(f"{path[:3]}/openrouter/login?next={path}")
+        started = visitor.get(f"/de/openrouter/login?next={path}")
         assert visitor.get(emulator.approve(started.location)).location == "/"
     started = visitor.get("/de/openrouter/login?next=/de/chat")
     assert visitor.get(emulator.approve(started.location)).location == "/de/chat"

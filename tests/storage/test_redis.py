@@ -118,6 +118,29 @@ def test_entries_follow_the_setting_of_the_app(
     vault.storage.close()
 
 
+def test_apps_that_share_a_storage_object_keep_each_others_keys(
+    redis_server: RedisServer, make_app: Any
+) -> None:
+    """The longest time counts. Each app ignores what is too old for itself."""
+    storage: Any = RedisStorage(redis_server.url, prefix="shared:")
+    config = {"OPENROUTER_STORAGE_URI": None}
+    days = 24 * 3600
+    for app_config, expected in (
+        ({"OPENROUTER_KEY_MAX_AGE": 7200}, (7200, 7200)),
+        ({"OPENROUTER_KEY_MAX_AGE": 3600}, (7200, 7200)),
+        ({"OPENROUTER_KEY_MAX_AGE": 9000}, (9000, 9000)),
+        ({}, (31 * days, -1)),
+        ({"OPENROUTER_KEY_MAX_AGE": 3600}, (31 * days, -1)),
+    ):
+        make_app({"storage": storage}, **config, **app_config)
+        for owner_id, seconds in zip((f"{BROWSER}x", "ada"), expected, strict=True):
+            storage.set(owner_id, "ciphertext")
+            remaining = storage._client.ttl(storage._key(owner_id))
+            # time: as the server counts it, and what the calls may take.
+            assert remaining == seconds or seconds - 60 < remaining < seconds, app_config
+    storage.close()
+
+
 @pytest.mark.requirement("R97")
 def test_a_lifetime_is_at_least_a_second() -> None:
     with pytest.raises(ConfigurationError, match="max_age"):

@@ -9,8 +9,9 @@ an app can override any of ours in its own syntax, and an override can extend th
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from types import CodeType
 from typing import Any, Final
 
 from flask import Flask, render_template
@@ -102,9 +103,7 @@ class _Loader(BaseLoader):
     def __init__(self, theirs: Environment, *, is_async: bool) -> None:
         self._theirs = theirs
         self._ours = FileSystemLoader(_FOLDER)
-        self._compiler = Environment(autoescape=True, enable_async=is_async)
-        # The app may have replaced a filter. Which one is meant shows when the template runs.
-        self._compiler.filters, self._compiler.tests = theirs.filters, theirs.tests
+        self._is_async = is_async
 
     def load(
         self,
@@ -114,7 +113,7 @@ class _Loader(BaseLoader):
     ) -> Template:
         """Return the app's template of this name, or else ours."""
         values = {} if globals is None else globals
-        loader, compiler = self._theirs.loader, environment
+        loader = self._theirs.loader
         try:
             if loader is None:
                 raise TemplateNotFound(name)
@@ -128,9 +127,19 @@ class _Loader(BaseLoader):
             is_ours = _is_ours(filename)
         if is_ours:
             source, filename, is_current = self._ours.get_source(environment, name)
-            compiler = self._compiler
-        code = compiler.compile(source, name, filename)
+            code = _compile(source, name, filename, is_async=self._is_async)
+        else:
+            code = environment.compile(source, name, filename)
         return environment.template_class.from_code(environment, code, values, is_current)
+
+
+@lru_cache
+def _compile(source: str, name: str, filename: str, *, is_async: bool) -> CodeType:
+    """Compile one of ours, once for all apps: it takes longer than to render it.
+
+    Filters and tests are looked up when the template runs, so those of the app are meant.
+    """
+    return Environment(autoescape=True, enable_async=is_async).compile(source, name, filename)
 
 
 def _is_ours(filename: str | None) -> bool:

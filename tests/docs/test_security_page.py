@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import functools
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from project_files import ROOT, tree_of
+from project_files import ROOT
 
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 #: The numbers of the requirements; 37 to 39 were never given.
@@ -49,26 +47,27 @@ def rows_of(page: str) -> list[Row]:
     return [Row(id, text, remarks.get(id, "")) for id, text in rows]
 
 
-def marked_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def marked_in(source: str) -> Iterator[tuple[str, str]]:
     """Yield (test, id) for each id in a ``requirement`` marker of a file."""
-    classes = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
-    for node in itertools.chain(tree.body, *classes):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            for decorator in node.decorator_list:
-                if ast.unparse(decorator).startswith("pytest.mark.requirement("):
-                    assert isinstance(decorator, ast.Call)
-                    for id in decorator.args:
-                        yield node.name, ast.literal_eval(id)
+    for arguments, test in _MARKED.findall(source):
+        for id in re.findall(r'"(\w+)"', arguments):
+            yield test, id
 
 
 ROWS = rows_of(PAGE)
+#: A marker's arguments, and the name of the test that is next.
+_MARKED = re.compile(
+    r"^ *@pytest\.mark\.requirement\(([^)]+)\)(?=(?:.*\n)*? *(?:async )?def (\w+))", re.M
+)
 
 
 @functools.cache
 def marked() -> list[tuple[str, str]]:
     """Return (test, id) for each id in a ``requirement`` marker."""
     return [
-        mark for path in sorted((ROOT / "tests").rglob("*.py")) for mark in marked_in(tree_of(path))
+        mark
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for mark in marked_in(path.read_text(encoding="utf-8"))
     ]
 
 
@@ -118,5 +117,17 @@ def test_a_gap_would_be_noticed() -> None:
     """The readers of the page and of the markers find each of them."""
     page = "- R1: It holds.\n- R2: So does it.\n\n- On R2, R3: Because.\n"
     assert rows_of(page) == [Row("R1", "It holds.", ""), Row("R2", "So does it.", "Because.")]
-    source = '@pytest.mark.requirement("R1", "F2")\ndef test_it() -> None: ...'
-    assert [*marked_in(ast.parse(source))] == [("test_it", "R1"), ("test_it", "F2")]
+    # In quotes, so that they count as no markers of this file.
+    source = (
+        '@pytest.mark.requirement(\n    "R1", "F2"\n)\n'
+        '@pytest.mark.requirement("R3")\n'
+        '@pytest.mark.parametrize(("a", "b"), [(1, 2)])\n'
+        "async def test_it() -> None: ...\n"
+        "class TestMore:\n"
+        '    @pytest.mark.requirement("R4")\n'
+        "    def test_more(self) -> None: ...\n"
+    )
+    assert [*marked_in(source)] == [
+        *(("test_it", id) for id in ("R1", "F2", "R3")),
+        ("test_more", "R4"),
+    ]

@@ -9,10 +9,13 @@ from greenlet import getcurrent, greenlet
 from flask_openrouter.storage.memory import MemoryStorage
 
 
-def every_order(start: Callable[[], Sequence[Callable[[], object]]]) -> Iterator[None]:
+def every_order(
+    start: Callable[[], Sequence[Callable[[], object]]], *, are_alike: bool = False
+) -> Iterator[None]:
     """Run the tasks that ``start`` returns, once in each order of their steps.
 
-    Yields after each run. A task's step ends where it calls :func:`next_step`.
+    Yields after each run. A task's step ends where it calls :func:`next_step`. ``are_alike``: the
+    tasks do the same, so only orders in which the first one begins.
     """
     order: list[int] = []
     while True:
@@ -26,7 +29,7 @@ def every_order(start: Callable[[], Sequence[Callable[[], object]]]) -> Iterator
         yield
         while taken and taken[-1][0] + 1 == taken[-1][1]:
             taken.pop()
-        if not taken:
+        if not taken or (are_alike and len(taken) == 1):
             return
         *earlier, (last, _) = taken
         order = [*(choice for choice, _ in earlier), last + 1]

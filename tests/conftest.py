@@ -8,6 +8,7 @@ import pkgutil
 import secrets
 import signal
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,29 +95,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     config.hook.pytest_deselected(items=[item for item in items if not is_chosen(item)])
     items[:] = filter(is_chosen, items)
-    if config.pluginmanager.hasplugin("pytest_cov"):
-        # Else the first import of a module might be in an untraced test.
-        for module in pkgutil.walk_packages(flask_openrouter.__path__, "flask_openrouter."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Import the package traced, and the tests untraced, in half the time."""
+    if not session.config.pluginmanager.hasplugin("_cov"):
+        return (yield)
+    for module in pkgutil.walk_packages(flask_openrouter.__path__, "flask_openrouter."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    with untraced():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Trace neither the tests of UNTRACED nor their fixtures.
+    """Trace neither the tests of UNTRACED nor their fixtures."""
+    if not (item.config.pluginmanager.hasplugin("_cov") and is_untraced(item)):
+        return (yield)
+    with untraced():
+        return (yield)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Stop the measurement.
 
     pytest-cov's marker ``no_cover`` does not do it: a process of pytest-xdist has two measurements,
     and the outer one goes on when the inner one stops.
     """
-    stopped = []
-    if item.config.pluginmanager.hasplugin("_cov") and is_untraced(item):
-        from coverage import Coverage
+    from coverage import Coverage
 
-        while coverage := Coverage.current():
-            coverage.stop()
-            stopped.append(coverage)
+    stopped = []
+    while coverage := Coverage.current():
+        coverage.stop()
+        stopped.append(coverage)
     try:
-        return (yield)
+        yield
     finally:
         for coverage in reversed(stopped):
             coverage.start()

@@ -103,8 +103,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     if not session.config.pluginmanager.hasplugin("_cov"):
         return (yield)
     for module in pkgutil.walk_packages(flask_openrouter.__path__, "flask_openrouter."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+        importlib.import_module(module.name)
     with untraced():
         return (yield)
 

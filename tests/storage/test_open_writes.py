@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import Pool, StaticPool
 
+from flask_openrouter.storage import open_writes
 from flask_openrouter.storage.sqlalchemy import SQLAlchemyStorage
 
 #: Makes the app's engine, and the storage over the same database.
@@ -227,3 +228,20 @@ def test_the_first_key_of_a_process_may_come_in_the_middle_of_the_app_s_changes(
     command = [sys.executable, "-c", FIRST_KEY, str(tmp_path / "app.db")]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.stdout, ran.stderr) == ("ciphertext\n", "")
+
+
+def test_the_first_storage_of_a_process_watches_and_the_next_one_finds_it_done() -> None:
+    names = {
+        "begin": "_begin",
+        "commit": "_keep",
+        "rollback": "_undo",
+        "rollback_savepoint": "_undo",
+    }
+    listeners = [(Engine, event_, getattr(open_writes, name)) for event_, name in names.items()]
+    listeners.append((Pool, "checkin", open_writes._repeat))
+    SQLAlchemyStorage("sqlite://").close()
+    for listener in listeners:
+        event.remove(*listener)
+    for _ in range(2):
+        SQLAlchemyStorage("sqlite://").close()
+        assert all(event.contains(*listener) for listener in listeners)

@@ -231,14 +231,13 @@ def test_the_first_key_of_a_process_may_come_in_the_middle_of_the_app_s_changes(
 
 
 def test_the_first_storage_of_a_process_watches_and_the_next_one_finds_it_done() -> None:
-    names = {
-        "begin": "_begin",
-        "commit": "_keep",
-        "rollback": "_undo",
-        "rollback_savepoint": "_undo",
-    }
-    listeners = [(Engine, event_, getattr(open_writes, name)) for event_, name in names.items()]
-    listeners.append((Pool, "checkin", open_writes._repeat))
+    listeners = [
+        (Engine, "begin", open_writes._begin),
+        (Engine, "commit", open_writes._keep),
+        (Engine, "rollback", open_writes._undo),
+        (Engine, "rollback_savepoint", open_writes._undo),
+        (Pool, "checkin", open_writes._repeat),
+    ]
     SQLAlchemyStorage("sqlite://").close()
     for listener in listeners:
         event.remove(*listener)

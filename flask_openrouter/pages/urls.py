@@ -27,7 +27,7 @@ _QUERY_CHARACTERS = "!$'()*,/:;?@"
 _LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x1f\\\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff]*")
 # Most have nothing that needs a closer look.
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-# A variable of a rule, such as <lang> or <string(length=2):lang>.
+# A variable of a rule, such as <lang> or <path:tenant>.
 _VARIABLE = re.compile("<[^>]*>")
 # The same behind one layer of percent-encoding, which servers and frameworks may remove.
 _HIDDEN = re.compile(r"^//|[\x00-\x1f\x7f\\]|(^|/)\.\.?(/|$)")
@@ -62,10 +62,14 @@ def safe_next(value: object, *, own_path: str) -> str | None:
         return None
     # Werkzeug redirects from two slashes in a row to one.
     path = re.sub("//+", "/", path.lower())
-    own_route = "[^/]+".join(map(re.escape, _VARIABLE.split(own_path))) + "/"
-    if re.match(own_route, f"{path}/"):
+    own_route = _VARIABLE.sub(_any_value, re.escape(own_path))
+    if re.match(f"{own_route}/", f"{path}/"):
         return None
     return url
+
+
+def _any_value(variable: re.Match[str]) -> str:
+    return ".+" if variable[0].startswith("<path:") else "[^/]+"
 
 
 def own_path() -> str:

@@ -99,8 +99,10 @@ def test_the_routes_of_the_extension_may_have_a_variable_in_their_path() -> None
         for end in ("", "/login", "//callback?code=1", "/%6Cogin", "#a"):
             value = f"/app/{lang}/OpenRouter{end}"
             assert safe_next(value, own_path=own_path) is None, value
-    for value in ("/de/openrouter/login", "/app/de/openrouters", "/app/openrouter", "/app/de/a"):
+    for value in ("/de/openrouter/login", "/app/de/openrouters", "/app/openrouter", "/app/a/b"):
         assert safe_next(value, own_path=own_path) == value
+    assert safe_next("/app/a/b/openrouter/x", own_path=own_path) == "/app/a/b/openrouter/x"
+    assert safe_next("/app/a/b/openrouter/x", own_path="/app/<path:tenant>/openrouter") is None
 
 
 def test_the_routes_of_the_extension_may_have_a_name_that_is_not_ascii() -> None:

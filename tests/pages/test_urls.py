@@ -103,6 +103,7 @@ def test_the_routes_of_the_extension_may_have_a_variable_in_their_path() -> None
         assert safe_next(value, own_path=own_path) == value
     assert safe_next("/app/a/b/openrouter/x", own_path=own_path) == "/app/a/b/openrouter/x"
     assert safe_next("/app/a/b/openrouter/x", own_path="/app/<path:tenant>/openrouter") is None
+    assert safe_next("/app/a/b/login", own_path="/app/<lang>/<tenant>") is None
 
 
 def test_the_routes_of_the_extension_may_have_a_name_that_is_not_ascii() -> None:

@@ -22,6 +22,7 @@ from ..errors import (
     TransportTimeoutError,
 )
 from .base_url import is_below
+from .body import read_async_body, read_body
 from .credentials import authorizer, outcome_of, without_trace
 from .environment import Environment
 from .event_filter import EventFilter, clean_json, error_at_end
@@ -78,8 +79,11 @@ class Binding:
                 f"This client sends its key to addresses below {self.root} only"
             )
 
-    def enter(self, request: Any, options: dict[str, Any]) -> None:
-        """Check a request, and put the key on it. No redirect may take it elsewhere."""
+    def enter(self, request: Any, options: dict[str, Any]) -> bool:
+        """Check a request, and put the key on it. No redirect may take it elsewhere.
+
+        Return whether the caller wants the whole response, which is then read here.
+        """
         self.check(request.url)
         timeouts = request.extensions.get("timeout") or {}
         seconds = timeouts.get("read")
@@ -88,6 +92,9 @@ class Binding:
         # The authentication of a client would replace the key.
         options["auth"] = None
         self.authorize(request)
+        is_whole = not options.get("stream")
+        options["stream"] = True
+        return is_whole
 
     def leave(self, request: Any, response: Any) -> None:
         """Take the key off a request, and off the redirect that the response asks for."""
@@ -101,10 +108,14 @@ class Binding:
 
         So the package that uses the client treats it as it treats any error.
         """
+        is_answer, data = _is_answer(response), None
+        if is_answer or is_to_be_read(response):
+            # Whatever charset OpenRouter names: some are no encodings of text, and JSON is UTF-8.
+            with suppress(ValueError):  # A hook of the app has read the text.
+                response.encoding = "utf-8"
         if response.status_code >= 400:
             return
         headers, content = response.headers, response.content
-        is_answer, data = _is_answer(response), None
         if is_answer:
             content = clean_json(content)
             data = parse_leniently(content.decode())
@@ -168,8 +179,8 @@ def _unusable(response: Any) -> InvalidAnswerError | None:
 
 
 def _is_answer(response: Any) -> bool:
-    """Whether a response has to be a JSON object. What answers a GET is a stored file."""
-    is_json = media_type(response.headers) in ("application/json", "")
+    """Whether a whole response has to be a JSON object. What answers a GET is a stored file."""
+    is_json = media_type(response.headers) in ("application/json", "text/event-stream", "")
     return is_json and response.request.method == "POST" and response.status_code != 204
 
 
@@ -188,8 +199,11 @@ def _json_of(binding: Binding, response: Any, read: Callable[..., Any], **option
 
 def is_stream_of_events(response: Any) -> bool:
     """Whether a response is a stream of events. What answers a GET is a stored file."""
-    is_post = response.request.method == "POST"
-    return is_post and media_type(response.headers) == "text/event-stream"
+    request, kind = response.request, media_type(response.headers)
+    if kind == "" and request.url.path.endswith(_JSON_PATHS):
+        # The packages take it for one, and one of them wants to be told.
+        kind = response.headers["Content-Type"] = "text/event-stream"
+    return request.method == "POST" and kind == "text/event-stream"
 
 
 def _typed(error: BaseException) -> BaseException:
@@ -223,12 +237,11 @@ class BoundHttp:
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request with the key."""
-        self.binding.enter(request, options)
+        is_whole = self.binding.enter(request, options)
         response: Any = outcome_of(super().send, request, **options)  # type: ignore[misc]
         self.binding.leave(request, response)
-        if not isinstance(response, BaseException) and is_to_be_read(response):
-            failure = outcome_of(response.read)
-            response = failure if isinstance(failure, BaseException) else response
+        if not isinstance(response, BaseException) and (is_whole or is_to_be_read(response)):
+            response = outcome_of(read_body, response)
         if isinstance(response, BaseException):
             raise _typed(response)
         if response.is_stream_consumed:
@@ -261,12 +274,11 @@ class BoundAsyncHttp:
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Send a request with the key."""
-        self.binding.enter(request, options)
+        is_whole = self.binding.enter(request, options)
         response = await _outcome_of(super().send(request, **options))  # type: ignore[misc]
         self.binding.leave(request, response)
-        if not isinstance(response, BaseException) and is_to_be_read(response):
-            failure = await _outcome_of(response.aread())
-            response = failure if isinstance(failure, BaseException) else response
+        if not isinstance(response, BaseException) and (is_whole or is_to_be_read(response)):
+            response = await _outcome_of(read_async_body(response))
         if isinstance(response, BaseException):
             raise _typed(response)
         if response.is_stream_consumed:

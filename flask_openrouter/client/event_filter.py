@@ -30,8 +30,9 @@ _LAST_EVENTS: Final = {
 
 def clean_json(raw: bytes) -> bytes:
     """Return JSON as valid UTF-8, with U+FFFD in place of lone halves of surrogate pairs."""
-    if not raw.isascii():
-        raw = raw.decode("utf-8", "replace").encode()
+    encoding = json.detect_encoding(raw)
+    if encoding != "utf-8" or not raw.isascii():
+        raw = raw.decode(encoding, "replace").encode()
     if _HALF.search(raw) is None:
         return raw
     return _ESCAPE.sub(lambda found: rb"\ufffd" if len(found[0]) == 6 else found[0], raw)
@@ -103,9 +104,9 @@ class EventFilter:
         The standard drops it. JSON shows itself whether it is whole.
         """
         if self._rest.strip():
-            yield from self._checked(bytes(self._rest), is_cut=True)
-            yield b"\n\n"
-        yield self._replaced_halves()
+            for event in self._checked(bytes(self._rest), is_cut=True):
+                yield event.rstrip(b"\r\n") + b"\n\n"
+        yield from self._replaced_halves()
         if self._broken_off is not None:
             raise self._as_theirs(self._broken_off, None)
         if not self._is_complete:
@@ -115,15 +116,19 @@ class EventFilter:
         if not raw.isascii():
             # Bytes that are no UTF-8 would be an error in the package.
             raw = raw.decode("utf-8", "replace").encode()
+        # To openai, a blank line after an event with an id is another event.
+        raw = raw.lstrip(b"\r\n")
+        if raw.startswith(b"{"):
+            # An error instead of events, as none of these begins like this.
+            raw = b"data: %b\n\n" % b"".join(raw.splitlines())
         reader = EventReader()
         event = next(reader.read(raw), None) or reader.end()
         if event is None:
             # A comment: openai reads an event without data as JSON.
-            yield b":\n\n"
             return
         if event.is_done:
             self._is_complete = True
-            yield self._replaced_halves()
+            yield from self._replaced_halves()
             if self._broken_off is not None:
                 raise self._as_theirs(self._broken_off, None)
             yield raw
@@ -171,8 +176,8 @@ class EventFilter:
             return [self._join(each, (*place, _index(each, n))) for n, each in enumerate(value)]
         return value
 
-    def _replaced_halves(self) -> bytes:
-        """Return an event with U+FFFD for the halves that were never completed, if there are any.
+    def _replaced_halves(self) -> Iterator[bytes]:
+        """Yield an event with U+FFFD for the halves that were never completed, if there are any.
 
         Other texts than those of a choice or its ``delta`` would need more members to be valid.
         """
@@ -186,7 +191,8 @@ class EventFilter:
                 choices.append({"index": index, "finish_reason": None, **value})
         self._halves.clear()
         plain = {k: v for k, v in self._latest.items() if not isinstance(v, dict | list)}
-        return _event({**plain, "choices": choices}, "") if choices else b""
+        if choices:
+            yield _event({**plain, "choices": choices}, "")
 
 
 def _index(value: object, number: int) -> int:

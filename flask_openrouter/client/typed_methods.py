@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-from ..errors import OpenRouterError
+from ..errors import InvalidAnswerError, OpenRouterError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class TypedMethods:
         return call
 
     def _failure(self, error: Exception) -> OpenRouterError:
+        if isinstance(error, RecursionError):
+            return InvalidAnswerError("An event of OpenRouter is nested too deeply")
         return error if isinstance(error, OpenRouterError) else self.typed(error)
 
     def _watched(self, result: Any) -> Any:
@@ -76,7 +78,7 @@ class TypedMethods:
     def _events(self, events: Iterator[Any]) -> Iterator[Any]:
         try:
             yield from events
-        except self.error as error:
+        except (self.error, RecursionError) as error:
             failure = self._failure(error)
         else:
             return
@@ -86,7 +88,7 @@ class TypedMethods:
         try:
             async for event in events:
                 yield event
-        except self.error as error:
+        except (self.error, RecursionError) as error:
             failure = self._failure(error)
         else:
             return

@@ -28,6 +28,7 @@ from sdk_calls import (
     every_caller,
     every_streamer,
     raw_response,
+    replied,
     stream,
     stream_openai,
 )
@@ -44,13 +45,6 @@ NO_ANSWERS: tuple[Any, ...] = (
     {"data": [KEY]},
     {"choices": [{"index": 0, "message": {"role": "assistant", "content": 5}}]},
 )
-
-
-def replied(content: str, **members: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content}
-    choice = {"index": 0, "finish_reason": "stop", "message": message, **members}
-    body = {"id": "gen-1", "object": "chat.completion", "created": 1, "model": MODEL}
-    return {**body, "system_fingerprint": None, "choices": [choice]}
 
 
 def test_json_that_is_no_answer_is_a_typed_error() -> None:

@@ -163,6 +163,14 @@ def chunk(text: str, **more: Any) -> str:
     return json.dumps({**body, "choices": [delta], **more})
 
 
+def replied(content: str, **members: Any) -> dict[str, Any]:
+    """Return a whole answer; ``members`` are those of its choice."""
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "finish_reason": "stop", "message": message, **members}
+    body = {"id": "gen-1", "object": "chat.completion", "created": 1, "model": MODEL}
+    return {**body, "system_fingerprint": None, "choices": [choice]}
+
+
 def stream(*events: str, end: str = "\n\n") -> Any:
     body = "".join(event + end for event in events).encode()
     return answer(200, body, {"Content-Type": "text/event-stream; charset=utf-8"})

@@ -19,6 +19,7 @@ from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
 from .client.credentials import create_code_challenge, create_code_verifier
 from .errors import ConfigurationError, KeyStorageError
+from .misplaced import names_of_misplaced
 from .storage.cookie import CookieStorage
 from .storage.listing import Listing
 from .storage.namespace import NAMESPACE
@@ -151,7 +152,7 @@ def rotate(after: str | None) -> None:
     finally:
         counts = (f"{count} {outcome.value}" for outcome, count in rotation.counts.items())
         click.echo(f"{', '.join(counts)}.")
-    _report_nothing_found(rotation.counts.values())
+    _report_nothing_found(rotation.counts.values(), after)
     if rotation.counts[Outcome.UNREADABLE]:
         click.echo(
             "Unreadable records were left unchanged: they were altered, or encrypted with another"
@@ -215,11 +216,12 @@ def _printable(owner_id: str) -> str:
     return owner_id if owner_id.isprintable() else ascii(owner_id)
 
 
-def _report_nothing_found(counts: Iterable[int]) -> None:
+def _report_nothing_found(counts: Iterable[int], after: str | None = None) -> None:
     if not any(counts):
+        found = "was found" if after is None else f"follows the owner {_printable(after)}"
         storage = get_services().vault.storage
         location = getattr(storage, "location", type(storage).__name__)
-        click.echo(f"No key was found. Looked in {location}.", err=True)
+        click.echo(f"No key {found}. Looked in {location}.", err=True)
 
 
 def _show_progress(walk: Iterator[Item], length: int, label: str) -> Iterator[Item]:
@@ -266,7 +268,8 @@ def doctor(live: bool, as_json: bool) -> None:
     context = click.get_current_context()
     info = context.ensure_object(ScriptInfo)
     workers = Workers(info.app_import_path, can_repeat=info.create_app is None)
-    context.exit(print_report(Doctor(info.load_app, workers, live=live).run(), as_json=as_json))
+    examined = Doctor(info.load_app, workers, live=live, find_misplaced=names_of_misplaced)
+    context.exit(print_report(examined.run(), as_json=as_json))
 
 
 #: The entry point for the ``flask`` program, which works even when the app cannot be created.

@@ -1,4 +1,4 @@
-"""Guards that stand above the route decorator, where they guard nothing.
+"""Guards that stand above the route decorator or ``before_request``, where they guard nothing.
 
 The route then has the bare function and would serve it to everyone. It cannot be seen when the view
 is decorated, so each app looks at its routes when its first request begins.
@@ -10,7 +10,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakSet
 
 from flask import Flask
@@ -21,6 +21,8 @@ logger: Final = logging.getLogger("flask_openrouter")
 _BARE: Final = "_openrouter_is_guarded_elsewhere"
 #: Set on a guarded version.
 _GUARDED: Final = "_openrouter_is_guarded"
+#: Set on what replaces a view that is disabled.
+_DISABLED: Final = "_openrouter_is_disabled"
 
 #: The apps that have the extension.
 _apps: WeakSet[Flask] = WeakSet()
@@ -41,14 +43,59 @@ def watch(app: Flask) -> None:
     _apps.add(app)
 
 
+class _Place(NamedTuple):
+    """A place of an app that has a view, or a function that runs before requests."""
+
+    functions: Any
+    key: Any
+    name: str
+    decorator: str
+
+    @property
+    def function(self) -> Any:
+        return self.functions[self.key]
+
+
 def disable_misplaced_views(app: Flask) -> None:
     """Disable the views of this app whose guard stands above the route decorator.
 
-    Views that the app adds or replaces after its first request are not seen.
+    So too the functions whose guard stands above ``before_request``. What the app adds or replaces
+    after its first request is not seen.
     """
-    for endpoint, view in app.view_functions.items():
-        if _BARE in getattr(view, "__dict__", ()) and not _is_meant(app, view):
-            app.view_functions[endpoint] = _disabled_view(endpoint)
+    for place in _places(app):
+        if _is_misplaced(app, place.function):
+            place.functions[place.key] = _disabled_view(place)
+
+
+def names_of_misplaced(app: Flask) -> list[str]:
+    """Return the names of what is disabled, or will be when the first request begins."""
+    return [
+        place.name
+        for place in _places(app)
+        if _DISABLED in getattr(place.function, "__dict__", ())
+        or _is_misplaced(app, place.function)
+    ]
+
+
+def _places(app: Flask) -> Iterator[_Place]:
+    for endpoint in [*app.view_functions]:
+        yield _Place(app.view_functions, endpoint, f"the view {endpoint!r}", "route")
+    for functions in [*app.before_request_funcs.values()]:
+        for number, function in enumerate(functions):
+            name = getattr(function, "__name__", type(function).__name__)
+            yield _Place(functions, number, f"the function {name!r}", "before_request")
+
+
+def _is_misplaced(app: Flask, view: Callable[..., Any]) -> bool:
+    # An object, such as a partial, may have the mark, too.
+    for function in (view, *_chain(view)):
+        marks = getattr(function, "__dict__", ())
+        if _BARE in marks:
+            return not _is_meant(app, view)
+        if _GUARDED in marks:
+            # What it wraps is guarded.
+            break
+    return False
 
 
 def _is_meant(app: Flask, view: Callable[..., Any]) -> bool:
@@ -68,8 +115,8 @@ def _is_meant(app: Flask, view: Callable[..., Any]) -> bool:
     return any(
         _GUARDED in function.__dict__ and not bare.isdisjoint(_chain(function))
         for other in {*_apps} - {app}
-        for registered in [*other.view_functions.values()]
-        for function in _chain(registered)
+        for place in _places(other)
+        for function in _chain(place.function)
     )
 
 
@@ -82,9 +129,10 @@ def _chain(view: Any) -> Iterator[Callable[..., Any]]:
         view = getattr(view, "__wrapped__", None)
 
 
-def _disabled_view(endpoint: str) -> Callable[..., Any]:
+def _disabled_view(place: _Place) -> Callable[..., Any]:
+    name = place.name[0].upper() + place.name[1:]
     message = (
-        f"The view {endpoint!r} is not guarded: requires_openrouter_key stands above the route"
+        f"{name} is not guarded: requires_openrouter_key stands above the {place.decorator}"
         " decorator. Put it below, next to the function."
     )
     logger.error(message)
@@ -92,4 +140,6 @@ def _disabled_view(endpoint: str) -> Callable[..., Any]:
     def disabled(**_: object) -> NoReturn:
         raise RuntimeError(message)
 
+    disabled.__name__ = getattr(place.function, "__name__", disabled.__name__)
+    disabled.__dict__[_DISABLED] = True
     return disabled

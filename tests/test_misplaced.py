@@ -182,3 +182,86 @@ def test_apps_are_not_kept_alive(make_site: Any) -> None:
     del app
     gc.collect()
     assert alive() is None
+
+
+def registering_wrapper(site: Any, path: str) -> Callable[[Any], Any]:
+    """Return a decorator like that of an extension: the route has a wrapper of the function."""
+
+    def decorate(view: Any) -> Any:
+        site.app.add_url_rule(path, view.__name__, wrapped(wrapped(view)))
+        return view
+
+    return decorate
+
+
+def test_a_guard_above_a_decorator_that_registers_a_wrapper_is_found(site: Any) -> None:
+    @requires_openrouter_key
+    @registering_wrapper(site, "/above")
+    def above() -> str:
+        raise AssertionError("the view ran")
+
+    @registering_wrapper(site, "/below")
+    @requires_openrouter_key
+    def below() -> str:
+        return "below"
+
+    with pytest.raises(RuntimeError, match="The view 'above' is not guarded"):
+        site.visitor.get("/above")
+    assert site.visitor.get("/below").status_code == 303
+    site.connect()
+    assert site.visitor.get("/below").text == "below"
+
+
+@pytest.mark.requirement("W12")
+def test_a_registered_wrapper_is_open_beside_a_guarded_route_of_another_app(
+    make_site: Any,
+) -> None:
+    def view() -> str:
+        return "local"
+
+    paid, free = make_site(), make_site()
+    registering_wrapper(free, "/view")(view)
+    registering_wrapper(paid, "/view")(requires_openrouter_key(view))
+    assert free.visitor.get("/view").text == "local"
+    assert paid.visitor.get("/view").status_code == 303
+
+
+@pytest.mark.parametrize("is_blueprint", [False, True])
+def test_a_guard_above_before_request_is_found(is_blueprint: bool, site: Any) -> None:
+    pages = Blueprint("pages", "pages")
+    pages.add_url_rule("/view", "view", lambda: "view")
+    place = pages if is_blueprint else site.app
+
+    @requires_openrouter_key
+    @place.before_request
+    def check() -> None:
+        raise AssertionError("the function ran")
+
+    site.app.register_blueprint(pages)
+    message = "'check' is not guarded: requires_openrouter_key stands above the before_request dec"
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=message):
+            site.visitor.get("/view")
+
+
+@pytest.mark.requirement("W12")
+def test_a_function_before_requests_is_guarded_in_one_app_and_open_in_another(
+    make_site: Any,
+) -> None:
+    ran = []
+
+    def check() -> None:
+        ran.append(1)
+
+    paid, free = make_site(), make_site()
+    for site, function in ((paid, requires_openrouter_key(check)), (free, check)):
+        pages = Blueprint("pages", "pages")
+        pages.before_request(function)
+        pages.add_url_rule("/view", "view", lambda: "view")
+        site.app.register_blueprint(pages)
+    assert free.visitor.get("/view").text == "view"
+    assert ran == [1]
+    assert paid.visitor.get("/view").status_code == 303
+    paid.connect()
+    assert paid.visitor.get("/view").text == "view"
+    assert ran == [1, 1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeAlias
 
 from flask import Flask
@@ -18,6 +19,7 @@ from ..web import EXTENSION_KEY
 from .addresses import check_callback_url
 from .case import Case
 from .finding import Finding, Result, location_of, misconfiguration, problem, run_check
+from .guards import FindMisplaced, check_guards
 from .network import Network
 from .session_cookie import check_session_cookie
 from .settings import check_provider, check_secret_key, check_settings
@@ -58,12 +60,16 @@ _CHECKS: Final[tuple[Check, ...]] = (
 
 @dataclass(frozen=True)
 class Doctor:
-    """All checks of one app. ``live``: also send requests to OpenRouter."""
+    """All checks of one app. ``live``: also send requests to OpenRouter.
+
+    ``find_misplaced``: given by the command, because the guard is in a layer above the doctor.
+    """
 
     load_app: Callable[[], Flask]
     workers: Workers
     live: bool = False
     network: Network = field(default_factory=Network)
+    find_misplaced: FindMisplaced = lambda app: ()
 
     def run(self) -> Iterator[Result]:
         """Yield one result per check. If the app cannot be loaded, that is the only result."""
@@ -78,6 +84,7 @@ class Doctor:
 
     def _checks(self) -> Iterator[Check]:
         yield from _CHECKS
+        yield "guards", "Guards", partial(check_guards, find_misplaced=self.find_misplaced)
         yield "workers", "Second process", self.workers.check
         if not self.live:
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -24,6 +24,8 @@ from .storage_causes import cause_of
 
 #: How many stored keys are decrypted to see whether the encryption key fits.
 SAMPLE: Final = 50
+#: How many owners are listed to choose them from. It bounds the time.
+LISTED: Final = 1_000_000
 #: How many entries are looked at for their namespace.
 NAMESPACE_SAMPLE: Final = 1000
 
@@ -129,7 +131,7 @@ def _check_sample(case: Case) -> Iterator[Finding]:
     if not isinstance(vault.storage, ListableStorage):
         return
     readable = unreadable = 0
-    for owner_id in islice(Listing(vault).owner_ids(), SAMPLE):
+    for owner_id in _spread(Listing(vault).owner_ids()):
         age = vault.prune(owner_id, dry_run=True)
         readable += age in (Age.CURRENT, Age.PAST)
         unreadable += age is Age.UNREADABLE
@@ -143,6 +145,23 @@ def _check_sample(case: Case) -> Iterator[Finding]:
             " and check OPENROUTER_BASE_URL. If that key is lost: flask openrouter forget. If"
             " another app stores keys here, give each app an OPENROUTER_NAMESPACE.",
         )
+
+
+def _spread(owner_ids: Iterable[str]) -> set[str]:
+    """Return some of these owners at even distances, and always the last.
+
+    An interrupted rotation leaves older keys at the end of the listing.
+    """
+    chosen: list[str] = []
+    distance, last = 1, deque[str](maxlen=1)
+    for number, owner_id in enumerate(islice(owner_ids, LISTED)):
+        last.append(owner_id)
+        if number % distance == 0:
+            if len(chosen) == SAMPLE:
+                del chosen[1::2]
+                distance *= 2
+            chosen.append(owner_id)
+    return {*chosen[: SAMPLE - 1], *last}
 
 
 def _check_namespaces(case: Case) -> Iterator[Finding]:

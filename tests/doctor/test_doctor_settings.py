@@ -20,7 +20,7 @@ def test_a_correct_app_has_no_findings(production: Any, diagnose: Any) -> None:
     assert (diagnosis.document["problems"], diagnosis.document["warnings"]) == (0, 0)
     assert diagnosis.checks == [
         *("app", "versions", "settings", "secret_key", "provider", "callback_url"),
-        *("session_cookie", "login", "callback", "storage", "workers"),
+        *("session_cookie", "login", "callback", "storage", "guards", "workers"),
     ]
 
 
@@ -37,6 +37,26 @@ def test_views_without_their_function_are_reported(production: Any, diagnose: An
     diagnosis.says("fallback_missing", ": try_it.", "@auth.fallback_key")
     app.extensions["openrouter"].app_functions.fallback_key = lambda: None
     assert diagnose(app).bad == {}
+
+
+@pytest.mark.parametrize("is_visited", [False, True])
+def test_guards_that_stand_too_high_are_reported(
+    is_visited: bool, production: Any, diagnose: Any
+) -> None:
+    """Before the first request, which disables what they do not guard, and after it."""
+    app = production()
+    app.add_url_rule("/right", "right", requires_openrouter_key(lambda: ""))
+    requires_openrouter_key(app.get("/x", endpoint="pages.x")(lambda: ""))
+    requires_openrouter_key(app.before_request(lambda: None))
+    if is_visited:
+        assert app.test_client().get("/x").status_code == 500
+    # The function before requests fails for everyone, so for logins as well.
+    diagnosis = diagnose(app)
+    assert diagnosis.bad["guard_misplaced"] == "problem"
+    diagnosis.says(
+        "guard_misplaced", ": the view 'pages.x', the function '<lambda>'.", "next to the function"
+    )
+    assert "right" not in diagnosis.text
 
 
 # -- settings ------------------------------------------------------------------------------------

@@ -243,6 +243,37 @@ def test_keys_under_another_encryption_key_are_a_problem(
     close(new)
 
 
+@pytest.mark.parametrize(
+    ("count", "rotated", "looked_at"),
+    [(120, 60, 31), (120, 119, 31), (50, 49, 50), (4000, 3999, 33)],
+)
+def test_a_rotation_that_was_interrupted_is_found_wherever_it_ended(
+    count: int, rotated: int, looked_at: int, production: Any, diagnose: Any
+) -> None:
+    """It walks in the order of the listing, so the first keys open and the last one does not."""
+    storage = MemoryStorage()
+    app = production({"storage": storage})
+    for number in range(count):
+        storage.set(f"user {number:04}", "of the older key")
+    for number in range(rotated):
+        services_of(app).vault.save(f"user {number:04}", KeyRecord(KEY, None, 1))
+    diagnosis = diagnose(app)
+    assert diagnosis.bad["stored_keys_unreadable"] == "warning"
+    diagnosis.says("stored_keys_unreadable", f"Of {looked_at} stored keys in the sample")
+
+
+def test_the_sample_of_a_long_listing_is_of_its_first_part(
+    production: Any, diagnose: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for it is bounded."""
+    monkeypatch.setattr("flask_openrouter.doctor.storage.LISTED", 3)
+    storage = MemoryStorage()
+    for number in range(9):
+        storage.set(f"user {number}", "of another key")
+    diagnosis = diagnose(production({"storage": storage}))
+    diagnosis.says("stored_keys_unreadable", "Of 3 stored keys in the sample, 3 cannot")
+
+
 def test_an_owner_who_disconnects_during_the_check_is_ignored(
     production: Any, diagnose: Any
 ) -> None:

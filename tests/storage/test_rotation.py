@@ -161,6 +161,12 @@ def test_it_goes_on_where_it_was_interrupted(app: Flask, storage: MemoryStorage)
     assert rotate(app, "--after", "owner 3").stdout.startswith("3 rotated, 0 already")
 
 
+def test_it_says_when_no_owner_follows_the_one_to_continue_after(app: Flask) -> None:
+    result = rotate(app, "--after", "owner 9\n")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(r"No key follows the owner 'owner 9\n'. Looked in the memory")
+
+
 @pytest.mark.parametrize("method", ["count_owners", "owner_ids"])
 def test_a_listing_that_fails_says_so(app: Flask, storage: Any, method: str) -> None:
     def fail(*_: object) -> Iterator[str]:

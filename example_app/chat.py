@@ -18,7 +18,7 @@ from .answer import FRAME, stream_lines
 from .draft import begin_draft, note_trouble
 from .history import History
 from .problems import BUSY, ENDED, LASTING, Refused, problem_of
-from .question import Question, Turn, invalid, plan_turn, read_question
+from .question import Question, Turn, invalid, plan_turn, posted_json, read_question
 from .streams import place
 from .visitor import account_id, own_history, remember_model
 
@@ -61,7 +61,7 @@ def _begin_answer(undo: ExitStack) -> Iterator[str]:
     """
     undo.enter_context(place(account_id()))
     history = own_history()
-    question = read_question(request.get_json(silent=True))
+    question = read_question(posted_json())
     conversation = _conversation_of(question, history)
     messages = history.messages(conversation["id"]) if conversation else []
     turn = plan_turn(question, messages, conversation["instructions"] if conversation else "")

@@ -72,7 +72,7 @@ def message(conversation_id: str, message_id: int) -> ResponseReturnValue:
     return Response(texts.get(message_id) or abort(404), mimetype="text/markdown")
 
 
-@bp.post("/versions/<int:message_id>")
+@bp.post(f"/versions/<int(max={2**63 - 1}):message_id>")  # SQLite's largest number
 @requires_openrouter_key
 def choose_version(conversation_id: str, message_id: int) -> ResponseReturnValue:
     """Show this version of a message, and the messages after it."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flask import Flask, Response, render_template_string, request
+from requests.exceptions import InvalidJSONError
 
 from flask_openrouter import OpenRouterAuth, current_openrouter, requires_openrouter_key
 from flask_openrouter.client import read_stream
@@ -20,6 +21,8 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
     if not app.config["SECRET_KEY"]:
         raise SystemExit(f"The app needs the same secret key at every start. Type this:\n{HELP}")
     auth = OpenRouterAuth(app)
+    for error in (RecursionError, InvalidJSONError):  # too many lists within lists, or NaN
+        app.register_error_handler(error, lambda _: ({"message": "Reload the page."}, 400))
 
     @app.get("/")
     def home() -> str:
@@ -49,8 +52,7 @@ def create_app(config: dict[str, object] | None = None) -> Flask:
 
 PAGE = """<!doctype html>
 <html lang="en">
-<meta name="viewport" content="width=device-width">
-<title>Chat</title>
+<meta name="viewport" content="width=device-width"><title>Chat</title>
 <link rel="icon" href="data:,">
 {{ openrouter_styles() }}
 <style>
@@ -59,8 +61,7 @@ PAGE = """<!doctype html>
   #log { white-space: pre-wrap; overflow-wrap: anywhere }
   textarea { width: 100%; box-sizing: border-box; font: inherit }
 </style>
-<main>
-<h1>Chat</h1>
+<main><h1>Chat</h1>
 {% if current_openrouter %}
 <p>Your key {{ current_openrouter.masked_key }}: {{ openrouter_usage() }}</p>
 <div id="log" role="log"></div>
@@ -83,8 +84,7 @@ PAGE = """<!doctype html>
     connect.hidden = send.disabled = log.ariaBusy = true;
     try {
       const response = await fetch("ask", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
+        method: "POST", headers: { "Content-Type": "application/json" },
         body: JSON.stringify([...chat, question]),
       });
       connect.hidden = response.status !== 401;

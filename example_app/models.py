@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from flask_openrouter import OpenRouterError, current_openrouter, requires_openrouter_key
@@ -13,7 +13,7 @@ from flask_openrouter.errors import KeyRejectedError, TransportError
 from . import money
 from .database import get_database, transaction
 from .problems import NETWORK, NO_MODELS, Refused
-from .question import whole
+from .question import posted_json, whole
 from .streams import place
 from .visitor import account_id, own_history, recent_models, remember_model
 
@@ -62,7 +62,7 @@ def index() -> ResponseReturnValue:
 @requires_openrouter_key
 def choose() -> ResponseReturnValue:
     """Remember the chosen model, ``{"model": id, "conversation"?: id}``."""
-    data = request.get_json(silent=True)
+    data = posted_json()
     model_id, conversation_id = _member(data, "model"), _member(data, "conversation")
     known = get_database().execute("SELECT id FROM model")
     if model_id not in [row["id"] for row in known]:

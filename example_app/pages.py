@@ -2,9 +2,11 @@
 
 import re
 import sqlite3
+import time
 
 from flask import Blueprint, Flask, abort, json, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException, SecurityError
 
@@ -19,6 +21,12 @@ from .question import MAX_INSTRUCTIONS, MAX_PROMPT
 from .render import to_html
 from .visitor import own_history, recent_models
 
+#: Most characters of answers that a page shows as Markdown. Their HTML is always much smaller than
+#: MAX_KEPT in render.py, so that the next page finds it.
+MAX_OF_PAGE = 100_000
+#: How long a page renders answers, in seconds on the processor. The next page goes on.
+MAX_TIME = 2.0
+
 bp = Blueprint("pages", __name__)
 
 #: Titles and messages of the error pages, by status.
@@ -32,9 +40,7 @@ _ERRORS = {
 
 def init_app(app: Flask) -> None:
     """Add the names that templates use, and notice when a key is rejected."""
-    app.jinja_env.globals.update(
-        note_of=note_of, model_name=model_name, to_html=to_html, own_history=own_history
-    )
+    app.jinja_env.globals.update(note_of=note_of, model_name=model_name, own_history=own_history)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for signal in (key_connected, key_disconnected):
         signal.connect(_remember_rejection, app)
@@ -71,12 +77,20 @@ def conversation(conversation_id: str) -> str:
 
 
 def _show_chat(found: sqlite3.Row | None) -> str:
-    history = own_history()
+    history, left, began = own_history(), MAX_OF_PAGE, time.thread_time()
+    messages = history.messages(found["id"]) if found else []
+    for message in reversed(messages):
+        if message["role"] == "assistant":
+            left -= len(message["text"])
+            is_late = left < 0 or time.thread_time() - began >= MAX_TIME
+            # Older answers are shown as they were written.
+            show = Markup('<p class="written">{}</p>').format if is_late else to_html
+            message["html"] = show(message["text"])
     model = found["model"] if found else next(iter(recent_models()), "")
     return render_template(
         "chat.html",
         conversation=found,
-        messages=history.messages(found["id"]) if found else [],
+        messages=messages,
         instructions=found["instructions"] if found else "",
         max_instructions=MAX_INSTRUCTIONS,
         totals=history.cost_of(found["id"]) if found else "",

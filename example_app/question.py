@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from flask import request
+
 from .problems import Problem, Refused
 
 #: Longest question, in characters. The page says so before it sends a longer one.
@@ -47,6 +49,14 @@ class Turn:
 def invalid(message: str) -> Refused:
     """Return the exception for a question that cannot be asked. The message is for the visitor."""
     return Refused(Problem("bad_request", 400, message, retry=False))
+
+
+def posted_json() -> Any:
+    """Return the decoded JSON body, or None if it is none, or too many lists within each other."""
+    try:
+        return request.get_json(silent=True)
+    except RecursionError:
+        return None
 
 
 def read_question(data: Any) -> Question:

@@ -7,14 +7,16 @@ import re
 import runpy
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chat_visitor import CHAT, ORIGIN, ChatVisitor, end_of, lines_of
 from flask import Flask
 from held_model import HeldModel
+from markdown_it.token import Token
 
-from example_app import chat, highlight, render, streams
+from example_app import chat, highlight, pages, render, streams
 from example_app.database import opened
 from example_app.render import MAX_LINKS, LiveMarkdown, to_html
 
@@ -190,6 +192,71 @@ def test_rendered_answers_are_kept_within_a_limit(monkeypatch: pytest.MonkeyPatc
         assert kept[f"{number} " * 100] == f"<p>{(f'{number} ' * 100).strip()}</p>\n"
         assert sum(map(len, kept.values())) <= 5_000
     assert kept["99 " * 100] is kept["99 " * 100]
+
+
+def longer_conversation(visitor: ChatVisitor, text: str) -> str:
+    """Return the address of a conversation with ten long answers: ``*0*``, ``*1*`` and so on."""
+    conversation = visitor.converse("hello")
+    with opened(visitor.app.config["CHAT_DATABASE"]) as db:
+        for number in range(10):
+            db.execute(
+                "INSERT INTO message (owner, conversation_id, parent_id, role, text, model, state,"
+                " touched_at, chosen_at) SELECT owner, conversation_id, id, role, ?, model, state,"
+                " touched_at, chosen_at FROM message ORDER BY id DESC LIMIT 1",
+                (f"<b>*{number}*\n\n{text}",),
+            )
+    return f"/c/{conversation}"
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of characters of each answer that was rendered."""
+    sizes: list[int] = []
+    parse = render._parse
+
+    def counted(text: str) -> list[Token]:
+        sizes.append(len(text))
+        return parse(text)
+
+    monkeypatch.setattr(render, "_parse", counted)
+    return sizes
+
+
+@pytest.mark.requirement("A18")
+def test_a_page_renders_its_newest_answers_up_to_a_number_of_characters(
+    connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch, parsed: list[int]
+) -> None:
+    """All answers of a conversation would take half a minute, each time the page is loaded."""
+    monkeypatch.setattr(pages, "MAX_TIME", 3600)
+    table = "|a" * 4_000 + "|\n" + "|-" * 4_000 + "|\n"
+    path = longer_conversation(connected, table)
+    parsed.clear()
+    page = connected.get(path).text
+    assert sum(parsed) <= pages.MAX_OF_PAGE
+    assert len(parsed) == pages.MAX_OF_PAGE // parsed[0]
+    for number in range(10):
+        is_rendered = number >= 10 - len(parsed)
+        assert (f"&lt;b&gt;<em>{number}</em>" in page) == is_rendered
+        assert (f"&lt;b&gt;*{number}*\n\n|a|a|" in page) != is_rendered
+    parsed.clear()
+    assert connected.get(path).text == page
+    assert not parsed, "all of them are kept"
+
+
+@pytest.mark.requirement("A18")
+def test_a_page_renders_for_a_limited_time_and_the_next_one_goes_on(
+    connected: ChatVisitor, monkeypatch: pytest.MonkeyPatch, parsed: list[int]
+) -> None:
+    """The clock counts the rendered answers. The colours of code take long for some texts."""
+    path = longer_conversation(connected, "```python\nx\n```")
+    monkeypatch.setattr(pages, "time", SimpleNamespace(thread_time=lambda: len(parsed)))
+    monkeypatch.setattr(pages, "MAX_TIME", 2)
+    for count in (2, 4, 6):
+        parsed.clear()
+        page = connected.get(path).text
+        shown = [number for number in range(10) if f"<em>{number}</em>" in page]
+        assert shown == list(range(10 - count, 10))
+        assert len(parsed) == 2
 
 
 OUR_FORM = {"Sec-Fetch-Site": "same-origin"}

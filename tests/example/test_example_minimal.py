@@ -35,6 +35,11 @@ def test_a_visitor_asks_by_http(
     too_long = [{"role": "user", "content": "x" * 300_000}]
     assert client.post("/ask", json=too_long, headers=SCRIPT).status_code == 413
     assert client.post("/ask", json={"no": "list"}, headers=SCRIPT).status_code == 502
+    for body in ("[" * 100_000, "[" * 100_000 + "]" * 100_000, "[NaN]", "[1e999]", "nonsense"):
+        response = client.post("/ask", data=body, headers=SCRIPT, content_type="application/json")
+        assert response.status_code == 400, body[:20]
+    openrouter_emulator.add_fault(path="/api/v1/chat/completions", status=200, body="nonsense")
+    assert client.post("/ask", json=HELLO, headers=SCRIPT).status_code == 502
     assert client.get("/").headers["Cache-Control"]
 
 

@@ -102,6 +102,15 @@ def test_only_a_model_of_the_list_can_be_chosen(connected: ChatVisitor) -> None:
     invalid: tuple[object, ...] = ("no/such", "", None, 7, ["x"])
     for model in invalid:
         assert choose(connected, model).status_code == 400, model
+    for body in ("nonsense", "[" * 100_000, "[" * 100_000 + "]" * 100_000):
+        response = connected.client.post(
+            "/models/chosen",
+            base_url=ORIGIN,
+            headers=OUR_SCRIPT,
+            data=body,
+            content_type="application/json",
+        )
+        assert response.status_code == 400, body[:20]
 
 
 ODD: tuple[dict[str, Any], ...] = (

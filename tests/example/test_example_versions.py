@@ -61,7 +61,8 @@ def test_only_versions_of_the_own_conversation_can_be_chosen(
     theirs = other.converse("theirs")
     for visitor, conversation in ((other, begin["conversation"]), (other, theirs)):
         assert choose_version(visitor, conversation, begin["answer"]) == 404
-    assert choose_version(connected, begin["conversation"], 999) == 404
+    for number in (999, 2**63 - 1, 2**63, "9" * 4_000):
+        assert choose_version(connected, begin["conversation"], number) == 404, number
 
 
 def test_an_answer_whose_worker_died_gives_way_to_the_earlier_one(connected: ChatVisitor) -> None:

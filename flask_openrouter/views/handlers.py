@@ -24,9 +24,9 @@ _REPLACED: Final = "handle_user_exception"
 def give_precedence(app: Flask) -> None:
     """Let our handlers come before others that take every exception. Once, when all are there."""
     _add_to_nested(app)
-    if _REPLACED in vars(app):
-        replaced = vars(app)[_REPLACED]
-        vars(app)[_REPLACED] = partial(_handle, app, replaced)
+    # With this setting Flask handles no HTTPException, such as a refusal that the guard raises.
+    if _REPLACED in vars(app) or app.config["TRAP_HTTP_EXCEPTIONS"]:
+        vars(app)[_REPLACED] = partial(_handle, app, getattr(app, _REPLACED))
 
 
 def _add_to_nested(app: Flask) -> None:

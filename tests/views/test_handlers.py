@@ -9,6 +9,7 @@ import pytest
 from flask import Blueprint, Flask, jsonify
 from flask.views import MethodView
 from visitor import Visitor
+from werkzeug.exceptions import NotFound
 
 from flask_openrouter import current_openrouter, requires_openrouter_key
 from flask_openrouter.errors import (
@@ -216,3 +217,20 @@ def test_a_raised_refusal_is_flasks_own_where_no_api_is(site: Any) -> None:
     answer = site.visitor.get("/view")
     assert (answer.text, answer.status_code, answer.headers["X-Own"]) == ("connect first", 402, "1")
     assert Visitor(site.app).get("/guarded").status_code == 402
+
+
+def test_a_refusal_that_is_raised_arrives_though_the_app_traps_http_exceptions(
+    make_app: Any,
+) -> None:
+    app: Flask = make_app(TRAP_HTTP_EXCEPTIONS=True, PROPAGATE_EXCEPTIONS=True)
+
+    @app.get("/raises")
+    @requires_openrouter_key(raises=True)
+    def raises() -> str:
+        return "never"
+
+    visitor = Visitor(app)
+    for _ in range(2):
+        assert visitor.get("/raises").location == "/openrouter/login?next=/raises"
+    with pytest.raises(NotFound):
+        visitor.get("/nowhere")

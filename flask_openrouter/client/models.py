@@ -136,8 +136,7 @@ def parse_moment(value: object) -> datetime | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             # Before 1973 if these were milliseconds, so they are seconds.
             return datetime.fromtimestamp(value / 1000 if value >= 1e11 else value, timezone.utc)
-        moment = _moment(value)
-        return moment and (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc))
+        return _moment(value)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -147,9 +146,10 @@ def _moment(value: object) -> datetime | None:
         return None
     try:
         # Python 3.10 does not read the Z.
-        return datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
+        moment = datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", value))
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 #: How to read a field of :class:`KeyInfo`, by its annotation.

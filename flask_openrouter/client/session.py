@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
@@ -31,7 +32,7 @@ from .credentials import Unpicklable, authorizer, hash_of_key, without_trace
 from .deadline import CONNECT_SECONDS, Deadline, limited_by
 from .event_filter import error_at_end
 from .hybrids import both
-from .models import parse_leniently, parse_object
+from .models import parse_leniently
 from .responses import about_request, error_from, error_in, may_be_an_error, media_type
 from .spending import NEWS
 from .transport import (
@@ -70,8 +71,6 @@ class SessionResponse(requests.Response):
     _is_streamed = False
     #: Returns the key, for the links in errors that come with a stream. A closure, too.
     _kept_key: Callable[[], str] | None = None
-    #: The body of an error, decoded, if it was read already.
-    _error_body: bytes | None = None
 
     def raise_for_status(self) -> None:
         """Raise the error that this response stands for; do nothing for any other response.
@@ -110,7 +109,7 @@ class APISession(Unpicklable, requests.Session):
 
     ``timeout`` (seconds, or seconds to connect and to read) limits the wait for the *next* bytes,
     (5, 60) by default, and can be given with each call. ``stream=True`` works. A response may be of
-    any size.
+    any size; of one with an error status, 64 KiB are read.
 
     Every response is returned as a :class:`SessionResponse`, whose ``raise_for_status()`` raises
     OpenRouter's errors, except these, which are raised at once:
@@ -192,6 +191,8 @@ class APISession(Unpicklable, requests.Session):
         self, request: requests.PreparedRequest, **kwargs: Any
     ) -> requests.Response | BaseException:
         """Return the response, or the error to raise: this frame and those below hold the key."""
+        # A copy: threads may send one prepared request, and its headers are changed here.
+        request = request.copy()
         is_streamed = kwargs.pop("stream", False)
         kwargs |= {"stream": True, "allow_redirects": False}
         deadline = Deadline()
@@ -203,9 +204,7 @@ class APISession(Unpicklable, requests.Session):
         try:
             with limited_by(deadline):
                 response = super().send(request, **kwargs)
-                if response.status_code in (401, 402, 403) or (
-                    is_streamed and response.status_code >= 400
-                ):
+                if response.status_code >= 400:
                     _read_error(response)
                 elif not is_streamed:
                     _ = response.content  # Read here, where errors are handled.
@@ -224,7 +223,7 @@ class APISession(Unpicklable, requests.Session):
             return without_trace(error)
         finally:
             # Responses and errors refer to this request: it must not keep the key.
-            del request.headers["Authorization"]
+            request.headers.pop("Authorization", None)
             request.hooks = hooks
 
     def _typed(
@@ -249,15 +248,17 @@ class APISession(Unpicklable, requests.Session):
 
 def _read_error(response: requests.Response) -> None:
     """Read at most 64 KiB of an error, and put them back: the caller may want the response."""
-    if _is_read(response):
-        return  # A hook of the app has read it.
+    if _is_read(response) or not hasattr(response.raw, "read_chunked"):
+        return  # A hook of the app has read it, or made it.
     raw: urllib3.HTTPResponse = response.raw
-    body = raw.read(MAX_RESPONSE_BYTES, decode_content=False)
+    body = b""
+    # The status says enough if the body breaks off.
+    with suppress(OSError, urllib3.exceptions.HTTPError):
+        body = raw.read(MAX_RESPONSE_BYTES, decode_content=False)
     response.close()
     # Decoded here: within bounds, and an encoding that is not known is no other error.
-    vars(response)["_error_body"] = (
-        decode_body(body, raw.headers.get("content-encoding", "")) or b""
-    )
+    decoded = decode_body(body, raw.headers.get("content-encoding", ""))
+    vars(response).update(_content=decoded or b"", _content_consumed=True)
     response.raw = urllib3.HTTPResponse(
         io.BytesIO(body),
         headers=raw.headers,
@@ -292,11 +293,12 @@ def _error_of(
     body = response.content or b""
     is_post = getattr(response.request, "method", None) == "POST"
     # An answer of any size may have broken off. What answers a GET is a stored file.
-    is_answer = is_post and media_type(headers) == "application/json" and b'"choices"' in body
-    if is_answer:
-        found = parse_leniently(body.decode("utf-8", "replace"))
-    else:
-        found = parse_object(body) if may_be_an_error(headers, body) else None
+    is_answer = is_post and media_type(headers) == "application/json"
+    is_answer = is_answer and (b'"choices"' in body or b'"error"' in body)
+    if not is_answer and not may_be_an_error(headers, body):
+        return None
+    # As far as Python can read it: the app would take an error for a success.
+    found = parse_leniently(body.decode("utf-8-sig", "replace"))
     if found is None:
         return None
     error = error_in(found, base_url=base_url, api_key=key_of(), headers=headers, now=now)
@@ -309,8 +311,7 @@ def _is_read(response: requests.Response) -> bool:
 
 
 def _small_content(response: requests.Response) -> bytes | None:
-    read: bytes | None = getattr(response, "_error_body", None)
-    content = response.content if read is None else read
+    content = response.content
     return content if content is not None and len(content) <= MAX_RESPONSE_BYTES else None
 
 

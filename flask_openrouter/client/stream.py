@@ -16,8 +16,9 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import InvalidAnswerError, OpenRouterError, ProviderError, TransportError
 from .base_url import OPENROUTER
@@ -30,7 +31,7 @@ from .spending import note_error_of
 if TYPE_CHECKING:
     import requests
 
-#: The most characters of one answer that are kept for ``completion``.
+#: The most characters of one answer that are kept for ``completion``, and of events that wait.
 _MAX_KEPT = 128 * 1024 * 1024
 #: Words for an answer that broke off. OpenRouter may pass a provider's on with
 #: ``finish_reason: "stop"``. Observed: ``network_error``, ``insufficient_system_resource``.
@@ -42,6 +43,8 @@ _BROKEN_OFF = re.compile(
 #: Words for a call of a tool that cannot be read. The answer is whole if it has other calls.
 _NO_CALL = re.compile("malformed|unexpected_tool", re.IGNORECASE)
 _TEXTS = ("text", "reasoning", "refusal")
+#: A part, and the number of characters in the events up to it.
+_Part: TypeAlias = "tuple[Completion, int]"
 
 
 def broken_off(part: Completion) -> ProviderError | None:
@@ -128,14 +131,15 @@ class CompletionStream:
         self._max_event_bytes = max_event_bytes
         self._base_url: str = OPENROUTER
         self._kept_key: Callable[[], str] | None = getattr(reply, "_kept_key", None)
-        self._ahead: ReadAhead[Completion] | None = None
+        self._ahead: ReadAhead[_Part] | None = None
         self._is_closed = self._is_done = self._is_finished = False
-        self._size = 0
+        #: Characters that are kept, that arrived in events, and those of them that were yielded.
+        self._size = self._arrived = self._yielded = 0
         #: The error of an answer that broke off, as far as its ``finish_reason`` tells.
         self._broken_off: OpenRouterError | None = None
         self._sum = CompletionSum()
         self._joiners = {name: SurrogateJoiner() for name in _TEXTS}
-        self._waiting: deque[Completion] = deque()
+        self._waiting: deque[_Part] = deque()
         blocks: Iterable[bytes] = reply
         is_response = hasattr(reply, "iter_content")
         if is_response:
@@ -143,8 +147,7 @@ class CompletionStream:
 
             root, found, _ = str(response.url).partition("/api/v1/")
             self._base_url = root if found else OPENROUTER
-            error = error_of_status(response, self._base_url)
-            if error is not None:
+            if error := error_of_status(response, self._base_url):
                 raise error
             blocks = blocks_of(response)
         self._parts = self._read(blocks)
@@ -158,15 +161,16 @@ class CompletionStream:
         return self
 
     def __next__(self) -> Completion:
-        part = self._waiting.popleft() if self._waiting else self._next()
+        part, arrived = self._waiting.popleft() if self._waiting else self._next()
+        self._yielded = max(self._yielded, arrived)
         self._sum.add(part)
         return part
 
-    def _next(self) -> Completion:
+    def _next(self) -> _Part:
         try:
             return next(self._ahead or self._parts)
         except TimeoutError:
-            return Completion()
+            return Completion(), 0
 
     def __enter__(self) -> CompletionStream:
         return self
@@ -196,7 +200,7 @@ class CompletionStream:
         Return the stream itself, which yields these words, too.
         """
         with contextlib.suppress(StopIteration):
-            while not any(part.has_words or part.images for part in self._waiting):
+            while not any(p.has_words or p.images for p, _ in islice(reversed(self._waiting), 1)):
                 self._waiting.append(self._next())
         return self
 
@@ -221,11 +225,9 @@ class CompletionStream:
             self._close_reply()
 
     def _close_reply(self) -> None:
-        close = getattr(self._reply, "close", None)
-        if close is not None:
-            close()
+        getattr(self._reply, "close", lambda: None)()
 
-    def _read(self, blocks: Iterable[bytes]) -> Generator[Completion, None, None]:
+    def _read(self, blocks: Iterable[bytes]) -> Generator[_Part, None, None]:
         try:
             failure = yield from self._read_events(blocks)
         finally:
@@ -233,29 +235,30 @@ class CompletionStream:
         halves: dict[str, Any] = {name: each.end() for name, each in self._joiners.items()}
         rest = Completion(**halves)
         if not rest.is_empty:
-            yield rest
+            yield rest, self._arrived
         # Not in an except clause: errors of the network refer to the connection.
         if failure is not None:
             raise failure
 
-    def _read_events(
-        self, blocks: Iterable[bytes]
-    ) -> Generator[Completion, None, Exception | None]:
+    def _read_events(self, blocks: Iterable[bytes]) -> Generator[_Part, None, Exception | None]:
         """Yield the parts, and return the error with which they end."""
         try:
             for event in self._events(blocks):
                 if event.is_done:
                     self._is_done = True
                     return self._broken_off
+                size = 0 if self._is_done else len(event.data)  # A whole answer has its own limit.
+                self._arrived += size
                 data = event.parsed()
                 error = self._error_in(event, data)
                 part = self._take(Completion.from_json(data or {}))
+                self._size += size if part.usage else 0
                 if data is not None and not (error is not None and part.is_empty):
-                    yield part
+                    yield part, self._arrived
                 if error is not None:
                     note_error_of(self._reply, error)
                     return error
-                if self._size > _MAX_KEPT:
+                if max(self._size, self._arrived - self._yielded) > _MAX_KEPT:
                     return InvalidAnswerError("OpenRouter's answer is too large")
         except Exception as error:
             return self._failure_of(error)

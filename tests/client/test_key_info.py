@@ -7,7 +7,7 @@ import pytest
 from cases import case
 from misbehaving import MisbehavingProvider, answer, hang, redirect_to, reset
 
-from flask_openrouter.client import KeyInfo, OpenRouterClient
+from flask_openrouter.client import AuthCode, KeyInfo, OpenRouterClient
 from flask_openrouter.errors import (
     APIError,
     ForbiddenError,
@@ -109,6 +109,15 @@ def test_odd_values_are_none():
     info = KeyInfo.from_json({"data": {"limit": 10**400, "expires_at": "soon", "label": "a\nb"}})
     assert info == KeyInfo()
     assert KeyInfo.from_json({"data": {"usage": float("inf")}}) == KeyInfo()
+
+
+def test_a_moment_without_a_zone_is_in_utc():
+    expires_at = datetime(2027, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    moment = "2027-12-31T23:59:59"
+    assert KeyInfo.from_json({"data": {"expires_at": moment}}) == KeyInfo(expires_at=expires_at)
+    code = AuthCode.from_json({"data": {"id": "code", "created_at": moment}})
+    assert code == AuthCode("code", created_at=expires_at)
+    assert KeyInfo.from_json({"data": {"expires_at": 1_800_000_000}}) == KeyInfo()
 
 
 def test_spent_this_period_is_limit_minus_remaining():

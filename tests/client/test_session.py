@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import pytest
 import requests
@@ -150,6 +151,38 @@ def test_sessions_share_connections_and_nothing_else():
     keys = [request.headers["authorization"][-4:] for request in provider.requests]
     assert keys == [KEY[-4:], OTHER_KEY[-4:], KEY[-4:]]
     assert "x-mine" not in provider.requests[1].headers
+
+
+@pytest.mark.requirement("R64")
+def test_a_hook_may_take_the_key_off_before_it_logs_the_request():
+    def hook(reply, **_):
+        assert reply.request.headers.pop("Authorization") == f"Bearer {KEY}"
+
+    with MisbehavingProvider(answer(200, {"id": "gen-1"})) as provider:
+        reply = session_for(provider).post("chat/completions", json={}, hooks={"response": hook})
+    assert reply.json() == {"id": "gen-1"}
+
+
+@pytest.mark.requirement("R64", "R76")
+def test_threads_may_share_a_prepared_request():
+    is_inside = threading.Event()
+
+    def hook(reply, **_):
+        if not is_inside.is_set():
+            is_inside.set()
+            # A second request from start to end, while the first is not over.
+            others.append(session.send(prepared))
+
+    with MisbehavingProvider(GOOD) as provider:
+        session, others = session_for(provider), []
+        prepared = session.prepare_request(
+            requests.Request("GET", "models", hooks={"response": hook})
+        )
+        replies = [session.send(prepared), *others]
+    assert [reply.status_code for reply in replies] == [200, 200]
+    for request in (prepared, *(reply.request for reply in replies)):
+        assert "authorization" not in request.headers
+        assert request.hooks["response"] == [hook]
 
 
 def test_attribution_is_sent():

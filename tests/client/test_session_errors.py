@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import pickle
 from collections.abc import Iterator
@@ -285,8 +286,34 @@ def test_a_body_that_cannot_be_decoded_is_no_other_error(
         with case(encoding):
             reply = ask(openrouter, 429, body, headers=headers, stream=True)
             assert isinstance(raised(reply), RateLimitError)
-    with pytest.raises(InvalidAnswerError):
-        ask(openrouter, 429, b"no gzip", headers={"Content-Encoding": "gzip"})
+            reply = ask(openrouter, 429, body, headers={**headers, "Retry-After": "7"})
+            found = raised(reply)
+            assert isinstance(found, RateLimitError)
+            assert found.retry_after == 7
+            assert reply.text.strip() == ""
+
+
+def test_an_error_inside_a_200_is_read_leniently(openrouter: responses.RequestsMock) -> None:
+    """However large, and as far as Python can read it: the app would take it for a success."""
+    for body in (
+        json.dumps({**error(402), "filler": "x" * 70_000}),
+        '{"error": {"code": 402}, "a": 1, "a": 2}',
+        '{"error": {"code": 402}, "a": NaN}',
+        b'{"error": {"code": 402, "message": "\xff"}}',
+        b'\xef\xbb\xbf{"error": {"code": 402}}',
+    ):
+        with case(body[:60]):
+            reply = ask(openrouter, 200, body, content_type="application/json")
+            assert isinstance(raised(reply), OutOfCreditError)
+
+
+def test_a_hook_may_return_a_response_of_its_own(openrouter: responses.RequestsMock) -> None:
+    for raw, text in ((None, ""), (io.BytesIO(b"Mine"), "Mine")):
+        own = requests.Response()
+        own.status_code, own.raw = 429, raw
+        reply = ask(openrouter, 200, {}, hooks={"response": lambda *_, own=own, **__: own})
+        assert reply is own
+        assert reply.text == text
 
 
 @pytest.mark.requirement("W9", "R64")

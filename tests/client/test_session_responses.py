@@ -28,6 +28,8 @@ from flask_openrouter.errors import (
     KeyRejectedError,
     OpenRouterError,
     OutOfCreditError,
+    RateLimitError,
+    ServerError,
     TransportError,
     TransportTimeoutError,
 )
@@ -134,6 +136,37 @@ def test_error_body_is_read_to_64_kib_only():
         assert len(session.get("models").content) == 65_536
         with pytest.raises(KeyRejectedError):
             session.get("models")
+
+
+@pytest.mark.requirement("R79")
+def test_error_body_is_inflated_to_64_kib_only():
+    bomb = gzip.compress(bytes(10_000_000))
+    for stream in (False, True):
+        with (
+            case(stream),
+            MisbehavingProvider(answer(500, bomb, {"Content-Encoding": "gzip"})) as provider,
+        ):
+            reply = session_for(provider).get("models", stream=stream)
+            assert reply.status_code == 500
+            assert len(reply.content) <= 65_536
+
+
+def test_an_error_whose_body_is_cut_off_keeps_its_status():
+    body = json.dumps(error()).encode()
+    headers = {"Retry-After": "7"}
+    for status, kind in [(401, KeyRejectedError), (429, RateLimitError), (503, ServerError)]:
+        for name, act in {
+            "too short": raw(http_answer(status, body, headers, length=999)),
+            "empty": raw(http_answer(status, b"", headers, length=999)),
+            "reset": reset(after=http_answer(status, body, headers, length=999)),
+            "silent": hang(after=http_answer(status, body, headers, length=999)),
+        }.items():
+            for stream in (False, True):
+                with case(status, name, stream), MisbehavingProvider(act) as provider:
+                    session = session_for(provider, timeout=(30, 0.2))
+                    with pytest.raises(kind) as caught:
+                        session.get("models", stream=stream).raise_for_status()
+                    assert (caught.value.status, caught.value.retry_after) == (status, 7)
 
 
 def test_every_other_response_is_returned_unchanged():

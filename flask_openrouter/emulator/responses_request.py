@@ -52,7 +52,7 @@ def _messages(given: object) -> list[dict[str, Any]]:
         raise APIError(400, "Input required: specify input")
     messages = []
     for item in given:
-        if not isinstance(item, dict):
+        if not isinstance(item, dict) or not isinstance(item.get("type", "message"), str):
             raise APIError(400)
         kind = item.get("type", "message")
         if kind == "message":

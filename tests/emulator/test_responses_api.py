@@ -228,6 +228,7 @@ def test_bad_requests_are_refused(emulator: Emulator, http: requests.Session) ->
         {"input": ["hi"]},
         {"input": [{"role": "pirate", "content": "hi"}]},
         {"input": [{"type": "function_call_output", "output": 5}]},
+        {"input": [{"type": None, "role": "user", "content": "hi"}]},
         {"instructions": 5},
         {"model": "no/such"},
         {"max_output_tokens": 0},

@@ -128,6 +128,8 @@ def choose_model(body: Mapping[str, Any], config: EmulatorConfig) -> tuple[str, 
     if not named:
         return DEFAULT_MODEL.id, DEFAULT_MODEL
     for model_id in named:
+        if not isinstance(model_id, str):
+            break
         model = find_model(model_id, config)
         if model is not None:
             return model_id, model
@@ -149,7 +151,7 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_message(message: object) -> bool:
-    if not isinstance(message, dict) or message.get("role") not in ROLES:
+    if not isinstance(message, dict) or message.get("role") not in [*ROLES]:
         return False
     content = message.get("content")
     if isinstance(content, list):
@@ -164,6 +166,7 @@ def _is_part(part: object) -> bool:
 
 
 def _max_tokens(body: Mapping[str, Any]) -> int | None:
+    limits = []
     for name in _LENGTHS:
         limit = body.get(name)
         if isinstance(limit, float) and limit.is_integer():
@@ -172,8 +175,8 @@ def _max_tokens(body: Mapping[str, Any]) -> int | None:
         if limit is not None:
             if type(limit) is not int or limit < 1:
                 raise APIError(400)
-            return limit
-    return None
+            limits.append(limit)
+    return limits[0] if limits else None
 
 
 def _stop(body: Mapping[str, Any]) -> tuple[str, ...]:

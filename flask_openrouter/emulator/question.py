@@ -151,6 +151,7 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _is_message(message: object) -> bool:
+    # A list, because not every value of JSON can be hashed.
     if not isinstance(message, dict) or message.get("role") not in [*ROLES]:
         return False
     content = message.get("content")
